@@ -1,0 +1,57 @@
+# `make` explains the targets.
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo check test test-builder lock bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+# One environment for running and one step further for developing; each is made anew when its lock changes.
+$(VENV)/run.stamp: requirements/run.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "piwheels needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@echo "Installing what the farm needs into $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.txt
+	@echo "Installing the tools of the tests (once) ..."
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/dev.stamp ## install what the farm and its tests need into .venv
+
+run: $(VENV)/run.stamp ## run a whole farm on this machine; PORT=8000, PACKAGES="a b" adds packages
+	@PORT=$${PORT:-8000} exec $(BIN)/python -m deploy.farm $(PACKAGES)
+
+demo: $(VENV)/run.stamp ## build three packages from PyPI in a scratch farm and install two of them
+	@exec $(BIN)/python -m deploy.demo
+
+check: $(VENV)/dev.stamp ## format, lint, types, import contracts, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+test: check ## check, then every everyday test, on PostgreSQL and Redis and on the embedded default
+	$(BIN)/python -m tests.run
+
+test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
+	$(BIN)/python -m tests.alone
+
+bench: $(VENV)/dev.stamp ## the measurements of benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+lock: $(VENV)/dev.stamp ## resolve the dependencies anew and write requirements/*.txt
+	for part in builder:builder run:miniature dev:dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-annotate --no-emit-index-url --no-config --upgrade --extra $${part#*:} pyproject.toml \
+	    -o requirements/$${part%:*}.txt; done
+
+clean: ## remove the environment and the state of the farm
+	rm -rf $(VENV) var

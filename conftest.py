@@ -1,0 +1,28 @@
+"""What every test of the server may rely on: a storage and a folder for uploads of its own."""
+
+import pytest
+from django.conf import settings as django_settings
+from kombu import Connection
+
+
+@pytest.fixture(autouse=True)
+def _own_files(request):
+    """Keep each test's files apart; the builder's tests run without Django and have none."""
+    if "settings" not in request.fixturenames and not request.node.get_closest_marker("django_db"):
+        return
+    settings, folder = request.getfixturevalue("settings"), request.getfixturevalue("tmp_path")
+    settings.PIWHEELS_INCOMING = folder / "incoming"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "builds.storage.WholeFileStorage",
+            "OPTIONS": {"location": str(folder / "files")},
+        },
+    }
+
+
+@pytest.fixture
+def broker():
+    """Return the broker as a plain client sees it."""
+    with Connection(django_settings.PIWHEELS_ORDERS_URL) as connection:
+        yield connection.default_channel.client
