@@ -1,0 +1,1 @@
+"""What exists upstream: packages, their versions and files, and how we follow PyPI."""

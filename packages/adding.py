@@ -1,0 +1,115 @@
+"""Adds a package, or one version of it, because a person asks for it; and tells the person if that cannot be.
+
+Unlike `sync`, which takes what comes, this looks upstream at once and refuses with a reason.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import Version as ParsedVersion
+
+from packages import sync
+from packages.models import Package, Version, canonical_version
+from packages.pypi import MAX_NAME, NoSuchProject, Project, PyPI
+
+
+class CannotAdd(Exception):
+    """What was asked for cannot be built; the text says why, and what can."""
+
+
+class BadName(CannotAdd):
+    """That is no package's name."""
+
+
+class NotUpstream(CannotAdd):
+    """Upstream has no such package."""
+
+
+class NoSuchVersion(CannotAdd):
+    """The package has no such version."""
+
+
+class NotBuildable(CannotAdd):
+    """The version is there, but nothing can be built of it."""
+
+
+class Skipped(CannotAdd):
+    """An operator decided that it is not to be built."""
+
+
+def add(
+    pypi: PyPI, name: str, *, version: str | None = None, depth: int | None = None, now: datetime
+) -> Package:
+    """Follow a package, or ask for one version of it to be built first.
+
+    A package that is new, and asked for by one version, is built in that version only, unless a depth is
+    given.  Raises CannotAdd, and UpstreamUnavailable.
+    """
+    project = _fetch(pypi, name, now)
+    number = None if version is None else _number(project, version)
+    with transaction.atomic():
+        is_new = not Package.objects.filter(name=project.name).exists()
+        package = sync.apply(project, now)
+        if number is None or depth is not None:
+            package.follow(depth)
+        elif is_new:
+            package.follow(0)
+    if package.skip_reason:
+        raise Skipped(f"{package} is skipped: {package.skip_reason}. Unskip it first.")
+    if number is not None:
+        _request(package.versions.get(number=number), now)
+    return package
+
+
+def _fetch(pypi: PyPI, name: str, now: datetime) -> Project:
+    """Return upstream's state of the package of that name."""
+    try:
+        canonical = canonicalize_name(name, validate=True)
+    except InvalidName as error:
+        raise BadName(
+            f"{name!r} is no package's name: that has letters, digits, and `-`, `_` or `.` between them."
+        ) from error
+    if len(canonical) > MAX_NAME:
+        raise BadName(f"{name[:40]}… is too long for a package's name: {MAX_NAME} characters are the most.")
+    try:
+        return pypi.project(canonical)
+    except NoSuchProject as error:
+        sync.vanish(canonical, now)
+        raise NotUpstream(f"{error} Look at the spelling.") from error
+
+
+def _number(project: Project, version: str) -> str:
+    """Return how upstream spells a version."""
+    numbers = [release.number for release in project.versions]
+    if version in numbers:
+        return version
+    wanted = canonical_version(version)[0]
+    same = [number for number in numbers if wanted and _is_equal(number, wanted)]
+    if len(same) == 1:
+        return same[0]
+    newest = sorted(numbers, key=_sort_key, reverse=True)[:5]
+    told = f"the newest are {', '.join(newest)}" if newest else "it has none at all"
+    raise NoSuchVersion(f"{project.name} has no version {version}: {told}.")
+
+
+def _is_equal(number: str, wanted: str) -> bool:
+    """Whether two versions are the same to PEP 440, as 1.0 and 1.0.0 are."""
+    canonical = canonical_version(number)[0]
+    return bool(canonical) and ParsedVersion(canonical) == ParsedVersion(wanted)
+
+
+def _sort_key(number: str) -> tuple[bool, ParsedVersion, str]:
+    """Return a key that orders version numbers."""
+    return Version(number=number, canonical=canonical_version(number)[0]).sort_key
+
+
+def _request(version: Version, now: datetime) -> None:
+    """Ask for a version, if it can be built."""
+    if not version.canonical:
+        raise NotBuildable(f"{version} is no version to PEP 440, so no pip of today would install it.")
+    if not version.files.listed().sources().exists():
+        raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
+    if version.skip_reason:
+        raise Skipped(f"{version} is skipped: {version.skip_reason}. Unskip it first.")
+    version.request(now)

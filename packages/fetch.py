@@ -1,0 +1,103 @@
+"""Asks an index over HTTP: who we are, what we wait for, and how much of an answer we take."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import DefaultCookiePolicy
+from importlib import metadata
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+CONNECT_S, READ_S = 5, 30
+# A look-up is two answers; together they take less than the time that a dirty name is held.
+PAGE_S = 120
+PAGE_BYTES = 64 << 20
+MAX_REDIRECTS = 3
+MAX_RETRY_AFTER_S = 3600
+
+
+class UpstreamUnavailable(Exception):
+    """Upstream did not answer, or not with anything to be relied on; nothing follows from that."""
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        # How many seconds upstream asks us to wait.
+        self.retry_after = retry_after
+
+
+@contextmanager
+def ask(session: requests.Session, url: str, accept: str) -> Iterator[requests.Response | None]:
+    """Ask for an address; its answer is a good one, or None if there is nothing."""
+    try:
+        with _follow(session, url, accept) as response:
+            if response.status_code not in (200, 404, 410):
+                raise UpstreamUnavailable(f"{url} answers {response.status_code}.", _retry_after(response))
+            yield response if response.status_code == 200 else None
+    except requests.RequestException as error:
+        raise UpstreamUnavailable(f"{url} does not answer: {error}") from error
+
+
+def _follow(session: requests.Session, url: str, accept: str) -> requests.Response:
+    """Ask for an address, following redirects on its own host: it is the one that we were told to trust."""
+    host = urlsplit(url).hostname
+    for _ in range(MAX_REDIRECTS + 1):
+        response = session.get(
+            url,
+            headers={"Accept": accept},
+            timeout=(CONNECT_S, READ_S),
+            stream=True,
+            allow_redirects=False,
+        )
+        if not response.is_redirect:
+            return response
+        response.close()
+        target = urlsplit(urljoin(url, response.headers["Location"]))
+        if target.hostname != host or target.scheme not in (urlsplit(url).scheme, "https"):
+            raise UpstreamUnavailable(
+                f"{url} redirects to {target.geturl()}: if that is right, set PIWHEELS_PYPI to it."
+            )
+        url = target.geturl()
+    raise UpstreamUnavailable(f"{url} redirects too often.")
+
+
+def body(response: requests.Response) -> bytes:
+    """Return the body of an answer about one project."""
+    return b"".join(chunks(response, PAGE_BYTES, PAGE_S))
+
+
+def chunks(response: requests.Response, limit: int, seconds: float) -> Iterator[bytes]:
+    """Return a body in pieces, as long as it is neither too large nor too slow."""
+    end = time.monotonic() + seconds
+    size = 0
+    for chunk in response.iter_content(1 << 16):
+        size += len(chunk)
+        if size > limit:
+            raise UpstreamUnavailable(f"{response.url} has more than {limit} bytes.")
+        if time.monotonic() > end:
+            raise UpstreamUnavailable(f"{response.url} takes more than {seconds} s.")
+        yield chunk
+
+
+def _retry_after(response: requests.Response) -> int | None:
+    """Return how many seconds upstream asks us to wait; a date instead of a number is not read."""
+    seconds = response.headers.get("Retry-After", "")
+    if not (seconds.isascii() and seconds.isdigit()):
+        return None
+    return min(int(seconds[:9]), MAX_RETRY_AFTER_S)
+
+
+def open_session() -> requests.Session:
+    """Return a session that tells who we are, and keeps no cookies: several threads share it."""
+    session = requests.Session()
+    session.headers["User-Agent"] = f"piwheels/{_own_version()} (+https://github.com/piwheels/piwheels)"
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
+
+
+def _own_version() -> str:
+    """Return our version; a checkout that nobody installed has none."""
+    try:
+        return metadata.version("piwheels")
+    except metadata.PackageNotFoundError:
+        return "checkout"

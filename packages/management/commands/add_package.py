@@ -1,0 +1,41 @@
+"""`manage.py add_package NAME [VERSION]`: follow a package, or ask for one of its versions."""
+
+from argparse import ArgumentParser
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from packages import adding, sync
+from packages.pypi import UpstreamUnavailable
+
+
+class Command(BaseCommand):
+    """Follow a package, or ask for one of its versions."""
+
+    help = "Follow a package, or ask for one of its versions to be built first."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument("name", help="as people spell it")
+        parser.add_argument("version", nargs="?", help="build this one, and of a new package only this one")
+        parser.add_argument(
+            "--depth",
+            type=int,
+            help="how many of the newest versions to build; without it, what the farm's setting says",
+        )
+
+    def handle(
+        self, *args: object, name: str, version: str | None, depth: int | None, **options: object
+    ) -> None:
+        """Add the package."""
+        if depth is not None and depth < 0:
+            raise CommandError("--depth is a number of versions, so it cannot be negative.")
+        try:
+            package = adding.add(sync.upstream(), name, version=version, depth=depth, now=timezone.now())
+        except adding.CannotAdd as error:
+            raise CommandError(str(error)) from error
+        except UpstreamUnavailable as error:
+            raise CommandError(f"{error} Nothing was added; try again later.") from error
+        self.stdout.write(
+            f"{package} is followed." if version is None else f"{package} {version} is asked for."
+        )

@@ -1,0 +1,130 @@
+import pytest
+from django.contrib.admin import site
+from django.urls import reverse
+
+from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version
+
+pytestmark = pytest.mark.django_db
+
+MODELS = [Package, Alias, Version, UpstreamFile, Dirty, SyncCursor]
+
+
+def make_rows():
+    """Make a row of each model."""
+    package = Package.objects.create(name="demo", display_name="Demo", plan_needed=False)
+    Alias.objects.create(package=package, name="Demo")
+    version = Version.objects.create(package=package, number="1.0", canonical="1.0")
+    UpstreamFile.objects.create(version=version, filename="demo-1.0.tar.gz", kind="source", sha256="0" * 64)
+    Dirty.objects.create(name="other")
+    SyncCursor.objects.create()
+    return package, version
+
+
+def act(client, model, action):
+    rows = model.objects.values_list("pk", flat=True)
+    path = reverse(f"admin:packages_{model._meta.model_name}_changelist")
+    answer = client.post(path, {"action": action, "_selected_action": list(rows)})
+    assert answer.status_code == 302
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_each_model_can_be_looked_at_and_not_made_up(admin_client, model):
+    make_rows()
+    base = f"admin:packages_{model._meta.model_name}"
+    row = model.objects.get()
+
+    assert admin_client.get(reverse(f"{base}_changelist"), {"q": "demo"}).status_code == 200
+    assert admin_client.get(reverse(f"{base}_change", args=[row.pk])).status_code == 200
+    assert admin_client.get(reverse(f"{base}_add")).status_code == 403
+    assert admin_client.post(reverse(f"{base}_delete", args=[row.pk])).status_code == 403
+
+
+@pytest.mark.parametrize("model", [Alias, UpstreamFile, Dirty, SyncCursor])
+def test_what_upstream_says_cannot_be_edited(admin_client, model):
+    make_rows()
+
+    path = reverse(f"admin:packages_{model._meta.model_name}_change", args=[model.objects.get().pk])
+
+    assert admin_client.post(path, {"name": "x"}).status_code == 403
+
+
+def test_an_operator_skips_a_package_and_limits_it(admin_client):
+    package, _ = make_rows()
+    path = reverse("admin:packages_package_change", args=[package.pk])
+
+    admin_client.post(
+        path, {"skip_reason": "no licence", "depth": "2", "display_name": "Mine", "summary": "x"}
+    )
+
+    package.refresh_from_db()
+    assert (package.skip_reason, package.depth, package.plan_needed) == ("no licence", 2, True)
+    assert (package.display_name, package.summary) == ("Demo", "")
+
+
+def test_a_form_without_a_change_changes_nothing(admin_client):
+    package, _ = make_rows()
+
+    admin_client.post(
+        reverse("admin:packages_package_change", args=[package.pk]), {"skip_reason": "", "depth": ""}
+    )
+
+    package.refresh_from_db()
+    assert (package.plan_needed, package.revision) == (False, 0)
+
+
+def test_an_operator_skips_a_version(admin_client):
+    package, version = make_rows()
+    path = reverse("admin:packages_version_change", args=[version.pk])
+
+    admin_client.post(path, {"skip_reason": "broken", "number": "6.6"})
+
+    version.refresh_from_db()
+    package.refresh_from_db()
+    assert (version.skip_reason, version.number, package.plan_needed) == ("broken", "1.0", True)
+
+
+@pytest.mark.parametrize("model", [Package, Version])
+def test_rows_are_skipped_and_taken_back_together(admin_client, model):
+    make_rows()
+
+    act(admin_client, model, "skip")
+    assert model.objects.get().skip_reason == "As decided by an operator"
+
+    act(admin_client, model, "unskip")
+    assert model.objects.get().skip_reason == ""
+
+
+def test_a_package_is_looked_up_and_planned_again(admin_client):
+    package, _ = make_rows()
+
+    act(admin_client, Package, "look_up")
+    act(admin_client, Package, "plan")
+
+    package.refresh_from_db()
+    assert package.plan_needed
+    assert Dirty.objects.filter(name="demo").exists()
+
+
+def test_a_version_is_asked_for(admin_client):
+    _, version = make_rows()
+
+    act(admin_client, Version, "ask")
+
+    version.refresh_from_db()
+    assert version.requested_at is not None
+
+
+def test_all_models_of_the_app_are_there():
+    registered = {model for model in site._registry if model._meta.app_label == "packages"}
+    assert registered == set(MODELS)
+
+
+def test_a_list_of_versions_asks_the_database_no_more_for_more_of_them(
+    admin_client, django_assert_max_num_queries
+):
+    package, _ = make_rows()
+    for minor in range(20):
+        Version.objects.create(package=package, number=f"2.{minor}")
+
+    with django_assert_max_num_queries(10):
+        admin_client.get(reverse("admin:packages_version_changelist"))

@@ -1,0 +1,148 @@
+import pytest
+from django.core.management import CommandError, call_command
+
+from packages.models import Package, Version
+
+pytestmark = pytest.mark.django_db
+
+
+def run(capsys, *arguments):
+    call_command(*arguments)
+    return capsys.readouterr().out
+
+
+def test_a_package_is_followed(followed, capsys):
+    followed.add_sdist("Demo.Pkg", "1.0")
+
+    assert run(capsys, "add_package", "demo_pkg") == "Demo.Pkg is followed.\n"
+
+    package = Package.objects.get()
+    assert (package.name, package.depth, package.plan_needed) == ("demo-pkg", None, True)
+    assert Version.objects.get().requested_at is None
+
+
+def test_a_package_is_followed_to_a_depth(followed):
+    followed.add_sdist("demo", "1.0")
+
+    call_command("add_package", "demo", "--depth", "3")
+
+    assert Package.objects.get().depth == 3
+
+
+def test_a_new_package_asked_for_by_version_is_built_in_that_one_only(followed, capsys):
+    followed.add_sdist("demo", "1.0")
+    followed.add_sdist("demo", "2.0")
+
+    assert run(capsys, "add_package", "demo", "1.0") == "demo 1.0 is asked for.\n"
+
+    assert Package.objects.get().depth == 0
+    assert Version.objects.get(number="1.0").requested_at is not None
+    assert Version.objects.get(number="2.0").requested_at is None
+
+
+def test_a_version_asked_for_leaves_a_known_package_as_it_is(followed):
+    followed.add_sdist("demo", "1.0")
+    call_command("add_package", "demo", "--depth", "3")
+
+    call_command("add_package", "demo", "1.0")
+
+    assert Package.objects.get().depth == 3
+
+
+def test_a_version_may_be_spelled_otherwise(followed):
+    followed.add_sdist("demo", "1.0.0")
+
+    call_command("add_package", "demo", "v1.0")
+
+    assert Version.objects.get().requested_at is not None
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["no/name"], "is no package's name"),
+        (["x" * 201], "too long"),
+        (["nothing-here"], "There is no nothing-here"),
+        (["demo", "9.9"], "demo has no version 9.9: the newest are 11.0, 10.0, 9.0, 8.0, 7.0."),
+        (["empty", "1.0"], "it has none at all"),
+        (["wheels", "1.0"], "wheels 1.0 has no source upstream"),
+        (["legacy", "2004d"], "is no version to PEP 440"),
+        (["demo", "--depth", "-1"], "cannot be negative"),
+    ],
+)
+def test_what_cannot_be_added_is_refused_with_a_reason(followed, arguments, told):
+    for number in range(7, 12):
+        followed.add_sdist("demo", f"{number}.0")
+    followed.add_project("empty")
+    followed.add_wheel("wheels", "1.0")
+    followed.add_sdist("legacy", "2004d", filename="legacy-2004d.tar.gz")
+
+    with pytest.raises(CommandError, match=told):
+        call_command("add_package", *arguments)
+
+    assert not Version.objects.exclude(requested_at=None).exists()
+    assert not Package.objects.exclude(depth=0).exists()
+
+
+def test_what_an_operator_skips_is_not_asked_for(followed):
+    followed.add_sdist("demo", "1.0")
+    call_command("add_package", "demo")
+    Version.objects.get().skip("does not build")
+
+    with pytest.raises(CommandError, match=r"demo 1\.0 is skipped: does not build"):
+        call_command("add_package", "demo", "1.0")
+
+    Package.objects.get().skip("not ours")
+    with pytest.raises(CommandError, match="demo is skipped: not ours"):
+        call_command("add_package", "demo")
+
+
+def test_nothing_is_added_while_upstream_is_away(followed):
+    followed.fail("/simple/", 503)
+
+    with pytest.raises(CommandError, match=r"503.*try again later"):
+        call_command("add_package", "demo")
+
+    assert not Package.objects.exists()
+
+
+def test_named_packages_are_looked_up_now(followed, capsys):
+    followed.add_sdist("demo", "1.0")
+    followed.add_sdist("other", "1.0")
+
+    assert run(capsys, "sync_pypi", "Demo") == "1 packages are as upstream has them.\n"
+
+    assert Package.objects.get().name == "demo"
+
+
+def test_without_names_all_that_is_followed_is_looked_up(followed, settings, capsys):
+    for name in ("added", "watched", "neither"):
+        followed.add_sdist(name, "1.0")
+    settings.PIWHEELS_WATCH = ["Watched"]
+    call_command("add_package", "added")
+    followed.yank("added", "1.0")
+
+    assert "2 packages" in run(capsys, "sync_pypi")
+
+    assert {package.name for package in Package.objects.all()} == {"added", "watched"}
+    assert Version.objects.get(package__name="added").yanked
+
+
+def test_one_failure_fails_the_command_and_stops_no_other_package(followed):
+    followed.add_sdist("good", "1.0")
+    followed.fail("/simple/bad/", 503)
+
+    with pytest.raises(CommandError) as raised:
+        call_command("sync_pypi", "bad", "nothing-here", "good")
+
+    first, bad, nothing = str(raised.value).splitlines()
+    assert first == "2 of 3 failed."
+    assert "503" in bad and "Try again" in bad
+    assert "spelling" in nothing
+    assert Package.objects.get().name == "good"
+
+
+@pytest.mark.parametrize("arguments", [[], ["no/name"]])
+def test_a_look_up_of_nothing_is_refused(followed, arguments):
+    with pytest.raises(CommandError):
+        call_command("sync_pypi", *arguments)

@@ -1,0 +1,247 @@
+"""Which names `sync` looks up, and when; what it then writes is in `test_sync`."""
+
+from datetime import timedelta
+
+import pytest
+
+from packages import sync
+from packages.models import Dirty, Package, SyncCursor, Version
+from packages.pypi import UpstreamUnavailable
+
+pytestmark = pytest.mark.django_db
+
+
+def mark(name, now, **fields):
+    return Dirty.objects.create(name=name, not_before=now, **fields)
+
+
+def test_marked_names_are_looked_up_and_forgotten(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    upstream.add_sdist("other", "1.0")
+    mark("demo", now)
+    mark("other", now + timedelta(seconds=5))
+
+    assert refresh() == 1
+
+    assert [dirty.name for dirty in Dirty.objects.all()] == ["other"]
+    assert [package.name for package in Package.objects.all()] == ["demo"]
+    assert refresh(after=6) == 1
+    assert Package.objects.count() == 2
+
+
+def test_no_more_names_are_looked_up_than_the_limit(upstream, refresh, now):
+    for name in ("a", "b", "c"):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now)
+
+    assert refresh(limit=2) == 2
+    assert Dirty.objects.count() == 1
+
+
+def test_a_name_that_somebody_else_looks_up_is_left_to_them(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    mark("demo", now).hold(now)
+
+    assert refresh() == 0
+    assert upstream.requests == []
+
+
+def test_a_name_whose_look_up_died_is_looked_up_again(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    mark("demo", now).hold(now)
+
+    assert refresh(after=Dirty.HOLD.total_seconds() + 1) == 1
+
+
+def test_a_failure_puts_a_name_off_and_stops_no_other(upstream, refresh, now):
+    for name in ("bad", "good"):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now - timedelta(seconds=name == "bad"))
+    upstream.fail("/simple/bad/", 502)
+
+    assert refresh() == 1
+
+    dirty = Dirty.objects.get()
+    assert (dirty.name, dirty.attempts) == ("bad", 1)
+    assert "502" in dirty.error
+    assert now < dirty.not_before < now + timedelta(seconds=4)
+    assert Package.objects.get().name == "good"
+    assert refresh(after=5) == 1
+
+
+def test_an_outage_is_no_deletion(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    mark("demo", now)
+    upstream.fail("/", 503, times=9)
+
+    refresh()
+
+    assert (Package.objects.get().status, Version.objects.get().gone_at) == ("active", None)
+
+
+def test_a_wish_for_a_pause_ends_the_run(upstream, refresh, now):
+    for name in ("a", "b"):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now)
+    upstream.fail("/simple/", 429, retry_after=600)
+
+    assert refresh() == 0
+
+    assert len(upstream.requests) == 1
+    waiting, next_one = sorted(Dirty.objects.all(), key=lambda dirty: dirty.attempts, reverse=True)
+    assert waiting.not_before > now + timedelta(seconds=600)
+    assert next_one.not_before == now
+
+
+def test_an_answer_from_an_old_cache_is_not_believed(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    upstream.go_stale("demo")
+    upstream.add_sdist("demo", "2.0")
+    mark("demo", now, wanted_serial=upstream.serial)
+
+    assert refresh() == 0
+    assert not Package.objects.exists()
+    assert str(upstream.serial) in Dirty.objects.get().error
+
+    upstream.refresh("demo")
+    assert refresh(after=5) == 1
+    assert Version.objects.count() == 2
+
+
+def test_a_state_older_than_ours_is_not_believed(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    Package.objects.update(serial=upstream.serial + 9)
+    upstream.remove("demo", "1.0")
+    mark("demo", now)
+
+    assert refresh() == 0
+    assert not Version.objects.exclude(gone_at=None).exists()
+
+
+def test_an_old_answer_is_believed_in_the_end(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    mark("demo", now, wanted_serial=upstream.serial + 1, attempts=sync.PATIENCE)
+
+    assert refresh() == 1
+    assert Package.objects.count() == 1
+
+
+def test_a_name_that_nobody_has_is_tried_again_and_then_forgotten(upstream, refresh, now):
+    mark("nothing-here", now)
+
+    assert refresh() == 0
+    assert Dirty.objects.get().error == "Upstream has no such package."
+
+    Dirty.objects.update(attempts=sync.PATIENCE)
+    assert refresh(after=5) == 1
+    assert not Dirty.objects.exists()
+    assert not Package.objects.exists()
+
+
+def test_rows_that_the_database_refuses_stop_no_other(upstream, look_up, refresh, now):
+    upstream.add_sdist("first", "1.0", filename="shared-1.0.tar.gz")
+    look_up("first")
+    upstream.add_sdist("second", "1.0", filename="shared-1.0.tar.gz")
+    upstream.add_sdist("third", "1.0")
+    mark("second", now - timedelta(seconds=1))
+    mark("third", now)
+
+    assert refresh() == 1
+
+    assert {package.name for package in Package.objects.all()} == {"first", "third"}
+    assert Dirty.objects.get().name == "second"
+
+
+def test_a_mark_that_comes_during_a_look_up_survives_it(upstream, pypi, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    dirty = mark("demo", now)
+    dirty.hold(now)
+
+    Dirty.mark("demo")
+    sync._settle(pypi, dirty, now)
+
+    assert Dirty.objects.filter(name="demo").exists()
+
+
+def watch(pypi, names, now, limit=100):
+    return sync.watch(pypi, names, now=now, refresh_s=300, limit=limit)
+
+
+def marked():
+    return sorted(Dirty.objects.values_list("name", flat=True))
+
+
+def test_watched_names_that_we_lack_are_marked_once(upstream, pypi, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+
+    assert watch(pypi, ["Demo", "Other.Pkg", "other-pkg", "no/name"], now) == 1
+    assert marked() == ["other-pkg"]
+    assert watch(pypi, ["Demo", "other-pkg"], now) == 0
+
+
+def test_packages_are_marked_when_their_state_is_old(upstream, pypi, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+
+    assert watch(pypi, [], now + timedelta(seconds=299)) == 0
+    assert watch(pypi, [], now + timedelta(seconds=301)) == 1
+    assert marked() == ["demo"]
+
+
+def test_the_longest_neglected_are_marked_first(pypi, now):
+    for name, hours in (("a", 1), ("b", 3), ("c", 2)):
+        Package.objects.create(name=name, display_name=name, fetched_at=now - timedelta(hours=hours))
+
+    assert watch(pypi, [], now, limit=1) == 1
+    assert marked() == ["b"]
+    assert watch(pypi, [], now, limit=1) == 1
+    assert marked() == ["b", "c"]
+
+
+def test_a_name_that_is_put_off_keeps_its_pause(pypi, now):
+    mark("demo", now).put_off(now, "no answer")
+
+    assert watch(pypi, ["demo"], now) == 0
+    assert Dirty.objects.get().not_before > now
+
+
+def test_all_of_upstream_is_marked_once_an_hour(upstream, pypi, now):
+    upstream.add_project("Demo.Pkg")
+    assert watch(pypi, ["all"], now) == 1
+    assert marked() == ["demo-pkg"]
+
+    upstream.add_project("new")
+    assert watch(pypi, ["all"], now + timedelta(minutes=59)) == 0
+    assert watch(pypi, ["all"], now + timedelta(minutes=61)) == 1
+    assert marked() == ["demo-pkg", "new"]
+    assert upstream.paths() == ["/simple/"] * 2
+
+
+def test_many_names_are_marked_in_batches(upstream, pypi, now, monkeypatch):
+    monkeypatch.setattr(sync, "BATCH", 7)
+    for number in range(50):
+        upstream.add_project(f"demo{number}")
+
+    assert watch(pypi, ["all"], now) == 50
+    assert Dirty.objects.count() == 50
+
+
+def test_a_list_that_broke_off_is_read_again_soon(upstream, pypi, now):
+    upstream.add_project("demo")
+    upstream.fail("/simple/", 503)
+
+    assert watch(pypi, ["all"], now) == 0
+    assert watch(pypi, ["all"], now + timedelta(minutes=4)) == 0
+    assert watch(pypi, ["all"], now + timedelta(minutes=6)) == 1
+    assert SyncCursor.objects.count() == 1
+
+
+def test_a_look_up_may_ask_for_a_serial(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+
+    with pytest.raises(UpstreamUnavailable):
+        look_up(least_serial=upstream.serial + 1)
+    assert look_up(least_serial=upstream.serial)

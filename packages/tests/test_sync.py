@@ -1,0 +1,343 @@
+import logging
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from packages import sync
+from packages.models import Package, UpstreamFile, Version
+from tests.fake_pypi import UPLOADED_AT
+
+pytestmark = pytest.mark.django_db
+
+
+def version(number="1.0"):
+    return Version.objects.get(number=number)
+
+
+def settle():
+    """Plan everything, so that the next request for a plan is seen."""
+    Package.objects.update(plan_needed=False)
+
+
+def test_a_new_package_is_written_down(upstream, look_up, now):
+    sdist = upstream.add_sdist("Demo.Pkg", "1.0rc1", requires_python=">=3.9")
+
+    package = look_up("demo-pkg")
+
+    assert (package.name, package.display_name, package.status) == ("demo-pkg", "Demo.Pkg", "active")
+    assert (package.serial, package.fetched_at, package.generation) == (upstream.serial, now, 1)
+    assert (package.plan_needed, package.revision) == (True, 1)
+    assert [alias.name for alias in package.aliases.all()] == ["Demo.Pkg"]
+    [version] = package.versions.all()
+    assert (version.number, version.canonical, version.is_prerelease) == ("1.0rc1", "1.0rc1", True)
+    assert (version.released_at, version.yanked, version.gone_at) == (UPLOADED_AT, False, None)
+    [file] = version.files.all()
+    assert (file.filename, file.kind, file.sha256) == (sdist.filename, "source", sdist.sha256)
+    assert (file.size, file.requires_python, file.uploaded_at) == (
+        len(sdist.content),
+        ">=3.9",
+        UPLOADED_AT,
+    )
+
+
+def test_the_same_state_again_changes_nothing_but_when_we_looked(upstream, pypi, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    upstream.yank("demo", "1.0", "bad")
+    upstream.add_version("demo", "2.0")
+    first = look_up()
+    settle()
+
+    sync.look_up(pypi, "demo", now=now + timedelta(hours=1))
+
+    again = Package.objects.get()
+    assert again.fetched_at == now + timedelta(hours=1)
+    assert (again.revision, again.changed_at, again.plan_needed) == (1, first.changed_at, False)
+
+
+def test_a_change_asks_for_a_plan_and_makes_pages_old(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    settle()
+
+    upstream.add_sdist("demo", "1.1")
+    package = look_up()
+
+    assert (package.plan_needed, package.revision) == (True, 2)
+
+
+def test_several_sources_of_a_version_are_all_kept(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    upstream.add_sdist("demo", "1.0", filename="demo-1.0.zip")
+
+    look_up()
+
+    assert {file.filename for file in version().files.sources()} == {"demo-1.0.tar.gz", "demo-1.0.zip"}
+
+
+def test_a_legacy_version_is_kept_as_it_is_written(upstream, look_up):
+    upstream.add_sdist("demo", "2004d", filename="demo-2004d.tar.gz")
+
+    look_up()
+
+    assert (version("2004d").canonical, version("2004d").files.count()) == ("", 1)
+
+
+def test_versions_that_are_equal_are_two(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    upstream.add_sdist("demo", "1.0.0")
+
+    look_up()
+
+    assert {v.number: v.files.get().filename for v in Version.objects.all()} == {
+        "1.0": "demo-1.0.tar.gz",
+        "1.0.0": "demo-1.0.0.tar.gz",
+    }
+
+
+def test_a_source_that_comes_after_the_wheels_is_seen(upstream, look_up):
+    upstream.add_wheel("demo", "1.0", uploaded_at=UPLOADED_AT)
+    look_up()
+    settle()
+    assert not version().files.sources().exists()
+
+    upstream.add_sdist("demo", "1.0", uploaded_at=UPLOADED_AT + timedelta(days=2))
+    package = look_up()
+
+    assert version().files.sources().exists()
+    assert version().released_at == UPLOADED_AT
+    assert package.plan_needed
+
+
+def test_a_yank_and_its_reason_come_and_go(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+
+    upstream.yank("demo", "1.0", "it eats data")
+    look_up()
+    assert (version().yanked, version().yanked_reason) == (True, "it eats data")
+    assert UpstreamFile.objects.get().yanked
+
+    upstream.yank("demo", "1.0", "it eats <all> data")
+    look_up()
+    assert version().yanked_reason == "it eats <all> data"
+
+    upstream.unyank("demo", "1.0")
+    package = look_up()
+    assert (version().yanked, version().yanked_reason) == (False, "")
+    assert not UpstreamFile.objects.get().yanked
+    assert package.revision == 4
+
+
+def test_a_removed_file_is_gone_and_its_version_is_not(upstream, look_up, now):
+    upstream.add_sdist("demo", "1.0", uploaded_at=UPLOADED_AT)
+    upstream.add_wheel("demo", "1.0", uploaded_at=UPLOADED_AT + timedelta(days=1))
+    look_up()
+
+    upstream.remove("demo", "1.0", "demo-1.0.tar.gz")
+    look_up()
+
+    assert UpstreamFile.objects.get(kind="source").gone_at == now
+    assert UpstreamFile.objects.get(kind="wheel").gone_at is None
+    assert (version().gone_at, version().released_at) == (None, UPLOADED_AT)
+
+
+def test_a_removed_version_is_gone_with_its_files(upstream, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    upstream.add_sdist("demo", "2.0")
+    look_up()
+
+    upstream.remove("demo", "1.0")
+    look_up()
+
+    assert (version("1.0").gone_at, version("2.0").gone_at) == (now, None)
+    assert version("1.0").files.get().gone_at == now
+
+
+def test_since_when_a_version_is_gone_does_not_change(upstream, pypi, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    upstream.add_sdist("demo", "2.0")
+    look_up()
+    upstream.remove("demo", "1.0")
+    look_up()
+
+    sync.look_up(pypi, "demo", now=now + timedelta(days=1))
+
+    assert version("1.0").gone_at == now
+    assert Package.objects.get().revision == 2
+
+
+def test_what_comes_back_is_no_longer_gone(upstream, look_up):
+    content = upstream.add_sdist("demo", "1.0").content
+    upstream.add_sdist("demo", "2.0")
+    look_up()
+    upstream.remove("demo", "1.0")
+    look_up()
+
+    upstream.add_sdist("demo", "1.0", content)
+    look_up()
+
+    assert version("1.0").gone_at is None
+    assert version("1.0").files.get().gone_at is None
+
+
+def test_a_quarantine_hides_everything_until_it_ends(upstream, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+
+    upstream.quarantine("demo", "malware?")
+    package = look_up()
+    assert (package.status, package.status_reason) == ("quarantined", "malware?")
+    assert (package.display_name, package.summary) == ("demo", "Made for a test")
+    assert version().gone_at == now
+
+    upstream.set_status("demo", None)
+    package = look_up()
+    assert (package.status, package.status_reason, package.generation) == ("active", "", 1)
+    assert version().gone_at is None
+
+
+def test_an_archived_package_keeps_its_versions(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+
+    upstream.set_status("demo", "archived", "use other")
+    package = look_up()
+
+    assert (package.status, package.status_reason, package.revision) == ("archived", "use other", 2)
+    assert version().gone_at is None
+
+
+def test_a_package_that_vanished_is_gone_with_its_versions(upstream, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    settle()
+
+    upstream.remove("demo")
+    package = look_up()
+    assert (package.status, package.generation, package.plan_needed) == ("gone", 1, True)
+    assert version().gone_at == version().files.get().gone_at == now
+
+    assert look_up().revision == package.revision == 2
+
+
+def test_a_name_that_somebody_registers_anew_is_another_generation(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.remove("demo")
+    look_up()
+
+    upstream.add_sdist("demo", "2.0")
+    package = look_up()
+
+    assert (package.status, package.generation) == ("active", 2)
+    assert version("1.0").gone_at is not None
+    assert version("2.0").gone_at is None
+    assert look_up().generation == 2
+
+
+def test_other_bytes_under_a_known_name_are_an_alarm_and_not_taken(upstream, look_up, caplog):
+    old = upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.remove("demo", "1.0")
+    new = upstream.add_sdist("demo", "1.0", b"other bytes")
+
+    package = look_up()
+
+    assert version().files.get().sha256 == old.sha256
+    assert package.revision == 1
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert new.sha256 in record.getMessage()
+
+
+def test_a_requires_python_that_nobody_can_read_counts_as_none(upstream, look_up):
+    upstream.add_sdist("demo", "1.0", requires_python="three or so")
+
+    look_up()
+
+    assert UpstreamFile.objects.get().requires_python == ""
+
+
+def test_a_version_gets_files_days_later(upstream, look_up):
+    upstream.add_version("demo", "1.0")
+    look_up()
+    assert (version().files.count(), version().released_at) == (0, None)
+
+    upstream.add_sdist("demo", "1.0")
+    package = look_up()
+
+    assert (version().files.count(), version().released_at) == (1, UPLOADED_AT)
+    assert package.revision == 2
+
+
+def test_each_spelling_of_a_name_is_remembered(upstream, look_up):
+    upstream.add_sdist("Demo", "1.0")
+    look_up()
+
+    upstream.spell("demo", "DEMO")
+    package = look_up()
+
+    assert package.display_name == "DEMO"
+    assert {alias.name for alias in package.aliases.all()} == {"Demo", "DEMO"}
+    upstream.spell("demo", "Demo")
+    assert look_up().aliases.count() == 2
+
+
+def test_a_summary_may_be_absent_or_too_long(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    upstream.summarise("demo", None)
+    assert look_up().summary == ""
+
+    upstream.summarise("demo", "x" * 500)
+    assert look_up().summary == "x" * 299 + "…"
+
+
+def test_a_file_may_turn_out_to_be_of_another_version(upstream, look_up, now):
+    upstream.json_api = False
+    upstream.add_sdist("demo", "1.0-beta", filename="demo-1.0b0.tar.gz")
+    look_up()
+    assert version("1.0b0").files.count() == 1
+
+    upstream.json_api = True
+    look_up()
+
+    assert version("1.0-beta").files.count() == 1
+    assert version("1.0b0").gone_at == now
+
+
+def test_what_an_operator_decided_outlives_a_look_up(upstream, look_up):
+    upstream.add_sdist("demo", "1.0")
+    package = look_up()
+    package.skip("no")
+    package.follow(3)
+    version().skip("neither")
+
+    upstream.yank("demo", "1.0")
+    package = look_up()
+
+    assert (package.skip_reason, package.depth, version().skip_reason) == ("no", 3, "neither")
+
+
+@pytest.mark.parametrize("happening", ["nothing", "new versions", "yanks", "removal"])
+def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, now, happening):
+    def queries(name, versions):
+        for minor in range(versions):
+            upstream.add_sdist(name, f"1.{minor}", b"")
+        project = pypi.project(name)
+        if happening != "new versions":
+            sync.apply(project, now)
+            for minor in range(versions - 1):
+                if happening == "yanks":
+                    upstream.yank(name, f"1.{minor}")
+                if happening == "removal":
+                    upstream.remove(name, f"1.{minor}")
+            project = pypi.project(name)
+        with CaptureQueriesContext(connection) as captured:
+            sync.apply(project, now)
+        return len(captured)
+
+    few, many = queries("few", 2), queries("many", 40)
+
+    assert few == many
+    assert many < 20

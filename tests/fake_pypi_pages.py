@@ -1,0 +1,194 @@
+"""What a fake PyPI shows of its projects: the simple API's pages, the JSON API, and files with Range."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+from packaging.utils import canonicalize_name
+
+SIMPLE_JSON = "application/vnd.pypi.simple.v1+json"
+
+
+@dataclass
+class FakeFile:
+    """A file of one version."""
+
+    filename: str
+    packagetype: str
+    content: bytes
+    uploaded_at: datetime
+    requires_python: str | None = None
+    yanked: str | None = None  # the reason, or None when it is not yanked
+    announced: str | None = None  # a digest that the index shows instead of the true one
+
+    @property
+    def sha256(self) -> str:
+        """The digest that the index shows."""
+        return self.announced or hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass
+class FakeProject:
+    """A project, its versions and their files."""
+
+    name: str
+    serial: int = 0
+    summary: str | None = "Made for a test"
+    status: str | None = None
+    status_reason: str | None = None
+    versions: dict[str, list[FakeFile]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[FakeFile]:
+        """The files that the simple API shows."""
+        if self.status == "quarantined":
+            return []
+        return [file for files in self.versions.values() for file in files]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer before faults are done to it."""
+
+    body: bytes
+    content_type: str = "text/html; charset=utf-8"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+NOT_FOUND = Answer(b"Not Found", status=404)
+
+
+def root(projects: list[FakeProject], serial: int, accepts_json: bool) -> Answer:
+    """Return the page of all names."""
+    if accepts_json:
+        return _json(
+            {
+                "meta": {"api-version": "1.4", "_last-serial": serial},
+                "projects": [{"name": p.name, "_last-serial": p.serial} for p in projects],
+            },
+            SIMPLE_JSON,
+            serial,
+        )
+    links = [f'<a href="/simple/{canonicalize_name(p.name)}/">{escape(p.name)}</a><br/>' for p in projects]
+    return _page([], links, serial)
+
+
+def detail_json(base: str, project: FakeProject) -> Answer:
+    """Return a project's page as PEP 691 has it, with PEP 700 and 792."""
+    status: dict[str, str] = {"status": project.status or "active"}
+    if project.status_reason is not None:
+        status["reason"] = project.status_reason
+    return _json(
+        {
+            "meta": {"api-version": "1.4", "_last-serial": project.serial},
+            "name": canonicalize_name(project.name),
+            "project-status": status,
+            "versions": [v for v, files in project.versions.items() if files and project.files],
+            "files": [
+                {
+                    "filename": file.filename,
+                    "url": _url(base, project, file),
+                    "hashes": {"sha256": file.sha256},
+                    "requires-python": file.requires_python,
+                    "yanked": False if file.yanked is None else file.yanked or True,
+                    "size": len(file.content),
+                    "upload-time": _time(file),
+                }
+                for file in project.files
+            ],
+        },
+        SIMPLE_JSON,
+        project.serial,
+    )
+
+
+def detail_html(base: str, project: FakeProject) -> Answer:
+    """Return a project's page as PEP 503 has it, with PEP 592 and 792."""
+    metas = []
+    if project.status is not None:
+        metas.append(f'<meta name="pypi:project-status" content="{escape(project.status)}">')
+    if project.status_reason is not None:
+        metas.append(f'<meta name="pypi:project-status-reason" content="{escape(project.status_reason)}">')
+    links = []
+    for file in project.files:
+        attributes = ""
+        if file.requires_python is not None:
+            attributes += f' data-requires-python="{escape(file.requires_python)}"'
+        if file.yanked is not None:
+            attributes += f' data-yanked="{escape(file.yanked)}"'
+        href = f"{_url(base, project, file)}#sha256={file.sha256}"
+        links.append(f'<a href="{escape(href)}"{attributes}>{escape(file.filename)}</a><br/>')
+    return _page(metas, links, project.serial)
+
+
+def json_api(base: str, project: FakeProject) -> Answer:
+    """Return what the JSON API says; nothing of a project that is quarantined or has no version."""
+    if not project.versions or project.status == "quarantined":
+        return NOT_FOUND
+    releases = {
+        version: [
+            {
+                "filename": file.filename,
+                "url": _url(base, project, file),
+                "packagetype": file.packagetype,
+                "digests": {"sha256": file.sha256},
+                "size": len(file.content),
+                "upload_time_iso_8601": _time(file),
+                "requires_python": file.requires_python,
+                "yanked": file.yanked is not None,
+                "yanked_reason": file.yanked or None,
+            }
+            for file in files
+        ]
+        for version, files in project.versions.items()
+    }
+    last = list(project.versions)[-1]
+    return _json(
+        {
+            "info": {"name": project.name, "summary": project.summary, "version": last},
+            "last_serial": project.serial,
+            "releases": releases,
+            "urls": releases[last],
+        },
+        "application/json",
+        project.serial,
+    )
+
+
+def file(file: FakeFile, wanted: str) -> Answer:
+    """Return a file, or the part of it that a Range header asks for."""
+    size = len(file.content)
+    headers = {"Accept-Ranges": "bytes", "ETag": f'"{file.sha256}"'}
+    kind = "application/octet-stream"
+    if not wanted.startswith("bytes=") or "," in wanted:
+        return Answer(file.content, kind, headers=headers)
+    first, _, last = wanted.removeprefix("bytes=").partition("-")
+    start = int(first) if first else max(size - int(last), 0)
+    end = min(int(last), size - 1) if first and last else size - 1
+    if start > end:
+        return Answer(b"", kind, 416, headers | {"Content-Range": f"bytes */{size}"})
+    headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+    return Answer(file.content[start : end + 1], kind, 206, headers)
+
+
+def _json(content: Any, content_type: str, serial: int) -> Answer:  # Any: whatever JSON can hold
+    return Answer(json.dumps(content).encode(), content_type, headers={"X-PyPI-Last-Serial": str(serial)})
+
+
+def _page(metas: list[str], links: list[str], serial: int) -> Answer:
+    head = '<meta name="pypi:repository-version" content="1.4">' + "".join(metas)
+    body = f"<!DOCTYPE html><html><head>{head}</head><body>{''.join(links)}</body></html>"
+    return Answer(body.encode(), headers={"X-PyPI-Last-Serial": str(serial)})
+
+
+def _url(base: str, project: FakeProject, file: FakeFile) -> str:
+    return f"{base}/files/{canonicalize_name(project.name)}/{quote(file.filename)}"
+
+
+def _time(file: FakeFile) -> str:
+    return file.uploaded_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
