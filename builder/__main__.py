@@ -1,0 +1,33 @@
+"""`python -m builder`: starts the worker of the builder that the environment describes.
+
+Exits with 2 when a setting is missing or wrong, with 1 when the clock is, and says which.
+"""
+
+import os
+import sys
+from datetime import UTC, datetime
+
+from builder.place import remove_leftovers, workshop
+from builder.settings import BadSettings, read
+from builder.worker import WrongClock, app, arguments, check_clock
+
+
+def main() -> int:
+    """Check what must be right, tidy up, and work until told to end."""
+    try:
+        settings = read(os.environ)
+        folder = workshop(settings)
+        check_clock(datetime.now(UTC))
+    except BadSettings as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except WrongClock as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    remove_leftovers(folder)
+    app.worker_main(arguments(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

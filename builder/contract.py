@@ -1,0 +1,188 @@
+"""What a server and a builder say to each other: the order, the report, and the paths of the API.
+
+Both sides import this module, and only this one in common; it needs nothing but the standard library.
+Orders go down the queue as two numbers, the rest is asked for and answered over HTTP as JSON.  What comes in
+is checked field by field: `decode` raises `BadMessage` and never guesses.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+# Grows with each change that the other side must understand; another number is refused.
+CONTRACT = 1
+
+# The Celery task's name.  Its arguments are a build's id and its attempt, and nothing else.
+BUILD_TASK = "build"
+
+# Everything below is under this path of the server.  With the builder's token:
+#   POST  hello                          BuilderFacts -> Welcome; sent while idle, at least each minute
+#   POST  builds/<id>/<attempt>/claim    -> BuildOrder; 409 when the build is not this builder's to have
+# With the ticket of the order, which dies with the attempt (then each of them answers 409):
+#   POST  builds/<id>/heartbeat?log=N    body: the log's bytes from offset N on -> Heartbeat
+#   HEAD  builds/<id>/wheels/<filename>  with the header Upload-Sha256 -> header Upload-Offset: how many
+#                                        bytes have arrived
+#   PATCH builds/<id>/wheels/<filename>  body: bytes from Upload-Offset on, with the headers Upload-Length
+#                                        and Upload-Sha256 of the whole file -> header Upload-Offset
+#   POST  builds/<id>/report             BuildReport -> Verdict; 422 with the reason when a wheel is refused
+# An error's body is {"error": "what is wrong and what to do"}.
+API = "/builder/v1/"
+
+# The most that one heartbeat brings of a log, in bytes; the server reads no more.
+LOG_CHUNK = 256 << 10
+# The most that is kept of a log, in bytes; what comes after it is dropped.
+LOG_LIMIT = 10 << 20
+# The most wheels that one build may leave; an honest source leaves one.
+MAX_WHEELS = 8
+
+
+class BadMessage(ValueError):
+    """What came in is not what the contract says; the text names the field."""
+
+
+@dataclass(frozen=True)
+class BuilderFacts:
+    """What a builder says of itself; shown to operators, believed by nobody."""
+
+    contract: int
+    python: str  # "3.13"
+    platform: str  # sysconfig.get_platform(), "linux-armv7l"
+    os_release: str  # VERSION_CODENAME, "trixie"
+    model: str  # the board, "Raspberry Pi 4 Model B Rev 1.4"
+    memory_bytes: int
+    disk_free_bytes: int
+    load: float  # over one minute
+    temperature_c: float | None
+    versions: dict[str, str]  # of pip, celery and the like
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The answer to a builder's hello."""
+
+    heartbeat_s: float  # how soon the next one is expected
+
+
+@dataclass(frozen=True)
+class BuildOrder:
+    """All that a builder needs to make one attempt, and the ticket that lets it report."""
+
+    contract: int
+    build: int
+    attempt: int
+    ticket: str
+    package: str  # canonical name
+    version: str  # as upstream spells it
+    target: str  # "trixie-armhf-cp313"
+    platform: str  # what the wheel's platform shall be called, "linux-armv7l"
+    filename: str
+    url: str
+    sha256: str
+    uploaded_at: int | None  # seconds since 1970; becomes SOURCE_DATE_EPOCH
+    time_limit_s: float
+    heartbeat_s: float  # how often the server wants to hear of this build
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """The answer to a build's heartbeat."""
+
+    log_size: int  # how many bytes of the log have arrived
+
+
+@dataclass(frozen=True)
+class WheelReport:
+    """A wheel as its builder describes it; the server reads the file itself."""
+
+    filename: str
+    size: int
+    sha256: str
+    apt: tuple[str, ...]  # Debian packages that its shared libraries need
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """How an attempt ended, once all of its wheels are uploaded."""
+
+    contract: int
+    succeeded: bool
+    reason: str  # why not, in a sentence; empty after a success
+    duration_s: float  # of `pip wheel` alone: the time that a user would have spent
+    wheels: tuple[WheelReport, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the server made of a report."""
+
+    state: str
+    reason: str
+
+
+Message = TypeVar("Message", BuilderFacts, Welcome, BuildOrder, Heartbeat, WheelReport, BuildReport, Verdict)
+
+
+def queue_for(builder: str) -> str:
+    """Return the name of a builder's own queue in Redis."""
+    return f"b.{builder}.q"
+
+
+def encode(message: Any) -> bytes:  # Any: each of the dataclasses above
+    """Return a message as JSON."""
+    return json.dumps(asdict(message), separators=(",", ":")).encode()
+
+
+def decode(kind: type[Message], body: bytes) -> Message:
+    """Return the message of that kind in a JSON body.
+
+    Fields that we do not know are ignored, as a newer side may send them; a field that is missing or of
+    another type, or another contract, raises BadMessage.
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"The body is not JSON: {error}.") from error
+    message = _read(kind, content, kind.__name__)
+    theirs = getattr(message, "contract", CONTRACT)
+    if theirs != CONTRACT:
+        raise BadMessage(
+            f"This side speaks contract {CONTRACT}, the other {theirs}: update the older of the two."
+        )
+    return message
+
+
+def _read(kind: type[Message], content: Any, where: str) -> Message:  # Any: JSON, about to be checked
+    """Return a dataclass made of a JSON object."""
+    if not isinstance(content, dict):
+        raise BadMessage(f"{where} must be a JSON object.")
+    hints = get_type_hints(kind)
+    values = {}
+    for field in fields(kind):
+        if field.name not in content:
+            raise BadMessage(f"{where}.{field.name} is missing.")
+        values[field.name] = _check(hints[field.name], content[field.name], f"{where}.{field.name}")
+    return kind(**values)
+
+
+def _check(kind: Any, value: Any, where: str) -> Any:  # Any: a type and JSON, about to be checked
+    """Return a value if it is of that type."""
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        if value is None:
+            return None
+        kind = next(part for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise BadMessage(f"{where} must be a list.")
+        return tuple(_check(get_args(kind)[0], item, where) for item in value)
+    if get_origin(kind) is dict:
+        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+            raise BadMessage(f"{where} must be an object of strings.")
+        return value
+    if hasattr(kind, "__dataclass_fields__"):
+        return _read(kind, value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise BadMessage(f"{where} must be of type {kind.__name__}, not {type(value).__name__}.")
+    return value

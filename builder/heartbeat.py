@@ -1,0 +1,78 @@
+"""Keeps a build's lease: says every few seconds that it goes on, and sends its log as it grows."""
+
+import logging
+import time
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+from builder.client import Client, DeadTicket, Refused, Unreachable
+from builder.contract import LOG_CHUNK, LOG_LIMIT, BuildOrder
+from builder.log import Log
+
+logger = logging.getLogger(__name__)
+
+# How soon people see what a build prints.
+_INTERVAL_S = 3.0
+# How long the last bytes are worth waiting for; with the report's own patience still less than a lease.
+_REST_S = 120.0
+
+
+class Heartbeats:
+    """A thread that speaks for a build; `dead` is set when the server wants to hear no more of it."""
+
+    def __init__(self, order: BuildOrder, log: Log, client: Client) -> None:
+        """Take a client that no other thread uses."""
+        self.dead = Event()
+        self._order = order
+        self._log = log
+        self._client = client
+        self._offset = 0
+        self._ended = Event()
+        self._thread = Thread(target=self._run, name=f"heartbeats of build {order.build}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def send_rest(self) -> None:
+        """Send what the server has not got of the log; once the thread has ended."""
+        # Bounded, as a server that always says "zero" would keep us here.
+        for _ in range(2 * LOG_LIMIT // LOG_CHUNK):
+            if self._offset >= self._log.size:
+                return
+            try:
+                self._beat(_REST_S)
+            except (Unreachable, Refused) as fault:
+                logger.warning("The end of the log of build %s is lost: %s", self._order.build, fault)
+                return
+
+    def _run(self) -> None:
+        """Beat when the log has grown, and when it is time, until the build ends."""
+        pause = min(_INTERVAL_S, self._order.heartbeat_s)
+        due = time.monotonic()
+        while not self._ended.wait(pause):
+            if self._offset >= self._log.size and time.monotonic() < due:
+                continue
+            try:
+                self._beat()
+                due = time.monotonic() + self._order.heartbeat_s
+            except DeadTicket as death:
+                logger.warning("Build %s is stopped: %s", self._order.build, death)
+                self.dead.set()
+                return
+            except (Unreachable, Refused) as fault:
+                # The lease is long enough for many more tries.
+                logger.warning("A heartbeat of build %s failed: %s", self._order.build, fault)
+
+    def _beat(self, patience_s: float = 0.0) -> None:
+        """Send the next piece of the log, which may be none."""
+        chunk = self._log.read(self._offset, LOG_CHUNK)
+        answer = self._client.heartbeat(self._order, self._offset, chunk, patience_s=patience_s)
+        self._offset = max(answer.log_size, 0)

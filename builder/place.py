@@ -1,0 +1,91 @@
+"""Where a build happens: a fresh folder that nothing of is left afterwards."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import getuid
+from pathlib import Path
+
+from builder.contract import BuildOrder
+from builder.settings import BadSettings, Settings
+
+_OF_A_BUILD = re.compile(r"[0-9]+-[0-9]+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders of one build."""
+
+    root: Path
+
+    @property
+    def source(self) -> Path:
+        """Where the source lies."""
+        return self.root / "in"
+
+    @property
+    def home(self) -> Path:
+        """The home of whoever builds."""
+        return self.root / "home"
+
+    @property
+    def tmp(self) -> Path:
+        """Where temporary files go."""
+        return self.root / "tmp"
+
+    @property
+    def out(self) -> Path:
+        """Where wheels come out."""
+        return self.root / "out"
+
+    @property
+    def libraries(self) -> Path:
+        """Where the wheels' shared libraries are looked at."""
+        return self.root / "libraries"
+
+
+def workshop(settings: Settings) -> Path:
+    """Return the folder of all of this builder's builds; raises BadSettings if it is not ours alone."""
+    folder = settings.work / settings.builder
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError as error:
+        raise BadSettings(f"PIWHEELS_WORK cannot be used: {error}.") from error
+    # In a folder that all may write to, such as /tmp, somebody else may have come first.
+    if folder.is_symlink() or status.st_uid != getuid():
+        raise BadSettings(f"{folder} is not this user's own folder: remove it, or set PIWHEELS_WORK.")
+    return folder
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what builds left when their builder was killed."""
+    for path in folder.iterdir():
+        if _OF_A_BUILD.fullmatch(path.name):
+            remove(path)
+
+
+@contextmanager
+def fresh(folder: Path, order: BuildOrder) -> Iterator[Place]:
+    """Make the folders of a build, and remove them with all that is in them."""
+    place = Place(folder / f"{order.build}-{order.attempt}")
+    remove(place.root)
+    try:
+        for path in (place.root, place.source, place.home, place.tmp, place.out, place.libraries):
+            path.mkdir(mode=0o700)
+        yield place
+    finally:
+        remove(place.root)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder, also if a build took its own permissions away or nested it very deep."""
+    if path.is_symlink():
+        path.unlink()
+    if not path.exists():
+        return
+    # rm and chmod of coreutils: shutil.rmtree gives up at a thousand levels.
+    subprocess.run(["chmod", "-R", "u+rwX", "--", str(path)], check=False, capture_output=True)
+    subprocess.run(["rm", "-rf", "--", str(path)], check=True, capture_output=True)

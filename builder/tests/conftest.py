@@ -1,0 +1,30 @@
+"""A server to talk to, and a builder's settings."""
+
+import pytest
+
+from builder.client import Client
+from builder.settings import Settings
+from builder.tests.server import TOKEN, FakeServer
+
+
+@pytest.fixture
+def server():
+    with FakeServer() as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings(server, tmp_path):
+    return Settings(
+        server=server.url,
+        builder="pi-07",
+        token=TOKEN,
+        orders_url="redis+socket:///nowhere/redis.sock",
+        work=tmp_path / "work",
+    )
+
+
+@pytest.fixture
+def client(settings):
+    with Client(settings, patience_s=3.0, first_pause_s=0.01) as client:
+        yield client

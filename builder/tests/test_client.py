@@ -1,0 +1,182 @@
+import hashlib
+import io
+import os
+from dataclasses import replace
+
+import pytest
+
+from builder.client import Client, DeadTicket, LostClaim, Refused, Unreachable
+from builder.contract import CONTRACT, BuildReport
+from builder.facts import facts
+from builder.tests.server import TICKET, TOKEN, make_order
+
+FAILURE = BuildReport(contract=CONTRACT, succeeded=False, reason="No.", duration_s=1.0, wheels=())
+
+
+def upload(client, content: bytes) -> None:
+    sha256 = hashlib.sha256(content).hexdigest()
+    client.upload(make_order(), "a-1-py3-none-any.whl", io.BytesIO(content), size=len(content), sha256=sha256)
+
+
+def test_a_hello_brings_the_facts_and_the_token(server, client, tmp_path):
+    welcome = client.hello(facts(tmp_path))
+
+    assert welcome.heartbeat_s == 1.0
+    assert server.asked[0].secret == TOKEN
+    assert b'"memory_bytes":' in server.asked[0].body
+
+
+def test_a_token_that_is_not_known_is_refused_with_the_servers_words(server, settings, tmp_path):
+    with (
+        Client(replace(settings, token="old")) as client,
+        pytest.raises(Refused, match="This token is not known") as refused,
+    ):
+        client.hello(facts(tmp_path))
+
+    assert refused.value.status == 401
+
+
+def test_a_netrc_does_not_replace_the_token(server, client, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    client.hello(facts(tmp_path))
+
+    assert server.asked[0].secret == TOKEN
+
+
+def test_a_claim_brings_the_order_once(server, client):
+    order = server.order("tiny-1.0.tar.gz", b"")
+
+    assert client.claim(1, 1) == order
+    with pytest.raises(LostClaim, match="Not yours"):
+        client.claim(1, 1)
+
+
+def test_faults_that_pass_are_tried_again(server, client):
+    order = server.order("tiny-1.0.tar.gz", b"")
+    server.fail("POST", "claim", status=503)
+    server.fail("POST", "claim", status=429)
+    server.fail("POST", "claim")
+
+    assert client.claim(1, 1) == order
+    assert len(server.asked) == 4
+
+
+def test_a_no_is_not_tried_again(server, client):
+    server.fail("POST", "claim", status=400)
+
+    with pytest.raises(Refused, match="a fault on demand"):
+        client.claim(1, 1)
+
+    assert len(server.asked) == 1
+
+
+def test_patience_ends(server, settings):
+    server.fail("POST", "claim", times=1000, status=502)
+
+    with (
+        Client(settings, patience_s=0.1, first_pause_s=0.01) as client,
+        pytest.raises(Unreachable, match="502"),
+    ):
+        client.claim(1, 1)
+
+    assert 2 <= len(server.asked) <= 10
+
+
+def test_a_redirect_is_an_error_in_the_settings(server, client):
+    server.fail("POST", "claim", status=301)
+
+    with pytest.raises(Refused, match="correct PIWHEELS_SERVER"):
+        client.claim(1, 1)
+
+
+def test_a_captive_portal_is_not_a_server(server, client, tmp_path):
+    server.fail("POST", "hello", status=200)
+
+    with pytest.raises(Refused, match=r"Welcome\.heartbeat_s is missing"):
+        client.hello(facts(tmp_path))
+
+
+def test_a_heartbeat_sends_the_log_with_the_ticket(server, client):
+    client.heartbeat(make_order(), 0, b"one ")
+    answer = client.heartbeat(make_order(), 4, b"two")
+
+    assert bytes(server.logs[1]) == b"one two"
+    assert answer.log_size == 7
+    assert {asked.secret for asked in server.asked} == {TICKET}
+
+
+def test_a_heartbeat_is_tried_once_as_the_next_comes_soon(server, client):
+    server.fail("POST", "heartbeat", status=500)
+
+    with pytest.raises(Unreachable):
+        client.heartbeat(make_order(), 0, b"")
+
+    assert len(server.asked) == 1
+
+
+def test_a_dead_ticket_is_told_from_other_refusals(server, client):
+    server.ticket_is_dead = True
+
+    with pytest.raises(DeadTicket):
+        client.heartbeat(make_order(), 0, b"")
+    with pytest.raises(DeadTicket):
+        client.report(make_order(), FAILURE)
+    with pytest.raises(DeadTicket):
+        upload(client, b"wheel")
+
+
+def test_an_upload_comes_in_pieces(server, client):
+    content = os.urandom((9 << 20) + 1)
+
+    upload(client, content)
+
+    assert bytes(server.uploads["a-1-py3-none-any.whl"]) == content
+    assert len(server.requests("PATCH", "wheels")) == 3
+
+
+def test_an_upload_goes_on_where_it_was_cut(server, client):
+    content = os.urandom(9 << 20)
+    server.fail("PATCH", "wheels", times=2)
+    server.fail("HEAD", "wheels", status=502)
+
+    upload(client, content)
+
+    sent = sum(len(asked.body) for asked in server.requests("PATCH", "wheels"))
+    assert bytes(server.uploads["a-1-py3-none-any.whl"]) == content
+    assert sent == len(content)
+
+
+def test_an_upload_waits_for_bytes_that_were_on_their_way(server, client):
+    server.fail("PATCH", "wheels", status=503)
+    server.fail("PATCH", "wheels", status=400)
+
+    upload(client, b"wheel")
+
+    assert bytes(server.uploads["a-1-py3-none-any.whl"]) == b"wheel"
+
+
+def test_a_refused_upload_says_why(server, client):
+    server.refuses_upload = True
+
+    with pytest.raises(Refused, match="That was not ordered"):
+        upload(client, b"wheel")
+
+    assert len(server.asked) == 1
+
+
+def test_a_report_is_answered_by_a_verdict(server, client):
+    server.fail("POST", "report", times=2, status=500)
+
+    assert client.report(make_order(), FAILURE).state == "succeeded"
+    assert server.reports == [{"contract": 1, **vars(FAILURE), "wheels": []}]
+
+
+def test_a_refused_report_is_a_verdict_too(server, client):
+    server.refuses_report = True
+
+    verdict = client.report(make_order(), FAILURE)
+
+    assert (verdict.state, verdict.reason) == ("failed", "Not that.")

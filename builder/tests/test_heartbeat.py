@@ -1,0 +1,88 @@
+import threading
+import time
+
+import pytest
+
+from builder.contract import LOG_LIMIT
+from builder.heartbeat import Heartbeats
+from builder.log import Log
+from builder.tests.server import make_order
+
+
+@pytest.fixture
+def log(tmp_path):
+    with Log(tmp_path) as log:
+        yield log
+
+
+def until(condition, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_log_arrives_while_it_grows(server, client, log):
+    with Heartbeats(make_order(), log, client):
+        log.write(b"one ")
+        until(lambda: bytes(server.logs.get(1, b"")) == b"one ")
+        log.write(b"two")
+        until(lambda: bytes(server.logs[1]) == b"one two")
+
+
+def test_a_silent_build_is_heard_too(server, client, log):
+    with Heartbeats(make_order(), log, client):
+        until(lambda: len(server.asked) >= 3)
+
+    assert {asked.body for asked in server.asked} == {b""}
+
+
+def test_heartbeats_go_on_after_faults(server, client, log):
+    server.fail("POST", "heartbeat", times=2, status=503)
+    server.fail("POST", "heartbeat", status=413)
+    log.write(b"one")
+
+    with Heartbeats(make_order(), log, client) as heartbeats:
+        until(lambda: bytes(server.logs.get(1, b"")) == b"one")
+
+    assert not heartbeats.dead.is_set()
+
+
+def test_a_dead_ticket_is_noticed(server, client, log):
+    server.ticket_is_dead = True
+
+    with Heartbeats(make_order(), log, client) as heartbeats:
+        assert heartbeats.dead.wait(10)
+
+
+def test_the_server_says_where_to_go_on(server, client, log):
+    log.write(b"one two")
+    with Heartbeats(make_order(), log, client):
+        until(lambda: bytes(server.logs.get(1, b"")) == b"one two")
+        del server.logs[1][3:]
+
+        until(lambda: bytes(server.logs[1]) == b"one two")
+
+
+def test_the_rest_of_a_long_log_is_sent_in_pieces(server, client, log):
+    log.write(b"x" * 3_000_000)
+    heartbeats = Heartbeats(make_order(), log, client)
+    server.fail("POST", "heartbeat", status=503)
+
+    heartbeats.send_rest()
+
+    assert bytes(server.logs[1]) == b"x" * 3_000_000
+    assert max(len(asked.body) for asked in server.asked) <= 256 << 10
+
+
+def test_a_server_that_forgets_all_is_not_told_for_ever(server, client, log):
+    log.write(b"one")
+    server.logs[1] = bytearray()
+    server.on_heartbeat = server.logs[1].clear
+
+    ended = threading.Thread(target=Heartbeats(make_order(), log, client).send_rest)
+    ended.start()
+    ended.join(30)
+
+    assert not ended.is_alive()
+    assert len(server.asked) <= 2 * LOG_LIMIT // (256 << 10)

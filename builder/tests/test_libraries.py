@@ -1,0 +1,126 @@
+import io
+import shutil
+import subprocess
+import threading
+import zipfile
+
+import pytest
+
+from builder.libraries import apt_packages
+from builder.log import Log
+
+needs_tools = pytest.mark.skipif(
+    not (shutil.which("gcc") and shutil.which("dpkg-shlibdeps")), reason="needs gcc and dpkg-shlibdeps"
+)
+CODE = "#include <stdlib.h>\nint twice(const char *s) { return 2 * atoi(s); }"
+
+
+@pytest.fixture
+def log(tmp_path):
+    with Log(tmp_path) as log:
+        yield log
+
+
+def compile_library(folder, name, code=CODE, *options):
+    (folder / "code.c").write_text(code)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", name, "code.c", *options], cwd=folder, check=True)
+    return (folder / name).read_bytes()
+
+
+def make_wheel(members) -> io.BytesIO:
+    wheel = io.BytesIO()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return wheel
+
+
+def packages(wheel, tmp_path, log) -> tuple[str, ...]:
+    folder = tmp_path / "libraries"
+    folder.mkdir()
+    return apt_packages(wheel, folder, log=log, stop=threading.Event())
+
+
+@needs_tools
+def test_a_library_needs_the_package_of_its_libraries(tmp_path, log):
+    wheel = make_wheel({"tiny/_tiny.cpython-313.so": compile_library(tmp_path, "tiny.so")})
+
+    (apt,) = packages(wheel, tmp_path, log)
+
+    assert apt.startswith("libc6 (>= 2.")
+
+
+@needs_tools
+def test_a_library_within_the_wheel_needs_no_package(tmp_path, log):
+    inner = compile_library(tmp_path, "libinner.so", CODE, "-Wl,-soname,libinner-1.so.1")
+    outer = compile_library(
+        tmp_path, "outer.so", "int twice(const char *); int four(void) { return twice(0); }", "./libinner.so"
+    )
+
+    found = packages(make_wheel({"a/outer.so": outer, "a.libs/libinner-1.so.1": inner}), tmp_path, log)
+
+    assert [apt.split(" ")[0] for apt in found] == ["libc6"]
+    assert log.size == 0
+
+
+@needs_tools
+def test_a_library_that_no_package_has_is_noted_and_the_others_are_found(tmp_path, log):
+    compile_library(tmp_path, "libgone.so", "int gone(void) { return 1; }", "-Wl,-soname,libgone.so.1")
+    code = CODE + "\nint gone(void); int call(void) { return gone(); }"
+    outer = compile_library(tmp_path, "outer.so", code, "./libgone.so")
+
+    found = packages(make_wheel({"outer.so": outer}), tmp_path, log)
+
+    assert [apt.split(" ")[0] for apt in found] == ["libc6"]
+    assert log.read(0, 1000) == b"[piwheels: no package on this builder has libgone.so.1]\n"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"tiny.py": b"answer = 42"},
+        {"a.so": b"version https://git-lfs.github.com/spec/v1"},
+        {"a.so": b"", "b.so/": b""},
+        {"a.so": b"\x7fELF nonsense"},
+    ],
+)
+def test_a_wheel_without_libraries_needs_nothing(tmp_path, log, members):
+    assert packages(make_wheel(members), tmp_path, log) == ()
+    assert log.size == 0
+
+
+def test_what_is_not_quite_a_wheel_is_noted(tmp_path, log):
+    assert packages(io.BytesIO(b"PK nonsense"), tmp_path, log) == ()
+    assert b"cannot be read" in log.read(0, 1000)
+
+
+def test_without_dpkg_shlibdeps_the_log_says_how_to_get_it(tmp_path, log, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert packages(make_wheel({"a.so": b"\x7fELF nonsense"}), tmp_path, log) == ()
+    assert b"apt install dpkg-dev" in log.read(0, 1000)
+
+
+@needs_tools
+def test_libraries_of_the_same_name_are_all_looked_at(tmp_path, log):
+    compile_library(tmp_path, "libgone.so", "int gone(void) { return 1; }", "-Wl,-soname,libgone.so.1")
+    needs = {
+        name: compile_library(
+            tmp_path, "x.so", f"int {name}(void); int f(void) {{ return {name}(); }}", *options
+        )
+        for name, options in {"gone": ["./libgone.so"], "cos": ["-Wl,--no-as-needed", "-lm"]}.items()
+    }
+
+    found = packages(make_wheel({"a/x.so": needs["cos"], "b/x.so": needs["gone"]}), tmp_path, log)
+
+    assert [apt.split(" ")[0] for apt in found] == ["libc6"]
+    assert b"libgone.so.1" in log.read(0, 1000)
+
+
+@needs_tools
+def test_a_library_of_an_odd_name_is_looked_at(tmp_path, log):
+    library = compile_library(tmp_path, "tiny.so")
+
+    found = packages(make_wheel({"a/-x y.so": library}), tmp_path, log)
+
+    assert [apt.split(" ")[0] for apt in found] == ["libc6"]

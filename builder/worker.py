@@ -1,0 +1,163 @@
+"""The Pi's Celery app and its single task; `python -m builder` starts it.
+
+A message is a doorbell: two numbers that say which build to ask for.  One that is lost, doubled or forged
+costs a claim at most.  SIGTERM lets a running build end before the worker does (it takes no other); SIGKILL
+ends build and worker at once, and the server gives the build to somebody else.
+"""
+
+import logging
+import reprlib
+from datetime import UTC, datetime
+from threading import Event, Thread
+
+from celery import Celery
+from celery.signals import worker_ready
+from kombu import Exchange, Queue
+
+from builder.build import build as carry_out
+from builder.client import Client, LostClaim, Refused, Unreachable
+from builder.contract import BUILD_TASK, queue_for
+from builder.facts import facts
+from builder.place import workshop
+from builder.settings import Settings, current
+
+logger = logging.getLogger(__name__)
+
+# A Pi has no clock of its own: before it has asked the network it believes in an earlier year, in which no
+# certificate is valid yet and no source may have been uploaded.
+_EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+# Until the next hello after one that failed, in seconds.
+_AFTER_FAULT_S = 15.0
+
+
+class WrongClock(Exception):
+    """The system's clock cannot be right; wait for its synchronisation."""
+
+
+def configuration(settings: Settings) -> dict[str, object]:
+    """Return Celery's settings for one builder; reference: a worker that needs nothing but BRPOP."""
+    queue = queue_for(settings.builder)
+    return {
+        "broker_url": settings.orders_url,
+        "broker_transport_options": {
+            # Kombu's bookkeeping of unacknowledged messages would need rights to write, trusts clocks, and
+            # gives a build that takes longer than an hour to a second builder.
+            "ack_emulation": False,
+            "priority_steps": [0],
+            "client_name": f"b-{settings.builder}",
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+        },
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        # no_declare: to declare a queue is to write to Redis.
+        "task_queues": [Queue(queue, Exchange("", type="direct"), routing_key=queue, no_declare=True)],
+        "task_default_queue": queue,
+        "task_default_exchange": "",
+        "task_create_missing_queues": False,
+        "task_ignore_result": True,
+        "result_backend": None,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "task_acks_late": False,
+        "task_reject_on_worker_lost": False,
+        "worker_enable_remote_control": False,
+        "worker_send_task_events": False,
+        # One process and one build at a time; the build itself runs in processes of its own.
+        "worker_pool": "threads",
+        "worker_concurrency": 1,
+        # No order is taken from the queue while a build runs.
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": True,
+    }
+
+
+# Of this app alone: neither the current app of a process nor the home of other apps' tasks.
+app = Celery("builder", set_as_current=False)
+app.add_defaults(lambda: configuration(current()))
+
+
+def arguments(settings: Settings) -> list[str]:
+    """Return the arguments with which Celery starts the worker."""
+    return [
+        "worker",
+        f"--hostname=b-{settings.builder}@%h",
+        f"--queues={queue_for(settings.builder)}",
+        "--pool=threads",
+        "--concurrency=1",
+        "--loglevel=INFO",
+        # Each of these talks to other workers through Redis, which a builder may not.
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
+
+
+def check_clock(now: datetime) -> None:
+    """Raise WrongClock at a time that cannot be."""
+    if now < _EARLIEST:
+        raise WrongClock(f"The clock says {now:%Y-%m-%d}: wait until it is synchronised (timedatectl).")
+
+
+@app.task(name=BUILD_TASK, shared=False)
+def build(build: int, attempt: int) -> None:
+    """Take a ring."""
+    take(build, attempt, current())
+
+
+def take(build: object, attempt: object, settings: Settings) -> None:
+    """Claim the build that a message names and carry it out; drop what is no such message."""
+    # bool is a subclass of int, and a forged message holds whatever JSON can.
+    if type(build) is not int or type(attempt) is not int or build < 1 or attempt < 1:
+        logger.warning(
+            "Dropped a message for build %s attempt %s.", reprlib.repr(build), reprlib.repr(attempt)
+        )
+        return
+    with Client(settings) as client:
+        try:
+            order = client.claim(build, attempt)
+        except LostClaim as lost:
+            logger.info("Build %s attempt %s is not ours: %s", build, attempt, lost)
+            return
+        except (Unreachable, Refused) as fault:
+            logger.error("Build %s attempt %s cannot be claimed: %s", build, attempt, fault)
+            return
+        logger.info("Build %s: %s %s for %s.", build, order.package, order.version, order.target)
+        carry_out(order, client, settings)
+
+
+@worker_ready.connect
+def start_hellos(**_: object) -> None:
+    """Say hello from now on, also while a build runs."""
+    Thread(target=say_hello, args=(current(), Event()), name="hello", daemon=True).start()
+
+
+def say_hello(settings: Settings, ended: Event) -> None:
+    """Say hello as often as the server wants, until it is ended."""
+    with Client(settings) as client:
+        pause = 0.0
+        while not ended.wait(pause):
+            try:
+                pause = _hello(client, settings)
+            except Exception:
+                # Without its hellos a builder gets no work, so nothing may end this loop.
+                logger.exception("A hello failed.")
+                pause = _AFTER_FAULT_S
+
+
+def _hello(client: Client, settings: Settings) -> float:
+    """Say hello once; return the seconds until the next."""
+    try:
+        welcome = client.hello(facts(workshop(settings)))
+    except Refused as refused:
+        if refused.status == 401:
+            logger.error("The server does not know this builder's token: %s", refused)
+        else:
+            logger.error("The server wants nothing of this builder: %s", refused)
+        return _AFTER_FAULT_S
+    except Unreachable as fault:
+        logger.warning("%s", fault)
+        return _AFTER_FAULT_S
+    return min(max(welcome.heartbeat_s, 1.0), 60.0)
