@@ -1,0 +1,1 @@
+"""What we try, who builds it, and what came out."""

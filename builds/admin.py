@@ -1,0 +1,186 @@
+"""The operators' door to targets, builders, builds and wheels.
+
+What is only recorded can be looked at and not edited; what an operator decides is done by the models'
+methods.
+"""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+
+from builds.clock import database_now
+from builds.models import Build, Builder, Dependency, Refusal, Target, Wheel
+
+
+class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A table that only shows what happened."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds a record by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody deletes a record by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody edits a record; its list offers actions to those who may change it."""
+        return obj is None and super().has_change_permission(request, obj)
+
+
+@admin.register(Target)
+class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What the farm builds for; a new OS release is a new row."""
+
+    list_display = ["key", "os_name", "architecture", "python", "is_active", "order"]
+    readonly_fields = ["is_active"]
+    actions = ["activate", "deactivate"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Target | None = None) -> bool:
+        """Only what was never built for can go."""
+        return obj is None or not obj.builds.exists()
+
+    @admin.action(description="Build for these targets")
+    def activate(self, request: HttpRequest, queryset: QuerySet[Target]) -> None:
+        """Begin to build."""
+        for target in queryset:
+            target.activate()
+
+    @admin.action(description="Build for these targets no more (what was built stays)")
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[Target]) -> None:
+        """Stop to build."""
+        for target in queryset:
+            target.deactivate()
+
+
+@admin.register(Builder)
+class BuilderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Who builds."""
+
+    list_display = ["name", "target", "is_enabled", "heard_at"]
+    list_select_related = ["target"]
+    readonly_fields = ["created_at", "heard_at", "facts"]
+    actions = ["rekey"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Builder | None = None) -> list[str]:
+        """Keep the name, which is a queue's and a Redis user's, once it is given."""
+        return [*super().get_readonly_fields(request, obj), *(["name"] if obj else [])]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Builder | None = None) -> bool:
+        """Only one that never built can go; another is disabled."""
+        return obj is None or not obj.builds.exists()
+
+    def save_model(
+        self, request: HttpRequest, obj: Builder, form: "ModelForm[Builder]", change: bool
+    ) -> None:
+        """Show a new builder's token, this once."""
+        token = "" if change else obj.rekey()
+        super().save_model(request, obj, form, change)
+        if token:
+            self._show(request, obj, token)
+
+    @admin.action(description="Give new tokens (the old ones stop at once)")
+    def rekey(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Give each a new token and show it."""
+        for builder in queryset:
+            self._show(request, builder, builder.rekey())
+
+    def _show(self, request: HttpRequest, builder: Builder, token: str) -> None:
+        self.message_user(request, f"Token of {builder}, shown this once: {token}", messages.WARNING)
+
+
+@admin.register(Build)
+class BuildAdmin(RecordAdmin):
+    """What was tried."""
+
+    list_display = ["id", "version", "target", "attempt", "state", "builder", "priority", "finished_at"]
+    list_filter = ["state", "target", "builder"]
+    list_select_related = ["version__package", "target", "builder"]
+    search_fields = ["version__package__name__startswith"]
+    actions = ["cancel", "requeue"]
+
+    @admin.action(description="Cancel these builds")
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Build]) -> None:
+        """End builds that have not ended."""
+        now = database_now()
+        cancelled = sum(build.cancel(f"Cancelled by {request.user}.", now) for build in queryset)
+        self.message_user(request, f"{cancelled} builds cancelled.")
+
+    @admin.action(description="Build these again")
+    def requeue(self, request: HttpRequest, queryset: QuerySet[Build]) -> None:
+        """Queue another attempt where none is open."""
+        again = 0
+        for build in queryset.select_related("version"):
+            if not Build.objects.open().filter(version=build.version, target=build.target).exists():
+                build.again(losses=0, priority=build.priority, why=f"{request.user} asked for it again.")
+                again += 1
+        self.message_user(request, f"{again} builds queued again.")
+
+
+class DependencyInline(admin.TabularInline):  # type: ignore[type-arg]
+    """What a wheel needs."""
+
+    model = Dependency
+    extra = 0
+    can_delete = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Any: Django's signature
+        """Read from the file; not to be edited."""
+        return False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Any: Django's signature
+        """Read from the file; not to be added to."""
+        return False
+
+
+@admin.register(Wheel)
+class WheelAdmin(RecordAdmin):
+    """What came out."""
+
+    list_display = ["filename", "size", "published_at", "yanked", "withdrawn_at"]
+    list_filter = ["yanked", "build__target"]
+    search_fields = ["filename__startswith"]
+    inlines = [DependencyInline]
+    actions = ["yank", "unyank", "withdraw"]
+
+    @admin.action(description="Yank: installers pass these over unless told to take them")
+    def yank(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:
+        """Yank."""
+        for wheel in queryset.select_related("package"):
+            wheel.yank(f"Yanked by {request.user}.")
+
+    @admin.action(description="Take the yank back")
+    def unyank(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:
+        """Unyank."""
+        for wheel in queryset.select_related("package"):
+            wheel.unyank()
+
+    @admin.action(description="Take out of the index")
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:
+        """Withdraw."""
+        now = database_now()
+        for wheel in queryset.select_related("package"):
+            wheel.withdraw(now)
+
+
+@admin.register(Dependency)
+class DependencyAdmin(RecordAdmin):
+    """What the wheels need."""
+
+    list_display = ["name", "tool", "wheel"]
+    list_filter = ["tool"]
+    list_select_related = ["wheel"]
+    search_fields = ["name__startswith"]
+
+
+@admin.register(Refusal)
+class RefusalAdmin(RecordAdmin):
+    """Files that were not taken, and why."""
+
+    list_display = ["at", "filename", "build", "reason"]
+    list_select_related = ["build__version__package", "build__target"]

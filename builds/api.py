@@ -1,0 +1,194 @@
+"""The builders' door: hello, claim, heartbeat, wheel, report, as `builder.contract` describes them.
+
+Who may ask is settled here and nowhere else: a builder's token opens hello and claim, the ticket of one
+attempt all the rest, for that attempt and no longer than it lives.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods, require_POST
+
+from builder import contract
+from builds import incoming, logs, queue, results
+from builds.clock import database_now
+from builds.models import Build, Builder
+from builds.publish import Ended, expected_of
+from builds.verify import BadWheel, check_filename
+
+# Each view has the parts of its path as further arguments, so their types are the views' own.
+View = Callable[..., HttpResponse]
+
+# An idle builder says hello this often; it counts as silent after 180 s.
+HELLO_S = 30.0
+# The longest that a running build's log is silent; a fraction of the shortest sensible lease.
+HEARTBEAT_S = 20.0
+
+
+def error(status: int, text: str, **more: str) -> JsonResponse:
+    """Return an error as the contract has it."""
+    return JsonResponse({"error": text, **more}, status=status)
+
+
+def answer(message: object) -> HttpResponse:
+    """Return one of the contract's messages."""
+    return HttpResponse(contract.encode(message), content_type="application/json")
+
+
+def _secret(request: HttpRequest) -> str:
+    """Return the token or ticket of a request; "" when there is none."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def for_builder(view: View) -> View:
+    """Let in a builder with its token, and hand it to the view."""
+
+    @csrf_exempt
+    @wraps(view)
+    def door(request: HttpRequest, **path: int | str) -> HttpResponse:
+        builder = Builder.objects.by_token(_secret(request))
+        if builder is None:
+            return error(401, "This token is not known: create the builder, or give it a new token.")
+        try:
+            return view(request, builder, **path)
+        except contract.BadMessage as problem:
+            return error(400, str(problem))
+
+    return door
+
+
+def for_ticket(view: View) -> View:
+    """Let in whoever has the ticket of this very build, prolong its lease and hand it to the view."""
+
+    @csrf_exempt
+    @wraps(view)
+    def door(request: HttpRequest, build: int, **path: str) -> HttpResponse:
+        found = Build.objects.filter(pk=build).select_related("version__package", "target", "builder").first()
+        now = database_now()
+        if found is None or found.builder is None or not found.renew(_secret(request), now):
+            return error(409, "This ticket is not, or no longer, good for this build: stop it and forget it.")
+        found.builder.hear(now)
+        try:
+            return view(request, found, **path)
+        except incoming.OutOfSpace as problem:
+            return error(507, str(problem))
+        except (contract.BadMessage, incoming.BadUpload) as problem:
+            return error(400, str(problem))
+
+    return door
+
+
+@require_POST
+@for_builder
+def hello(request: HttpRequest, builder: Builder) -> HttpResponse:
+    """Note that a builder is there, and what it says of itself."""
+    facts = contract.decode(contract.BuilderFacts, request.body)
+    if facts.python != builder.target.python:
+        return error(
+            409,
+            f"This builder runs Python {facts.python} and is enrolled for {builder.target}, which needs "
+            f"{builder.target.python}: enrol it for another target or run it with that Python.",
+        )
+    builder.hear(database_now(), vars(facts))
+    return answer(contract.Welcome(heartbeat_s=HELLO_S))
+
+
+@require_POST
+@for_builder
+def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> HttpResponse:
+    """Give a builder the order for a build that was assigned to it."""
+    found = (
+        Build.objects.filter(pk=build, attempt=attempt, builder=builder)
+        .select_related("version__package", "target")
+        .first()
+    )
+    if found is None:
+        return error(404, "No such build was given to this builder.")
+    now = database_now()
+    source = queue.source_of(found)
+    if source is None:
+        found.drop("Upstream has no source for it any more.", now)
+        return error(409, "Upstream has no source for this version any more.")
+    ticket = found.claim(builder, source, now)
+    if not ticket:
+        return error(409, f"This build is {found.state}: it is not this builder's to start. Forget it.")
+    builder.hear(now)
+    return answer(
+        contract.BuildOrder(
+            contract=contract.CONTRACT,
+            build=found.pk,
+            attempt=found.attempt,
+            ticket=ticket,
+            package=found.version.package.name,
+            version=found.version.number,
+            target=found.target.key,
+            platform=found.target.platform,
+            filename=source.filename,
+            url=source.url,
+            sha256=source.sha256,
+            uploaded_at=int(source.uploaded_at.timestamp()) if source.uploaded_at else None,
+            time_limit_s=float(settings.PIWHEELS_TIME_LIMIT_S),
+            heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
+        )
+    )
+
+
+@require_POST
+@for_ticket
+def heartbeat(request: HttpRequest, build: Build) -> HttpResponse:
+    """Take the growth of a build's log; an empty body says that the build goes on."""
+    chunk = request.read(contract.LOG_CHUNK)
+    offset = request.GET.get("log", "0")
+    if not offset.isdecimal() or len(offset) > 18:
+        return error(400, "The parameter log must be the offset of the body in the log, in bytes.")
+    size = logs.append(build.pk, int(offset), chunk)
+    return answer(contract.Heartbeat(log_size=size))
+
+
+@require_http_methods(["HEAD", "PATCH"])
+@for_ticket
+def wheel(request: HttpRequest, build: Build, filename: str) -> HttpResponse:
+    """Take some more bytes of a wheel, or tell how many have come."""
+    try:
+        check_filename(filename, expected_of(build))
+    except BadWheel as problem:
+        return error(422, str(problem))
+    sha256 = request.headers.get("Upload-Sha256", "")
+    if request.method == "PATCH":
+        offset = incoming.receive(
+            build.pk,
+            sha256,
+            request,
+            offset=_number(request, "Upload-Offset"),
+            length=_number(request, "Content-Length"),
+            total=_number(request, "Upload-Length"),
+        )
+        build.begin_upload()
+    else:
+        offset = incoming.received(build.pk, sha256)
+    return HttpResponse(headers={"Upload-Offset": str(offset)})
+
+
+def _number(request: HttpRequest, header: str) -> int:
+    """Return a header that must be a number; raises BadUpload when it is missing or none."""
+    value = request.headers.get(header, "")
+    if not value.isdecimal() or len(value) > 18:
+        raise incoming.BadUpload(f"The header {header} must be a number of bytes.")
+    return int(value)
+
+
+@require_POST
+@for_ticket
+def report(request: HttpRequest, build: Build) -> HttpResponse:
+    """Close a build as its builder reports it, and tell what became of it."""
+    try:
+        verdict = results.close(build, contract.decode(contract.BuildReport, request.body), database_now())
+    except Ended:
+        return error(409, "This build has ended in the meantime: forget it.")
+    if verdict.state == Build.State.FAILED and build.refusals.exists():
+        return error(422, verdict.reason, state=verdict.state, reason=verdict.reason)
+    return answer(verdict)

@@ -1,0 +1,126 @@
+"""From the queue to the builders: gives builds to free builders, rings, and takes back what fell silent.
+
+The database says who has what, before anybody is told.  The ring is a Celery message of two numbers on the
+builder's own queue; one that is lost, doubled, late or forged costs time and nothing else.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from functools import cache
+
+from celery import Celery
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from kombu.exceptions import OperationalError
+
+from builder.contract import BUILD_TASK, queue_for
+from builds import incoming, logs, queue
+from builds.models import Build, Builder
+
+logger = logging.getLogger(__name__)
+
+# A ring that nobody answered is repeated after this: its message went down with Redis, or the builder did
+# between taking it and asking for the build.
+RING_AGAIN = timedelta(seconds=30)
+
+
+@cache
+def orders() -> Celery:
+    """Return the Celery app that only sends orders.
+
+    It shares neither queue nor user with the server's own tasks, so a builder's password opens nothing.
+    """
+    app = Celery("orders", broker=settings.PIWHEELS_ORDERS_URL, set_as_current=False)
+    app.conf.update(
+        task_ignore_result=True,
+        result_backend=None,
+        task_serializer="json",
+        accept_content=["json"],
+        broker_connection_retry=False,
+        broker_transport_options={
+            "priority_steps": [0],
+            "ack_emulation": False,
+            "socket_connect_timeout": 5,
+            "socket_timeout": 5,
+        },
+    )
+    return app
+
+
+def ring(build: Build, builder: Builder) -> bool:
+    """Tell a builder that a build is waiting for it; False when Redis does not answer."""
+    try:
+        orders().send_task(
+            BUILD_TASK,
+            args=[build.pk, build.attempt],
+            queue=queue_for(builder.name),
+            ignore_result=True,
+            retry=False,
+        )
+    except (OperationalError, OSError) as error:
+        logger.warning("Builder %s cannot be told of build %s: %s", builder, build.pk, error)
+        return False
+    return True
+
+
+def dispatch(now: datetime) -> int:
+    """Give each free builder the next build of its target; return how many builders got one."""
+    given = 0
+    for builder in Builder.objects.ready(now).select_related("target").order_by("heard_at"):
+        build = queue.next_for(builder.target)
+        if build is None or not _assign(build, builder, now):
+            continue
+        if not ring(build, builder):
+            # Nobody started it, so it is no attempt; the rest would fare no better.
+            build.unassign()
+            break
+        given += 1
+    return given
+
+
+def _assign(build: Build, builder: Builder, now: datetime) -> bool:
+    """Give a build to a builder; False if another dispatcher was faster with either of them."""
+    try:
+        with transaction.atomic():
+            return build.assign(builder, now)
+    except IntegrityError:
+        return False
+
+
+def ring_again(now: datetime) -> int:
+    """Repeat rings that nobody answered; return how many."""
+    rung = 0
+    for build in Build.objects.unheard_rings(now - RING_AGAIN).select_related("builder"):
+        if build.builder and ring(build, build.builder):
+            build.note_ring(now)
+            rung += 1
+    return rung
+
+
+def close_lost(now: datetime, limit: int = 100) -> int:
+    """Close builds whose lease ran out and queue them again, a few times at most; return how many."""
+    lost = list(Build.objects.lost(now).select_related("builder", "version__package")[:limit])
+    return sum(_lose(build, now) for build in lost)
+
+
+def _lose(build: Build, now: datetime) -> bool:
+    """Close one lost build and queue its successor."""
+    with transaction.atomic():
+        if not build.lose(now):
+            return False
+        if build.losses < Build.MAX_LOSSES:
+            build.again(losses=build.losses + 1, priority=build.priority, why=build.why)
+        build.version.package.mark_changed()
+    logs.keep(build.pk)
+    incoming.discard(build.pk)
+    return True
+
+
+def tidy() -> int:
+    """Forget what builds have uploaded that are no longer running; return how many builds that were."""
+    brought = incoming.builds()
+    running = set(Build.objects.open().filter(pk__in=brought).values_list("pk", flat=True))
+    left = [build for build in brought if build not in running]
+    for build in left:
+        incoming.discard(build)
+    return len(left)

@@ -1,0 +1,101 @@
+"""Bytes that builders bring, until they are a whole file: wheels in parts, resumable after a cut.
+
+They lie in a folder of the build's own, each under the sha256 that it was announced with, so that no name
+given by a builder reaches the disk.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from django.conf import settings
+
+from builder.contract import MAX_WHEELS
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOCK = 64 << 10
+
+
+class BadUpload(ValueError):
+    """The bytes do not go on from what is there, or are more than was announced."""
+
+
+class OutOfSpace(BadUpload):
+    """The server's disk cannot take the file."""
+
+
+class Body(Protocol):
+    """Where the bytes come from: a request."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most that many bytes; none at the end."""
+
+
+def folder(build: int) -> Path:
+    """Return the folder for a build's uploads."""
+    return settings.PIWHEELS_INCOMING / "wheels" / str(build)
+
+
+def part(build: int, sha256: str) -> Path:
+    """Return where a wheel with that hash gathers; raises BadUpload when it is no hash."""
+    if not _SHA256.fullmatch(sha256):
+        raise BadUpload("Upload-Sha256 must be the file's sha256 in 64 lower-case hexadecimal digits.")
+    return folder(build) / sha256
+
+
+def received(build: int, sha256: str) -> int:
+    """Return how many bytes of a wheel have arrived."""
+    path = part(build, sha256)
+    return path.stat().st_size if path.exists() else 0
+
+
+def receive(build: int, sha256: str, body: Body, *, offset: int, length: int, total: int) -> int:
+    """Append `length` bytes that begin at `offset` of a file of `total` bytes; return the new offset.
+
+    A body that breaks off keeps what came, so that the builder can go on from there.
+    """
+    path = part(build, sha256)
+    _check_size(path, length=length, offset=offset, total=total)
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadUpload("This file is being uploaded by another request: wait for it.") from error
+        size = file.seek(0, os.SEEK_END)
+        if size != offset:
+            raise BadUpload(f"{size} bytes have arrived, so go on from there and not from {offset}.")
+        while length and (block := body.read(min(_BLOCK, length))):
+            file.write(block)
+            length -= len(block)
+        return file.tell()
+
+
+def _check_size(path: Path, *, length: int, offset: int, total: int) -> None:
+    """Refuse what would not fit the announcement, the farm's limit or the disk, before reading it."""
+    if not 0 < total <= settings.PIWHEELS_MAX_WHEEL_BYTES:
+        raise BadUpload(
+            f"Upload-Length is {total}; a wheel has 1 to {settings.PIWHEELS_MAX_WHEEL_BYTES} bytes."
+        )
+    if offset < 0 or length <= 0 or offset + length > total:
+        raise BadUpload(f"{length} bytes from {offset} on are more than the {total} that were announced.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() and len(list(path.parent.iterdir())) >= MAX_WHEELS:
+        raise BadUpload(f"A build may leave {MAX_WHEELS} wheels at most.")
+    disk = shutil.disk_usage(path.parent)
+    # The file is copied once more, into the storage; the rest is for the database to breathe.
+    if disk.free < 2 * total + disk.total // 20:
+        raise OutOfSpace("The server's disk is nearly full: try again later.")
+
+
+def discard(build: int) -> None:
+    """Forget all that a build has uploaded."""
+    shutil.rmtree(folder(build), ignore_errors=True)
+
+
+def builds() -> list[int]:
+    """Return the builds that have uploads here."""
+    parent = settings.PIWHEELS_INCOMING / "wheels"
+    return [int(path.name) for path in parent.iterdir()] if parent.exists() else []

@@ -1,0 +1,17 @@
+"""`manage.py add_host_target`: make this machine something to build for, and print its key."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from builds.host import host_target
+
+
+class Command(BaseCommand):
+    """Add the target that this machine is."""
+
+    help = "Add this machine's own OS release, architecture and Python as an active target; print its key."
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Add the target, or find it."""
+        self.stdout.write(host_target().key)

@@ -1,0 +1,529 @@
+"""What we build for, who builds, what was tried and what came out, as rows.
+
+A build only moves forward, by an UPDATE that names the state it leaves; whoever comes second sees that the
+UPDATE touched no row.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from packaging import tags
+from packaging.utils import parse_wheel_filename
+
+from packages.models import Package, UpstreamFile, Version
+
+
+def digest(secret: str) -> str:
+    """Return what we keep of a token or ticket: its sha256, as 256 random bits need no salt."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class TargetQuerySet(models.QuerySet["Target"]):
+    """Questions about targets."""
+
+    def active(self) -> Self:
+        """Targets that we build for."""
+        return self.filter(is_active=True)
+
+
+class Target(models.Model):
+    """What we build for: an OS release, an architecture and a Python."""
+
+    key = models.CharField(max_length=60, unique=True, help_text="As trixie-armhf-cp313.")
+    os_release = models.CharField(max_length=30, help_text="The release's code name, as trixie.")
+    os_name = models.CharField(max_length=60, help_text="What people call it, as Raspberry Pi OS 13.")
+    architecture = models.CharField(max_length=20, help_text="As Debian calls it: armhf, arm64, amd64.")
+    python = models.CharField(max_length=10, help_text="As 3.13.")
+    abi = models.CharField(max_length=20, help_text="As cp313.")
+    platform_tags = models.JSONField(
+        help_text="The platforms that a wheel built here may name, the builder's own last."
+    )
+    is_active = models.BooleanField(
+        default=False, help_text="Off: nothing is built, what was built stays in the index."
+    )
+    order = models.PositiveSmallIntegerField(default=100, help_text="Lower is built and shown first.")
+    preinstalled = models.JSONField(
+        default=list, blank=True, help_text="apt packages that the OS image has; not shown as needed."
+    )
+
+    objects = TargetQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["order", "key"]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def title(self) -> str:
+        """The target as a person says it."""
+        return f"{self.os_name}, {self.architecture}, Python {self.python}"
+
+    @property
+    def platform(self) -> str:
+        """The platform as `sysconfig.get_platform()` says it on a builder of this target."""
+        return str(self.platform_tags[-1]).replace("_", "-", 1)
+
+    def activate(self) -> None:
+        """Build for this target from now on, beginning with what it lacks."""
+        self.is_active = True
+        self.save(update_fields=["is_active"])
+        Package.objects.update(plan_needed=True)
+
+    def deactivate(self) -> None:
+        """Build for this target no more; what waits for it is dropped."""
+        self.is_active = False
+        self.save(update_fields=["is_active"])
+        Package.objects.update(plan_needed=True)
+
+    def clean(self) -> None:
+        """Refuse platform tags that are not a list of words."""
+        if not isinstance(self.platform_tags, list) or not self.platform_tags:
+            raise ValidationError({"platform_tags": 'Give a list such as ["linux_armv6l", "linux_armv7l"].'})
+
+    def supported_tags(self) -> frozenset[tags.Tag]:
+        """Return the wheel tags that this target's pip takes from us."""
+        major, minor = (int(part) for part in self.python.split("."))
+        platforms = self.platform_tags
+        interpreter = f"cp{major}{minor}"
+        return frozenset(tags.cpython_tags((major, minor), [self.abi], platforms)) | frozenset(
+            tags.compatible_tags((major, minor), interpreter, platforms)
+        )
+
+
+class BuilderQuerySet(models.QuerySet["Builder"]):
+    """Questions about builders."""
+
+    def ready(self, now: datetime) -> Self:
+        """Builders that may be given a build: enabled, heard of lately and without one."""
+        return self.filter(is_enabled=True, heard_at__gte=now - Builder.SILENCE).exclude(
+            pk__in=Build.objects.assigned().values("builder")
+        )
+
+    def by_token(self, token: str) -> "Builder | None":
+        """Return the builder that has this token."""
+        return self.filter(token_hash=digest(token), is_enabled=True).select_related("target").first()
+
+
+class Builder(models.Model):
+    """A Pi that builds for one target."""
+
+    # As in Koji: a host that has not been heard of for 180 s gets no new work.
+    SILENCE = timedelta(seconds=180)
+
+    # The name becomes a queue's and a Redis user's.
+    name = models.CharField(max_length=40, unique=True)
+    target = models.ForeignKey(Target, models.PROTECT, related_name="builders")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    is_enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now())
+    heard_at = models.DateTimeField(null=True, blank=True)
+    facts = models.JSONField(default=dict, blank=True, help_text="What it says of itself.")
+
+    objects = BuilderQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(name__regex=r"^[a-z0-9][a-z0-9-]{0,39}\Z"), name="builds_builder_name_plain"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_heard(self, now: datetime) -> bool:
+        """Tell whether this builder has spoken lately."""
+        return self.heard_at is not None and self.heard_at >= now - self.SILENCE
+
+    def rekey(self) -> str:
+        """Give the builder a new token and return it; it is kept nowhere, and the old one is dead."""
+        token = secrets.token_urlsafe(32)
+        self.token_hash = digest(token)
+        if self.pk:
+            self.save(update_fields=["token_hash"])
+        return token
+
+    def hear(self, now: datetime, facts: dict[str, object] | None = None) -> None:
+        """Note that the builder spoke, and what it said of itself."""
+        self.heard_at = now
+        fields: dict[str, object] = {"heard_at": now}
+        if facts is not None:
+            self.facts = facts
+            fields["facts"] = facts
+        Builder.objects.filter(pk=self.pk).update(**fields)
+
+
+class BuildQuerySet(models.QuerySet["Build"]):
+    """Questions about builds."""
+
+    def open(self) -> Self:
+        """Builds that have not ended."""
+        return self.filter(state__in=Build.OPEN)
+
+    def assigned(self) -> Self:
+        """Builds that a builder has, or has been told of."""
+        return self.filter(state__in=Build.ASSIGNED)
+
+    def waiting(self) -> Self:
+        """Builds that no builder has, the next one first."""
+        return self.filter(state=Build.State.QUEUED).order_by("-priority", "-released_at", "pk")
+
+    def lost(self, now: datetime) -> Self:
+        """Assigned builds whose lease ran out."""
+        return self.assigned().filter(lease_until__lt=now)
+
+    def unheard_rings(self, before: datetime) -> Self:
+        """Builds whose builder was told of them before then and has not claimed them."""
+        return self.filter(state=Build.State.DISPATCHED, rang_at__lt=before)
+
+
+class Build(models.Model):
+    """One attempt to build one version for one target."""
+
+    class State(models.TextChoices):
+        """Where a build stands; it only ever moves down this list, or ends."""
+
+        QUEUED = "queued"
+        DISPATCHED = "dispatched"
+        BUILDING = "building"
+        UPLOADING = "uploading"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        LOST = "lost"
+
+    ASSIGNED = (State.DISPATCHED, State.BUILDING, State.UPLOADING)
+    RUNNING = (State.BUILDING, State.UPLOADING)
+    OPEN = (State.QUEUED, *ASSIGNED)
+
+    # How often a lost build is queued again.  One that took four builders down will take the fifth: a
+    # person must look.
+    MAX_LOSSES = 3
+
+    version = models.ForeignKey(Version, models.CASCADE, related_name="builds")
+    target = models.ForeignKey(Target, models.PROTECT, related_name="builds")
+    attempt = models.PositiveIntegerField(default=1)
+    losses = models.PositiveSmallIntegerField(
+        default=0, help_text="How many attempts before this one were lost in a row."
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.TextField(blank=True, help_text="Why it ended as it did, in a sentence.")
+    may_return = models.BooleanField(
+        default=False, help_text="Cancelled by the plan, which may want it again; not by an operator."
+    )
+    priority = models.SmallIntegerField(default=0, help_text="Higher is built first.")
+    why = models.CharField(max_length=200, blank=True, help_text="Why it has that priority.")
+    # A copy of the version's, so that one index holds the queue's order.
+    released_at = models.DateTimeField(db_default=Now())
+    source = models.ForeignKey(UpstreamFile, models.PROTECT, null=True, blank=True, related_name="builds")
+    builder = models.ForeignKey(Builder, models.PROTECT, null=True, blank=True, related_name="builds")
+    ticket_hash = models.CharField(max_length=64, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(db_default=Now())
+    rang_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    duration_s = models.FloatField(null=True, blank=True, help_text="Seconds in `pip wheel`.")
+
+    objects = BuildQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "target"],
+                condition=Q(state__in=["queued", "dispatched", "building", "uploading"]),
+                name="builds_build_one_open",
+            ),
+            models.UniqueConstraint(
+                fields=["version", "target", "attempt"], name="builds_build_attempt_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["builder"],
+                condition=Q(state__in=["dispatched", "building", "uploading"]),
+                name="builds_build_one_per_builder",
+            ),
+            # A build without a lease in one of these states would never be missed.
+            models.CheckConstraint(
+                condition=~Q(state__in=["dispatched", "building", "uploading"])
+                | Q(lease_until__isnull=False, builder__isnull=False),
+                name="builds_build_leased",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["succeeded", "failed", "cancelled", "lost"])
+                | Q(finished_at__isnull=False),
+                name="builds_build_finished",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("target"),
+                F("priority").desc(),
+                F("released_at").desc(),
+                F("id"),
+                condition=Q(state="queued"),
+                name="builds_build_queue",
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(state__in=["dispatched", "building", "uploading"]),
+                name="builds_build_leases",
+            ),
+            models.Index(fields=["-finished_at"], name="builds_build_finished_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"build {self.pk}: {self.version} for {self.target}"
+
+    def get_absolute_url(self) -> str:
+        """Return the path of the build's page."""
+        return f"/builds/{self.pk}/"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the build has not ended."""
+        return self.state in self.OPEN
+
+    def assign(self, builder: Builder, now: datetime) -> bool:
+        """Give this build to a builder, who must claim it in time; False if it is no longer waiting.
+
+        Raises IntegrityError when the builder has another build.
+        """
+        lease = now + timedelta(seconds=settings.PIWHEELS_CLAIM_S)
+        return self._move(
+            (self.State.QUEUED,), self.State.DISPATCHED, builder=builder, lease_until=lease, rang_at=now
+        )
+
+    def unassign(self) -> bool:
+        """Put this build back into the queue, because its builder could not be told of it."""
+        return self._move(
+            (self.State.DISPATCHED,), self.State.QUEUED, builder=None, lease_until=None, rang_at=None
+        )
+
+    def note_ring(self, now: datetime) -> None:
+        """Note that the builder was told again."""
+        Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED).update(rang_at=now)
+
+    def claim(self, builder: Builder, source: UpstreamFile, now: datetime) -> str:
+        """Start this build on its builder and return the ticket; "" if it is not this builder's to start."""
+        ticket = secrets.token_urlsafe(32)
+        lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
+        claimed = Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED, builder=builder).update(
+            state=self.State.BUILDING,
+            ticket_hash=digest(ticket),
+            lease_until=lease,
+            claimed_at=now,
+            source=source,
+        )
+        return ticket if claimed else ""
+
+    def renew(self, ticket: str, now: datetime) -> bool:
+        """Prolong the lease; False when the ticket is dead."""
+        lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
+        renewed = Build.objects.filter(
+            pk=self.pk, state__in=self.RUNNING, ticket_hash=digest(ticket), lease_until__gte=now
+        ).update(lease_until=lease)
+        return renewed == 1
+
+    def prioritise(self, priority: int, why: str) -> None:
+        """Move this build to another place in the queue."""
+        Build.objects.filter(pk=self.pk, state=self.State.QUEUED).update(priority=priority, why=why)
+
+    def begin_upload(self) -> None:
+        """Note that the first bytes of a wheel have come."""
+        self._move((self.State.BUILDING,), self.State.UPLOADING)
+
+    def close(
+        self, state: "Build.State", reason: str, now: datetime, duration_s: float | None = None
+    ) -> bool:
+        """End a running build; False if it has already ended otherwise."""
+        return self._move(
+            self.RUNNING, state, reason=reason, finished_at=now, duration_s=duration_s, ticket_hash=""
+        )
+
+    def cancel(self, reason: str, now: datetime) -> bool:
+        """End this build because an operator says so; a builder that has it learns so and stops."""
+        return self._end(reason, now, may_return=False)
+
+    def drop(self, reason: str, now: datetime) -> bool:
+        """End this build because the plan has no use for it; a later plan may queue it again."""
+        return self._end(reason, now, may_return=True)
+
+    def _end(self, reason: str, now: datetime, *, may_return: bool) -> bool:
+        return self._move(
+            self.OPEN,
+            self.State.CANCELLED,
+            reason=reason,
+            finished_at=now,
+            ticket_hash="",
+            may_return=may_return,
+        )
+
+    def lose(self, now: datetime) -> bool:
+        """Give up on this build's builder; False if it has just been heard of."""
+        reason = f"Nothing was heard of builder {self.builder} for too long."
+        lost = (
+            Build.objects.lost(now)
+            .filter(pk=self.pk)
+            .update(state=self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
+        )
+        return lost == 1
+
+    def again(self, *, losses: int, priority: int, why: str) -> "Build":
+        """Queue another attempt at the same version for the same target."""
+        last = Build.objects.filter(version=self.version_id, target=self.target_id).order_by("-attempt")[0]
+        return Build.objects.create(
+            version_id=self.version_id,
+            target_id=self.target_id,
+            attempt=last.attempt + 1,
+            losses=losses,
+            priority=priority,
+            why=why,
+            released_at=self.released_at,
+        )
+
+    def _move(self, leaving: "tuple[Build.State, ...]", state: "Build.State", **fields: object) -> bool:
+        """Move on from one of those states; False if the build is in none of them."""
+        if not Build.objects.filter(pk=self.pk, state__in=leaving).update(state=state, **fields):
+            return False
+        self.state = state
+        for field, value in fields.items():
+            setattr(self, field, value)
+        return True
+
+
+class WheelQuerySet(models.QuerySet["Wheel"]):
+    """Questions about wheels."""
+
+    def listed(self) -> Self:
+        """Wheels that the index shows."""
+        return self.filter(withdrawn_at=None)
+
+
+class Wheel(models.Model):
+    """A file that came out of a build.
+
+    A row is never deleted and its bytes never change: a name that was once given to a file is never given
+    to another, as on PyPI.
+    """
+
+    build = models.ForeignKey(Build, models.PROTECT, related_name="wheels")
+    package = models.ForeignKey(Package, models.PROTECT, related_name="wheels")
+    version = models.ForeignKey(Version, models.PROTECT, related_name="wheels")
+    filename = models.CharField(max_length=255, unique=True)
+    size = models.BigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    metadata_sha256 = models.CharField(max_length=64, help_text="Of METADATA, as served beside the file.")
+    requires_python = models.CharField(max_length=255, blank=True)
+    published_at = models.DateTimeField(db_default=Now())
+    yanked = models.BooleanField(default=False, help_text="By us; upstream's yank is the version's.")
+    yanked_reason = models.TextField(blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is not shown.")
+
+    objects = WheelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["filename"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(sha256__regex=r"^[0-9a-f]{64}\Z"), name="builds_wheel_sha256_hex"
+            ),
+            models.CheckConstraint(condition=Q(size__gt=0), name="builds_wheel_not_empty"),
+        ]
+        indexes = [
+            models.Index(fields=["package"], condition=Q(withdrawn_at=None), name="builds_wheel_listed")
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def path(self) -> str:
+        """Where the file is in the storage; made of its hash, so that no other file can be there."""
+        return f"{self.sha256[:2]}/{self.sha256}/{self.filename}"
+
+    @property
+    def metadata_path(self) -> str:
+        """Where the copy of its METADATA is in the storage."""
+        return f"{self.path}.metadata"
+
+    @property
+    def url(self) -> str:
+        """The path that the file is served at, for ever."""
+        return f"/simple/{self.package.name}/{self.filename}"
+
+    def tags(self) -> frozenset[tags.Tag]:
+        """Return the tags in the file's name."""
+        return parse_wheel_filename(self.filename)[3]
+
+    def yank(self, reason: str) -> None:
+        """Ask installers not to choose this file unless they are told to (PEP 592)."""
+        self._show(yanked=True, yanked_reason=reason)
+
+    def unyank(self) -> None:
+        """Take the yank back."""
+        self._show(yanked=False, yanked_reason="")
+
+    def withdraw(self, now: datetime) -> None:
+        """Take this file out of the index."""
+        self._show(withdrawn_at=now)
+
+    def _show(self, **fields: object) -> None:
+        """Set fields that the index shows."""
+        for field, value in fields.items():
+            setattr(self, field, value)
+        self.save(update_fields=list(fields))
+        self.package.mark_changed()
+
+
+class Dependency(models.Model):
+    """Something that must be there for a wheel to work: an apt package or another package."""
+
+    class Tool(models.TextChoices):
+        """What installs the dependency."""
+
+        APT = "apt"
+        PIP = "pip"
+
+    wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="dependencies")
+    tool = models.CharField(max_length=3, choices=Tool)
+    name = models.CharField(max_length=255)
+    requirement = models.TextField(
+        blank=True, help_text="With versions and markers, as METADATA or dpkg-shlibdeps has it."
+    )
+
+    class Meta:
+        verbose_name_plural = "dependencies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["wheel", "tool", "name", "requirement"], name="builds_dependency_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Refusal(models.Model):
+    """A file that a builder brought and that we did not take."""
+
+    build = models.ForeignKey(Build, models.CASCADE, related_name="refusals")
+    filename = models.CharField(max_length=300)
+    sha256 = models.CharField(max_length=64, blank=True)
+    reason = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.reason}"

@@ -1,0 +1,149 @@
+"""From a file that a builder brought to a wheel that the index shows.
+
+verify -> store -> record, in this order: a file without a row is harmless, a row without a file is a broken
+download.  Nothing that the builder says of a file is believed; what its bytes say must fit the order.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from builder.contract import BuildReport, WheelReport
+from builds import incoming, storage
+from builds.models import Build, Dependency, Wheel
+from builds.verify import BadWheel, Expected, VerifiedWheel, verify
+
+# Debian Policy 5.6.7: a package's name; what follows in brackets is the version that dpkg-shlibdeps asks for.
+_APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
+
+
+class Refused(Exception):
+    """A file cannot be published; the text says why and what to do."""
+
+    def __init__(self, wheel: WheelReport, reason: str) -> None:
+        super().__init__(f"{wheel.filename[:300]}: {reason}")
+        self.wheel = wheel
+        self.reason = reason
+
+
+class Ended(Exception):
+    """The build has ended in the meantime, so nothing of it is published."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A wheel that fits the order, and the apt packages that its builder found it to need."""
+
+    file: VerifiedWheel
+    apt: tuple[str, ...]
+
+
+def publish(build: Build, report: BuildReport, now: datetime) -> None:
+    """Publish all wheels of a build and close it as succeeded, or raise and publish none.
+
+    Raises Refused for a file that does not fit, Ended when the build is no longer running.  Doing it twice
+    is the same as once: the second time the build is no longer running.
+    """
+    checked = [_check(build, wheel) for wheel in report.wheels]
+    for wheel in checked:
+        _store(build, wheel.file)
+    with transaction.atomic():
+        _lock(build)
+        for wheel, told in zip(checked, report.wheels, strict=True):
+            _record(build, wheel, told, now)
+        if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s):
+            raise Ended
+        build.version.package.mark_changed()
+        build.version.package.request_plan()
+
+
+def expected_of(build: Build) -> Expected:
+    """Return what a wheel of this build must be."""
+    return Expected(
+        package=build.version.package.name,
+        version=build.version.number,
+        platforms=tuple(build.target.platform_tags),
+        supported=build.target.supported_tags(),
+    )
+
+
+def _check(build: Build, told: WheelReport) -> Checked:
+    """Return a wheel as its bytes show it, if it is the one that was ordered."""
+    try:
+        path = incoming.part(build.pk, told.sha256)
+        if not path.exists():
+            raise BadWheel("it was reported but never uploaded.")
+        file = verify(path, told.filename, expected_of(build))
+    except (BadWheel, incoming.BadUpload) as error:
+        raise Refused(told, str(error)) from error
+    if (file.size, file.sha256) != (told.size, told.sha256):
+        raise Refused(
+            told, f"{told.size} bytes were announced and {file.size} came, or others: upload it again."
+        )
+    return Checked(file=file, apt=_apt(told))
+
+
+def _apt(told: WheelReport) -> tuple[str, ...]:
+    """Return the apt packages that a builder names, if they can be such names."""
+    if len(told.apt) > 500 or not all(_APT.fullmatch(name) for name in told.apt):
+        raise Refused(told, "its list of apt packages has what cannot be one.")
+    return tuple(sorted(set(told.apt)))
+
+
+def _store(build: Build, file: VerifiedWheel) -> None:
+    """Put a wheel and the copy of its metadata where the index will look for them."""
+    wheel = Wheel(filename=file.filename, sha256=file.sha256)
+    storage.store_bytes(wheel.metadata_path, file.metadata)
+    storage.store_file(wheel.path, incoming.part(build.pk, file.sha256))
+
+
+def _lock(build: Build) -> None:
+    """Hold the build's row until the transaction ends; raises Ended when it is no longer running."""
+    running = Build.objects.select_for_update().filter(pk=build.pk, state__in=Build.RUNNING)
+    if not running.exists():
+        raise Ended
+
+
+def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) -> None:
+    """Write a wheel's row and those of its dependencies, unless the same bytes are published already."""
+    file = checked.file
+    wheel, created = Wheel.objects.get_or_create(
+        filename=file.filename,
+        defaults={
+            "build": build,
+            "package": build.version.package,
+            "version": build.version,
+            "size": file.size,
+            "sha256": file.sha256,
+            "metadata_sha256": hashlib.sha256(file.metadata).hexdigest(),
+            "requires_python": file.requires_python,
+            "published_at": now,
+        },
+    )
+    if not created:
+        if wheel.sha256 != file.sha256:
+            raise Refused(
+                told,
+                f"build {wheel.build_id} has published another file of this name, "
+                "and the bytes behind a name never change.",
+            )
+        return
+    Dependency.objects.bulk_create(_dependencies(wheel, checked), ignore_conflicts=True)
+
+
+def _dependencies(wheel: Wheel, checked: Checked) -> list[Dependency]:
+    """Return what a wheel needs, as rows that are not yet written."""
+    apt = [(Dependency.Tool.APT, text.split(" ")[0], text) for text in checked.apt]
+    pip = [
+        (Dependency.Tool.PIP, canonicalize_name(Requirement(text).name), text)
+        for text in checked.file.requires_dist
+    ]
+    return [
+        Dependency(wheel=wheel, tool=tool, name=name, requirement=requirement)
+        for tool, name, requirement in [*apt, *pip]
+    ]

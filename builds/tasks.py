@@ -1,0 +1,31 @@
+"""What Celery beat asks of the farm.  Each may run twice, or at the same time as itself, without harm."""
+
+from celery import shared_task
+
+from builds import dispatch, queue
+from builds.clock import database_now
+
+
+@shared_task(name="builds.plan")
+def plan() -> int:
+    """Queue what changed packages lack."""
+    return queue.plan_changed(database_now(), limit=200)
+
+
+@shared_task(name="builds.dispatch")
+def give_out() -> int:
+    """Give free builders their next builds."""
+    return dispatch.dispatch(database_now())
+
+
+@shared_task(name="builds.sweep")
+def sweep() -> int:
+    """Ring again where nobody answered, and take back what fell silent."""
+    now = database_now()
+    return dispatch.ring_again(now) + dispatch.close_lost(now)
+
+
+@shared_task(name="builds.tidy")
+def tidy() -> int:
+    """Forget uploads of builds that have ended."""
+    return dispatch.tidy()

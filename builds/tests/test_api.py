@@ -1,0 +1,507 @@
+"""The builders' door, by HTTP alone: what it lets in, and every way that it says no."""
+
+import hashlib
+import json
+
+import pytest
+from django.test import Client
+
+from builder import contract
+from builds import incoming
+from builds.clock import database_now
+from builds.models import Build, Builder, Refusal, Wheel
+from builds.tests.rows import make_build, make_builder, make_running_build, make_version
+from builds.tests.wheels import make_wheel as wheel_bytes
+from packages.models import Package
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+API = "/builder/v1"
+
+
+class Pi:
+    """A builder as the server sees it."""
+
+    def __init__(self, secret):
+        self.client = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    def post(self, path, body=b"", **headers):
+        return self.client.post(
+            f"{API}/{path}", body, content_type="application/octet-stream", headers=headers
+        )
+
+    def claim(self, build, attempt=1):
+        return self.post(f"builds/{build.pk}/{attempt}/claim")
+
+    def heartbeat(self, build, log=b"", at=0):
+        return self.post(f"builds/{build.pk}/heartbeat?log={at}", log)
+
+    def upload(self, build, filename, content, *, offset=0, total=None, sha256=None):
+        return self.client.patch(
+            f"{API}/builds/{build.pk}/wheels/{filename}",
+            content,
+            content_type="application/octet-stream",
+            headers={
+                "Upload-Offset": str(offset),
+                "Upload-Length": str(len(content) if total is None else total),
+                "Upload-Sha256": sha256 or hashlib.sha256(content).hexdigest(),
+            },
+        )
+
+    def arrived(self, build, filename, content):
+        response = self.client.head(
+            f"{API}/builds/{build.pk}/wheels/{filename}",
+            headers={"Upload-Sha256": hashlib.sha256(content).hexdigest()},
+        )
+        return int(response["Upload-Offset"])
+
+    def report(self, build, *wheels, succeeded=True, reason="", apt=()):
+        told = [
+            {
+                "filename": name,
+                "size": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "apt": apt,
+            }
+            for name, content in wheels
+        ]
+        body = {
+            "contract": contract.CONTRACT,
+            "succeeded": succeeded,
+            "reason": reason,
+            "duration_s": 1.5,
+            "wheels": told,
+        }
+        return self.post(f"builds/{build.pk}/report", json.dumps(body).encode())
+
+
+PURE = "demo-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def running():
+    """A build in the middle of its life, and the builder that holds its ticket."""
+    build, ticket = make_running_build(make_builder(heard_at=database_now()), now=database_now())
+    return build, Pi(ticket)
+
+
+def facts(**changes):
+    body = {
+        "contract": contract.CONTRACT,
+        "python": "3.13",
+        "platform": "linux-armv7l",
+        "os_release": "trixie",
+        "model": "Raspberry Pi 4 Model B",
+        "memory_bytes": 4 << 30,
+        "disk_free_bytes": 10 << 30,
+        "load": 0.5,
+        "temperature_c": None,
+        "versions": {"pip": "26.3"},
+    }
+    return json.dumps({**body, **changes}).encode()
+
+
+def error(response):
+    return json.loads(response.content)["error"]
+
+
+def test_a_builder_says_hello():
+    builder = make_builder(heard_at=None)
+
+    response = Pi(builder.token).post("hello", facts())
+
+    assert json.loads(response.content) == {"heartbeat_s": 30.0}
+    builder.refresh_from_db()
+    assert builder.heard_at is not None
+    assert builder.facts["model"] == "Raspberry Pi 4 Model B"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"contract": 99}, "contract"),
+        ({"load": "high"}, "load"),
+        ({"memory_bytes": True}, "memory_bytes"),
+    ],
+)
+def test_a_hello_that_breaks_the_contract_is_told_so(change, says):
+    response = Pi(make_builder().token).post("hello", facts(**change))
+
+    assert response.status_code == 400
+    assert says in error(response)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
+def test_a_body_that_is_no_message_is_told_so(body):
+    assert Pi(make_builder().token).post("hello", body).status_code == 400
+
+
+def test_a_builder_with_another_python_is_told_so():
+    response = Pi(make_builder().token).post("hello", facts(python="3.11"))
+
+    assert response.status_code == 409
+    assert "3.13" in error(response)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer ", "Bearer wrong", "Basic abc", "Bearer \u00e9".encode().decode("latin-1")]
+)
+def test_an_unknown_token_opens_nothing(header, client):
+    response = client.post(f"{API}/hello", headers={"Authorization": header})
+
+    assert response.status_code == 401
+    assert "token" in error(response)
+
+
+def test_a_claim_gives_the_order_and_a_ticket():
+    builder = make_builder()
+    build = make_build()
+    build.assign(builder, database_now())
+
+    order = contract.decode(contract.BuildOrder, Pi(builder.token).claim(build).content)
+
+    assert (order.build, order.package, order.version) == (build.pk, "demo", "1.0")
+    assert order.sha256 == build.version.files.get().sha256
+    assert order.platform == "linux-armv7l"
+    assert Pi(order.ticket).heartbeat(build).status_code == 200
+
+
+def test_a_claim_for_a_build_that_is_taken_is_refused():
+    builder = make_builder()
+    build = make_build()
+    build.assign(builder, database_now())
+    Pi(builder.token).claim(build)
+
+    second = Pi(builder.token).claim(build)
+
+    assert second.status_code == 409
+    assert "building" in error(second)
+
+
+def test_nobody_claims_what_was_given_to_another_or_to_nobody():
+    build, other = make_build(), make_builder("pi-08")
+
+    assert Pi(other.token).claim(build).status_code == 404
+    build.assign(make_builder("pi-07"), database_now())
+    assert Pi(other.token).claim(build).status_code == 404
+    assert Pi(other.token).claim(build, attempt=2).status_code == 404
+
+
+def test_a_claim_for_what_upstream_has_removed_is_refused_and_the_build_dropped():
+    builder, build = make_builder(), make_build()
+    build.assign(builder, database_now())
+    build.version.files.update(gone_at=database_now())
+
+    assert Pi(builder.token).claim(build).status_code == 409
+    assert Build.objects.get().state == "cancelled"
+
+
+def test_a_ticket_is_good_for_its_own_build_alone(running):
+    build, _ = running
+    other, ticket = make_running_build(make_builder("pi-08"), now=database_now(), version=make_version("2.0"))
+    thief = Pi(ticket)
+
+    assert thief.heartbeat(build).status_code == 409
+    assert thief.upload(build, PURE, b"x").status_code == 409
+    assert thief.report(build).status_code == 409
+    assert thief.heartbeat(other).status_code == 200
+
+
+def test_a_token_is_no_ticket_and_a_ticket_no_token(running):
+    build, pi = running
+
+    assert Pi(make_builder("pi-09").token).heartbeat(build).status_code == 409
+    assert pi.post("hello", facts()).status_code == 401
+
+
+def test_the_log_grows_with_the_heartbeats(running):
+    build, pi = running
+    pi.heartbeat(build, b"one\n")
+
+    answer = pi.heartbeat(build, b"two\n", at=4)
+
+    assert json.loads(answer.content) == {"log_size": 8}
+    assert "one\ntwo\n" in pi.client.get(f"/builds/{build.pk}/log").content.decode()
+
+
+def test_a_chunk_of_log_that_comes_twice_or_too_early_does_no_harm(running):
+    build, pi = running
+    pi.heartbeat(build, b"one\n")
+
+    pi.heartbeat(build, b"one\n")
+    hole = pi.heartbeat(build, b"three\n", at=50)
+
+    assert json.loads(hole.content) == {"log_size": 4}
+    assert pi.client.get(f"/builds/{build.pk}/log").content == b"one\n"
+
+
+def test_a_log_cannot_act_on_a_terminal_or_a_browser(running):
+    build, pi = running
+    pi.heartbeat(build, b"\x1b[31mred\x1b[0m \x00 \xff </pre><script>alert(1)</script>")
+
+    page = pi.client.get(f"/builds/{build.pk}/").content.decode()
+
+    assert "\x1b" not in page
+    assert "\x00" not in page
+    assert "<script>" not in page
+    assert pi.client.get(f"/builds/{build.pk}/log")["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("at", ["x", "-1", "1e9", ""])
+def test_an_offset_that_is_none_breaks_nothing(running, at):
+    build, pi = running
+
+    assert pi.heartbeat(build, b"text", at=at).status_code in (200, 400)
+
+
+def test_a_wheel_is_uploaded_reported_and_published(running, django_capture_on_commit_callbacks):
+    build, pi = running
+    content = wheel_bytes(requires=["requests>=2", "tomli; python_version < '3.11'"])
+
+    assert pi.upload(build, PURE, content).status_code == 200
+    assert Build.objects.get().state == "uploading"
+    verdict = pi.report(build, (PURE, content), apt=["libc6 (>= 2.14)", "libpq5"])
+
+    assert json.loads(verdict.content) == {"state": "succeeded", "reason": ""}
+    wheel = Wheel.objects.get()
+    assert (wheel.filename, wheel.size) == (PURE, len(content))
+    assert sorted(wheel.dependencies.values_list("tool", "name")) == [
+        ("apt", "libc6"),
+        ("apt", "libpq5"),
+        ("pip", "requests"),
+        ("pip", "tomli"),
+    ]
+    assert Build.objects.get().duration_s == 1.5
+    assert incoming.builds() == []
+
+
+def test_the_index_changes_with_the_publication_and_not_before(running):
+    build, pi = running
+    content = wheel_bytes()
+    before = Package.objects.get().revision
+
+    pi.upload(build, PURE, content)
+    assert Package.objects.get().revision == before
+    assert not Wheel.objects.exists()
+
+    pi.report(build, (PURE, content))
+    assert Package.objects.get().revision > before
+
+
+def test_an_upload_goes_on_where_it_was_cut(running):
+    build, pi = running
+    content = wheel_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    pi.upload(build, PURE, content[:100], total=len(content), sha256=sha256)
+
+    assert pi.arrived(build, PURE, content) == 100
+    pi.upload(build, PURE, content[100:], offset=100, total=len(content), sha256=sha256)
+
+    assert pi.report(build, (PURE, content)).status_code == 200
+
+
+def test_an_upload_longer_than_announced_is_refused(running):
+    build, pi = running
+
+    response = pi.upload(build, PURE, b"x" * 100, total=99)
+
+    assert response.status_code == 400
+    assert "more than the 99" in error(response)
+    assert pi.arrived(build, PURE, b"x" * 100) == 0
+
+
+@pytest.mark.parametrize(
+    ("offset", "total"), [(5, 200), (-1, 200), (0, 0), (0, 1 << 40), ("x", 200), (0, "y")]
+)
+def test_an_upload_that_does_not_fit_is_refused(running, offset, total):
+    build, pi = running
+
+    assert pi.upload(build, PURE, b"x" * 100, offset=offset, total=total).status_code == 400
+
+
+@pytest.mark.parametrize("sha256", ["../../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n"])
+def test_a_hash_that_is_none_is_refused(running, sha256):
+    build, pi = running
+
+    assert (
+        pi.upload(build, PURE, b"x", sha256=sha256.strip("\n") + "/" * sha256.count("\n")).status_code == 400
+    )
+
+
+def test_more_wheels_than_a_build_may_leave_are_refused(running):
+    build, pi = running
+    for number in range(contract.MAX_WHEELS):
+        assert pi.upload(build, PURE, b"%d" % number).status_code == 200
+
+    assert pi.upload(build, PURE, b"one more").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "..%2f..%2fdemo-1.0-py3-none-any.whl",
+        "../demo-1.0-py3-none-any.whl",
+        "a/demo-1.0-py3-none-any.whl",
+        "other-1.0-py3-none-any.whl",
+        "demo-2.0-py3-none-any.whl",
+        "demo-1.0-cp313-cp313-win_amd64.whl",
+        "demo-1.0-cp311-cp311-linux_armv7l.whl",
+        "demo-1.0.tar.gz",
+        "demo-1.0-py3-none-any.whl.exe",
+        "demo%00-1.0-py3-none-any.whl",
+    ],
+)
+def test_a_name_that_was_not_ordered_is_refused_before_its_bytes(running, filename):
+    build, pi = running
+
+    response = pi.upload(build, filename, b"x")
+
+    assert response.status_code in (404, 422)
+    assert incoming.received(build.pk, hashlib.sha256(b"x").hexdigest()) == 0
+
+
+def refusal_of(running, content, filename=PURE, apt=()):
+    """Report a wheel and return why it was refused."""
+    build, pi = running
+    pi.upload(build, filename, content)
+    response = pi.report(build, (filename, content), apt=apt)
+    assert response.status_code == 422
+    assert not Wheel.objects.exists()
+    assert Build.objects.get(pk=build.pk).state == "failed"
+    return Refusal.objects.get().reason
+
+
+def test_a_broken_zip_is_refused(running):
+    assert refusal_of(running, b"not a zip at all")
+
+
+def test_a_wheel_of_another_project_in_an_honest_name_is_refused(running):
+    assert "other" in refusal_of(running, wheel_bytes(name="other"))
+
+
+def test_a_wheel_whose_version_lies_is_refused(running):
+    assert "2.0" in refusal_of(running, wheel_bytes(version="2.0"))
+
+
+def test_a_list_of_apt_packages_that_cannot_be_one_is_refused(running):
+    assert "apt" in refusal_of(running, wheel_bytes(), apt=["libpq5; rm -rf /"])
+
+
+def test_a_report_of_a_wheel_that_never_came_is_refused(running):
+    build, pi = running
+
+    response = pi.report(build, (PURE, wheel_bytes()))
+
+    assert response.status_code == 422
+    assert "never uploaded" in error(response)
+
+
+def test_a_name_never_gets_other_bytes(running):
+    build, pi = running
+    first = wheel_bytes(files={"demo.py": b"x = 1\n"})
+    pi.upload(build, PURE, first)
+    pi.report(build, (PURE, first))
+    again = Build.objects.get().again(losses=0, priority=0, why="")
+    builder = Builder.objects.get()
+    again.assign(builder, database_now())
+    pi = Pi(again.claim(builder, build.version.files.get(), database_now()))
+
+    other = wheel_bytes(files={"demo.py": b"x = 2\n"})
+    pi.upload(again, PURE, other)
+    response = pi.report(again, (PURE, other))
+
+    assert response.status_code == 422
+    assert Wheel.objects.get().sha256 == hashlib.sha256(first).hexdigest()
+    assert f"build {build.pk}" in Refusal.objects.get().reason
+
+
+def test_the_same_bytes_again_are_welcome(running):
+    build, pi = running
+    content = wheel_bytes()
+    pi.upload(build, PURE, content)
+    pi.report(build, (PURE, content))
+    again = Build.objects.get().again(losses=0, priority=0, why="")
+    builder = Builder.objects.get()
+    again.assign(builder, database_now())
+    pi = Pi(again.claim(builder, build.version.files.get(), database_now()))
+
+    pi.upload(again, PURE, content)
+
+    assert pi.report(again, (PURE, content)).status_code == 200
+    assert Wheel.objects.get().build == build
+
+
+def test_of_two_wheels_with_one_bad_none_is_published(running):
+    build, pi = running
+    good, bad = wheel_bytes(), b"bad"
+    compiled = "demo-1.0-cp313-cp313-linux_armv7l.whl"
+    pi.upload(build, PURE, good)
+    pi.upload(build, compiled, bad)
+
+    response = pi.report(build, (PURE, good), (compiled, bad))
+
+    assert response.status_code == 422
+    assert not Wheel.objects.exists()
+
+
+def test_a_failure_is_recorded_with_its_log(running):
+    build, pi = running
+    pi.heartbeat(build, b"error: no compiler\n")
+
+    verdict = pi.report(build, succeeded=False, reason="pip ended with status 1")
+
+    assert json.loads(verdict.content)["state"] == "failed"
+    assert Build.objects.get().reason == "pip ended with status 1"
+    assert b"no compiler" in pi.client.get(f"/builds/{build.pk}/log").content
+
+
+def test_a_success_without_a_wheel_is_a_failure(running):
+    build, pi = running
+
+    assert json.loads(pi.report(build).content)["state"] == "failed"
+
+
+def test_a_report_that_comes_twice_changes_nothing(running):
+    build, pi = running
+    content = wheel_bytes()
+    pi.upload(build, PURE, content)
+    pi.report(build, (PURE, content))
+    revision = Package.objects.get().revision
+
+    assert pi.report(build, (PURE, content)).status_code == 409
+    assert pi.report(build, succeeded=False).status_code == 409
+
+    assert Build.objects.get().state == "succeeded"
+    assert Package.objects.get().revision == revision
+
+
+def test_a_report_that_comes_too_late_is_thrown_away(running):
+    build, pi = running
+    content = wheel_bytes()
+    pi.upload(build, PURE, content)
+    Build.objects.update(lease_until=build.claimed_at)
+
+    assert pi.report(build, (PURE, content)).status_code == 409
+    assert not Wheel.objects.exists()
+
+
+def test_a_cancelled_build_hears_of_it_at_its_next_heartbeat(running):
+    build, pi = running
+
+    build.cancel("enough", database_now())
+
+    assert pi.heartbeat(build).status_code == 409
+
+
+@pytest.mark.parametrize("method", ["get", "put", "delete"])
+def test_other_methods_are_refused(running, method):
+    build, pi = running
+
+    assert getattr(pi.client, method)(f"{API}/builds/{build.pk}/report").status_code == 405
+
+
+def test_a_full_disk_is_said_before_the_bytes_are_read(running, monkeypatch):
+    build, pi = running
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": 10}))
+
+    assert pi.upload(build, PURE, b"x" * 100).status_code == 507

@@ -1,0 +1,146 @@
+from datetime import timedelta
+
+import pytest
+from redis import Redis
+
+from builder.contract import queue_for
+from builds import dispatch, incoming
+from builds.models import Build
+from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+
+@pytest.fixture(autouse=True)
+def redis(broker):
+    """The broker as a plain client sees it, without orders of other tests."""
+    broker.flushdb()
+    return broker
+
+
+def test_a_free_builder_gets_the_next_build_and_a_ring(redis: Redis):
+    build, builder = make_build(), make_builder()
+
+    assert dispatch.dispatch(NOON) == 1
+
+    build.refresh_from_db()
+    assert (build.state, build.builder) == ("dispatched", builder)
+    assert build.lease_until > NOON
+    assert redis.llen(queue_for("pi-07")) == 1
+
+
+def test_the_message_holds_two_numbers_and_nothing_else(redis: Redis):
+    build = make_build()
+    make_builder()
+    dispatch.dispatch(NOON)
+
+    import base64
+    import json
+
+    message = json.loads(redis.lindex(queue_for("pi-07"), 0))
+    args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+
+    assert (args, kwargs) == ([build.pk, 1], {})
+    assert message["headers"]["task"] == "build"
+
+
+def test_a_busy_builder_gets_nothing_more():
+    make_build(), make_build(make_version("2.0"))
+    make_builder()
+
+    assert (dispatch.dispatch(NOON), dispatch.dispatch(NOON)) == (1, 0)
+
+
+def test_a_builder_of_another_target_gets_nothing():
+    make_build()
+    make_builder(target=make_target("bookworm-armhf-cp311"))
+
+    assert dispatch.dispatch(NOON) == 0
+
+
+def test_without_builders_nothing_piles_up_in_redis(redis: Redis):
+    for minor in range(5):
+        make_build(make_version(f"1.{minor}"))
+
+    dispatch.dispatch(NOON)
+
+    assert redis.keys("*") == []
+
+
+def test_when_redis_is_down_the_build_goes_on_waiting(settings):
+    settings.PIWHEELS_ORDERS_URL = "redis+socket:///nowhere/redis.sock"
+    dispatch.orders.cache_clear()
+    build = make_build()
+    make_builder()
+
+    assert dispatch.dispatch(NOON) == 0
+    dispatch.orders.cache_clear()
+
+    build.refresh_from_db()
+    assert (build.state, build.attempt) == ("queued", 1)
+
+
+def test_a_ring_that_nobody_answered_is_repeated(redis: Redis):
+    make_build()
+    make_builder()
+    dispatch.dispatch(NOON)
+    redis.flushdb()
+
+    assert dispatch.ring_again(NOON + timedelta(seconds=29)) == 0
+    assert dispatch.ring_again(NOON + timedelta(seconds=31)) == 1
+    assert dispatch.ring_again(NOON + timedelta(seconds=32)) == 0
+
+    assert redis.llen(queue_for("pi-07")) == 1
+
+
+def test_a_lost_build_is_queued_again_and_its_ticket_is_dead():
+    build, ticket = make_running_build()
+    late = build.lease_until + timedelta(seconds=1)
+
+    assert dispatch.close_lost(late) == 1
+
+    build.refresh_from_db()
+    again = Build.objects.waiting().get()
+    assert (build.state, again.attempt, again.losses) == ("lost", 2, 1)
+    assert not build.renew(ticket, NOON)
+
+
+def test_what_is_heard_of_is_not_lost():
+    build, _ = make_running_build()
+
+    assert dispatch.close_lost(build.lease_until) == 0
+
+
+def test_a_build_is_lost_and_queued_again_three_times_at_most():
+    make_build()
+    builder = make_builder()
+    now = NOON
+    for _ in range(10):
+        builder.hear(now)
+        dispatch.dispatch(now)
+        now += timedelta(days=1)
+        dispatch.close_lost(now)
+
+    assert Build.objects.filter(state="lost").count() == 1 + Build.MAX_LOSSES
+    assert not Build.objects.open().exists()
+
+
+def test_two_dispatchers_and_two_sweepers_do_each_thing_once():
+    make_build()
+    make_builder()
+
+    given = dispatch.dispatch(NOON) + dispatch.dispatch(NOON)
+    late = NOON + timedelta(days=1)
+    lost = dispatch.close_lost(late) + dispatch.close_lost(late)
+
+    assert (given, lost) == (1, 1)
+    assert Build.objects.count() == 2
+
+
+def test_what_ended_builds_left_in_the_folder_for_uploads_goes():
+    build, _ = make_running_build()
+    for number in (build.pk, build.pk + 1000):
+        incoming.folder(number).mkdir(parents=True)
+
+    assert dispatch.tidy() == 1
+    assert incoming.builds() == [build.pk]

@@ -1,0 +1,92 @@
+import gzip
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from builds import incoming, logs, storage
+from builds.tests.rows import make_build
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_stored_file_has_its_own_name_and_content(tmp_path):
+    source = tmp_path / "x.whl"
+    source.write_bytes(b"content")
+
+    storage.store_file("aa/x.whl", source)
+    storage.store_file("aa/x.whl", source)
+
+    with default_storage.open("aa/x.whl") as file:
+        assert file.read() == b"content"
+    assert default_storage.listdir("aa") == ([], ["x.whl"])
+
+
+def test_a_write_that_breaks_off_leaves_nothing():
+    class Broken(ContentFile):
+        def chunks(self, chunk_size=None):
+            yield b"half"
+            raise OSError("disk on fire")
+
+    with pytest.raises(OSError, match="on fire"):
+        default_storage.save("aa/x.whl", Broken(b""))
+
+    assert default_storage.listdir("aa") == ([], [])
+
+
+def test_a_stored_file_can_be_read_by_the_web_server():
+    storage.store_bytes("aa/x.whl", b"content")
+
+    from pathlib import Path
+
+    assert Path(default_storage.path("aa/x.whl")).stat().st_mode & 0o777 == 0o644
+
+
+def test_a_finished_log_is_kept_compressed_under_the_name_of_piwheels_org():
+    build = make_build()
+    logs.append(build.pk, 0, b"hello\n")
+
+    logs.keep(build.pk)
+    logs.keep(build.pk)
+
+    assert logs.stored_name(14701945) == "logs/0000/1470/1945.txt.gz"
+    with default_storage.open(logs.stored_name(build.pk)) as file:
+        assert gzip.decompress(file.read()) == b"hello\n"
+    assert logs.read(build) == "hello\n"
+
+
+def test_a_log_has_an_end(monkeypatch):
+    monkeypatch.setattr(logs, "LOG_LIMIT", 10)
+    build = make_build()
+
+    sizes = [logs.append(build.pk, at, b"12345678") for at in (0, 8, 16, 24)]
+
+    assert sizes == [8, 16, 24, 32]
+    assert logs.read(build) == "1234567812"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("a\r\nb", "a\nb"),
+        ("a\rb", "a\\u000db"),
+        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("tab\tkept\n", "tab\tkept\n"),
+        ("\x9b31m", "\\u009b31m"),
+    ],
+)
+def test_a_log_is_shown_inert(raw, shown):
+    assert logs.clean(raw) == shown
+
+
+def test_a_cut_upload_keeps_what_came():
+    import io
+
+    sha256 = "a" * 64
+    assert incoming.receive(7, sha256, io.BytesIO(b"abc"), offset=0, length=10, total=10) == 3
+    assert incoming.received(7, sha256) == 3
+
+    incoming.receive(7, sha256, io.BytesIO(b"defghij"), offset=3, length=7, total=10)
+
+    assert incoming.part(7, sha256).read_bytes() == b"abcdefghij"

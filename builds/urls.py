@@ -1,0 +1,20 @@
+"""Doors of this app: one for builders, one for people."""
+
+from django.urls import include, path
+
+from builder.contract import API
+from builds import api, views
+
+builders = [
+    path("hello", api.hello, name="api-hello"),
+    path("builds/<int:build>/<int:attempt>/claim", api.claim, name="api-claim"),
+    path("builds/<int:build>/heartbeat", api.heartbeat, name="api-heartbeat"),
+    path("builds/<int:build>/wheels/<path:filename>", api.wheel, name="api-wheel"),
+    path("builds/<int:build>/report", api.report, name="api-report"),
+]
+
+urlpatterns = [
+    path(API.lstrip("/"), include(builders)),
+    path("builds/<int:pk>/", views.build, name="builds-build"),
+    path("builds/<int:pk>/log", views.log, name="builds-log"),
+]

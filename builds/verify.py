@@ -1,0 +1,313 @@
+"""Is this file the wheel that was ordered?
+
+Nothing that a builder says is believed: the file is read again, all of it, and whatever cannot be proven is
+refused.  The file must not change meanwhile.  Whether the code in a wheel is good cannot be seen here; where
+the file then goes is `publish.py`'s.
+"""
+
+import csv
+import hashlib
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Collection
+from dataclasses import dataclass
+from email.message import Message
+from email.parser import HeaderParser
+from io import StringIO
+from pathlib import Path
+from typing import BinaryIO
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.tags import Tag, parse_tag
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from builds.archive import MAX_MEMBERS, BadArchive, Member, read_directory, unpack
+
+# What most file systems can name, and what our rows can hold.
+MAX_TEXT = 255
+# Real wheels name about ten tags; a compressed set of 255 characters can mean 64,000.
+MAX_TAGS = 100
+# Of METADATA and WHEEL; the longest METADATA on PyPI is a README of some 600 KiB.
+MAX_HEADERS = 1 << 20
+# Of RECORD: a line of 300 characters for each of the members that an archive may have.
+MAX_RECORD = 16 << 20
+
+# The specification asks for "sha256 or better".
+HASHES = frozenset({"sha256", "sha384", "sha512"})
+# Signatures of an earlier time (PEP 815): nobody checks them, and RECORD need not list them.
+SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+ELF = b"\x7fELF"
+
+_PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
+_WHEEL_VERSION = re.compile(r"1\.[0-9]{1,9}")
+
+
+class BadWheel(ValueError):
+    """The file is not the wheel that was ordered; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What was ordered, and what the target can use."""
+
+    package: str  # canonical name
+    version: str  # as upstream spells it
+    platforms: tuple[str, ...]  # that a wheel may name besides "any", ("linux_armv6l", "linux_armv7l")
+    supported: frozenset[Tag]  # that the target's pip takes
+
+    def is_version(self, text: str) -> bool:
+        """Tell whether this is the version that was ordered, in any spelling."""
+        try:
+            return len(text) <= MAX_TEXT and Version(text) == Version(self.version)
+        except InvalidVersion:
+            return False
+
+
+@dataclass(frozen=True)
+class VerifiedWheel:
+    """A wheel as it is, whatever its builder said."""
+
+    filename: str
+    size: int
+    sha256: str
+    requires_python: str  # "" when METADATA has none
+    metadata: bytes  # exactly the bytes of METADATA
+    requires_dist: tuple[str, ...]  # the requirements of METADATA that can be understood
+    tags: frozenset[Tag]
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """A line of RECORD."""
+
+    hash: str  # "sha256=..."
+    size: str  # may be empty: the hash proves it as well
+
+
+def verify(path: Path, filename: str, expected: Expected) -> VerifiedWheel:
+    """Read a file that was uploaded as `filename`, and return what it is if that was ordered.
+
+    Raises BadWheel for all that can be wrong with a file, and OSError when our own disk fails.
+    """
+    tags = check_filename(filename, expected)
+    with path.open("rb") as file:
+        try:
+            metadata = _check_content(file, expected, tags)
+            headers = _headers(metadata, "METADATA")
+            _check_identity(headers, expected)
+            requires_python = _requires_python(headers)
+            requires_dist = _requirements(headers)
+        except BadArchive as error:
+            raise BadWheel(
+                f"{error} Make {filename} again, as a plain zip such as PyPI would take."
+            ) from error
+        except (BadWheel, OSError):
+            raise
+        # The parsers below us are not ours, and what they are given was made by strangers.
+        except Exception as error:
+            raise BadWheel(f"{filename} could not be read ({error!r:.200}). Make it again.") from error
+        size = file.seek(0, 2)
+        file.seek(0)
+        return VerifiedWheel(
+            filename=filename,
+            size=size,
+            sha256=hashlib.file_digest(file, "sha256").hexdigest(),
+            requires_python=requires_python,
+            metadata=metadata,
+            requires_dist=requires_dist,
+            tags=tags,
+        )
+
+
+def check_filename(filename: str, expected: Expected) -> frozenset[Tag]:
+    """Return the tags in a wheel's name; BadWheel if no such file was ordered."""
+    if len(filename) > MAX_TEXT or not _PLAIN_FILENAME.fullmatch(filename):
+        raise BadWheel(f"{filename[:MAX_TEXT]!a} is not a wheel's plain file name: send it without a path.")
+    try:
+        name, version, _, tags = parse_wheel_filename(filename, validate_order=True)
+    except InvalidWheelFilename as error:
+        raise BadWheel(f"{error}. Name the file as the wheel specification says.") from error
+    if name != expected.package or not expected.is_version(str(version)):
+        raise BadWheel(
+            f"{filename} is not {expected.package} {expected.version}: send only what was ordered."
+        )
+    platforms = {tag.platform for tag in tags}
+    if strange := platforms.difference(expected.platforms, {"any"}):
+        raise BadWheel(
+            f"{filename} is for {', '.join(sorted(strange))}: build for {' or '.join(expected.platforms)}."
+        )
+    if len(tags) > MAX_TAGS or tags.isdisjoint(expected.supported):
+        raise BadWheel(f"The target's pip would not take {filename}: build it with the target's own Python.")
+    return tags
+
+
+def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> bytes:
+    """Prove each member of a wheel by its RECORD, and its tags by its WHEEL; return its METADATA."""
+    members = {member.name: member for member in read_directory(file)}
+    dist_info = _find_dist_info(members, expected)
+    metadata = _read(file, members, f"{dist_info}/METADATA", MAX_HEADERS)
+    _check_tags(_headers(_read(file, members, f"{dist_info}/WHEEL", MAX_HEADERS), "WHEEL"), tags)
+    proofs = _read_record(_read(file, members, f"{dist_info}/RECORD", MAX_RECORD))
+    if proofs.pop(f"{dist_info}/RECORD", None) != _Proof("", ""):
+        raise BadWheel("RECORD must list itself, with neither hash nor size. Build it with a current tool.")
+    unproven = {f"{dist_info}/{name}" for name in ("RECORD", *SIGNATURES)}
+    for name in unproven:
+        proofs.pop(name, None)
+    may_hold_elf = all(tag.platform != "any" for tag in tags)
+    for member in members.values():
+        proof = None if member.is_folder or member.name in unproven else _proof_of(member, proofs)
+        is_elf = _check_member(file, member, proof)
+        if is_elf and not may_hold_elf:
+            raise BadWheel(
+                f"{member.name} is machine code, but the wheel is named for any platform: "
+                "have its build name the platform."
+            )
+    if proofs:
+        raise BadWheel(f"RECORD lists {min(proofs)!a}, which is not in the wheel. Make the wheel again.")
+    return metadata
+
+
+def _find_dist_info(members: Collection[str], expected: Expected) -> str:
+    """Return the name of the one folder that describes the wheel."""
+    tops = {name.split("/", 1)[0] for name in members}
+    found = sorted(top for top in tops if top.casefold().endswith(".dist-info"))
+    name, _, version = (found[0] if found else "").removesuffix(".dist-info").rpartition("-")
+    if len(found) != 1 or canonicalize_name(name) != expected.package or not expected.is_version(version):
+        raise BadWheel(
+            f"The wheel must have one folder {expected.package}-{expected.version}.dist-info, "
+            f"but has {', '.join(found[:5]) or 'none'}. Build only what was ordered."
+        )
+    return found[0]
+
+
+def _read(file: BinaryIO, members: dict[str, Member], name: str, limit: int) -> bytes:
+    """Return the bytes of one of the files that describe a wheel."""
+    member = members.get(name)
+    if member is None or member.size > limit:
+        raise BadWheel(f"The wheel must have {name}, of {limit} bytes at most. Build it with a current tool.")
+    return b"".join(unpack(file, member))
+
+
+def _headers(content: bytes, name: str) -> Message:
+    """Return the headers of METADATA or WHEEL."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise BadWheel(f"{name} is not UTF-8: {error}. Correct the source of that text.") from error
+    # A NUL has no meaning in either file, and PostgreSQL takes none.
+    if "\0" in text:
+        raise BadWheel(f"{name} has a NUL character. Take it out.")
+    return HeaderParser().parsestr(text)
+
+
+def _only(headers: Message, header: str, name: str) -> str:
+    """Return a header that must be there exactly once."""
+    values = headers.get_all(header, [])
+    if len(values) != 1:
+        raise BadWheel(f"{name} has {header} {len(values)} times: give it exactly once.")
+    return str(values[0]).strip()
+
+
+def _check_identity(metadata: Message, expected: Expected) -> None:
+    """Refuse a METADATA of something else."""
+    name, version = _only(metadata, "Name", "METADATA"), _only(metadata, "Version", "METADATA")
+    if canonicalize_name(name) != expected.package or not expected.is_version(version):
+        raise BadWheel(
+            f"METADATA is of {name[:MAX_TEXT]!a} {version[:MAX_TEXT]!a}, not of {expected.package} "
+            f"{expected.version}: build only what was ordered."
+        )
+
+
+def _check_tags(wheel: Message, tags: frozenset[Tag]) -> None:
+    """Refuse a WHEEL of another version, or one that speaks of other tags than the file's name."""
+    version = _only(wheel, "Wheel-Version", "WHEEL")
+    if not _WHEEL_VERSION.fullmatch(version):
+        raise BadWheel(f"Wheel-Version is {version[:MAX_TEXT]!a}: build with a tool that makes wheels 1.0.")
+    lines = wheel.get_all("Tag", [])
+    said: frozenset[Tag] = frozenset()
+    if len(lines) <= MAX_TAGS:
+        said = said.union(*(_parse_tag(line) for line in lines))
+    if said != tags:
+        raise BadWheel(
+            "The tags in WHEEL are not those in the file's name: rename a wheel with `wheel tags`, not `mv`."
+        )
+
+
+def _parse_tag(line: str) -> frozenset[Tag]:
+    """Return the tags in a line of WHEEL; it should be one, but some tools write a compressed set."""
+    try:
+        return parse_tag(line.strip(), limit=MAX_TAGS)
+    except ValueError as error:
+        raise BadWheel(f"WHEEL has a bad tag: {str(error)[:MAX_TEXT]}. Build with a current tool.") from error
+
+
+def _requires_python(metadata: Message) -> str:
+    """Return what METADATA says of the Python it needs, as one line."""
+    lines = metadata.get_all("Requires-Python", [])
+    requires_python = " ".join(" ".join(lines[:1]).split())
+    if len(lines) > 1 or len(requires_python) > MAX_TEXT:
+        raise BadWheel(
+            f"METADATA has several Requires-Python, or one of over {MAX_TEXT} characters: give one."
+        )
+    return requires_python
+
+
+def _requirements(metadata: Message) -> tuple[str, ...]:
+    """Return the requirements that can be understood; of the others, pip itself will speak."""
+    lines = (" ".join(line.split()) for line in metadata.get_all("Requires-Dist", []))
+    return tuple(line for line in lines if _is_requirement(line))
+
+
+def _is_requirement(line: str) -> bool:
+    """Tell whether this is a requirement of something that could be on PyPI."""
+    try:
+        return len(Requirement(line).name) <= MAX_TEXT
+    # Brackets can be nested deeper than the parser can follow.
+    except (InvalidRequirement, RecursionError):
+        return False
+
+
+def _read_record(content: bytes) -> dict[str, _Proof]:
+    """Return what RECORD says of each file."""
+    proofs: dict[str, _Proof] = {}
+    try:
+        for path, digest, size in filter(
+            None, csv.reader(StringIO(content.decode(), newline=""), strict=True)
+        ):
+            # Some tools list folders too, which prove nothing.
+            if path.endswith("/"):
+                continue
+            if path in proofs or len(proofs) == MAX_MEMBERS:
+                raise ValueError(f"{path[:MAX_TEXT]!a} is there twice, or is one file too many")
+            proofs[path] = _Proof(digest, size)
+    except (csv.Error, ValueError) as error:
+        raise BadWheel(f"RECORD cannot be read: {error}. Make the wheel again.") from error
+    return proofs
+
+
+def _proof_of(member: Member, proofs: dict[str, _Proof]) -> _Proof:
+    """Take a member's line out of RECORD."""
+    proof = proofs.pop(member.name, None)
+    if proof is None:
+        raise BadWheel(f"RECORD does not list {member.name!a}. Make the wheel again, do not add to it.")
+    algorithm = proof.hash.partition("=")[0]
+    if algorithm not in HASHES:
+        raise BadWheel(f"RECORD proves {member.name!a} by {algorithm[:20]!a}: use sha256.")
+    if proof.size not in ("", str(member.size)):
+        raise BadWheel(f"RECORD gives {member.name!a} another size than it has. Make the wheel again.")
+    return proof
+
+
+def _check_member(file: BinaryIO, member: Member, proof: _Proof | None) -> bool:
+    """Compare a member's bytes with its line in RECORD; tell whether they are machine code."""
+    algorithm, _, digest = proof.hash.partition("=") if proof else ("sha256", "", "")
+    hasher = hashlib.new(algorithm)
+    head = b""
+    for piece in unpack(file, member):
+        hasher.update(piece)
+        if len(head) < len(ELF):
+            head += piece[: len(ELF)]
+    if proof and urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode() != digest:
+        raise BadWheel(f"{member.name!a} is not what RECORD says. Make the wheel again, do not change it.")
+    return head.startswith(ELF)
