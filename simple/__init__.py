@@ -1,0 +1,1 @@
+"""What pip sees: the simple index and the files behind it."""

@@ -1,0 +1,75 @@
+"""Makes the rows that the index shows, each wheel with its real bytes in the storage."""
+
+import hashlib
+import io
+import zipfile
+
+from django.utils import timezone
+from packaging.utils import canonicalize_name
+
+from builds import storage
+from builds.models import Build, Target, Wheel
+from packages.models import Package, Version, canonical_version
+from tests import sdists
+
+PI = "cp313-cp313-linux_armv6l.linux_armv7l"
+
+
+def make_package(name="demo", **fields):
+    return Package.objects.create(name=canonicalize_name(name), display_name=name, **fields)
+
+
+def make_version(package, number="1.0", **fields):
+    canonical, is_prerelease = canonical_version(number)
+    return Version.objects.create(
+        package=package, number=number, canonical=canonical, is_prerelease=is_prerelease, **fields
+    )
+
+
+def make_wheel(name="demo", number="1.0", tag=PI, build_tag="", requires_python="", **fields):
+    """Return a published wheel; what it belongs to is made when it is not there yet."""
+    package = Package.objects.filter(name=canonicalize_name(name)).first() or make_package(name)
+    version = Version.objects.filter(package=package, number=number).first() or make_version(package, number)
+    content = sdists.make_wheel(name, number, tag, requires_python=requires_python)
+    wheel = Wheel(
+        build=_build(version),
+        package=package,
+        version=version,
+        filename=f"{sdists.stem(name, number)}{build_tag}-{tag}.whl",
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        metadata_sha256=hashlib.sha256(metadata_of(content)).hexdigest(),
+        requires_python=requires_python,
+        **{"published_at": timezone.now(), **fields},
+    )
+    storage.store_bytes(wheel.metadata_path, metadata_of(content))
+    storage.store_bytes(wheel.path, content)
+    wheel.save()
+    package.mark_changed()
+    return wheel
+
+
+def metadata_of(content):
+    """Return the METADATA in the bytes of a wheel."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA")))
+
+
+def _build(version):
+    target, _ = Target.objects.get_or_create(
+        key="test-armhf-cp313",
+        defaults={
+            "os_release": "test",
+            "os_name": "Test",
+            "architecture": "armhf",
+            "python": "3.13",
+            "abi": "cp313",
+            "platform_tags": ["linux_armv6l", "linux_armv7l"],
+        },
+    )
+    build, _ = Build.objects.get_or_create(
+        version=version,
+        target=target,
+        defaults={"state": Build.State.SUCCEEDED, "finished_at": timezone.now()},
+    )
+    return build

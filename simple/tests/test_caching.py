@@ -1,0 +1,193 @@
+"""C and X: what caches and web pages are told (standards.md 1.5)."""
+
+import re
+import time
+
+import pytest
+from django.utils import timezone
+
+from packages.models import Package
+from simple.tests.pages import HTML_V1, JSON, json_of
+from simple.tests.rows import make_package, make_version, make_wheel
+
+pytestmark = pytest.mark.django_db
+
+PAGES = ["/simple/", "/simple/demo/"]
+
+
+def etag(client, path="/simple/demo/", accept=JSON):
+    return client.get(path, headers={"Accept": accept})["ETag"]
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+@pytest.mark.parametrize("path", PAGES)
+def test_C01_a_known_page_is_304_after_one_query(client, django_assert_num_queries, path, method):
+    make_wheel()
+    known = etag(client, path)
+
+    with django_assert_num_queries(1):
+        response = getattr(client, method)(path, headers={"Accept": JSON, "If-None-Match": known})
+
+    assert (response.status_code, response.content) == (304, b"")
+    assert (response["ETag"], response["Vary"]) == (known, "Accept")
+    assert response["Cache-Control"] == "public, max-age=300, stale-if-error=86400"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_C02_each_format_has_its_own_strong_etag(client, path):
+    make_wheel()
+
+    etags = {etag(client, path, accept) for accept in (JSON, HTML_V1, "text/html")}
+
+    assert len(etags) == 3
+    assert all(re.fullmatch(r'"[\x21\x23-\x7e]+"', each) for each in etags)
+
+
+def test_C02_the_etag_changes_with_each_visible_change(client):
+    wheel = make_wheel()
+    seen = [etag(client)]
+
+    for change in (lambda: wheel.yank("broken"), wheel.unyank, lambda: make_wheel(number="2.0")):
+        change()
+        seen.append(etag(client))
+
+    assert len(set(seen)) == 4
+    assert etag(client) == seen[-1]
+
+
+def test_C02_the_list_changes_when_a_package_comes_or_goes(client):
+    wheel = make_wheel()
+    seen = [etag(client, "/simple/")]
+
+    for change in (lambda: make_wheel("other"), lambda: wheel.withdraw(timezone.now())):
+        change()
+        seen.append(etag(client, "/simple/"))
+
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/simple", "/simple/Demo"])
+def test_C03_pages_may_be_kept_for_ten_minutes_at_most(client, path):
+    make_wheel()
+
+    [max_age] = re.findall(r"max-age=(\d+)", client.get(path)["Cache-Control"])
+
+    assert int(max_age) <= 600
+
+
+def test_C04_a_new_wheel_is_on_the_page_at_once(client):
+    make_wheel()
+    known = etag(client)
+    wheel = make_wheel(number="2.0")
+
+    response = client.get("/simple/demo/", headers={"Accept": JSON, "If-None-Match": known})
+
+    assert response.status_code == 200
+    assert wheel.filename in [file["filename"] for file in response.json()["files"]]
+
+
+@pytest.mark.parametrize("validator", ["W/{}", '"other", {}', '"other", W/{}'])
+def test_C05_a_proxy_that_weakened_the_validator_gets_304(client, validator):
+    make_wheel()
+
+    response = client.get(
+        "/simple/demo/", headers={"Accept": JSON, "If-None-Match": validator.format(etag(client))}
+    )
+
+    assert response.status_code == 304
+
+
+def test_404_is_kept_for_a_minute(client):
+    response = client.get("/simple/none/")
+
+    assert response["Cache-Control"] == "public, max-age=60"
+
+
+def answers(client):
+    """Return one answer of each kind."""
+    wheel = make_wheel()
+    known = etag(client)
+    return {
+        "200": client.get("/simple/demo/"),
+        "200 file": client.get(wheel.url),
+        "200 sidecar": client.get(f"{wheel.url}.metadata"),
+        "206": client.get(wheel.url, headers={"Range": "bytes=0-9"}),
+        "204": client.options("/simple/demo/"),
+        "301": client.get("/simple/Demo"),
+        "304": client.get("/simple/demo/", headers={"Accept": JSON, "If-None-Match": known}),
+        "404": client.get("/simple/none/"),
+        "404 file": client.get("/simple/demo/none.whl"),
+        "405": client.post("/simple/demo/"),
+        "406": client.get("/simple/demo/", headers={"Accept": "image/png"}),
+        "412": client.get("/simple/demo/", headers={"If-Match": '"other"'}),
+        "416": client.get(wheel.url, headers={"Range": "bytes=999999-"}),
+    }
+
+
+def test_X01_web_pages_may_read_every_answer(client):
+    for kind, response in answers(client).items():
+        assert str(response.status_code) == kind[:3]
+        assert response["Access-Control-Allow-Origin"] == "*", kind
+
+
+@pytest.mark.parametrize(
+    "path", ["/simple/", "/simple/demo/", "/simple/demo/x.whl", "/simple/demo/x.whl.metadata"]
+)
+def test_X02_a_preflight_is_204(client, django_assert_num_queries, path):
+    with django_assert_num_queries(0):
+        response = client.options(
+            path, headers={"Origin": "https://example.org", "Access-Control-Request-Method": "GET"}
+        )
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert response["Access-Control-Allow-Methods"] == "GET"
+    assert "If-None-Match" in response["Access-Control-Allow-Headers"]
+    assert response["Access-Control-Max-Age"] == "86400"
+    assert "Content-Length" not in response
+
+
+@pytest.mark.parametrize("accept", [JSON, "text/html"])
+def test_X03_a_page_of_500_files_comes_within_100_ms(client, accept):
+    package = make_package()
+    for number in range(500):
+        _copy(package, number)
+    client.get("/simple/demo/", headers={"Accept": accept})
+
+    began = time.perf_counter()
+    response = client.get("/simple/demo/", headers={"Accept": accept})
+    took = time.perf_counter() - began
+
+    assert response.content.count(b"-cp313-linux_armv6l.linux_armv7l.whl") >= 500
+    # Ten times the budget, so that a busy machine does not fail it and a quadratic page does.
+    assert took < 1
+
+
+def _copy(package, number):
+    """Give a package another wheel, without bytes."""
+    if not number:
+        make_wheel()
+        return
+    wheel = package.wheels.first()
+    wheel.pk = None
+    wheel.version = make_version(package, f"1.{number}")
+    wheel.filename = wheel.filename.replace("-1.0-", f"-1.{number}-")
+    wheel.save()
+
+
+@pytest.mark.parametrize("cookie", ["sessionid", "csrftoken"])
+@pytest.mark.parametrize("value", ["broken", "a" * 32])
+def test_X04_nothing_of_the_index_depends_on_cookies(client, cookie, value):
+    client.cookies[cookie] = value
+
+    for kind, response in answers(client).items():
+        assert not response.cookies, kind
+        assert "Cookie" not in response.get("Vary", ""), kind
+
+
+def test_a_page_that_is_kept_is_the_page_that_was_given(client):
+    make_wheel()
+    before = json_of(client), etag(client)
+    Package.objects.get().mark_changed()
+
+    assert json_of(client) == before[0]
+    assert etag(client) != before[1]

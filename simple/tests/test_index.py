@@ -1,0 +1,100 @@
+import pytest
+from django.utils import timezone
+
+from packages.models import Package
+from simple.index import project_detail, project_list
+from simple.tests.rows import make_package, make_version, make_wheel
+
+pytestmark = pytest.mark.django_db
+
+
+def filenames(package):
+    detail = project_detail(package)
+    return [file.filename for file in detail.files] if detail else None
+
+
+def test_files_come_by_version_then_name():
+    for number, tag in [
+        ("1.10", "py3-none-any"),
+        ("1.9", "py3-none-any"),
+        ("1.9", "cp313-cp313-linux_armv7l"),
+    ]:
+        wheel = make_wheel(number=number, tag=tag)
+
+    assert filenames(wheel.package) == [
+        "demo-1.9-cp313-cp313-linux_armv7l.whl",
+        "demo-1.9-py3-none-any.whl",
+        "demo-1.10-py3-none-any.whl",
+    ]
+
+
+def test_the_wheels_of_a_version_that_is_gone_are_not_shown():
+    gone = make_wheel()
+    wheel = make_wheel(number="2.0")
+    gone.version.gone_at = timezone.now()
+    gone.version.save(update_fields=["gone_at"])
+
+    detail = project_detail(wheel.package)
+
+    assert detail is not None
+    assert [file.filename for file in detail.files] == [wheel.filename]
+    assert detail.versions == ("2.0",)
+
+
+def test_a_package_all_of_whose_versions_are_gone_has_no_page():
+    wheel = make_wheel()
+    wheel.package.versions.update(gone_at=timezone.now())
+
+    assert project_detail(wheel.package) is None
+    assert project_list().projects == ()
+
+
+def test_a_quarantined_package_keeps_its_empty_page_even_when_its_versions_are_gone():
+    make_wheel()
+    package = Package.objects.get()
+    package.versions.update(gone_at=timezone.now())
+    Package.objects.update(status="quarantined")
+    package.refresh_from_db()
+
+    assert filenames(package) == []
+    assert [project.name for project in project_list().projects] == ["demo"]
+
+
+def test_withdrawn_wheels_are_not_shown():
+    make_wheel().withdraw(timezone.now())
+    wheel = make_wheel(build_tag="-1")
+
+    assert filenames(wheel.package) == [wheel.filename]
+
+
+def test_versions_that_upstream_spells_differently_are_one():
+    package = make_wheel(number="1.0").package
+    make_version(package, "1.00")
+    make_wheel(number="1.0", tag="py3-none-any")
+
+    detail = project_detail(package)
+
+    assert detail is not None
+    assert detail.versions == ("1.0",)
+
+
+def test_the_list_has_exactly_the_packages_that_have_a_page():
+    for status in Package.Status:
+        make_wheel(f"with-{status}")
+        make_package(f"without-{status}", status=status)
+        Package.objects.filter(name=f"with-{status}").update(status=status)
+
+    listed = {project.name for project in project_list().projects}
+
+    assert listed == {package.name for package in Package.objects.all() if project_detail(package)}
+    assert listed == {"with-active", "with-archived", "with-deprecated", "with-quarantined"}
+
+
+@pytest.mark.parametrize("path", ["/simple/demo/", "/simple/"])
+def test_a_page_costs_two_queries_however_much_is_on_it(client, django_assert_num_queries, path):
+    for number in ("1.0", "2.0", "3.0"):
+        make_wheel(number=number)
+        make_wheel("other", number=number)
+
+    with django_assert_num_queries(2):
+        assert client.get(path).status_code == 200
