@@ -1,0 +1,50 @@
+"""The server's Celery app and its whole schedule.
+
+Orders to builders have an app of their own (`builds.dispatch.orders`) and share no queue with this one.
+"""
+
+import os
+
+from celery import Celery
+from celery.schedules import schedule
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
+
+app = Celery("piwheels")
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    task_ignore_result=True,
+    result_backend=None,
+    task_serializer="json",
+    accept_content=["json"],
+    task_default_queue="server",
+    # A task here is a tick: the next one does what a lost one left, so nothing needs to be acknowledged.
+    broker_transport_options={"ack_emulation": False, "health_check_interval": 25, "socket_keepalive": True},
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    beat_schedule_filename=str(settings.VAR / "beat-schedule"),
+    timezone="UTC",
+)
+app.autodiscover_tasks(["packages", "builds"])
+
+
+def tick(task: str, seconds: float) -> dict[str, object]:
+    """Return a schedule's entry; a tick that waited for longer than its period is dropped, not done late."""
+    return {"task": task, "schedule": schedule(seconds), "options": {"expires": max(seconds, 5)}}
+
+
+app.conf.beat_schedule = {
+    task: tick(task, seconds)
+    for task, seconds in [
+        ("packages.watch", 10),
+        ("packages.sync", 2),
+        ("builds.plan", 1),
+        ("builds.dispatch", 1),
+        ("builds.sweep", 5),
+        ("builds.tidy", 3600),
+    ]
+}

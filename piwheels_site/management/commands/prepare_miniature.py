@@ -1,0 +1,63 @@
+"""`manage.py prepare_miniature`: bring a farm on one machine to the state in which it can start."""
+
+import secrets
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from packaging.utils import InvalidName
+
+from builds.host import host_target
+from builds.models import Builder, Target
+from packages.models import Dirty
+
+BUILDER = "here"
+
+
+class Command(BaseCommand):
+    """Prepare a farm on one machine; again and again without harm."""
+
+    help = "Migrate, make this machine a target with a builder of its own, and follow the named packages."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name packages to follow beside those of PIWHEELS_WATCH."""
+        parser.add_argument("packages", nargs="*")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Do each part that is still to be done."""
+        call_command("migrate", interactive=False, verbosity=0)
+        self._enrol(host_target(), settings.VAR / "builder-token")
+        self._create_operator(settings.VAR / "admin-password")
+        for name in options["packages"]:
+            try:
+                Dirty.mark(name)
+            except InvalidName as error:
+                raise CommandError(
+                    f"{name!r} is no package name: use letters, digits, '-', '_', '.'."
+                ) from error
+
+    def _enrol(self, target: Target, token_file: Path) -> None:
+        """Give this machine's builder a new token, which no older process of it has."""
+        builder = Builder.objects.filter(name=BUILDER).first() or Builder(name=BUILDER)
+        builder.target = target
+        _write_secret(token_file, builder.rekey())
+        builder.save()
+
+    def _create_operator(self, password_file: Path) -> None:
+        """Create the user `admin` for the first start, with a password in a private file."""
+        users = get_user_model().objects
+        if not users.exists():
+            password = secrets.token_urlsafe(12)
+            users.create_superuser("admin", password=password)
+            _write_secret(password_file, password)
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    """Write a file that nobody else can read, not even for a moment."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(secret)

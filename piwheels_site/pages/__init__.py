@@ -1,0 +1,1 @@
+"""People's door: the pages that draw on every app."""

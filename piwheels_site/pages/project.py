@@ -1,0 +1,226 @@
+"""The page of a package: its versions by target, its files and what they need; and the same as JSON."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.core.paginator import Page, Paginator
+from django.db.models import Prefetch, Q
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_safe
+from packaging.utils import canonicalize_name
+
+from builds.coverage import Need, Offer, admits, covers
+from builds.models import Build, Dependency, Target, Wheel
+from packages.models import Package, UpstreamFile, Version
+
+VERSIONS_A_PAGE = 25
+
+# How a build's state is said on the page: a sign for the eye, a word for everyone.
+SAID = {
+    Build.State.QUEUED: ("…", "waiting"),
+    Build.State.DISPATCHED: ("…", "waiting for its builder"),
+    Build.State.BUILDING: ("⚙", "building"),
+    Build.State.UPLOADING: ("⚙", "uploading"),
+    Build.State.SUCCEEDED: ("✔", "built"),
+    Build.State.FAILED: ("✘", "failed"),
+    Build.State.CANCELLED: ("–", "cancelled"),
+    Build.State.LOST: ("✘", "lost with its builder"),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one target has of one version."""
+
+    sign: str
+    word: str
+    url: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One version, by target, with its files."""
+
+    version: Version
+    cells: list[Cell]
+    wheels: list[Wheel]
+
+
+@require_safe
+def project(request: HttpRequest, name: str) -> HttpResponse:
+    """Show a package."""
+    if name != canonicalize_name(name):
+        return redirect("project", canonicalize_name(name), permanent=True)
+    package = get_object_or_404(Package, name=name)
+    versions = sorted(package.versions.all(), key=lambda version: version.sort_key, reverse=True)
+    page = Paginator(versions, VERSIONS_A_PAGE).get_page(request.GET.get("page"))
+    tried = Build.objects.filter(version__package=package).values("target")
+    targets = list(Target.objects.filter(Q(is_active=True) | Q(pk__in=tried)))
+    context = {
+        "package": package,
+        "page": page,
+        "targets": targets,
+        "rows": _rows(page, targets),
+        "headline": _headline(package, versions),
+        "index": request.build_absolute_uri("/simple/"),
+        "upstream": upstream_url(package),
+    }
+    return render(request, "project.html", context)
+
+
+def upstream_url(package: Package) -> str:
+    """Return the address of the package's page upstream."""
+    return f"{settings.PIWHEELS_PYPI.removesuffix('simple/')}project/{package.name}/"
+
+
+def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
+    """Return the rows of one page of versions, with a few queries for all of them."""
+    shown = [version.pk for version in page]
+    wheels: dict[int, list[Wheel]] = defaultdict(list)
+    for wheel in _wheels().filter(version__in=shown):
+        wheels[wheel.version_id].append(wheel)
+    builds = {
+        (build.version_id, build.target_id): build
+        for build in Build.objects.filter(version__in=shown).order_by("attempt")
+    }
+    sources: dict[int, UpstreamFile] = {
+        file.version_id: file for file in UpstreamFile.objects.listed().sources().filter(version__in=shown)
+    }
+    return [
+        Row(
+            version=version,
+            cells=[
+                _cell(version, target, builds.get((version.pk, target.pk)), wheels[version.pk], sources)
+                for target in targets
+            ],
+            wheels=wheels[version.pk],
+        )
+        for version in page
+    ]
+
+
+def _wheels() -> Any:  # Any: a QuerySet of Wheel with things prefetched
+    """Return listed wheels with all that a page says of them."""
+    dependencies = Prefetch("dependencies", Dependency.objects.order_by("name"))
+    return (
+        Wheel.objects.listed()
+        .select_related("build__target", "package", "version")
+        .prefetch_related(dependencies)
+    )
+
+
+def _cell(
+    version: Version,
+    target: Target,
+    build: Build | None,
+    wheels: list[Wheel],
+    sources: dict[int, UpstreamFile],
+) -> Cell:
+    """Return what a target has of a version: a wheel, a build, or the reason for neither."""
+    if build and build.state == Build.State.SUCCEEDED:
+        return Cell(*SAID[Build.State.SUCCEEDED], build.get_absolute_url(), build.state)
+    need = Need(supported=target.supported_tags(), python=target.python, os_release=target.os_release)
+    for wheel in wheels:
+        offer = Offer(
+            tags=wheel.tags(), requires_python=wheel.requires_python, os_release=wheel.build.target.os_release
+        )
+        if covers(offer, need):
+            return Cell("✔", "served by another target's wheel", wheel.build.get_absolute_url(), "succeeded")
+    if build:
+        return Cell(*SAID[Build.State(build.state)], build.get_absolute_url(), build.state)
+    return Cell("–", _why_not(version, target, sources.get(version.pk)), "", "none")
+
+
+def _why_not(version: Version, target: Target, source: UpstreamFile | None) -> str:
+    """Return why a version is not even queued for a target."""
+    reasons = [
+        (version.gone_at, "removed upstream"),
+        (version.yanked, "yanked upstream"),
+        (version.package.skip_reason, f"skipped: {version.package.skip_reason}"),
+        (version.skip_reason, f"skipped: {version.skip_reason}"),
+        (not version.canonical, "not a version that pip can read"),
+        (source is None, "no source"),
+        (source and not admits(source.requires_python, target.python), f"not for Python {target.python}"),
+        (not target.is_active, "no longer built"),
+    ]
+    return next((text for applies, text in reasons if applies), "not asked for")
+
+
+def _headline(package: Package, versions: list[Version]) -> dict[str, Any]:  # Any: for the template
+    """Return what the box on top says: the newest usable version with a wheel, and its dependencies.
+
+    Neither a pre-release nor a yanked version may speak for the package, unless there is nothing else.
+    """
+    with_wheels = set(Wheel.objects.listed().filter(package=package).values_list("version", flat=True))
+    usable = [version for version in versions if version.pk in with_wheels and not version.yanked]
+    best = next((version for version in usable if not version.is_prerelease), usable[0] if usable else None)
+    if best is None:
+        return {}
+    wheels = list(_wheels().filter(version=best))
+    return {
+        "version": best,
+        "apt": sorted({name for wheel in wheels for name in apt_names(wheel)}),
+        "pip": sorted({name for wheel in wheels for name in _names(wheel, Dependency.Tool.PIP)}),
+    }
+
+
+def _names(wheel: Wheel, tool: Dependency.Tool) -> list[str]:
+    """Return the names of what a wheel needs, sorted, each once."""
+    return sorted({dependency.name for dependency in wheel.dependencies.all() if dependency.tool == tool})
+
+
+def apt_names(wheel: Wheel) -> list[str]:
+    """Return the apt packages that a wheel needs beyond those that the target's image has."""
+    present = set(wheel.build.target.preinstalled)
+    return [name for name in _names(wheel, Dependency.Tool.APT) if name not in present]
+
+
+@require_safe
+def project_json(request: HttpRequest, name: str) -> HttpResponse:
+    """Answer what is known of a package, in piwheels.org's shape: keys are added, none is ever removed."""
+    if name != canonicalize_name(name):
+        return redirect("project-json", canonicalize_name(name), permanent=True)
+    package = get_object_or_404(Package, name=name)
+    versions = sorted(package.versions.all(), key=lambda version: version.sort_key, reverse=True)
+    wheels: dict[int, list[Wheel]] = defaultdict(list)
+    for wheel in _wheels().filter(package=package):
+        wheels[wheel.version_id].append(wheel)
+    body = {
+        "package": package.name,
+        "summary": package.summary,
+        "pypi_url": upstream_url(package).rstrip("/"),
+        "piwheels_url": request.build_absolute_uri(package.get_absolute_url()).rstrip("/"),
+        "releases": {version.number: _release(package, version, wheels[version.pk]) for version in versions},
+    }
+    return JsonResponse(body, headers={"Access-Control-Allow-Origin": "*"})
+
+
+def _release(package: Package, version: Version, wheels: list[Wheel]) -> dict[str, object]:
+    """Return one version as the JSON has it."""
+    return {
+        "released": f"{version.released_at:%Y-%m-%d %H:%M:%S}" if version.released_at else None,
+        "prerelease": version.is_prerelease,
+        "yanked": version.yanked,
+        "skip_reason": version.skip_reason or package.skip_reason,
+        "files": {wheel.filename: _file(wheel) for wheel in wheels},
+    }
+
+
+def _file(wheel: Wheel) -> dict[str, object]:
+    """Return one file as the JSON has it."""
+    _, abi, platform = wheel.filename.removesuffix(".whl").rsplit("-", 2)
+    return {
+        "file_url": wheel.url,
+        "filehash": wheel.sha256,
+        "filesize": wheel.size,
+        "builder_abi": wheel.build.target.abi,
+        "file_abi_tag": abi,
+        "platform": platform,
+        "requires_python": wheel.requires_python or None,
+        "apt_dependencies": apt_names(wheel),
+        "pip_dependencies": _names(wheel, Dependency.Tool.PIP),
+    }

@@ -1,0 +1,156 @@
+"""Settings of the site, read from the environment; each name is explained once, here.
+
+Without any setting the farm is embedded: SQLite, a private Redis on a Unix socket and files, all below
+`PIWHEELS_VAR`.  `DATABASE_URL`, `REDIS_URL` and `PIWHEELS_STORAGE` switch each of them to the real thing.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.management.utils import get_random_secret_key
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# --- Where things are -------------------------------------------------------------------------------
+
+# The folder of everything that the embedded farm keeps; each part of it can be moved by its own setting.
+VAR = Path(env("PIWHEELS_VAR", default=str(BASE_DIR / "var"))).resolve()
+VAR.mkdir(parents=True, exist_ok=True)
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{VAR / 'piwheels.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # IMMEDIATE takes the write lock when a transaction begins.  Without it, two writers that read first
+    # fail with "database is locked" (4,405 times in 12 s with 6 writers, as against 0).
+    DATABASES["default"]["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 600
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# The server's own Celery tasks travel here ...
+REDIS_URL = env("REDIS_URL", default=f"redis+socket://{VAR / 'redis.sock'}")
+# ... and the orders to builders here, which may be another server or another user of the same.
+PIWHEELS_ORDERS_URL = env("PIWHEELS_ORDERS_URL", default=REDIS_URL)
+
+# Where wheels and finished logs live: a folder, or `s3://bucket` (keys come from the environment, as
+# boto3 reads it; AWS_S3_ENDPOINT_URL names a server other than Amazon's).
+PIWHEELS_STORAGE = env("PIWHEELS_STORAGE", default=str(VAR / "files"))
+# Uploads that are not whole yet, and logs of builds that are not over.  Always a folder of this machine.
+PIWHEELS_INCOMING = Path(env("PIWHEELS_INCOMING", default=str(VAR / "incoming")))
+if PIWHEELS_STORAGE.startswith("s3://"):
+    # `file_overwrite` on: a name holds the sha256 of its content, so the same name is the same bytes, and
+    # a renamed copy would not be the wheel that its row promises.
+    _wheels = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": urlsplit(PIWHEELS_STORAGE).netloc,
+            "location": urlsplit(PIWHEELS_STORAGE).path.lstrip("/"),
+            "file_overwrite": True,
+        },
+    }
+else:
+    _wheels = {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": PIWHEELS_STORAGE}}
+STORAGES = {
+    "default": _wheels,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+# --- What the farm follows and how it builds --------------------------------------------------------
+
+# The simple API of the index that we follow; the addresses of its other APIs are derived from it.
+PIWHEELS_PYPI = env("PIWHEELS_PYPI", default=PYPI_SIMPLE_ENDPOINT).rstrip("/") + "/"
+# The packages to follow, separated by spaces; `all` means everything that upstream has.
+PIWHEELS_WATCH = env("PIWHEELS_WATCH", default="").split()
+# How many of each package's newest versions to build; 0 builds the whole history.
+PIWHEELS_DEPTH = env.int("PIWHEELS_DEPTH", default=0)
+# How often to look at a followed package, in seconds.
+PIWHEELS_REFRESH_S = env.int("PIWHEELS_REFRESH_S", default=300)
+# How long a build may take on the builder, in seconds.  The longest known honest ones take 3 hours.
+PIWHEELS_TIME_LIMIT_S = env.int("PIWHEELS_TIME_LIMIT_S", default=3 * 3600)
+# How long a builder may take from the ring to its claim, in seconds (as in Koji: AssignTimeout).
+PIWHEELS_CLAIM_S = env.int("PIWHEELS_CLAIM_S", default=300)
+# How long a builder may be silent before its build counts as lost, in seconds (as in Koji: HostTimeout);
+# 15 minutes let a build live through a router's restart.
+PIWHEELS_LEASE_S = env.int("PIWHEELS_LEASE_S", default=900)
+# The largest wheel that a builder may upload, in bytes.
+PIWHEELS_MAX_WHEEL_BYTES = env.int("PIWHEELS_MAX_WHEEL_BYTES", default=1 << 30)
+
+# --- Django -----------------------------------------------------------------------------------------
+
+SECRET_KEY = env("SECRET_KEY", default="")
+if not SECRET_KEY:
+    # A key of this farm's own, made once and kept, so that sessions survive a restart.
+    _key = VAR / "secret-key"
+    if not _key.exists():
+        _key.touch(mode=0o600)
+        _key.write_text(get_random_secret_key())
+    SECRET_KEY = _key.read_text()
+DEBUG = env.bool("DEBUG", default=False)
+# The names that this site answers to, separated by commas.
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "piwheels_site",
+    "packages",
+    "builds",
+    "simple",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+# The URLs end in a slash or not as their readers expect; a view redirects where both are in use.
+APPEND_SLASH = False
+ROOT_URLCONF = "piwheels_site.urls"
+WSGI_APPLICATION = "piwheels_site.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+TIME_ZONE = "UTC"
+# Bodies of builders are streamed by their views; what Django itself reads is small.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", default="INFO")},
+}

@@ -1,0 +1,22 @@
+"""The doors of the site."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from piwheels_site.pages.health import healthz
+from piwheels_site.pages.home import home
+from piwheels_site.pages.project import project, project_json
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("project/<str:name>/", project, name="project"),
+    path("project/<str:name>", RedirectView.as_view(pattern_name="project", permanent=True)),
+    path("project/<str:name>/json", project_json, name="project-json"),
+    path("project/<str:name>/json/", project_json),
+    path("healthz", healthz, name="healthz"),
+    path("", include("builds.urls")),
+    path("", include("simple.urls")),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+]
