@@ -1,0 +1,1 @@
+"""Ways to run the farm: in miniature on one machine, and in production."""

@@ -1,0 +1,222 @@
+"""`make demo`: the whole way without a person, in a scratch farm on free ports, with packages from PyPI.
+
+A pure package and a C extension are built, installed with pip into a new environment and imported; a third
+is known to fail and must fail.  The exit status is 0 only if all three end as they should.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from deploy.farm import MANAGE, ROOT, settings
+
+# How long all three may take together, in seconds; with a warm connection it is well under a minute.
+PATIENCE_S = float(os.environ.get("PIWHEELS_DEMO_S", "300"))
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package of the demonstration, and how it should end."""
+
+    name: str
+    module: str
+    kind: str
+    should: str
+
+
+# demjson asks for `use_2to3`, which setuptools dropped in version 58: no compiler will ever build it again.
+PACKAGES = [
+    Package("docopt", "docopt", "pure Python", "succeeded"),
+    Package("markupsafe", "markupsafe._speedups", "C extension", "succeeded"),
+    Package("demjson", "demjson", "cannot be built", "failed"),
+]
+
+
+@dataclass
+class Step:
+    """A line of the table at the end."""
+
+    what: str
+    outcome: str
+    seconds: float
+    good: bool
+
+
+class Ended(Exception):
+    """The farm ended, or the time did; the text says which."""
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def farm(var: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a scratch farm; its output goes to a file in its folder."""
+    env = {
+        **os.environ,
+        "PIWHEELS_VAR": str(var),
+        "PORT": str(port),
+        "PIWHEELS_WATCH": " ".join(package.name for package in PACKAGES),
+        "PIWHEELS_DEPTH": "1",
+    }
+    with (var / "farm.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "deploy.farm"],
+            env=env,
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def states(var: Path) -> dict[str, tuple[str, str, float]]:
+    """Return how the newest version of each package stands: state, version and seconds in pip."""
+    asked = subprocess.run(
+        [*MANAGE, "shell", "--no-imports", "-v", "0", "-c", _QUESTION],
+        env=settings(var, {**os.environ, "PIWHEELS_VAR": str(var)}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows = (line.split("\t") for line in asked.stdout.splitlines())
+    return {name: (state, number, float(seconds or 0)) for name, number, state, seconds in rows}
+
+
+_QUESTION = """
+from builds.models import Build
+for build in Build.objects.select_related("version__package").order_by("pk"):
+    print(build.version.package.name, build.version.number, build.state, build.duration_s or "", sep="\\t")
+"""
+
+
+def wait_for_builds(process: subprocess.Popen[bytes], var: Path, began: float) -> list[Step]:
+    """Wait until each package has ended, telling of each; raise Ended if that will not happen."""
+    steps: dict[str, Step] = {}
+    while len(steps) < len(PACKAGES):
+        if process.poll() is not None:
+            raise Ended(f"the farm ended by itself, with status {process.returncode}")
+        if time.monotonic() - began > PATIENCE_S:
+            raise Ended(f"not all packages were built after {PATIENCE_S:.0f} s")
+        time.sleep(0.5)
+        found = states(var)
+        for package in PACKAGES:
+            state, number, seconds = found.get(package.name, ("unknown", "", 0.0))
+            if package.name not in steps and state in ("succeeded", "failed", "cancelled", "lost"):
+                what = f"build {package.name} {number} ({package.kind})"
+                steps[package.name] = Step(what, state, seconds, state == package.should)
+                print(f"  {what}: {state} after {time.monotonic() - began:.1f} s", flush=True)
+    return list(steps.values())
+
+
+def wait_for_site(process: subprocess.Popen[bytes], address: str) -> None:
+    """Wait until the site answers; raise Ended if that will not happen."""
+    for _ in range(600):
+        if process.poll() is not None:
+            raise Ended(f"the farm ended by itself, with status {process.returncode}")
+        try:
+            if requests.get(f"{address}/healthz", timeout=5).ok:
+                return
+        except requests.RequestException:
+            pass
+        time.sleep(0.1)
+    raise Ended("the site did not answer for a minute")
+
+
+def install(scratch: Path, address: str) -> Iterator[Step]:
+    """Install what should have been built with pip into a new environment, and import it."""
+    environment = scratch / "environment"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = str(environment / "bin" / "python")
+    # Nothing of this machine's configuration of pip may help.
+    clean = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": os.devnull, "HOME": str(scratch)}
+    from_us = ["--index-url", f"{address}/simple/", "--only-binary", ":all:", "--no-deps", "--no-cache-dir"]
+    for package in PACKAGES:
+        if package.should != "succeeded":
+            continue
+        began = time.monotonic()
+        pip = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            *from_us,
+            package.name,
+        ]
+        done = subprocess.run(pip, env=clean, check=False).returncode == 0
+        yield Step(f"pip install {package.name}", "installed" if done else "FAILED", _since(began), done)
+        began = time.monotonic()
+        done = (
+            subprocess.run([python, "-c", f"import {package.module}"], env=clean, check=False).returncode == 0
+        )
+        yield Step(f"import {package.module}", "imported" if done else "FAILED", _since(began), done)
+
+
+def _since(began: float) -> float:
+    return time.monotonic() - began
+
+
+def demonstrate(scratch: Path) -> list[Step]:
+    """Go the whole way and return each step of it."""
+    var = scratch / "var"
+    var.mkdir()
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    began = time.monotonic()
+    print(f"Starting a scratch farm at {address}/ ...", flush=True)
+    with farm(var, port) as process:
+        try:
+            wait_for_site(process, address)
+            steps = [Step("start the farm", "running", _since(began), True)]
+            steps += wait_for_builds(process, var, began)
+            steps += install(scratch, address)
+        except Ended as end:
+            print((var / "farm.log").read_text(errors="replace")[-3000:], file=sys.stderr)
+            return [Step("the demonstration", f"broken off: {end}", _since(began), False)]
+    return [*steps, Step("all of it", "", _since(began), True)]
+
+
+def main() -> int:
+    """Demonstrate and print the table."""
+    scratch = Path(tempfile.mkdtemp(prefix="piwheels-demo-"))
+    try:
+        steps = demonstrate(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    width = max(len(step.what) for step in steps)
+    print()
+    for step in steps:
+        print(f"  {'✔' if step.good else '✘'} {step.what:<{width}}  {step.outcome:<12} {step.seconds:6.1f} s")
+    good = all(step.good for step in steps)
+    print("\nAll three ended as they should." if good else "\nNot all ended as they should.")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""A real farm of real processes for tests, each of which can be killed and started again."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from deploy import farm as miniature
+from deploy import redis
+from deploy.demo import free_port
+
+# Short enough for a test to see a build get lost, long enough not to lose one on a busy machine.
+PATIENCE = {"PIWHEELS_CLAIM_S": "8", "PIWHEELS_LEASE_S": "8", "PIWHEELS_REFRESH_S": "1"}
+
+
+class Farm:
+    """Web server, worker, beat, Redis and one builder on a database and an upstream of the test's choice."""
+
+    def __init__(self, folder: Path, upstream: str, *watch: str, database: str = "") -> None:
+        self.var = folder
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        own = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("PIWHEELS", "REDIS"))
+            },
+            **PATIENCE,
+            "PIWHEELS_VAR": str(folder),
+            "PIWHEELS_PYPI": upstream,
+            "PIWHEELS_WATCH": " ".join(watch),
+            "PIWHEELS_DEPTH": "0",
+        }
+        own.pop("DATABASE_URL", None)
+        if database:
+            own["DATABASE_URL"] = database
+        self.env = miniature.settings(folder, own)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "Farm":
+        miniature.prepare(self.env, [])
+        for name in self.commands():
+            self.start(name)
+        self.wait_until(lambda: requests.get(f"{self.address}/healthz", timeout=5).ok)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in reversed(self.processes):
+            self.end(name, signal.SIGTERM)
+
+    def commands(self) -> dict[str, list[str]]:
+        """Return what the farm consists of; its Redis is its own, so that it can be killed."""
+        commands = miniature.commands(self.env, self.port)
+        return {"redis": redis.command(self.var), **commands}
+
+    def start(self, name: str) -> None:
+        """Start one of the processes."""
+        env = miniature.builder_settings(self.env, self.address) if name == "builder" else self.env
+        with (self.var / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                self.commands()[name],
+                env=env,
+                cwd=miniature.ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def end(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End one of the processes and all that it started in its group."""
+        process = self.processes[name]
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(20)
+
+    def wait_until(self, condition: Callable[[], Any], seconds: float = 90) -> Any:
+        """Return what the condition says, once that is true; fail after a while, with the logs."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                if answer := condition():
+                    return answer
+            except requests.RequestException:
+                pass
+            time.sleep(0.2)
+        raise AssertionError(f"It did not come true in {seconds} s.\n{self.logs()}")
+
+    def logs(self) -> str:
+        """Return the end of what each process printed."""
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')[-2500:]}"
+            for path in sorted(self.var.glob("*.log"))
+        )
+
+    def files(self, package: str) -> dict[str, dict[str, Any]]:
+        """Return what the index lists of a package, by file name."""
+        response = requests.get(
+            f"{self.address}/simple/{package}/",
+            headers={"Accept": "application/vnd.pypi.simple.v1+json"},
+            timeout=20,
+        )
+        return {file["filename"]: file for file in response.json()["files"]} if response.ok else {}
+
+    def builds(self) -> list[dict[str, Any]]:
+        """Return every build, as the database has it."""
+        return list(self.ask(_BUILDS))
+
+    def ask(self, question: str) -> Any:
+        """Run a piece of Python in the server's shell and return the JSON that it prints."""
+        shell = [*miniature.MANAGE, "shell", "--no-imports", "-v", "0", "-c", question]
+        done = subprocess.run(
+            shell, env=self.env, cwd=miniature.ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def manage(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of manage.py beside the running farm."""
+        return subprocess.run(
+            [*miniature.MANAGE, *words],
+            env=self.env,
+            cwd=miniature.ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+_BUILDS = """
+import json
+from builds.models import Build
+fields = ["version__package__name", "version__number", "attempt", "losses", "state", "reason"]
+print(json.dumps(list(Build.objects.order_by("pk").values("pk", *fields))))
+"""
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """Return an environment for pip and uv in which nothing of this machine's configuration helps."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PIP_CONFIG_FILE": os.devnull,
+        "UV_NO_CONFIG": "1",
+        "UV_CACHE_DIR": str(home / "uv-cache"),
+    }
+
+
+def new_environment(folder: Path) -> str:
+    """Make a virtual environment and return its Python."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    return str(folder / "bin" / "python")

@@ -1,0 +1,126 @@
+"""Private PostgreSQL and Redis servers for a run of the tests, on Unix sockets in a scratch folder."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy import redis
+
+
+class CannotInstall(Exception):
+    """A server is missing and may not be installed from here; the text says what to do."""
+
+
+def postgres_tools() -> Path | None:
+    """Return the folder of PostgreSQL's programs: Debian keeps them out of PATH."""
+    for folder in sorted(
+        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True
+    ):
+        if (folder / "initdb").exists():
+            return folder
+    initdb = shutil.which("initdb")
+    return Path(initdb).parent if initdb else None
+
+
+def install_missing() -> None:
+    """Install PostgreSQL and Redis from Debian's packages, if they are missing and we may."""
+    missing = [
+        name
+        for name, there in [
+            ("postgresql", postgres_tools()),
+            ("redis-server", shutil.which("redis-server") or shutil.which("valkey-server")),
+            ("chromium", shutil.which("chromium")),
+        ]
+        if not there
+    ]
+    if not missing:
+        return
+    if os.geteuid() or not shutil.which("apt-get"):
+        raise CannotInstall(
+            f"The tests need {' and '.join(missing)}: run `sudo apt install {' '.join(missing)}`."
+        )
+    print(f"Installing {' and '.join(missing)} from Debian's packages ...", flush=True)
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+    quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    # Debian would start servers of its own; the tests have theirs.
+    policy = Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        subprocess.run([*apt, "update"], check=True, **quiet)  # type: ignore[call-overload]
+        subprocess.run([*apt, "install", "-y", "--no-install-recommends", *missing], check=True, **quiet)  # type: ignore[call-overload]
+    finally:
+        if ours:
+            policy.unlink()
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Keep a folder that servers of another user can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="piwheels-test-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Run a PostgreSQL and give the DATABASE_URL of it; as root it runs as another user, as it insists."""
+    tools = postgres_tools()
+    assert tools
+    user = "postgres" if not os.geteuid() else pwd.getpwuid(os.geteuid()).pw_name
+    as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if not os.geteuid() else []
+    home = folder / "postgres"
+    home.mkdir()
+    if not os.geteuid():
+        shutil.chown(home, user)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
+    initdb = [*as_user, str(tools / "initdb"), "-D", str(home / "data"), "-A", "trust", "-U", "piwheels"]
+    subprocess.run([*initdb, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, **quiet)  # type: ignore[call-overload]
+    server = subprocess.Popen(
+        [*as_user, str(tools / "postgres"), "-D", str(home / "data"), "-k", str(home), "-h", "", "-F",
+         "-c", "max_connections=60"],
+        **quiet,  # type: ignore[call-overload]
+    )  # fmt: skip
+    try:
+        wait_for(home / ".s.PGSQL.5432", server)
+        # The socket's folder is the host part, percent-encoded.
+        yield f"postgresql://piwheels@{str(home).replace('/', '%2F')}:5432/postgres"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@contextmanager
+def private_redis(home: Path) -> Iterator[str]:
+    """Run a Redis in that folder and give the REDIS_URL of it."""
+    home.mkdir(parents=True, exist_ok=True)
+    server = subprocess.Popen(redis.command(home), stdout=subprocess.DEVNULL)
+    try:
+        wait_for(redis.socket(home), server)
+        yield f"redis+socket://{redis.socket(home)}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def wait_for(path: Path, server: "subprocess.Popen[bytes]") -> None:
+    """Wait for a server's socket, or say that the server ended."""
+    for _ in range(300):
+        if path.exists():
+            time.sleep(0.2)
+            return
+        if server.poll() is not None:
+            raise RuntimeError(f"The server ended with status {server.returncode} before it made {path}.")
+        time.sleep(0.1)
+    raise RuntimeError(f"There is no {path} after 30 s.")

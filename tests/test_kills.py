@@ -1,0 +1,89 @@
+"""`kill -9` of each process in the middle of builds: every build ends once, and no link ever breaks."""
+
+import collections
+import hashlib
+import threading
+
+import psutil
+import pytest
+import requests
+
+from tests import sdists
+from tests.fake_pypi import FakePyPI
+from tests.farm import Farm
+
+pytestmark = [pytest.mark.whole, pytest.mark.embedded]
+
+PACKAGES = [f"slow{number}" for number in range(4)]
+
+
+class Reader(threading.Thread):
+    """A client that reads the index all the time and downloads all that it sees."""
+
+    def __init__(self, farm):
+        super().__init__(daemon=True)
+        self.farm, self.ended = farm, threading.Event()
+        self.seen, self.broken = {}, []
+
+    def run(self):
+        while not self.ended.wait(0.1):
+            for package in PACKAGES:
+                try:
+                    self.read(package)
+                except (requests.RequestException, ValueError):
+                    # The server is down at times here; what counts is what it says when it is up.
+                    continue
+
+    def read(self, package):
+        for name, file in self.farm.files(package).items():
+            answer = requests.get(f"{self.farm.address}/simple/{package}/{name}", timeout=10)
+            found = hashlib.sha256(answer.content).hexdigest()
+            if answer.status_code >= 500:
+                continue
+            if found != file["hashes"]["sha256"] or self.seen.setdefault(name, found) != found:
+                self.broken.append((name, answer.status_code))
+
+
+@pytest.fixture
+def farm(tmp_path, farm_database):
+    with FakePyPI() as upstream:
+        for package in PACKAGES:
+            upstream.add_sdist(package, "1.0", sdists.slow_sdist(package, "1.0", 1.5))
+        with Farm(tmp_path, upstream.simple_url, *PACKAGES, database=farm_database) as farm:
+            yield farm
+
+
+def states(farm):
+    return collections.Counter(build["state"] for build in farm.builds())
+
+
+@pytest.mark.parametrize("victim", ["builder", "worker", "web", "redis"])
+def test_a_kill_in_the_middle_loses_nothing(farm, victim):
+    reader = Reader(farm)
+    reader.start()
+    farm.wait_until(lambda: states(farm)["building"])
+
+    farm.end(victim)
+    if victim == "builder":
+        farm.wait_until(lambda: not builds_on_this_machine(farm))
+    farm.start(victim)
+
+    farm.wait_until(lambda: states(farm)["succeeded"] == len(PACKAGES), seconds=120)
+    reader.ended.set()
+    reader.join(20)
+    ended = collections.Counter(
+        build["version__package__name"] for build in farm.builds() if build["state"] == "succeeded"
+    )
+    assert ended == collections.Counter(PACKAGES)
+    assert not {"queued", "dispatched", "building", "uploading"} & set(states(farm))
+    assert reader.broken == []
+    for package in PACKAGES:
+        (file,) = farm.files(package).values()
+        answer = requests.get(f"{farm.address}/simple/{package}/{file['filename']}", timeout=10)
+        assert hashlib.sha256(answer.content).hexdigest() == file["hashes"]["sha256"]
+
+
+def builds_on_this_machine(farm):
+    """What still runs of the farm's builds."""
+    work = str(farm.var / "work")
+    return [p for p in psutil.process_iter(["cmdline"]) if work in " ".join(p.info["cmdline"] or [])]
