@@ -15,14 +15,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import requests
 
-from deploy.farm import MANAGE, ROOT, settings
+from deploy.farm import ROOT
 
 # How long all three may take together, in seconds; with a warm connection it is well under a minute.
 PATIENCE_S = float(os.environ.get("PIWHEELS_DEMO_S", "300"))
+
+
+# What would lead away from the scratch state, to a farm that somebody uses.
+ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PIWHEELS_ORDERS_URL", "PIWHEELS_STORAGE", "PIWHEELS_INCOMING"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def free_port() -> int:
 def farm(var: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a scratch farm; its output goes to a file in its folder."""
     env = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in ELSEWHERE},
         "PIWHEELS_VAR": str(var),
         "PORT": str(port),
         "PIWHEELS_WATCH": " ".join(package.name for package in PACKAGES),
@@ -93,28 +98,21 @@ def farm(var: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
                 process.kill()
 
 
-def states(var: Path) -> dict[str, tuple[str, str, float]]:
-    """Return how the newest version of each package stands: state, version and seconds in pip."""
-    asked = subprocess.run(
-        [*MANAGE, "shell", "--no-imports", "-v", "0", "-c", _QUESTION],
-        env=settings(var, {**os.environ, "PIWHEELS_VAR": str(var)}),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    rows = (line.split("\t") for line in asked.stdout.splitlines())
-    return {name: (state, number, float(seconds or 0)) for name, number, state, seconds in rows}
+def ended(address: str, package: Package) -> Step | None:
+    """Return how the build of a package's newest version ended; None while it has not."""
+    answer = requests.get(f"{address}/project/{package.name}/json", timeout=10)
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return None
+    for number, release in answer.json()["releases"].items():
+        for build in release["builds"].values():
+            if build["state"] in ("succeeded", "failed", "cancelled", "lost"):
+                what = f"build {package.name} {number} ({package.kind})"
+                state = build["state"]
+                return Step(what, state, build["duration"] or 0.0, state == package.should)
+    return None
 
 
-_QUESTION = """
-from builds.models import Build
-for build in Build.objects.select_related("version__package").order_by("pk"):
-    print(build.version.package.name, build.version.number, build.state, build.duration_s or "", sep="\\t")
-"""
-
-
-def wait_for_builds(process: subprocess.Popen[bytes], var: Path, began: float) -> list[Step]:
+def wait_for_builds(process: subprocess.Popen[bytes], address: str, began: float) -> list[Step]:
     """Wait until each package has ended, telling of each; raise Ended if that will not happen."""
     steps: dict[str, Step] = {}
     while len(steps) < len(PACKAGES):
@@ -122,14 +120,12 @@ def wait_for_builds(process: subprocess.Popen[bytes], var: Path, began: float) -
             raise Ended(f"the farm ended by itself, with status {process.returncode}")
         if time.monotonic() - began > PATIENCE_S:
             raise Ended(f"not all packages were built after {PATIENCE_S:.0f} s")
-        time.sleep(0.5)
-        found = states(var)
+        time.sleep(0.2)
         for package in PACKAGES:
-            state, number, seconds = found.get(package.name, ("unknown", "", 0.0))
-            if package.name not in steps and state in ("succeeded", "failed", "cancelled", "lost"):
-                what = f"build {package.name} {number} ({package.kind})"
-                steps[package.name] = Step(what, state, seconds, state == package.should)
-                print(f"  {what}: {state} after {time.monotonic() - began:.1f} s", flush=True)
+            step = None if package.name in steps else ended(address, package)
+            if step:
+                steps[package.name] = step
+                print(f"  {step.what}: {step.outcome} after {_since(began):.1f} s", flush=True)
     return list(steps.values())
 
 
@@ -194,7 +190,7 @@ def demonstrate(scratch: Path) -> list[Step]:
         try:
             wait_for_site(process, address)
             steps = [Step("start the farm", "running", _since(began), True)]
-            steps += wait_for_builds(process, var, began)
+            steps += wait_for_builds(process, address, began)
             steps += install(scratch, address)
         except Ended as end:
             print((var / "farm.log").read_text(errors="replace")[-3000:], file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Private PostgreSQL and Redis servers for a run of the tests, on Unix sockets in a scratch folder."""
+"""Private PostgreSQL and Redis servers for a run of the tests, in a scratch folder."""
 
 import os
 import pwd
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy import redis
+from deploy.demo import free_port
 
 
 class CannotInstall(Exception):
@@ -84,18 +85,18 @@ def postgres(folder: Path) -> Iterator[str]:
     home.mkdir()
     if not os.geteuid():
         shutil.chown(home, user)
+    port = free_port()
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
     initdb = [*as_user, str(tools / "initdb"), "-D", str(home / "data"), "-A", "trust", "-U", "piwheels"]
     subprocess.run([*initdb, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, **quiet)  # type: ignore[call-overload]
     server = subprocess.Popen(
-        [*as_user, str(tools / "postgres"), "-D", str(home / "data"), "-k", str(home), "-h", "", "-F",
-         "-c", "max_connections=60"],
+        [*as_user, str(tools / "postgres"), "-D", str(home / "data"), "-k", str(home), "-p", str(port),
+         "-h", "127.0.0.1", "-F", "-c", "max_connections=60"],
         **quiet,  # type: ignore[call-overload]
     )  # fmt: skip
     try:
-        wait_for(home / ".s.PGSQL.5432", server)
-        # The socket's folder is the host part, percent-encoded.
-        yield f"postgresql://piwheels@{str(home).replace('/', '%2F')}:5432/postgres"
+        wait_for(home / f".s.PGSQL.{port}", server)
+        yield f"postgresql://piwheels@127.0.0.1:{port}/postgres"
     finally:
         server.terminate()
         server.wait(30)

@@ -1,4 +1,4 @@
-"""A server to talk to, and a builder's settings."""
+"""A server to talk to, and a builder's settings; `pi`, as `settings` are Django's where that is installed."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def server():
 
 
 @pytest.fixture
-def settings(server, tmp_path):
+def pi(server, tmp_path):
     return Settings(
         server=server.url,
         builder="pi-07",
@@ -25,6 +25,6 @@ def settings(server, tmp_path):
 
 
 @pytest.fixture
-def client(settings):
-    with Client(settings, patience_s=3.0, first_pause_s=0.01) as client:
+def client(pi):
+    with Client(pi, patience_s=3.0, first_pause_s=0.01) as client:
         yield client

@@ -136,7 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._keep(body)
             self.close_connection = True
         elif fault is not None:
-            self._send(fault.status, {"error": "a fault on demand"})
+            # A client that followed this would find a hello.
+            headers = {"Location": f"{API}hello"} if fault.status == 301 else {}
+            self._raw(fault.status, b'{"error": "a fault on demand"}', headers)
         else:
             self._route(urlsplit(self.path).path, secret, body)
 

@@ -17,8 +17,8 @@ def log_of(server) -> str:
     return bytes(server.logs[1]).decode()
 
 
-def test_a_pure_package_becomes_a_wheel(server, client, settings):
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, settings)
+def test_a_pure_package_becomes_a_wheel(server, client, pi):
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
 
     ((filename, content),) = server.uploads.items()
     (report,) = server.reports
@@ -36,12 +36,12 @@ def test_a_pure_package_becomes_a_wheel(server, client, settings):
         }
     ]
     assert "Successfully built tiny" in log_of(server)
-    assert list((settings.work / "pi-07").iterdir()) == []
+    assert list((pi.work / "pi-07").iterdir()) == []
 
 
 @pytest.mark.skipif(not Path("/usr/bin/gcc").exists(), reason="needs gcc")
-def test_an_extension_is_named_for_the_target_and_its_libraries_are_found(server, client, settings):
-    build(server.order("tiny-1.0.tar.gz", make_sdist(COMPILE)), client, settings)
+def test_an_extension_is_named_for_the_target_and_its_libraries_are_found(server, client, pi):
+    build(server.order("tiny-1.0.tar.gz", make_sdist(COMPILE)), client, pi)
 
     (wheel,) = server.reports[0]["wheels"]
     assert wheel["filename"].endswith("-linux_armv7l.whl")
@@ -49,17 +49,17 @@ def test_an_extension_is_named_for_the_target_and_its_libraries_are_found(server
         assert [apt.split(" ")[0] for apt in wheel["apt"]] == ["libc6"]
 
 
-def test_the_same_order_gives_the_builders_own_platform_where_it_is_the_target(server, client, settings):
+def test_the_same_order_gives_the_builders_own_platform_where_it_is_the_target(server, client, pi):
     order = server.order("tiny-1.0.tar.gz", make_sdist("tag = native"), platform=sysconfig.get_platform())
 
-    build(order, client, settings)
+    build(order, client, pi)
 
     (filename,) = server.uploads
     assert filename.endswith(sysconfig.get_platform().replace("-", "_").replace(".", "_") + ".whl")
 
 
-def test_a_source_with_other_bytes_is_not_built(server, client, settings):
-    build(server.order("tiny-1.0.tar.gz", make_sdist(), sha256="1" * 64), client, settings)
+def test_a_source_with_other_bytes_is_not_built(server, client, pi):
+    build(server.order("tiny-1.0.tar.gz", make_sdist(), sha256="1" * 64), client, pi)
 
     (report,) = server.reports
     assert not report["succeeded"]
@@ -69,8 +69,8 @@ def test_a_source_with_other_bytes_is_not_built(server, client, settings):
     assert "Processing" not in log_of(server)
 
 
-def test_a_backend_that_fails_is_a_failed_build(server, client, settings):
-    build(server.order("tiny-1.0.tar.gz", make_sdist("raise SystemExit('no such luck')")), client, settings)
+def test_a_backend_that_fails_is_a_failed_build(server, client, pi):
+    build(server.order("tiny-1.0.tar.gz", make_sdist("raise SystemExit('no such luck')")), client, pi)
 
     (report,) = server.reports
     assert report["reason"] == "`pip wheel` ended with exit code 1; the log says why."
@@ -79,13 +79,13 @@ def test_a_backend_that_fails_is_a_failed_build(server, client, settings):
     assert server.uploads == {}
 
 
-def test_what_is_no_archive_is_a_failed_build(server, client, settings):
-    build(server.order("tiny-1.0.tar.gz", b"<html>"), client, settings)
+def test_what_is_no_archive_is_a_failed_build(server, client, pi):
+    build(server.order("tiny-1.0.tar.gz", b"<html>"), client, pi)
 
     assert server.reports[0]["reason"].startswith("`pip wheel` ended with exit code")
 
 
-def test_the_time_limit_ends_a_build_and_its_daemons(server, client, settings, tmp_path):
+def test_the_time_limit_ends_a_build_and_its_daemons(server, client, pi, tmp_path):
     before = f"""
 if os.fork() == 0:
     os.setsid()
@@ -95,14 +95,14 @@ if os.fork() == 0:
     os._exit(0)
 import time; time.sleep(600)
 """
-    build(server.order("tiny-1.0.tar.gz", make_sdist(before), time_limit_s=5), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before), time_limit_s=5), client, pi)
 
     assert server.reports[0]["reason"] == "`pip wheel` took longer than 5 s and was stopped."
     assert not is_alive(written_pid(tmp_path / "pid"))
-    assert list((settings.work / "pi-07").iterdir()) == []
+    assert list((pi.work / "pi-07").iterdir()) == []
 
 
-def test_the_log_arrives_while_the_build_runs(server, client, settings, tmp_path):
+def test_the_log_arrives_while_the_build_runs(server, client, pi, tmp_path):
     go_on = tmp_path / "go-on"
     before = f"""
 import time
@@ -119,13 +119,13 @@ raise SystemExit("the end")
 
     seen: list[int] = []
     server.on_heartbeat = answer
-    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, pi)
 
     assert seen[0] == 0
     assert "half way" in log_of(server)
 
 
-def test_a_dead_ticket_ends_a_build_without_a_report(server, client, settings, tmp_path):
+def test_a_dead_ticket_ends_a_build_without_a_report(server, client, pi, tmp_path):
     before = f"""
 Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
 import time; time.sleep(600)
@@ -134,91 +134,91 @@ import time; time.sleep(600)
     server.on_heartbeat = lambda: setattr(server, "ticket_is_dead", (tmp_path / "pid").exists())
     began = time.monotonic()
 
-    build(order, client, settings)
+    build(order, client, pi)
 
     assert time.monotonic() - began < 30
     assert server.requests("POST", "report") == []
     assert not is_alive(written_pid(tmp_path / "pid"))
-    assert list((settings.work / "pi-07").iterdir()) == []
+    assert list((pi.work / "pi-07").iterdir()) == []
 
 
-def test_a_ticket_that_dies_at_the_report_is_forgotten(server, client, settings):
+def test_a_ticket_that_dies_at_the_report_is_forgotten(server, client, pi):
     server.fail("POST", "report", status=409)
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
 
     assert server.reports == []
     assert len(server.requests("POST", "report")) == 1
 
 
-def test_an_upload_survives_a_cut(server, client, settings):
+def test_an_upload_survives_a_cut(server, client, pi):
     server.fail("PATCH", "wheels")
     server.fail("PATCH", "wheels", status=502)
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
 
     (content,) = server.uploads.values()
     assert server.reports[0]["wheels"][0]["sha256"] == hashlib.sha256(content).hexdigest()
 
 
-def test_a_wheel_that_the_server_refuses_is_a_failed_build(server, client, settings):
+def test_a_wheel_that_the_server_refuses_is_a_failed_build(server, client, pi):
     server.refuses_upload = True
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
 
     assert server.reports[0]["reason"] == "The server refused the wheel: That was not ordered."
 
 
-def test_a_refused_report_is_the_end(server, client, settings):
+def test_a_refused_report_is_the_end(server, client, pi):
     server.refuses_report = True
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
 
     assert len(server.reports) == 1
 
 
-def test_a_build_sees_no_secret_and_a_home_of_its_own(server, client, settings, monkeypatch):
-    monkeypatch.setenv("PIWHEELS_BUILDER_TOKEN", settings.token)
+def test_a_build_sees_no_secret_and_a_home_of_its_own(server, client, pi, monkeypatch):
+    monkeypatch.setenv("PIWHEELS_BUILDER_TOKEN", pi.token)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
 
     build(
         server.order("tiny-1.0.tar.gz", make_sdist("raise SystemExit(repr(dict(os.environ)))")),
         client,
-        settings,
+        pi,
     )
 
     assert "'PIWHEELS_BUILD': '1'" in log_of(server)
-    assert f"'HOME': '{settings.work}/pi-07/1-1/home'" in log_of(server)
-    assert settings.token not in log_of(server)
+    assert f"'HOME': '{pi.work}/pi-07/1-1/home'" in log_of(server)
+    assert pi.token not in log_of(server)
     assert server.orders[(1, 1)].ticket not in log_of(server)
     assert "PIP_INDEX_URL" not in log_of(server)
 
 
-def test_a_build_may_leave_more_than_one_wheel(server, client, settings):
+def test_a_build_may_leave_more_than_one_wheel(server, client, pi):
     before = '(out / "other-1.0-py3-none-any.whl").write_bytes(b"another")'
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, pi)
 
     assert sorted(server.uploads) == ["other-1.0-py3-none-any.whl", "tiny-1.0-py3-none-any.whl"]
     assert len(server.reports[0]["wheels"]) == 2
 
 
-def test_a_link_to_a_secret_is_not_uploaded(server, client, settings, tmp_path):
+def test_a_link_to_a_secret_is_not_uploaded(server, client, pi, tmp_path):
     (tmp_path / "secret").write_text("token")
     before = f'(out / "other-1.0-py3-none-any.whl").symlink_to({str(tmp_path / "secret")!r})'
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, pi)
 
     assert server.reports[0]["reason"].startswith("other-1.0-py3-none-any.whl is not a regular file")
     assert server.uploads == {}
 
 
-def test_a_flood_is_cut_and_its_end_arrives(server, client, settings):
+def test_a_flood_is_cut_and_its_end_arrives(server, client, pi):
     before = """
 for _ in range(300): os.write(2, b"flood " * 10_000)
 raise SystemExit("the last word")
 """
-    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, settings)
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before)), client, pi)
 
     log = log_of(server)
     assert len(log) <= 10 << 20
@@ -227,12 +227,12 @@ raise SystemExit("the last word")
     assert log.endswith("[piwheels: `pip wheel` ended with exit code 1; the log says why.]\n")
 
 
-def test_a_fault_of_the_builder_is_no_report(server, client, settings):
+def test_a_fault_of_the_builder_is_no_report(server, client, pi):
     # A name that no file can have: trouble with a disk, of which the package knows nothing.
     order = server.order("x" * 300 + ".tar.gz", make_sdist())
 
     with pytest.raises(OSError, match="File name too long"):
-        build(order, client, settings)
+        build(order, client, pi)
 
     assert server.requests("POST", "report") == []
-    assert list((settings.work / "pi-07").iterdir()) == []
+    assert list((pi.work / "pi-07").iterdir()) == []

@@ -26,9 +26,9 @@ def test_a_hello_brings_the_facts_and_the_token(server, client, tmp_path):
     assert b'"memory_bytes":' in server.asked[0].body
 
 
-def test_a_token_that_is_not_known_is_refused_with_the_servers_words(server, settings, tmp_path):
+def test_a_token_that_is_not_known_is_refused_with_the_servers_words(server, pi, tmp_path):
     with (
-        Client(replace(settings, token="old")) as client,
+        Client(replace(pi, token="old")) as client,
         pytest.raises(Refused, match="This token is not known") as refused,
     ):
         client.hello(facts(tmp_path))
@@ -73,11 +73,11 @@ def test_a_no_is_not_tried_again(server, client):
     assert len(server.asked) == 1
 
 
-def test_patience_ends(server, settings):
+def test_patience_ends(server, pi):
     server.fail("POST", "claim", times=1000, status=502)
 
     with (
-        Client(settings, patience_s=0.1, first_pause_s=0.01) as client,
+        Client(pi, patience_s=0.1, first_pause_s=0.01) as client,
         pytest.raises(Unreachable, match="502"),
     ):
         client.claim(1, 1)
@@ -88,8 +88,10 @@ def test_patience_ends(server, settings):
 def test_a_redirect_is_an_error_in_the_settings(server, client):
     server.fail("POST", "claim", status=301)
 
-    with pytest.raises(Refused, match="correct PIWHEELS_SERVER"):
+    with pytest.raises(Refused, match="has moved to /builder/v1/hello: correct PIWHEELS_SERVER"):
         client.claim(1, 1)
+
+    assert len(server.asked) == 1
 
 
 def test_a_captive_portal_is_not_a_server(server, client, tmp_path):

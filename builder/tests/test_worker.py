@@ -28,19 +28,19 @@ def until(condition, seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_ring_becomes_a_build(server, settings):
+def test_a_ring_becomes_a_build(server, pi):
     server.order("tiny-1.0.tar.gz", make_sdist())
 
-    take(1, 1, settings)
+    take(1, 1, pi)
 
     assert server.reports[0]["succeeded"]
 
 
-def test_a_ring_that_comes_twice_is_a_claim_and_nothing_more(server, settings):
+def test_a_ring_that_comes_twice_is_a_claim_and_nothing_more(server, pi):
     server.order("tiny-1.0.tar.gz", make_sdist("raise SystemExit(1)"))
 
-    take(1, 1, settings)
-    take(1, 1, settings)
+    take(1, 1, pi)
+    take(1, 1, pi)
 
     assert len(server.requests("POST", "claim")) == 2
     assert len(server.reports) == 1
@@ -50,28 +50,28 @@ def test_a_ring_that_comes_twice_is_a_claim_and_nothing_more(server, settings):
     ("build", "attempt"),
     [("1", 1), (True, 1), (1, 1.0), (None, 1), ([1], {}), (0, 1), (1, -1), ("x" * 10_000, 1)],
 )
-def test_a_forged_message_is_dropped(server, settings, caplog, build, attempt):
-    take(build, attempt, settings)
+def test_a_forged_message_is_dropped(server, pi, caplog, build, attempt):
+    take(build, attempt, pi)
 
     assert server.asked == []
     assert "Dropped a message" in caplog.text
     assert len(caplog.text) < 500
 
 
-def test_a_claim_that_fails_is_logged(server, settings, caplog):
+def test_a_claim_that_fails_is_logged(server, pi, caplog):
     server.fail("POST", "claim", status=400)
 
-    take(1, 1, settings)
+    take(1, 1, pi)
 
     assert "cannot be claimed: a fault on demand" in caplog.text
 
 
-def test_hellos_go_on_after_each_kind_of_fault(server, settings, monkeypatch, caplog):
+def test_hellos_go_on_after_each_kind_of_fault(server, pi, monkeypatch, caplog):
     monkeypatch.setattr(worker, "_AFTER_FAULT_S", 0.01)
     for status in (401, 409, 503, 0, 200):
         server.fail("POST", "hello", status=status)
     ended = threading.Event()
-    hello = threading.Thread(target=say_hello, args=(settings, ended))
+    hello = threading.Thread(target=say_hello, args=(pi, ended))
 
     hello.start()
     until(lambda: len(server.asked) >= 7)
@@ -89,8 +89,8 @@ def test_a_clock_that_lags_by_years_is_refused():
         check_clock(datetime(1970, 1, 1, tzinfo=UTC))
 
 
-def test_the_worker_needs_no_more_than_its_own_queue(settings):
-    told: dict[str, Any] = configuration(settings)
+def test_the_worker_needs_no_more_than_its_own_queue(pi):
+    told: dict[str, Any] = configuration(pi)
     (queue,) = told["task_queues"]
 
     assert queue.name == "b.pi-07.q"

@@ -6,8 +6,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from builds.clock import database_now
-from builds.models import Build, Builder, Target, Wheel
-from simple import downloads
+from builds.models import Build, Builder, Target
+from simple import downloads, index
 
 # The counters are counted anew this often, in seconds, however many people look.
 COUNTED_EVERY = 30
@@ -15,7 +15,7 @@ COUNTED_EVERY = 30
 
 def counters() -> list[tuple[int, str]]:
     """Return the four numbers of the first page, each with its name."""
-    wheels = Wheel.objects.listed()
+    wheels = index.offered()
     return [
         (wheels.values("package").distinct().count(), "packages with wheels"),
         (wheels.count(), "wheels"),

@@ -7,14 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db.models import Prefetch, Q
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 
 from builds.coverage import Need, Offer, admits, covers
 from builds.models import Build, Dependency, Target, Wheel
 from packages.models import Package, UpstreamFile, Version
+from simple import index
 
 VERSIONS_A_PAGE = 25
 
@@ -53,8 +54,8 @@ class Row:
 @require_safe
 def project(request: HttpRequest, name: str) -> HttpResponse:
     """Show a package."""
-    if name != canonicalize_name(name):
-        return redirect("project", canonicalize_name(name), permanent=True)
+    if name != canonical_or_404(name):
+        return redirect("project", canonical_or_404(name), permanent=True)
     package = get_object_or_404(Package, name=name)
     versions = sorted(package.versions.all(), key=lambda version: version.sort_key, reverse=True)
     page = Paginator(versions, VERSIONS_A_PAGE).get_page(request.GET.get("page"))
@@ -70,6 +71,14 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
         "upstream": upstream_url(package),
     }
     return render(request, "project.html", context)
+
+
+def canonical_or_404(name: str) -> str:
+    """Return the canonical form of a package name; what cannot be one has no page."""
+    try:
+        return canonicalize_name(name, validate=True)
+    except InvalidName as error:
+        raise Http404 from error
 
 
 def upstream_url(package: Package) -> str:
@@ -107,9 +116,7 @@ def _wheels() -> Any:  # Any: a QuerySet of Wheel with things prefetched
     """Return listed wheels with all that a page says of them."""
     dependencies = Prefetch("dependencies", Dependency.objects.order_by("name"))
     return (
-        Wheel.objects.listed()
-        .select_related("build__target", "package", "version")
-        .prefetch_related(dependencies)
+        index.offered().select_related("build__target", "package", "version").prefetch_related(dependencies)
     )
 
 
@@ -155,7 +162,7 @@ def _headline(package: Package, versions: list[Version]) -> dict[str, Any]:  # A
 
     Neither a pre-release nor a yanked version may speak for the package, unless there is nothing else.
     """
-    with_wheels = set(Wheel.objects.listed().filter(package=package).values_list("version", flat=True))
+    with_wheels = set(index.offered().filter(package=package).values_list("version", flat=True))
     usable = [version for version in versions if version.pk in with_wheels and not version.yanked]
     best = next((version for version in usable if not version.is_prerelease), usable[0] if usable else None)
     if best is None:
@@ -182,19 +189,29 @@ def apt_names(wheel: Wheel) -> list[str]:
 @require_safe
 def project_json(request: HttpRequest, name: str) -> HttpResponse:
     """Answer what is known of a package, in piwheels.org's shape: keys are added, none is ever removed."""
-    if name != canonicalize_name(name):
-        return redirect("project-json", canonicalize_name(name), permanent=True)
+    if name != canonical_or_404(name):
+        return redirect("project-json", canonical_or_404(name), permanent=True)
     package = get_object_or_404(Package, name=name)
     versions = sorted(package.versions.all(), key=lambda version: version.sort_key, reverse=True)
     wheels: dict[int, list[Wheel]] = defaultdict(list)
     for wheel in _wheels().filter(package=package):
         wheels[wheel.version_id].append(wheel)
+    builds: dict[int, dict[str, object]] = defaultdict(dict)
+    tried = Build.objects.filter(version__package=package).select_related("target")
+    for build in tried.order_by("attempt"):
+        builds[build.version_id][build.target.key] = _build(build)
     body = {
         "package": package.name,
         "summary": package.summary,
         "pypi_url": upstream_url(package).rstrip("/"),
         "piwheels_url": request.build_absolute_uri(package.get_absolute_url()).rstrip("/"),
-        "releases": {version.number: _release(package, version, wheels[version.pk]) for version in versions},
+        "releases": {
+            version.number: {
+                **_release(package, version, wheels[version.pk]),
+                "builds": builds[version.pk],
+            }
+            for version in versions
+        },
     }
     return JsonResponse(body, headers={"Access-Control-Allow-Origin": "*"})
 
@@ -207,6 +224,16 @@ def _release(package: Package, version: Version, wheels: list[Wheel]) -> dict[st
         "yanked": version.yanked,
         "skip_reason": version.skip_reason or package.skip_reason,
         "files": {wheel.filename: _file(wheel) for wheel in wheels},
+    }
+
+
+def _build(build: Build) -> dict[str, object]:
+    """Return the last attempt for a target as the JSON has it; piwheels.org's has none."""
+    return {
+        "build_id": build.pk,
+        "state": build.state,
+        "reason": build.reason,
+        "duration": build.duration_s,
     }
 
 

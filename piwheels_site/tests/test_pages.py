@@ -169,6 +169,7 @@ def test_many_versions_come_in_pages_at_a_constant_cost(client, django_assert_ma
 def test_the_json_has_the_shape_of_piwheels_org(client):
     released = datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC)
     build, _ = make_running_build(version=make_version("1.0", released_at=released))
+    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
     wheel = make_wheel(
         build=build, filename="demo-1.0-cp313-cp313-linux_armv6l.linux_armv7l.whl", requires_python=">=3.9"
     )
@@ -202,6 +203,14 @@ def test_the_json_has_the_shape_of_piwheels_org(client):
                         "requires_python": ">=3.9",
                         "apt_dependencies": ["libpq5"],
                         "pip_dependencies": ["requests"],
+                    }
+                },
+                "builds": {
+                    "trixie-armhf-cp313": {
+                        "build_id": build.pk,
+                        "state": "succeeded",
+                        "reason": "",
+                        "duration": 12.5,
                     }
                 },
             }

@@ -32,7 +32,9 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         self._enrol(host_target(), settings.VAR / "builder-token")
         self._create_operator(settings.VAR / "admin-password")
-        for name in options["packages"]:
+        # Not left to the first tick, as whoever started the farm is waiting.
+        followed = [] if settings.PIWHEELS_WATCH == ["all"] else settings.PIWHEELS_WATCH
+        for name in [*followed, *options["packages"]]:
             try:
                 Dirty.mark(name)
             except InvalidName as error:
