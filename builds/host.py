@@ -1,6 +1,7 @@
 """The target that this machine itself is, for a farm on one machine."""
 
 import platform
+import subprocess
 import sys
 import sysconfig
 
@@ -27,6 +28,7 @@ def host_target() -> Target:
             "abi": abi,
             "platform_tags": [sysconfig.get_platform().replace("-", "_").replace(".", "_")],
             "order": 1,
+            "preinstalled": _preinstalled(),
         },
     )
     if not target.is_active:
@@ -40,3 +42,20 @@ def _os_release() -> dict[str, str]:
         return platform.freedesktop_os_release()
     except OSError:
         return {"ID": platform.system().lower(), "NAME": platform.system()}
+
+
+def _preinstalled() -> list[str]:
+    """Return the apt packages that every installation of this system has; none where there is no dpkg."""
+    try:
+        listed = subprocess.run(
+            ["dpkg-query", "--show", "--showformat", "${Package} ${Priority}\\n"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    pairs = (line.split(" ") for line in listed.splitlines())
+    always = {name for name, priority in pairs if priority in ("required", "important")}
+    # Not in that class themselves, but needed by dpkg or apt, which are.
+    return sorted(always | {"libc6", "libgcc-s1", "libstdc++6", "zlib1g"})

@@ -58,7 +58,7 @@ def builder_settings(env: dict[str, str], address: str) -> dict[str, str]:
     index = {"PIWHEELS_BUILD_INDEX": env["PIWHEELS_PYPI"]} if "PIWHEELS_PYPI" in env else {}
     own = {
         "PIWHEELS_SERVER": address,
-        "PIWHEELS_BUILDER": "here",
+        "PIWHEELS_BUILDER": "local-1",
         "PIWHEELS_BUILDER_TOKEN_FILE": str(Path(env["PIWHEELS_VAR"]) / "builder-token"),
         "PIWHEELS_ORDERS_URL": orders,
         "PIWHEELS_WORK": str(Path(env["PIWHEELS_VAR"]) / "work"),
@@ -68,7 +68,7 @@ def builder_settings(env: dict[str, str], address: str) -> dict[str, str]:
 
 def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
     """Return the command line of each process of the farm."""
-    celery = [sys.executable, "-m", "celery", "-A", "piwheels_site"]
+    celery = [sys.executable, "-m", "celery", "--quiet", "-A", "piwheels_site"]
     web = ["gunicorn", "piwheels_site.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
     started = {
         "web": [sys.executable, "-m", *web, "--threads", "8", "--timeout", "120", "--log-level", "warning"],

@@ -3,6 +3,8 @@
 from django.db import migrations
 
 PLATFORMS = {"armhf": ["linux_armv6l", "linux_armv7l"], "arm64": ["linux_aarch64"]}
+# What dpkg and apt themselves need, so that no image is without it.
+PREINSTALLED = ["libbz2-1.0", "libc6", "libgcc-s1", "liblzma5", "libstdc++6", "zlib1g"]
 RELEASES = [
     # (release, name, Python, order); bullseye's packages get no more updates, so it stays read-only.
     ("trixie", "Raspberry Pi OS 13", "3.13", 10),
@@ -27,6 +29,7 @@ def add_targets(apps, schema_editor):
                     "abi": abi,
                     "platform_tags": platforms,
                     "order": order + further,
+                    "preinstalled": PREINSTALLED,
                 },
             )
 

@@ -43,12 +43,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class File:
+    """A wheel, and the names of what it needs."""
+
+    wheel: Wheel
+    apt: list[str]
+    pip: list[str]
+
+
+@dataclass(frozen=True)
 class Row:
     """One version, by target, with its files."""
 
     version: Version
     cells: list[Cell]
-    wheels: list[Wheel]
+    files: list[File]
 
 
 @require_safe
@@ -106,7 +115,10 @@ def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
                 _cell(version, target, builds.get((version.pk, target.pk)), wheels[version.pk], sources)
                 for target in targets
             ],
-            wheels=wheels[version.pk],
+            files=[
+                File(wheel, apt=apt_names(wheel), pip=_names(wheel, Dependency.Tool.PIP))
+                for wheel in wheels[version.pk]
+            ],
         )
         for version in page
     ]
@@ -154,7 +166,7 @@ def _why_not(version: Version, target: Target, source: UpstreamFile | None) -> s
         (source and not admits(source.requires_python, target.python), f"not for Python {target.python}"),
         (not target.is_active, "no longer built"),
     ]
-    return next((text for applies, text in reasons if applies), "not asked for")
+    return next((text for applies, text in reasons if applies), "not among the newest, which are built")
 
 
 def _headline(package: Package, versions: list[Version]) -> dict[str, Any]:  # Any: for the template

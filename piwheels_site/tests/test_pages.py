@@ -109,7 +109,7 @@ def test_every_state_has_a_word(client, state, word):
         ({"gone_at": NOON}, "removed upstream"),
         ({"skip_reason": "too big"}, "skipped: too big"),
         ({"number": "2004d"}, "not a version that pip can read"),
-        ({}, "not asked for"),
+        ({}, "not among the newest"),
     ],
 )
 def test_what_is_not_built_says_why(client, fields, why):

@@ -15,7 +15,7 @@ from builds.host import host_target
 from builds.models import Builder, Target
 from packages.models import Dirty
 
-BUILDER = "here"
+BUILDER = "local-1"
 
 
 class Command(BaseCommand):
