@@ -3,6 +3,7 @@
 Exits with 2 when a setting is missing or wrong, with 1 when the clock is, and says which.
 """
 
+import logging
 import os
 import sys
 from datetime import UTC, datetime
@@ -25,6 +26,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     remove_leftovers(folder)
+    # The worker says itself which build it takes and how it ended; Celery's own lines would double it.
+    for name in ("celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     app.worker_main(arguments(settings))
     return 0
 

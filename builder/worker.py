@@ -61,6 +61,7 @@ def configuration(settings: Settings) -> dict[str, object]:
         "result_backend": None,
         "accept_content": ["json"],
         "task_serializer": "json",
+        "worker_log_format": "%(levelname)s %(message)s",
         "task_acks_late": False,
         "task_reject_on_worker_lost": False,
         "worker_enable_remote_control": False,
@@ -82,6 +83,7 @@ app.add_defaults(lambda: configuration(current()))
 def arguments(settings: Settings) -> list[str]:
     """Return the arguments with which Celery starts the worker."""
     return [
+        "--quiet",
         "worker",
         f"--hostname=b-{settings.builder}@%h",
         f"--queues={queue_for(settings.builder)}",

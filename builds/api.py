@@ -26,6 +26,8 @@ View = Callable[..., HttpResponse]
 HELLO_S = 30.0
 # The longest that a running build's log is silent; a fraction of the shortest sensible lease.
 HEARTBEAT_S = 20.0
+# What a builder may try again later; everything else that it sends wrong is 400.
+STATUS: dict[type[Exception], int] = {incoming.Busy: 423, incoming.OutOfSpace: 507}
 
 
 def error(status: int, text: str, **more: str) -> JsonResponse:
@@ -74,10 +76,8 @@ def for_ticket(view: View) -> View:
         found.builder.hear(now)
         try:
             return view(request, found, **path)
-        except incoming.OutOfSpace as problem:
-            return error(507, str(problem))
         except (contract.BadMessage, incoming.BadUpload) as problem:
-            return error(400, str(problem))
+            return error(STATUS.get(type(problem), 400), str(problem))
 
     return door
 

@@ -23,6 +23,10 @@ class BadUpload(ValueError):
     """The bytes do not go on from what is there, or are more than was announced."""
 
 
+class Busy(BadUpload):
+    """Another request is writing the same file."""
+
+
 class OutOfSpace(BadUpload):
     """The server's disk cannot take the file."""
 
@@ -63,7 +67,7 @@ def receive(build: int, sha256: str, body: Body, *, offset: int, length: int, to
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise BadUpload("This file is being uploaded by another request: wait for it.") from error
+            raise Busy("This file is being uploaded by another request: wait for it.") from error
         size = file.seek(0, os.SEEK_END)
         if size != offset:
             raise BadUpload(f"{size} bytes have arrived, so go on from there and not from {offset}.")

@@ -61,9 +61,9 @@ def builder_settings(env: dict[str, str], address: str) -> dict[str, str]:
         "PIWHEELS_BUILDER": "local-1",
         "PIWHEELS_BUILDER_TOKEN_FILE": str(Path(env["PIWHEELS_VAR"]) / "builder-token"),
         "PIWHEELS_ORDERS_URL": orders,
-        "PIWHEELS_WORK": str(Path(env["PIWHEELS_VAR"]) / "work"),
     }
-    return {**index, **{name: value for name, value in env.items() if name not in secret}, **own}
+    work = {"PIWHEELS_WORK": str(Path(env["PIWHEELS_VAR"]) / "work")}
+    return {**index, **work, **{name: value for name, value in env.items() if name not in secret}, **own}
 
 
 def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
@@ -92,8 +92,9 @@ def lock(var: Path) -> TextIO:
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        held.seek(0)
-        raise CannotStart(f"A farm is running on {var} already, as process {held.read()}.") from error
+        with held:
+            held.seek(0)
+            raise CannotStart(f"A farm is running on {var} already, as process {held.read()}.") from error
     held.truncate(0)
     held.write(str(os.getpid()))
     held.flush()

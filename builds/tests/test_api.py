@@ -500,6 +500,17 @@ def test_other_methods_are_refused(running, method):
     assert getattr(pi.client, method)(f"{API}/builds/{build.pk}/report").status_code == 405
 
 
+def test_two_requests_for_one_file_do_not_mix(running):
+    import fcntl
+
+    build, pi = running
+    pi.upload(build, PURE, b"half", total=8, sha256="a" * 64)
+
+    with incoming.part(build.pk, "a" * 64).open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert pi.upload(build, PURE, b"half", offset=4, total=8, sha256="a" * 64).status_code == 423
+
+
 def test_a_full_disk_is_said_before_the_bytes_are_read(running, monkeypatch):
     build, pi = running
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": 10}))

@@ -1,0 +1,130 @@
+"""The house itself: what `make check` and `make run` promise."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pypi_simple import PYPI_SIMPLE_ENDPOINT
+from redis import Redis
+
+from deploy import farm, redis
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def tracked():
+    """Every file of the project as git knows it."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / line for line in listed.splitlines()]
+
+
+def lint_imports(folder):
+    linter = str(Path(sys.executable).with_name("lint-imports"))
+    return subprocess.run([linter, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "contract"),
+    [
+        ("builder/client.py", "import builds.models", "A builder knows nothing of Django"),
+        ("packages/sync.py", "import builds.queue", "Data flows one way"),
+        ("builds/verify.py", "import django", "Pure modules need no Django"),
+        ("builds/api.py", "import builder.client", "Of the builder, the server knows the contract"),
+    ],
+)
+def test_an_import_against_the_stream_is_found(tmp_path, module, line, contract):
+    for name in ("piwheels_site", "packages", "builds", "simple", "builder", "pyproject.toml"):
+        source = ROOT / name
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path)
+    assert lint_imports(tmp_path).returncode == 0
+
+    with (tmp_path / module).open("a") as file:
+        file.write(f"\n{line}\n")
+
+    found = lint_imports(tmp_path)
+    assert found.returncode == 1
+    assert f"{contract} BROKEN" in found.stdout
+
+
+def test_no_file_names_a_registry():
+    hosts = {PYPI_SIMPLE_ENDPOINT.split("/")[2]}
+    hosts |= {f"{name}.org" for name in ("files.pythonhosted", "deb.debian", "registry.npmjs")}
+
+    named = [
+        (path.name, host)
+        for path in tracked()
+        if path.is_file()
+        for host in hosts
+        if host.encode() in path.read_bytes()
+    ]
+
+    assert named == []
+
+
+def test_the_locks_have_hashes_and_no_address():
+    for name in ("builder", "run", "dev"):
+        lines = (ROOT / "requirements" / f"{name}.txt").read_text().splitlines()
+        pins = [line for line in lines if "==" in line]
+        assert pins
+        assert all(line.endswith("\\") for line in pins)
+        assert not any("://" in line or line.startswith("-") for line in lines)
+
+
+def test_the_redis_that_pip_installs_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIWHEELS_REDIS_SERVER", redis.installed())
+    server = subprocess.Popen(redis.command(tmp_path), stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if redis.socket(tmp_path).exists():
+                break
+            time.sleep(0.05)
+        client = Redis(unix_socket_path=str(redis.socket(tmp_path)))
+        assert client.ping()
+        client.close()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def test_a_long_path_gets_a_short_socket(tmp_path):
+    long = tmp_path / ("deep" * 30)
+    long.mkdir()
+
+    path = redis.socket(long)
+
+    assert len(str(path).encode()) < 108
+    assert redis.socket(long) == path
+    shutil.rmtree(path.parent)
+
+
+def test_two_farms_do_not_share_a_folder(tmp_path):
+    held = farm.lock(tmp_path)
+
+    with pytest.raises(farm.CannotStart, match="already, as process"):
+        farm.lock(tmp_path)
+
+    held.close()
+    farm.lock(tmp_path).close()
+
+
+def test_a_taken_port_is_said_before_anything_starts():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(farm.CannotStart, match="PORT=8001"):
+            farm.check_port(other.getsockname()[1])
+
+
+def test_the_builder_of_the_miniature_gets_no_secret(tmp_path):
+    env = farm.settings(
+        tmp_path, {"DATABASE_URL": "postgresql://x", "SECRET_KEY": "x", "PIWHEELS_PYPI": "http://u/"}
+    )
+
+    own = farm.builder_settings(env, "http://127.0.0.1:8000")
+
+    assert not {"DATABASE_URL", "SECRET_KEY"} & set(own)
+    assert own["PIWHEELS_BUILD_INDEX"] == "http://u/"
