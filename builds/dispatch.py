@@ -108,8 +108,10 @@ def _lose(build: Build, now: datetime) -> bool:
     with transaction.atomic():
         if not build.lose(now):
             return False
-        if build.losses < Build.MAX_LOSSES:
-            build.again(losses=build.losses + 1, priority=build.priority, why=build.why)
+        # A builder that never began says nothing of the build, so that does not count against it.
+        losses = build.losses + bool(build.claimed_at)
+        if losses <= Build.MAX_LOSSES:
+            build.again(losses=losses, priority=build.priority, why=build.why)
         build.version.package.mark_changed()
     logs.keep(build.pk)
     incoming.discard(build.pk)

@@ -111,18 +111,35 @@ def test_what_is_heard_of_is_not_lost():
     assert dispatch.close_lost(build.lease_until) == 0
 
 
+def lose_a_day(builder, now, *, claims):
+    """Let the builder be given a build, begin it or not, and fall silent."""
+    builder.hear(now)
+    dispatch.dispatch(now)
+    if claims:
+        for build in Build.objects.assigned():
+            build.claim(builder, build.version.files.get(), now)
+    dispatch.close_lost(now + timedelta(hours=23))
+
+
 def test_a_build_is_lost_and_queued_again_three_times_at_most():
     make_build()
     builder = make_builder()
-    now = NOON
-    for _ in range(10):
-        builder.hear(now)
-        dispatch.dispatch(now)
-        now += timedelta(days=1)
-        dispatch.close_lost(now)
+
+    for days in range(10):
+        lose_a_day(builder, NOON + timedelta(days=days), claims=True)
 
     assert Build.objects.filter(state="lost").count() == 1 + Build.MAX_LOSSES
     assert not Build.objects.open().exists()
+
+
+def test_a_builder_that_never_begins_does_not_use_a_build_up():
+    make_build()
+    builder = make_builder()
+
+    for days in range(10):
+        lose_a_day(builder, NOON + timedelta(days=days), claims=False)
+
+    assert Build.objects.waiting().get().losses == 0
 
 
 def test_two_dispatchers_and_two_sweepers_do_each_thing_once():
