@@ -2,20 +2,21 @@
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import environ
+import psycopg2
 import pytest
 
 
-@pytest.fixture(scope="module")
-def farm_database():
-    """Return the DATABASE_URL of an empty database of the kind that the tests run on; "" is SQLite."""
+@contextmanager
+def empty_database() -> Iterator[str]:
+    """Give the DATABASE_URL of an empty database of the kind that the tests run on; "" is SQLite."""
     url = os.environ.get("DATABASE_URL", "")
     if not url:
         yield ""
         return
-    import environ
-    import psycopg2
-
     server = environ.Env.db_url_config(url)
     name = f"farm_{uuid.uuid4().hex[:12]}"
     connection = psycopg2.connect(
@@ -29,3 +30,17 @@ def farm_database():
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:
         connection.close()
+
+
+@pytest.fixture
+def database():
+    """Return the DATABASE_URL of a database for one test's farm."""
+    with empty_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def shared_database():
+    """Return the DATABASE_URL of a database for the farm that a module's tests share."""
+    with empty_database() as url:
+        yield url

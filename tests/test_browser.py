@@ -10,7 +10,7 @@ from builds import logs
 from builds.models import Build, Dependency
 from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
 
-pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 

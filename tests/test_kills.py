@@ -45,11 +45,11 @@ class Reader(threading.Thread):
 
 
 @pytest.fixture
-def farm(tmp_path, farm_database):
+def farm(tmp_path, database):
     with FakePyPI() as upstream:
         for package in PACKAGES:
             upstream.add_sdist(package, "1.0", sdists.slow_sdist(package, "1.0", 1.5))
-        with Farm(tmp_path, upstream.simple_url, *PACKAGES, database=farm_database) as farm:
+        with Farm(tmp_path, upstream.simple_url, *PACKAGES, database=database) as farm:
             yield farm
 
 

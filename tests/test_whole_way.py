@@ -25,9 +25,9 @@ def upstream():
 
 
 @pytest.fixture(scope="module")
-def farm(tmp_path_factory, upstream, farm_database):
+def farm(tmp_path_factory, upstream, shared_database):
     watch = ("tiny", "plain", "broken")
-    with Farm(tmp_path_factory.mktemp("farm"), upstream.simple_url, *watch, database=farm_database) as farm:
+    with Farm(tmp_path_factory.mktemp("farm"), upstream.simple_url, *watch, database=shared_database) as farm:
         yield farm
 
 
