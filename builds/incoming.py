@@ -8,8 +8,10 @@ import fcntl
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from django.conf import settings
 
@@ -64,10 +66,7 @@ def receive(build: int, sha256: str, body: Body, *, offset: int, length: int, to
     path = part(build, sha256)
     _check_size(path, length=length, offset=offset, total=total)
     with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy("This file is being uploaded by another request: wait for it.") from error
+        _lock(file)
         size = file.seek(0, os.SEEK_END)
         if size != offset:
             raise BadUpload(f"{size} bytes have arrived, so go on from there and not from {offset}.")
@@ -75,6 +74,26 @@ def receive(build: int, sha256: str, body: Body, *, offset: int, length: int, to
             file.write(block)
             length -= len(block)
         return file.tell()
+
+
+@contextmanager
+def held(build: int, sha256: str) -> Iterator[Path]:
+    """Hold a wheel that has arrived, so that no late request adds to it while it is read and stored.
+
+    Raises FileNotFoundError when nothing of it has come, Busy when a request is still writing it.
+    """
+    path = part(build, sha256)
+    with path.open("rb") as file:
+        _lock(file)
+        yield path
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Keep all others from a file until it is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Busy("This file is in use by another request: wait for it.") from error
 
 
 def _check_size(path: Path, *, length: int, offset: int, total: int) -> None:
@@ -102,4 +121,5 @@ def discard(build: int) -> None:
 def builds() -> list[int]:
     """Return the builds that have uploads here."""
     parent = settings.PIWHEELS_INCOMING / "wheels"
-    return [int(path.name) for path in parent.iterdir()] if parent.exists() else []
+    names = [path.name for path in parent.iterdir()] if parent.exists() else []
+    return [int(name) for name in names if name.isdecimal()]

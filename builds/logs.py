@@ -3,9 +3,11 @@
 A log is what a stranger's program printed.  Nothing here interprets it; who shows it escapes it.
 """
 
+import codecs
 import gzip
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -17,7 +19,12 @@ from builds.models import Build
 
 # Escape sequences of terminals, and what else would act on one instead of being seen.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNSEEN = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x200E, 0x200F]
+_UNSEEN += [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+# One sign for each: spelled out, a hostile log would become six times as long.
+_SEEN = dict.fromkeys(_UNSEEN, "\ufffd")
+# How much of a log is cleaned and sent at a time, in bytes.
+_PIECE = 64 << 10
 
 
 def stored_name(build: int) -> str:
@@ -39,17 +46,28 @@ def append(build: int, offset: int, chunk: bytes) -> int:
     """
     path = _growing(build)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    # Only the first chunk makes the file: one that comes after the build has ended must not hide its log.
+    make = os.O_CREAT if offset == 0 else 0
+    try:
+        descriptor = os.open(path, os.O_WRONLY | make, 0o644)
+    except FileNotFoundError:
+        return 0
     try:
         size = os.fstat(descriptor).st_size
         if size >= LOG_LIMIT:
             return offset + len(chunk)
-        if not 0 <= offset <= size:
+        if offset > size:
             return size
         os.pwrite(descriptor, chunk[: max(0, LOG_LIMIT - offset)], offset)
     finally:
         os.close(descriptor)
     return max(size, offset + len(chunk))
+
+
+def growing() -> list[int]:
+    """Return the builds that have a log which is not in the storage yet."""
+    names = [path.stem for path in _growing(0).parent.glob("*.log")]
+    return [int(name) for name in names if name.isdecimal()]
 
 
 def keep(build: int) -> None:
@@ -61,25 +79,33 @@ def keep(build: int) -> None:
         path.unlink()
 
 
-def read(build: Build) -> str:
-    """Return a build's log as text without anything that a terminal or a browser would act on."""
-    return clean(_raw(build.pk).decode(errors="replace"))
+def tail(build: Build, size: int) -> tuple[str, bool]:
+    """Return the end of a build's log as text, and whether that is not all of it."""
+    content = _raw(build.pk)
+    return clean(content[-size:].decode(errors="replace")), len(content) > size
+
+
+def lines(build: Build) -> Iterator[str]:
+    """Return a build's whole log as text, piece by piece, so that a huge one fills no memory."""
+    content = _raw(build.pk)
+    decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    for start in range(0, len(content), _PIECE):
+        yield clean(decode(content[start : start + _PIECE], start + _PIECE >= len(content)))
 
 
 def clean(text: str) -> str:
     """Make terminal sequences vanish and other control characters visible."""
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", _ANSI.sub("", text.replace("\r\n", "\n")))
+    return _ANSI.sub("", text.replace("\r\n", "\n")).translate(_SEEN)
 
 
 def _raw(build: int) -> bytes:
     """Return a log's bytes, wherever they are."""
-    path = _growing(build)
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        pass
     try:
         with default_storage.open(stored_name(build)) as file:
             return gzip.decompress(file.read())
+    except FileNotFoundError:
+        pass
+    try:
+        return _growing(build).read_bytes()
     except FileNotFoundError:
         return b""

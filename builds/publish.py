@@ -8,6 +8,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from django.db import transaction
 from packaging.requirements import Requirement
@@ -49,9 +50,7 @@ def publish(build: Build, report: BuildReport, now: datetime) -> None:
     Raises Refused for a file that does not fit, Ended when the build is no longer running.  Doing it twice
     is the same as once: the second time the build is no longer running.
     """
-    checked = [_check(build, wheel) for wheel in report.wheels]
-    for wheel in checked:
-        _store(build, wheel.file)
+    checked = [_check_and_store(build, wheel, now) for wheel in report.wheels]
     with transaction.atomic():
         _lock(build)
         for wheel, told in zip(checked, report.wheels, strict=True):
@@ -72,20 +71,24 @@ def expected_of(build: Build) -> Expected:
     )
 
 
-def _check(build: Build, told: WheelReport) -> Checked:
-    """Return a wheel as its bytes show it, if it is the one that was ordered."""
+def _check_and_store(build: Build, told: WheelReport, now: datetime) -> Checked:
+    """Return a wheel as its bytes show it, stored, if it is the one that was ordered."""
+    # A large wheel on a slow disk takes its time, in which the builder only waits for the answer.
+    build.prolong(now)
     try:
-        path = incoming.part(build.pk, told.sha256)
-        if not path.exists():
-            raise BadWheel("it was reported but never uploaded.")
-        file = verify(path, told.filename, expected_of(build))
+        with incoming.held(build.pk, told.sha256) as path:
+            file = verify(path, told.filename, expected_of(build))
+            if (file.size, file.sha256) != (told.size, told.sha256):
+                raise BadWheel(f"{told.size} bytes were announced and {file.size} came, or others.")
+            apt = _apt(told)
+            _store(path, file)
+    except FileNotFoundError as error:
+        raise Refused(told, "it was reported but never uploaded.") from error
+    except incoming.Busy:
+        raise
     except (BadWheel, incoming.BadUpload) as error:
         raise Refused(told, str(error)) from error
-    if (file.size, file.sha256) != (told.size, told.sha256):
-        raise Refused(
-            told, f"{told.size} bytes were announced and {file.size} came, or others: upload it again."
-        )
-    return Checked(file=file, apt=_apt(told))
+    return Checked(file=file, apt=apt)
 
 
 def _apt(told: WheelReport) -> tuple[str, ...]:
@@ -95,15 +98,16 @@ def _apt(told: WheelReport) -> tuple[str, ...]:
     return tuple(sorted(set(told.apt)))
 
 
-def _store(build: Build, file: VerifiedWheel) -> None:
+def _store(path: Path, file: VerifiedWheel) -> None:
     """Put a wheel and the copy of its metadata where the index will look for them."""
     wheel = Wheel(filename=file.filename, sha256=file.sha256)
     storage.store_bytes(wheel.metadata_path, file.metadata)
-    storage.store_file(wheel.path, incoming.part(build.pk, file.sha256))
+    storage.store_file(wheel.path, path)
 
 
 def _lock(build: Build) -> None:
     """Hold the build's row until the transaction ends; raises Ended when it is no longer running."""
+    build.version.package.hold()
     running = Build.objects.select_for_update().filter(pk=build.pk, state__in=Build.RUNNING)
     if not running.exists():
         raise Ended

@@ -52,7 +52,8 @@ def test_a_finished_log_is_kept_compressed_under_the_name_of_piwheels_org():
     assert logs.stored_name(14701945) == "logs/0000/1470/1945.txt.gz"
     with default_storage.open(logs.stored_name(build.pk)) as file:
         assert gzip.decompress(file.read()) == b"hello\n"
-    assert logs.read(build) == "hello\n"
+    assert "".join(logs.lines(build)) == "hello\n"
+    assert logs.tail(build, 3) == ("lo\n", True)
 
 
 def test_a_log_has_an_end(monkeypatch):
@@ -62,7 +63,7 @@ def test_a_log_has_an_end(monkeypatch):
     sizes = [logs.append(build.pk, at, b"12345678") for at in (0, 8, 16, 24)]
 
     assert sizes == [8, 16, 24, 32]
-    assert logs.read(build) == "1234567812"
+    assert logs.tail(build, 100) == ("1234567812", False)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,10 @@ def test_a_log_has_an_end(monkeypatch):
     [
         ("\x1b[1;31mred\x1b[0m", "red"),
         ("a\r\nb", "a\nb"),
-        ("a\rb", "a\\u000db"),
-        ("\u202egnp.exe", "\\u202egnp.exe"),
+        ("a\rb", "a\ufffdb"),
+        ("\u202egnp.exe", "\ufffdgnp.exe"),
         ("tab\tkept\n", "tab\tkept\n"),
-        ("\x9b31m", "\\u009b31m"),
+        ("\x9b31m", "\ufffd31m"),
     ],
 )
 def test_a_log_is_shown_inert(raw, shown):
@@ -90,3 +91,44 @@ def test_a_cut_upload_keeps_what_came():
     incoming.receive(7, sha256, io.BytesIO(b"defghij"), offset=3, length=7, total=10)
 
     assert incoming.part(7, sha256).read_bytes() == b"abcdefghij"
+
+
+def test_a_heartbeat_that_comes_after_the_end_does_not_hide_the_log():
+    build = make_build()
+    logs.append(build.pk, 0, b"hello\n")
+    logs.keep(build.pk)
+
+    assert logs.append(build.pk, 6, b"too late\n") == 0
+    assert logs.append(build.pk, 0, b"much too late\n") > 0
+
+    assert "".join(logs.lines(build)) == "hello\n"
+
+
+def test_a_huge_log_of_control_characters_is_shown_in_parts():
+    build = make_build()
+    logs.append(build.pk, 0, b"\x01" * (10 << 20))
+
+    text, is_cut = logs.tail(build, 100_000)
+    sizes = [len(piece) for piece in logs.lines(build)]
+
+    assert is_cut
+    assert set(text) == {"\ufffd"}
+    assert sum(sizes) == 10 << 20
+    assert max(sizes) <= 64 << 10
+
+
+def test_a_late_request_cannot_add_to_a_wheel_that_is_being_stored():
+    import io
+
+    incoming.receive(7, "a" * 64, io.BytesIO(b"abc"), offset=0, length=3, total=3)
+
+    with incoming.held(7, "a" * 64) as path, pytest.raises(incoming.Busy):
+        incoming.receive(7, "a" * 64, io.BytesIO(b"d"), offset=3, length=1, total=4)
+
+    assert path.read_bytes() == b"abc"
+
+
+def test_a_folder_that_is_none_of_ours_among_the_uploads_is_left_alone():
+    (incoming.folder(1).parent / "lost+found").mkdir(parents=True)
+
+    assert incoming.builds() == []
