@@ -6,6 +6,7 @@ is checked field by field: `decode` raises `BadMessage` and never guesses.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -176,13 +177,37 @@ def _check(kind: Any, value: Any, where: str) -> Any:  # Any: a type and JSON, a
             raise BadMessage(f"{where} must be a list.")
         return tuple(_check(get_args(kind)[0], item, where) for item in value)
     if get_origin(kind) is dict:
-        if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        if not isinstance(value, dict):
             raise BadMessage(f"{where} must be an object of strings.")
-        return value
+        return {_check(str, key, where): _check(str, item, where) for key, item in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
         return _read(kind, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = _float(value, where)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise BadMessage(f"{where} must be of type {kind.__name__}, not {type(value).__name__}.")
+    return _check_range(value, where)
+
+
+def _float(value: int, where: str) -> float:
+    """Return a number that came without a point."""
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise BadMessage(f"{where} is too large.") from error
+
+
+def _check_range(value: Any, where: str) -> Any:  # Any: a value whose type is right
+    """Return a value if every database and every reader of JSON can take it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadMessage(f"{where} must be a finite number.")
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise BadMessage(f"{where} is too large.")
+    if isinstance(value, str) and ("\0" in value or (not value.isascii() and _has_surrogate(value))):
+        raise BadMessage(f"{where} has a character that is none.")
     return value
+
+
+def _has_surrogate(text: str) -> bool:
+    """Tell whether a text cannot be written as UTF-8."""
+    return any("\ud800" <= character <= "\udfff" for character in text)

@@ -40,8 +40,10 @@ def orders() -> Celery:
         broker_transport_options={
             "priority_steps": [0],
             "ack_emulation": False,
-            "socket_connect_timeout": 5,
-            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_timeout": 2,
+            # A tick follows in a second, so nobody waits for a Redis that is down.
+            "max_retries": 0,
         },
     )
     return app
@@ -91,9 +93,10 @@ def ring_again(now: datetime) -> int:
     """Repeat rings that nobody answered; return how many."""
     rung = 0
     for build in Build.objects.unheard_rings(now - RING_AGAIN).select_related("builder"):
-        if build.builder and ring(build, build.builder):
-            build.note_ring(now)
-            rung += 1
+        if not build.builder or not ring(build, build.builder):
+            break
+        build.note_ring(now)
+        rung += 1
     return rung
 
 
@@ -106,6 +109,7 @@ def close_lost(now: datetime, limit: int = 100) -> int:
 def _lose(build: Build, now: datetime) -> bool:
     """Close one lost build and queue its successor."""
     with transaction.atomic():
+        build.version.package.hold()
         if not build.lose(now):
             return False
         # A builder that never began says nothing of the build, so that does not count against it.
@@ -113,16 +117,20 @@ def _lose(build: Build, now: datetime) -> bool:
         if losses <= Build.MAX_LOSSES:
             build.again(losses=losses, priority=build.priority, why=build.why)
         build.version.package.mark_changed()
-    logs.keep(build.pk)
-    incoming.discard(build.pk)
+        # The plan may have dropped the lost build at the same moment, and must see its successor.
+        build.version.package.request_plan()
     return True
 
 
 def tidy() -> int:
-    """Forget what builds have uploaded that are no longer running; return how many builds that were."""
-    brought = incoming.builds()
-    running = set(Build.objects.open().filter(pk__in=brought).values_list("pk", flat=True))
-    left = [build for build in brought if build not in running]
-    for build in left:
+    """Keep the logs of builds that have ended and forget their uploads; return how many builds that were.
+
+    Also what a crash, a full disk or a cancelled build left: both are found by looking at the folders.
+    """
+    left = set(incoming.builds()) | set(logs.growing())
+    running = Build.objects.open().filter(pk__in=left).values_list("pk", flat=True)
+    ended = left - set(running)
+    for build in ended:
+        logs.keep(build)
         incoming.discard(build)
-    return len(left)
+    return len(ended)

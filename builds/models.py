@@ -5,6 +5,7 @@ UPDATE touched no row.
 """
 
 import hashlib
+import re
 import secrets
 from datetime import datetime, timedelta
 from typing import Self
@@ -84,8 +85,15 @@ class Target(models.Model):
         Package.objects.update(plan_needed=True)
 
     def clean(self) -> None:
-        """Refuse platform tags that are not a list of words."""
-        if not isinstance(self.platform_tags, list) or not self.platform_tags:
+        """Refuse what no wheel's tags could be made of."""
+        if not re.fullmatch(r"3\.\d{1,2}", self.python):
+            raise ValidationError({"python": "Give two numbers, such as 3.13."})
+        if not re.fullmatch(r"[a-z0-9]+", self.abi):
+            raise ValidationError({"abi": "Give an ABI tag, such as cp313."})
+        tags_given = self.platform_tags if isinstance(self.platform_tags, list) else []
+        if not tags_given or not all(
+            isinstance(tag, str) and re.fullmatch(r"linux_\w+", tag) for tag in tags_given
+        ):
             raise ValidationError({"platform_tags": 'Give a list such as ["linux_armv6l", "linux_armv7l"].'})
 
     def supported_tags(self) -> frozenset[tags.Tag]:
@@ -209,6 +217,9 @@ class Build(models.Model):
     # person must look.
     MAX_LOSSES = 3
 
+    # What a builder has beyond the time limit of the build itself, to fetch the source and bring the wheels.
+    UPLOAD = timedelta(hours=2)
+
     version = models.ForeignKey(Version, models.CASCADE, related_name="builds")
     target = models.ForeignKey(Target, models.PROTECT, related_name="builds")
     attempt = models.PositiveIntegerField(default=1)
@@ -327,12 +338,28 @@ class Build(models.Model):
         return ticket if claimed else ""
 
     def renew(self, ticket: str, now: datetime) -> bool:
-        """Prolong the lease; False when the ticket is dead."""
+        """Prolong the lease; False when the ticket is dead.
+
+        It dies with its lease, with its builder, and some time after the build's time limit, so that no
+        builder can keep a build for ever.
+        """
+        return self._prolong(
+            now,
+            ticket_hash=digest(ticket),
+            lease_until__gte=now,
+            builder__is_enabled=True,
+            claimed_at__gte=now - timedelta(seconds=settings.PIWHEELS_TIME_LIMIT_S) - self.UPLOAD,
+        )
+
+    def prolong(self, now: datetime) -> None:
+        """Prolong the lease while we ourselves keep the builder waiting."""
+        self._prolong(now)
+
+    def _prolong(self, now: datetime, **conditions: object) -> bool:
         lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
-        renewed = Build.objects.filter(
-            pk=self.pk, state__in=self.RUNNING, ticket_hash=digest(ticket), lease_until__gte=now
-        ).update(lease_until=lease)
-        return renewed == 1
+        running = Build.objects.filter(pk=self.pk, state__in=self.RUNNING, **conditions)
+        # Joins are not allowed in an UPDATE, so the conditions pick the row and the state guards it.
+        return Build.objects.filter(pk__in=running.values("pk")).update(lease_until=lease) == 1
 
     def prioritise(self, priority: int, why: str) -> None:
         """Move this build to another place in the queue."""

@@ -4,6 +4,7 @@ A plan is made for one package at a time, when something about it has changed; w
 build, what it no longer wants is dropped.  Everything else waits in the database, where operators see it.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from packaging.version import Version as ParsedVersion
 from builds.coverage import Need, Offer, admits, covers
 from builds.models import Build, Target, Wheel
 from packages.models import Package, UpstreamFile, Version
+
+logger = logging.getLogger(__name__)
 
 # What a build's priority may be, and how a person reads it; the higher goes first.
 REQUESTED = (100, "Somebody asked for this version.")
@@ -39,7 +42,20 @@ class Wish:
 
 def plan_changed(now: datetime, limit: int) -> int:
     """Make a plan for packages of which something changed; return how many builds that touched."""
-    return sum(plan(package, now) for package in Package.objects.to_plan().order_by("pk")[:limit])
+    touched = 0
+    for package in Package.objects.to_plan().order_by("pk")[:limit]:
+        touched += _plan_or_log(package, now)
+    return touched
+
+
+def _plan_or_log(package: Package, now: datetime) -> int:
+    """Make a plan for one package, which must not keep those behind it from theirs."""
+    try:
+        return plan(package, now)
+    except Exception:
+        logger.exception("No plan could be made for %s; it is tried again when it changes.", package)
+        package.begin_plan()
+        return 0
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from builder.contract import MAX_WHEELS, BuildReport, Verdict
+from builder.contract import MAX_WHEELS, BadMessage, BuildReport, Verdict
 from builds import incoming, logs
 from builds.models import Build, Refusal
 from builds.publish import Ended, Refused, publish
@@ -22,6 +22,8 @@ def close(build: Build, report: BuildReport, now: datetime) -> Verdict:
 
 def _close(build: Build, report: BuildReport, now: datetime) -> Verdict:
     """Publish what a build brought, or say why not."""
+    if report.duration_s < 0:
+        raise BadMessage("BuildReport.duration_s must not be negative.")
     if not report.succeeded:
         return _fail(build, report.reason or "The builder gave no reason.", report, now)
     if not 1 <= len(report.wheels) <= MAX_WHEELS:

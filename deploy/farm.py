@@ -53,17 +53,17 @@ def settings(var: Path, environ: dict[str, str]) -> dict[str, str]:
 
 def builder_settings(env: dict[str, str], address: str) -> dict[str, str]:
     """Return the environment of the builder, which has neither the database nor the site's secrets."""
-    secret = {"DATABASE_URL", "SECRET_KEY", "REDIS_URL"}
-    orders = env.get("PIWHEELS_ORDERS_URL", env["REDIS_URL"])
+    # Of the farm's environment a builder gets what it asks for by name, and what its programs need to run.
+    kept = {name: value for name, value in env.items() if name in BUILDER_SEES}
     index = {"PIWHEELS_BUILD_INDEX": env["PIWHEELS_PYPI"]} if "PIWHEELS_PYPI" in env else {}
+    work = {"PIWHEELS_WORK": str(Path(env["PIWHEELS_VAR"]) / "work")}
     own = {
         "PIWHEELS_SERVER": address,
         "PIWHEELS_BUILDER": "local-1",
         "PIWHEELS_BUILDER_TOKEN_FILE": str(Path(env["PIWHEELS_VAR"]) / "builder-token"),
-        "PIWHEELS_ORDERS_URL": orders,
+        "PIWHEELS_ORDERS_URL": env.get("PIWHEELS_ORDERS_URL", env["REDIS_URL"]),
     }
-    work = {"PIWHEELS_WORK": str(Path(env["PIWHEELS_VAR"]) / "work")}
-    return {**index, **work, **{name: value for name, value in env.items() if name not in secret}, **own}
+    return {**index, **work, **kept, **own}
 
 
 def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
@@ -81,6 +81,13 @@ def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
         started = {"redis": redis.command(Path(env["PIWHEELS_VAR"])), **started}
     return started
 
+
+# Builds run as the same user as their builder, who therefore must not know what they should not.
+BUILDER_SEES = {
+    *("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONUNBUFFERED"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    *("PIWHEELS_WORK", "PIWHEELS_BUILD_INDEX", "PIWHEELS_EXTRA_BUILD_INDEX"),
+}
 
 # Workers here need to know nothing of each other.
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]

@@ -98,6 +98,14 @@ class Package(models.Model):
         """
         Package.objects.filter(pk=self.pk).update(revision=F("revision") + 1, changed_at=Now())
 
+    def hold(self) -> None:
+        """Keep others from changing this row until the transaction ends.
+
+        Whoever changes a package and its builds in one transaction takes the package first, so that two of
+        them cannot wait for each other.
+        """
+        Package.objects.select_for_update().filter(pk=self.pk).values_list("pk").first()
+
     def request_plan(self) -> None:
         """Ask for another look at what is to be built of this package."""
         Package.objects.filter(pk=self.pk).update(plan_needed=True)

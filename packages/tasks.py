@@ -1,5 +1,8 @@
 """The schedule's doors to `sync`."""
 
+from collections.abc import Callable
+from threading import Lock
+
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
@@ -7,24 +10,41 @@ from django.utils import timezone
 from packages import sync
 
 # How many packages a run marks, and how many it looks up.  A look-up takes a second or less, and a run should
-# not keep a worker's thread for long; runs that overlap share the names out among them.
+# not keep a worker's thread for long.
 MARKS = 100
 LOOK_UPS = 20
+
+
+# Held by the run that talks to upstream.  One that is slow to answer must not take all of a worker's threads,
+# which also give out builds and take back lost ones.
+_talking = Lock()
+
+
+def _alone(run: Callable[[], int]) -> int:
+    """Talk to upstream unless another run of this process does; its next tick is not far."""
+    if not _talking.acquire(blocking=False):
+        return 0
+    try:
+        return run()
+    finally:
+        _talking.release()
 
 
 @shared_task(name="packages.watch")
 def watch() -> int:
     """Mark the packages that have to be looked up upstream."""
-    return sync.watch(
-        sync.upstream(),
-        settings.PIWHEELS_WATCH,
-        now=timezone.now(),
-        refresh_s=settings.PIWHEELS_REFRESH_S,
-        limit=MARKS,
+    return _alone(
+        lambda: sync.watch(
+            sync.upstream(),
+            settings.PIWHEELS_WATCH,
+            now=timezone.now(),
+            refresh_s=settings.PIWHEELS_REFRESH_S,
+            limit=MARKS,
+        )
     )
 
 
 @shared_task(name="packages.sync")
 def refresh() -> int:
     """Look up the packages that are marked."""
-    return sync.refresh(sync.upstream(), now=timezone.now(), limit=LOOK_UPS)
+    return _alone(lambda: sync.refresh(sync.upstream(), now=timezone.now(), limit=LOOK_UPS))

@@ -4,6 +4,8 @@ Without any setting the farm is embedded: SQLite, a private Redis on a Unix sock
 `PIWHEELS_VAR`.  `DATABASE_URL`, `REDIS_URL` and `PIWHEELS_STORAGE` switch each of them to the real thing.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -90,8 +92,13 @@ if not SECRET_KEY:
     # A key of this farm's own, made once and kept, so that sessions survive a restart.
     _key = VAR / "secret-key"
     if not _key.exists():
-        _key.touch(mode=0o600)
-        _key.write_text(get_random_secret_key())
+        _new = VAR / f"secret-key.{os.getpid()}"
+        _new.touch(mode=0o600)
+        _new.write_text(get_random_secret_key())
+        # Of several processes that start together, the first one's key is everybody's.
+        with suppress(FileExistsError):
+            _key.hardlink_to(_new)
+        _new.unlink()
     SECRET_KEY = _key.read_text()
 DEBUG = env.bool("DEBUG", default=False)
 # The names that this site answers to, separated by commas.

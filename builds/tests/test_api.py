@@ -55,6 +55,9 @@ class Pi:
         )
         return int(response["Upload-Offset"])
 
+    def log(self, build):
+        return b"".join(self.client.get(f"/builds/{build.pk}/log").streaming_content)
+
     def report(self, build, *wheels, succeeded=True, reason="", apt=()):
         told = [
             {
@@ -122,6 +125,13 @@ def test_a_builder_says_hello():
         ({"contract": 99}, "contract"),
         ({"load": "high"}, "load"),
         ({"memory_bytes": True}, "memory_bytes"),
+        ({"memory_bytes": 10**400}, "memory_bytes"),
+        ({"load": 10**400}, "load"),
+        ({"load": float("nan")}, "load"),
+        ({"load": float("inf")}, "load"),
+        ({"model": "a\0b"}, "model"),
+        ({"model": "\ud800"}, "model"),
+        ({"versions": {"a\0": "b"}}, "versions"),
     ],
 )
 def test_a_hello_that_breaks_the_contract_is_told_so(change, says):
@@ -221,7 +231,7 @@ def test_the_log_grows_with_the_heartbeats(running):
     answer = pi.heartbeat(build, b"two\n", at=4)
 
     assert json.loads(answer.content) == {"log_size": 8}
-    assert "one\ntwo\n" in pi.client.get(f"/builds/{build.pk}/log").content.decode()
+    assert "one\ntwo\n" in pi.log(build).decode()
 
 
 def test_a_chunk_of_log_that_comes_twice_or_too_early_does_no_harm(running):
@@ -232,7 +242,7 @@ def test_a_chunk_of_log_that_comes_twice_or_too_early_does_no_harm(running):
     hole = pi.heartbeat(build, b"three\n", at=50)
 
     assert json.loads(hole.content) == {"log_size": 4}
-    assert pi.client.get(f"/builds/{build.pk}/log").content == b"one\n"
+    assert pi.log(build) == b"one\n"
 
 
 def test_a_log_cannot_act_on_a_terminal_or_a_browser(running):
@@ -452,7 +462,16 @@ def test_a_failure_is_recorded_with_its_log(running):
 
     assert json.loads(verdict.content)["state"] == "failed"
     assert Build.objects.get().reason == "pip ended with status 1"
-    assert b"no compiler" in pi.client.get(f"/builds/{build.pk}/log").content
+    assert b"no compiler" in pi.log(build)
+
+
+@pytest.mark.parametrize("duration", ["NaN", "Infinity", "1e999", "-1", "1" + "0" * 400, '"1"'])
+def test_a_duration_that_is_none_is_told_so_and_the_build_goes_on(running, duration):
+    build, pi = running
+    body = f'{{"contract":1,"succeeded":false,"reason":"","duration_s":{duration},"wheels":[]}}'
+
+    assert pi.post(f"builds/{build.pk}/report", body.encode()).status_code == 400
+    assert pi.heartbeat(build).status_code == 200
 
 
 def test_a_success_without_a_wheel_is_a_failure(running):

@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from builder.contract import queue_for
-from builds import dispatch, incoming
+from builds import dispatch, incoming, logs
 from builds.models import Build
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 
@@ -154,10 +154,14 @@ def test_two_dispatchers_and_two_sweepers_do_each_thing_once():
     assert Build.objects.count() == 2
 
 
-def test_what_ended_builds_left_in_the_folder_for_uploads_goes():
+def test_what_ended_builds_left_behind_is_kept_or_goes():
     build, _ = make_running_build()
-    for number in (build.pk, build.pk + 1000):
-        incoming.folder(number).mkdir(parents=True)
+    ended = make_build(make_version("2.0"), state="cancelled", finished_at=NOON)
+    for each in (build, ended):
+        incoming.folder(each.pk).mkdir(parents=True)
+        logs.append(each.pk, 0, b"hello\n")
 
     assert dispatch.tidy() == 1
-    assert incoming.builds() == [build.pk]
+
+    assert incoming.builds() == logs.growing() == [build.pk]
+    assert "".join(logs.lines(ended)) == "hello\n"

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from builds.models import Build, Builder, Target
@@ -91,6 +92,45 @@ def test_a_ticket_dies_with_its_build():
 
     assert not build.renew(ticket, NOON)
     assert not build.close(Build.State.SUCCEEDED, "", NOON)
+
+
+def test_a_ticket_dies_with_its_builder():
+    build, ticket = make_running_build()
+
+    Builder.objects.update(is_enabled=False)
+
+    assert not build.renew(ticket, NOON)
+
+
+def test_a_ticket_dies_some_time_after_the_time_limit(settings):
+    build, ticket = make_running_build()
+    long_after = NOON + timedelta(seconds=settings.PIWHEELS_TIME_LIMIT_S) + Build.UPLOAD
+    Build.objects.update(lease_until=long_after + timedelta(days=1))
+
+    assert build.renew(ticket, long_after)
+    assert not build.renew(ticket, long_after + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("python", "3.13.1"),
+        ("python", "3"),
+        ("abi", "cp 313"),
+        ("platform_tags", []),
+        ("platform_tags", "linux_armv7l"),
+        ("platform_tags", [7]),
+        ("platform_tags", ["any"]),
+    ],
+)
+def test_a_target_that_no_wheel_could_fit_is_refused(field, value):
+    target = make_target()
+    setattr(target, field, value)
+
+    with pytest.raises(ValidationError) as refused:
+        target.full_clean()
+
+    assert list(refused.value.message_dict) == [field]
 
 
 def test_a_build_that_was_just_heard_of_is_not_lost():

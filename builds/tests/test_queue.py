@@ -242,3 +242,14 @@ def test_a_plan_costs_the_same_for_one_version_and_for_many(target, django_asser
 
     with django_assert_max_num_queries(12):
         queue.plan(Package.objects.get(), NOON)
+
+
+def test_a_package_that_cannot_be_planned_does_not_keep_others_from_their_plans(target, caplog):
+    make_version(package="bad", canonical="this is no version")
+    make_version(package="good")
+
+    assert queue.plan_changed(NOON, limit=10) == 1
+
+    assert queued() == ["1.0"]
+    assert "No plan could be made for bad" in caplog.text
+    assert not Package.objects.to_plan().exists()

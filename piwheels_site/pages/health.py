@@ -23,6 +23,7 @@ def _ping(celery: Celery) -> None:
         **celery.conf.broker_transport_options,
         "socket_timeout": PATIENCE_S,
         "socket_connect_timeout": PATIENCE_S,
+        "max_retries": 0,
     }
     with Connection(celery.conf.broker_url, transport_options=options) as connection:
         channel: Any = connection.default_channel  # Any: kombu's types know no channel of Redis
