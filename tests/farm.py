@@ -114,6 +114,16 @@ class Farm:
         )
         return {file["filename"]: file for file in response.json()["files"]} if response.ok else {}
 
+    def states(self, *packages: str) -> list[str]:
+        """Return how the last attempt at each version of these packages stands, as their pages tell it."""
+        return [build["state"] for package in packages for build in self.last_builds(package)]
+
+    def last_builds(self, package: str) -> list[dict[str, Any]]:
+        """Return the last attempt at each version of a package, as its JSON tells it."""
+        answer = requests.get(f"{self.address}/project/{package}/json", timeout=10)
+        releases = answer.json()["releases"].values() if answer.ok else []
+        return [build for release in releases for build in release["builds"].values()]
+
     def builds(self) -> list[dict[str, Any]]:
         """Return every build, as the database has it."""
         return list(self.ask(_BUILDS))

@@ -82,14 +82,9 @@ def test_every_listed_file_downloads_with_its_hash(farm):
 
 
 def test_what_cannot_be_built_says_why(farm):
-    def failed():
-        return [
-            b for b in farm.builds() if b["version__package__name"] == "broken" and b["state"] == "failed"
-        ]
+    (build,) = farm.wait_until(lambda: farm.states("broken") == ["failed"] and farm.last_builds("broken"))
 
-    (build,) = farm.wait_until(failed)
-
-    page = requests.get(f"{farm.address}/builds/{build['pk']}/", timeout=20).text
+    page = requests.get(f"{farm.address}/builds/{build['build_id']}/", timeout=20).text
     assert "no such luck" in page
     assert requests.get(f"{farm.address}/simple/broken/", timeout=20).status_code == 404
 
@@ -111,12 +106,7 @@ def test_a_source_with_another_hash_is_never_built(farm, upstream):
 
     assert farm.manage("add_package", "swapped").returncode == 0
 
-    def ended():
-        return [
-            b for b in farm.builds() if b["version__package__name"] == "swapped" and b["state"] == "failed"
-        ]
-
-    (build,) = farm.wait_until(ended)
+    (build,) = farm.wait_until(lambda: farm.states("swapped") == ["failed"] and farm.last_builds("swapped"))
     assert "sha256" in build["reason"]
     assert not farm.files("swapped")
 
