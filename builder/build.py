@@ -16,7 +16,7 @@ from builder.log import Log
 from builder.pip_wheel import PipFailed, pip_wheel
 from builder.place import Place, fresh, workshop
 from builder.settings import Settings
-from builder.source import BadSource, fetch
+from builder.source import BadSource, SourceUnreachable, fetch
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def build(order: BuildOrder, client: Client, settings: Settings) -> None:
             verdict = client.report(order, report)
         except DeadTicket as death:
             logger.warning("Build %s attempt %s is over: %s", order.build, order.attempt, death)
-        except (Unreachable, Refused) as fault:
+        except (SourceUnreachable, Unreachable, Refused) as fault:
             logger.error("Build %s attempt %s is given up: %s", order.build, order.attempt, fault)
         else:
             logger.info("Build %s has %s. %s", order.build, verdict.state, verdict.reason)

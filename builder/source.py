@@ -30,12 +30,23 @@ class BadSource(Exception):
     """The source cannot be had as it was ordered; the text says why."""
 
 
+class SourceUnreachable(Exception):
+    """Nobody could be asked for the source for too long, which says nothing of the package."""
+
+
 class _Fault(Exception):
     """A fault that may pass."""
 
 
+class _Absent(_Fault):
+    """The source is not there, or not yet."""
+
+
 def fetch(order: BuildOrder, folder: Path, stop: Event, *, pauses_s: Sequence[float] = PAUSES_S) -> Path:
-    """Return the path of the ordered source; raises BadSource, or DeadTicket when told to stop."""
+    """Return the path of the ordered source.
+
+    Raises BadSource, SourceUnreachable, or DeadTicket when told to stop.
+    """
     if Path(order.filename).name != order.filename or order.filename[:1] in ("", "."):
         raise BadSource(f"{order.filename!a} is not a plain file name.")
     if urlsplit(order.url).scheme not in ("http", "https"):
@@ -47,7 +58,8 @@ def fetch(order: BuildOrder, folder: Path, stop: Event, *, pauses_s: Sequence[fl
             return path
         except _Fault as fault:
             if pause is None:
-                raise BadSource(f"{order.url} cannot be fetched: {fault}.") from fault
+                final = BadSource if isinstance(fault, _Absent) else SourceUnreachable
+                raise final(f"{order.url} cannot be fetched: {fault}.") from fault
             logger.warning("%s cannot be fetched: %s. Trying again in %.0f s.", order.url, fault, pause)
         stop.wait(pause)
     raise AssertionError("the last attempt returns or raises")
@@ -69,6 +81,8 @@ def _download(url: str, path: Path, stop: Event) -> str:
             if answer.status_code != 200:
                 _refuse(answer)
             return _copy(answer, path, stop)
+    except requests.exceptions.InvalidURL as error:
+        raise BadSource(f"{url} cannot be fetched: {error}.") from error
     except (requests.RequestException, HTTPError) as error:
         raise _Fault(str(error)) from error
 
@@ -76,7 +90,9 @@ def _download(url: str, path: Path, stop: Event) -> str:
 def _refuse(answer: requests.Response) -> None:
     """Tell an answer that may be better later from one that will not."""
     text = f"the answer was {answer.status_code} {answer.reason}"
-    if answer.status_code in (404, 408, 425, 429) or answer.status_code >= 500:
+    if answer.status_code == 404:
+        raise _Absent(text)
+    if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
         raise _Fault(text)
     raise BadSource(f"{answer.url} cannot be fetched: {text}.")
 
@@ -91,8 +107,10 @@ def _copy(answer: requests.Response, path: Path, stop: Event) -> str:
             size += len(block)
             if stop.is_set():
                 raise DeadTicket("The build was called off while its source was fetched.")
-            if size > _LARGEST or time.monotonic() > deadline:
-                raise BadSource(f"{answer.url} is larger than {_LARGEST} bytes, or too slow.")
+            if size > _LARGEST:
+                raise BadSource(f"{answer.url} is larger than {_LARGEST} bytes.")
+            if time.monotonic() > deadline:
+                raise SourceUnreachable(f"{answer.url} takes more than {_TIME_LIMIT_S:.0f} s.")
             sha256.update(block)
             file.write(block)
     return sha256.hexdigest()

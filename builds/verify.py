@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from io import StringIO
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +29,9 @@ from builds.archive import MAX_MEMBERS, BadArchive, Member, read_directory, unpa
 MAX_TEXT = 255
 # Real wheels name about ten tags; a compressed set of 255 characters can mean 64,000.
 MAX_TAGS = 100
+# The most bytes in a requirement, and the most requirements of a wheel, that we keep.
+MAX_REQUIREMENT = 1000
+MAX_REQUIREMENTS = 500
 # Of METADATA and WHEEL; the longest METADATA on PyPI is a README of some 600 KiB.
 MAX_HEADERS = 1 << 20
 # Of RECORD: a line of 300 characters for each of the members that an archive may have.
@@ -125,21 +129,33 @@ def check_filename(filename: str, expected: Expected) -> frozenset[Tag]:
     if len(filename) > MAX_TEXT or not _PLAIN_FILENAME.fullmatch(filename):
         raise BadWheel(f"{filename[:MAX_TEXT]!a} is not a wheel's plain file name: send it without a path.")
     try:
-        name, version, _, tags = parse_wheel_filename(filename, validate_order=True)
+        name, version, build_tag, tags = parse_wheel_filename(filename, validate_order=True)
     except InvalidWheelFilename as error:
         raise BadWheel(f"{error}. Name the file as the wheel specification says.") from error
     if name != expected.package or not expected.is_version(str(version)):
         raise BadWheel(
             f"{filename} is not {expected.package} {expected.version}: send only what was ordered."
         )
+    # A higher one would win over what is there, so it is for the server to order, and it orders none yet.
+    if build_tag:
+        number, letters = build_tag
+        raise BadWheel(
+            f"{filename} has the build tag {number}{letters}, which was not ordered: leave it out."
+        )
     platforms = {tag.platform for tag in tags}
     if strange := platforms.difference(expected.platforms, {"any"}):
         raise BadWheel(
             f"{filename} is for {', '.join(sorted(strange))}: build for {' or '.join(expected.platforms)}."
         )
-    if len(tags) > MAX_TAGS or tags.isdisjoint(expected.supported):
+    useless = {tag for tag in tags.difference(expected.supported) if not _is_for_any_python(tag)}
+    if len(tags) > MAX_TAGS or useless or tags.isdisjoint(expected.supported):
         raise BadWheel(f"The target's pip would not take {filename}: build it with the target's own Python.")
     return tags
+
+
+def _is_for_any_python(tag: Tag) -> bool:
+    """Tell whether a tag is one that pure wheels have next to those that the target's pip takes, as py2."""
+    return tag.interpreter.startswith("py") and tag.abi == "none"
 
 
 def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> bytes:
@@ -254,15 +270,19 @@ def _requires_python(metadata: Message) -> str:
 
 
 def _requirements(metadata: Message) -> tuple[str, ...]:
-    """Return the requirements that can be understood; of the others, pip itself will speak."""
+    """Return the requirements that can be understood; of the others, pip itself will speak.
+
+    Nor are those returned that our rows and pages could not hold: PostgreSQL puts at most 2704 bytes into a
+    row of an index, and a page shows each of them.  METADATA itself is kept as it is.
+    """
     lines = (" ".join(line.split()) for line in metadata.get_all("Requires-Dist", []))
-    return tuple(line for line in lines if _is_requirement(line))
+    return tuple(islice(filter(_is_requirement, lines), MAX_REQUIREMENTS))
 
 
 def _is_requirement(line: str) -> bool:
-    """Tell whether this is a requirement of something that could be on PyPI."""
+    """Tell whether this is a requirement of something that could be on PyPI, and short enough to keep."""
     try:
-        return len(Requirement(line).name) <= MAX_TEXT
+        return len(line.encode()) <= MAX_REQUIREMENT and len(Requirement(line).name) <= MAX_TEXT
     # Brackets can be nested deeper than the parser can follow.
     except (InvalidRequirement, RecursionError):
         return False

@@ -46,7 +46,7 @@ def add(
     A package that is new, and asked for by one version, is built in that version only, unless a depth is
     given.  Raises CannotAdd, and UpstreamUnavailable.
     """
-    project = _fetch(pypi, name, now)
+    project = _fetch(pypi, name)
     number = None if version is None else _number(project, version)
     with transaction.atomic():
         is_new = not Package.objects.filter(name=project.name).exists()
@@ -62,8 +62,11 @@ def add(
     return package
 
 
-def _fetch(pypi: PyPI, name: str, now: datetime) -> Project:
-    """Return upstream's state of the package of that name."""
+def _fetch(pypi: PyPI, name: str) -> Project:
+    """Return upstream's state of the package of that name.
+
+    That one we have is not there is for `sync` to believe, which asks more than once.
+    """
     try:
         canonical = canonicalize_name(name, validate=True)
     except InvalidName as error:
@@ -75,7 +78,6 @@ def _fetch(pypi: PyPI, name: str, now: datetime) -> Project:
     try:
         return pypi.project(canonical)
     except NoSuchProject as error:
-        sync.vanish(canonical, now)
         raise NotUpstream(f"{error} Look at the spelling.") from error
 
 

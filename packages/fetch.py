@@ -8,6 +8,7 @@ from importlib import metadata
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import ReadTimeoutError
 
 CONNECT_S, READ_S = 5, 30
 # A look-up is two answers; together they take less than the time that a dirty name is held.
@@ -26,6 +27,10 @@ class UpstreamUnavailable(Exception):
         self.retry_after = retry_after
 
 
+class UpstreamTimeout(UpstreamUnavailable):
+    """Upstream kept us waiting, as it probably would with the next question."""
+
+
 @contextmanager
 def ask(session: requests.Session, url: str, accept: str) -> Iterator[requests.Response | None]:
     """Ask for an address; its answer is a good one, or None if there is nothing."""
@@ -35,7 +40,8 @@ def ask(session: requests.Session, url: str, accept: str) -> Iterator[requests.R
                 raise UpstreamUnavailable(f"{url} answers {response.status_code}.", _retry_after(response))
             yield response if response.status_code == 200 else None
     except requests.RequestException as error:
-        raise UpstreamUnavailable(f"{url} does not answer: {error}") from error
+        kind = UpstreamTimeout if _is_timeout(error) else UpstreamUnavailable
+        raise kind(f"{url} does not answer: {error}") from error
 
 
 def _follow(session: requests.Session, url: str, accept: str) -> requests.Response:
@@ -75,8 +81,13 @@ def chunks(response: requests.Response, limit: int, seconds: float) -> Iterator[
         if size > limit:
             raise UpstreamUnavailable(f"{response.url} has more than {limit} bytes.")
         if time.monotonic() > end:
-            raise UpstreamUnavailable(f"{response.url} takes more than {seconds} s.")
+            raise UpstreamTimeout(f"{response.url} takes more than {seconds} s.")
         yield chunk
+
+
+def _is_timeout(error: requests.RequestException) -> bool:
+    """Whether this is a wait that was too long; in the middle of a body it comes as a ConnectionError."""
+    return isinstance(error, requests.Timeout) or any(isinstance(arg, ReadTimeoutError) for arg in error.args)
 
 
 def _retry_after(response: requests.Response) -> int | None:

@@ -127,7 +127,8 @@ class PyPI:
         if page is None:
             # One of the two answers is an old one from a cache.
             raise UpstreamUnavailable(f"The simple API has no {name}, but the JSON API has.")
-        return _join(name, page, facts or _Facts(), allow_http=self.simple_url.startswith("http:"))
+        with _reading(f"{self.simple_url}{name}/"):
+            return _join(name, page, facts or _Facts(), allow_http=self.simple_url.startswith("http:"))
 
     def names(self) -> Iterator[str]:
         """Return the canonical names of all projects, while they arrive."""
@@ -379,6 +380,10 @@ def _reading(url: str) -> Iterator[None]:
     """Turn what parsers raise about an answer into UpstreamUnavailable."""
     try:
         yield
-    # The parsers of pages raise AssertionError and LookupError for some garbage.
-    except (ValueError, AssertionError, LookupError, RecursionError, UnsupportedRepoVersionError) as error:
+    # The parsers of pages raise AssertionError and LookupError for some garbage, and a moment in the year 1
+    # is an OverflowError where it is not in UTC.
+    except (
+        *(ValueError, ArithmeticError, AssertionError, LookupError, RecursionError),
+        UnsupportedRepoVersionError,
+    ) as error:
         raise UpstreamUnavailable(f"The answer of {url} makes no sense: {error}") from error

@@ -13,12 +13,12 @@ from functools import cache
 from itertools import islice
 from typing import TypeVar
 
-from django import db
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Q
 from packaging.utils import InvalidName, canonicalize_name
 
+from packages.fetch import UpstreamTimeout
 from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version, canonical_version
 from packages.pypi import File, NoSuchProject, Project, PyPI, Release, UpstreamUnavailable
 
@@ -36,10 +36,18 @@ BATCH = 500
 # How often an answer that contradicts what we know is put off before we believe it.  With the pauses of
 # `Dirty.put_off` that is half an hour, in which caches between upstream and us find out.
 PATIENCE = 10
+# A run begins no look-up after this many seconds: it keeps a worker's thread from giving out builds.
+RUN_S = 20
+# What is noted of a name that upstream does not have.
+ABSENT = "Upstream has no such package."
 
 
 class StaleAnswer(UpstreamUnavailable):
     """Upstream's answer is older than what it said before: it came from a cache."""
+
+
+class DoubtfulAbsence(UpstreamUnavailable):
+    """Upstream has no such package, but had it before: during an outage it says so too."""
 
 
 def upstream() -> PyPI:
@@ -66,35 +74,49 @@ def watch(pypi: PyPI, names: Collection[str], *, now: datetime, refresh_s: float
 def refresh(pypi: PyPI, *, now: datetime, limit: int) -> int:
     """Look up names that are marked, and return how many of them are settled.
 
-    When upstream asks for a pause, the rest waits for the next time.
+    When upstream asks for a pause or keeps us waiting, the rest waits for the next time.
     """
     began = time.monotonic()
     settled = 0
     for dirty in Dirty.objects.due(now)[:limit]:
-        moment = now + timedelta(seconds=time.monotonic() - began)
+        passed_s = time.monotonic() - began
+        if passed_s > RUN_S:
+            break
+        moment = now + timedelta(seconds=passed_s)
         if not dirty.hold(moment):
             continue
         try:
             settled += _settle(pypi, dirty, moment)
         except UpstreamUnavailable as error:
             logger.warning("%s is put off: %s", dirty.name, error)
-            dirty.put_off(moment + timedelta(seconds=error.retry_after or 0), str(error))
-            if error.retry_after is not None:
+            dirty.put_off(moment + timedelta(seconds=error.retry_after or 0), _legible(error))
+            if error.retry_after is not None or isinstance(error, UpstreamTimeout):
                 break
-        except db.Error as error:
-            logger.exception("The rows of %s cannot be written.", dirty.name)
-            dirty.put_off(moment, str(error))
+        # What upstream says was made by strangers, and one name must not stop the others.
+        except Exception as error:
+            logger.exception("%s cannot be looked up, or its rows cannot be written.", dirty.name)
+            dirty.put_off(moment, _legible(error))
     return settled
 
 
-def look_up(pypi: PyPI, name: str, *, now: datetime, least_serial: int | None = None) -> Package | None:
+def look_up(
+    pypi: PyPI,
+    name: str,
+    *,
+    now: datetime,
+    least_serial: int | None = None,
+    believes_absence: bool = False,
+) -> Package | None:
     """Fetch a package's state and write it down; None if neither upstream nor we have the package.
 
-    Raises StaleAnswer when the answer has a lower serial than it must have.
+    Raises StaleAnswer when the answer has a lower serial than it must have, and DoubtfulAbsence when upstream
+    no longer has the package, unless that is to be believed.
     """
     try:
         project = pypi.project(name)
-    except NoSuchProject:
+    except NoSuchProject as error:
+        if not believes_absence and _is_here(name):
+            raise DoubtfulAbsence(ABSENT) from error
         return vanish(name, now)
     if least_serial is not None and project.serial is not None and project.serial < least_serial:
         raise StaleAnswer(f"The answer has serial {project.serial}, not {least_serial} or a later one.")
@@ -140,14 +162,28 @@ def _settle(pypi: PyPI, dirty: Dirty, now: datetime) -> bool:
     known = Package.objects.filter(name=dirty.name).values_list("serial", flat=True).first()
     is_patient = dirty.attempts < PATIENCE
     least_serial = max(dirty.wanted_serial or 0, known or 0) if is_patient else None
-    if look_up(pypi, dirty.name, now=now, least_serial=least_serial) is None:
+    # Attempts that failed otherwise say nothing of an absence: the last one, long ago, must have seen it too.
+    believes_absence = not is_patient and dirty.error == ABSENT
+    package = look_up(pypi, dirty.name, now=now, least_serial=least_serial, believes_absence=believes_absence)
+    if package is None:
         # Perhaps it is so new that a cache does not know it; perhaps somebody mistyped it.
         logger.warning("Upstream has no %s, and neither have we.", dirty.name)
         if is_patient:
-            dirty.put_off(now, "Upstream has no such package.")
+            dirty.put_off(now, ABSENT)
             return False
     dirty.clear()
     return True
+
+
+def _is_here(name: str) -> bool:
+    """Whether we have a package that is not gone."""
+    return Package.objects.filter(name=name).exclude(status=Package.Status.GONE).exists()
+
+
+def _legible(error: Exception) -> str:
+    """Return what an error says on one line, without what a database cannot keep."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return "".join(character if character.isprintable() else "\ufffd" for character in line)
 
 
 def _apply_project(package: Package, project: Project, now: datetime) -> set[str]:

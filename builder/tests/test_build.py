@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.build import build
+from builder.source import fetch
 from builder.tests.sdists import COMPILE, make_sdist
 from builder.tests.test_programs import is_alive, written_pid
 
@@ -225,6 +226,27 @@ raise SystemExit("the last word")
     assert "the log is too long" in log
     assert "the last word" in log[-20_000:]
     assert log.endswith("[piwheels: `pip wheel` ended with exit code 1; the log says why.]\n")
+
+
+def test_a_source_that_cannot_be_reached_is_no_report(server, client, pi, monkeypatch, caplog):
+    monkeypatch.setitem(fetch.__kwdefaults__, "pauses_s", (0.0,))
+    server.fail("GET", "sources", times=9, status=503)
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+
+    assert server.requests("POST", "report") == []
+    assert "Build 1 attempt 1 is given up" in caplog.text
+    assert "503" in caplog.text
+    assert list((pi.work / "pi-07").iterdir()) == []
+
+
+def test_a_source_that_is_not_there_is_a_failed_build(server, client, pi, monkeypatch):
+    monkeypatch.setitem(fetch.__kwdefaults__, "pauses_s", (0.0,))
+    server.fail("GET", "sources", times=9, status=404)
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+
+    assert "404" in server.reports[0]["reason"]
 
 
 def test_a_fault_of_the_builder_is_no_report(server, client, pi):

@@ -4,8 +4,9 @@ import zlib
 
 import pytest
 
+from builder import source
 from builder.client import DeadTicket
-from builder.source import BadSource, fetch
+from builder.source import BadSource, SourceUnreachable, fetch
 from builder.tests.server import make_order
 
 NEVER = threading.Event()
@@ -42,6 +43,41 @@ def test_a_source_that_stays_away_is_given_up(server, tmp_path):
         fetch(server.order("tiny-1.0.tar.gz", b""), tmp_path, NEVER, pauses_s=(0, 0))
 
     assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("status", [0, 408, 425, 429, 500, 503])
+def test_a_server_that_stays_away_says_nothing_of_the_source(server, tmp_path, status):
+    server.fail("GET", "sources", times=9, status=status)
+
+    with pytest.raises(SourceUnreachable, match="cannot be fetched"):
+        fetch(server.order("tiny-1.0.tar.gz", b""), tmp_path, NEVER, pauses_s=(0, 0))
+
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid"])
+def test_a_server_that_cannot_be_found_says_nothing_of_the_source(tmp_path, host):
+    with pytest.raises(SourceUnreachable, match="cannot be fetched"):
+        fetch(make_order(url=f"http://{host}/tiny-1.0.tar.gz"), tmp_path, NEVER, pauses_s=())
+
+
+def test_a_source_that_comes_too_slowly_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "_TIME_LIMIT_S", -1.0)
+
+    with pytest.raises(SourceUnreachable, match="takes more than"):
+        fetch(server.order("tiny-1.0.tar.gz", b"source"), tmp_path, NEVER, pauses_s=())
+
+
+def test_a_source_that_is_too_large_is_given_up_at_once(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "_LARGEST", 3)
+
+    with pytest.raises(BadSource, match="larger than 3 bytes"):
+        fetch(server.order("tiny-1.0.tar.gz", b"source"), tmp_path, NEVER)
+
+
+def test_an_address_that_is_none_is_given_up_at_once(tmp_path):
+    with pytest.raises(BadSource, match="cannot be fetched"):
+        fetch(make_order(url="http://*.invalid/tiny-1.0.tar.gz"), tmp_path, NEVER)
 
 
 def test_a_source_that_is_forbidden_is_given_up_at_once(server, tmp_path):

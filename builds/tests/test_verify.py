@@ -26,7 +26,8 @@ ELF = b"\x7fELF\x01\x01\x01" + bytes(60)
 
 
 def make_expected(package="demo", version="1.0", platforms=PI):
-    supported = parse_tag("py2.py3-none-any") | parse_tag(PI_TAG) | parse_tag("cp39-abi3-linux_armv7l")
+    names = ("py2.py3-none-any", "py3-none-linux_armv7l", PI_TAG, "cp39-abi3-linux_armv7l")
+    supported = frozenset().union(*(parse_tag(name) for name in names))
     return Expected(package, version, platforms, supported)
 
 
@@ -112,6 +113,20 @@ def test_requirements_that_nobody_understands_are_left_out(check):
     )
 
 
+def test_a_requirement_that_no_row_could_hold_is_left_out(check):
+    fits = f"six; extra == '{'é' * 492}'"
+    big = f"big; extra == '{'é' * 493}'"
+    assert len(fits.encode()) == 1000
+
+    assert check(make_wheel(requires=[big, fits])).requires_dist == (fits,)
+
+
+def test_no_more_requirements_are_kept_than_the_limit(check):
+    names = tuple(f"demo{number}" for number in range(510))
+
+    assert check(make_wheel(requires=["bad>>1", *names])).requires_dist == names[:500]
+
+
 # --- Names ---------------------------------------------------------------------------------------------
 
 
@@ -138,6 +153,13 @@ def test_requirements_that_nobody_understands_are_left_out(check):
         ("demo-1.0-cp313-cp313-manylinux_2_41_armv7l.whl", "is for manylinux"),
         ("demo-1.0-cp313-cp313-any.linux_aarch64.whl", "is for linux_aarch64"),
         ("demo-1.0-cp312-cp312-linux_armv7l.whl", "would not take"),
+        ("demo-1.0-py27-none-any.whl", "would not take"),
+        ("demo-1.0-cp312.cp313-cp313-linux_armv7l.whl", "would not take"),
+        ("demo-1.0-py3.xy9-none-any.whl", "would not take"),
+        ("demo-1.0-py3-abi9.none-any.whl", "would not take"),
+        ("demo-1.0-2-py3-none-any.whl", "has the build tag 2"),
+        ("demo-1.0-0-py3-none-any.whl", "has the build tag 0"),
+        ("demo-1.0-1a-py3-none-any.whl", "has the build tag 1a"),
         (
             "demo-1.0-" + ".".join(["py3", *(f"py3{n}" for n in range(10, 40))]) + "-a.b.c.none-any.whl",
             "not take",
@@ -154,7 +176,8 @@ def test_a_name_that_was_not_ordered_is_refused(filename, why):
     [
         "demo-1.0-py3-none-any.whl",
         "Demo-1-py2.py3-none-any.whl",
-        "demo-1.0-2-py3-none-any.whl",
+        "demo-1.0-py27.py3.py313-none-any.whl",
+        "demo-1.0-py3-none-linux_armv6l.linux_armv7l.whl",
         "demo-1.0-cp39-abi3-linux_armv7l.whl",
         wheel_name(tag=PI_TAG),
     ],

@@ -40,8 +40,8 @@ def followed(upstream, settings):
 def look_up(pypi, now):
     """Look the package `demo` up and return it."""
 
-    def look(name="demo", **more):
-        package = sync.look_up(pypi, name, now=now, **more)
+    def look(name="demo", *, believes_absence=True, **more):
+        package = sync.look_up(pypi, name, now=now, believes_absence=believes_absence, **more)
         return package and Package.objects.get(pk=package.pk)
 
     return look

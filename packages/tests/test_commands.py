@@ -128,6 +128,18 @@ def test_without_names_all_that_is_followed_is_looked_up(followed, settings, cap
     assert Version.objects.get(package__name="added").yanked
 
 
+@pytest.mark.parametrize("command", ["add_package", "sync_pypi"])
+def test_a_package_that_upstream_denies_to_a_command_is_not_gone(followed, command):
+    followed.add_sdist("demo", "1.0")
+    call_command("add_package", "demo")
+    followed.remove("demo")
+
+    with pytest.raises(CommandError, match=r"no demo|no such package"):
+        call_command(command, "demo")
+
+    assert (Package.objects.get().status, Version.objects.get().gone_at) == ("active", None)
+
+
 def test_one_failure_fails_the_command_and_stops_no_other_package(followed):
     followed.add_sdist("good", "1.0")
     followed.fail("/simple/bad/", 503)

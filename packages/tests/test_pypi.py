@@ -1,3 +1,5 @@
+import socket
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,6 +7,7 @@ import requests
 from packaging.specifiers import SpecifierSet
 
 from packages import fetch
+from packages.fetch import UpstreamTimeout
 from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable, _join
 from tests.fake_pypi import UPLOADED_AT, FakePyPI
 
@@ -245,6 +248,27 @@ def test_too_slow_an_answer_is_refused(upstream, pypi, monkeypatch):
 
     with pytest.raises(UpstreamUnavailable, match="timed out"):
         pypi.project("demo")
+
+
+def test_an_answer_that_stops_half_way_is_a_timeout(monkeypatch):
+    monkeypatch.setattr(fetch, "READ_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server, fetch.open_session() as session:
+
+        def answer():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 99\r\n\r\n<"
+                )
+                connection.recv(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(UpstreamTimeout, match="timed out"):
+            PyPI(f"http://127.0.0.1:{server.getsockname()[1]}/simple/", session).project("demo")
+        session.close()
+        thread.join()
 
 
 def test_nobody_listening_is_told_as_such():

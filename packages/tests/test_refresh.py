@@ -1,12 +1,12 @@
 """Which names `sync` looks up, and when; what it then writes is in `test_sync`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from packages import sync
+from packages import fetch, sync
 from packages.models import Dirty, Package, SyncCursor, Version
-from packages.pypi import UpstreamUnavailable
+from packages.pypi import PyPI, UpstreamUnavailable
 
 pytestmark = pytest.mark.django_db
 
@@ -138,6 +138,131 @@ def test_a_name_that_nobody_has_is_tried_again_and_then_forgotten(upstream, refr
     assert refresh(after=5) == 1
     assert not Dirty.objects.exists()
     assert not Package.objects.exists()
+
+
+def test_a_package_that_upstream_denies_once_is_not_gone(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.fail("/simple/demo/", 404)
+    upstream.fail("/pypi/demo/", 404)
+    mark("demo", now)
+
+    assert refresh() == 0
+
+    assert (Package.objects.get().status, Version.objects.get().gone_at) == ("active", None)
+    assert (Dirty.objects.get().error, Dirty.objects.get().attempts) == ("Upstream has no such package.", 1)
+    assert refresh(after=5) == 1
+    assert not Dirty.objects.exists()
+
+
+def test_a_package_that_upstream_keeps_denying_is_gone_after_half_an_hour(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.remove("demo")
+    mark("demo", now)
+
+    for seconds in range(0, 30 * 60, 10):
+        refresh(after=seconds)
+    assert Package.objects.get().status == "active"
+
+    for seconds in range(30 * 60, 40 * 60, 10):
+        refresh(after=seconds)
+    assert Package.objects.get().status == "gone"
+    assert not Dirty.objects.exists()
+
+
+def test_an_outage_that_ends_in_a_denial_is_no_deletion(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.remove("demo")
+    mark("demo", now, attempts=sync.PATIENCE, error="The answer is 503.")
+
+    assert refresh() == 0
+    assert Package.objects.get().status == "active"
+
+    assert refresh(after=3600) == 1
+    assert Package.objects.get().status == "gone"
+
+
+def test_a_package_that_is_gone_may_stay_so_at_once(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.remove("demo")
+    look_up()
+    mark("demo", now)
+
+    assert refresh() == 1
+    assert not Dirty.objects.exists()
+
+
+def spoil_time(upstream):
+    upstream.add_sdist("bad", "1.0", uploaded_at=datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))))
+
+
+def spoil_name(upstream):
+    upstream.add_sdist("bad", "1.0")
+    upstream.spell("bad", "b\ud800\0")
+
+
+@pytest.mark.parametrize("spoil", [spoil_time, spoil_name])
+def test_an_answer_that_cannot_be_used_stops_no_other(upstream, refresh, now, spoil):
+    spoil(upstream)
+    upstream.add_sdist("good", "1.0")
+    mark("bad", now - timedelta(seconds=1))
+    mark("good", now)
+
+    assert refresh() == 1
+
+    assert Package.objects.get().name == "good"
+    assert (Dirty.objects.get().name, Dirty.objects.get().attempts) == ("bad", 1)
+    assert "makes no sense" in Dirty.objects.get().error
+    assert Dirty.objects.get().error.isprintable()
+
+
+class Careless(PyPI):
+    """A client that lets through what its parsers raise."""
+
+    def project(self, name):
+        if name == "bad":
+            raise TypeError("'NoneType' object\0is not subscriptable")
+        return super().project(name)
+
+
+def test_an_answer_that_breaks_our_own_code_stops_no_other(upstream, pypi, now, caplog):
+    upstream.add_sdist("good", "1.0")
+    mark("bad", now - timedelta(seconds=1))
+    mark("good", now)
+
+    assert sync.refresh(Careless(upstream.simple_url, pypi.session), now=now, limit=9) == 1
+
+    assert Dirty.objects.get().error == "'NoneType' object\N{REPLACEMENT CHARACTER}is not subscriptable"
+    assert "Traceback" in caplog.text
+
+
+def test_an_index_that_hangs_ends_the_run(upstream, refresh, now, monkeypatch):
+    monkeypatch.setattr(fetch, "READ_S", 0.1)
+    for name in ("a", "b"):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now)
+    upstream.delay("/simple/", 0.5, times=2)
+
+    assert refresh() == 0
+
+    assert len(upstream.requests) == 1
+    waiting, next_one = sorted(Dirty.objects.all(), key=lambda dirty: dirty.attempts, reverse=True)
+    assert (waiting.attempts, next_one.attempts) == (1, 0)
+    assert next_one.not_before == now
+
+
+def test_a_run_that_takes_long_begins_nothing_more(upstream, refresh, now, monkeypatch):
+    monkeypatch.setattr(sync, "RUN_S", 0.3)
+    for name in ("a", "b"):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now)
+    upstream.delay("/simple/", 0.5)
+
+    assert refresh() == 1
+    assert Dirty.objects.get().not_before == now
 
 
 def test_rows_that_the_database_refuses_stop_no_other(upstream, look_up, refresh, now):
