@@ -64,22 +64,24 @@ def for_builder(view: View) -> View:
 
 
 def for_ticket(view: View) -> View:
-    """Let in whoever has the ticket of this very build, prolong its lease and hand it to the view."""
+    """Let in whoever has the ticket of this very build, prolong its lease and hand its number to the view."""
 
     @csrf_exempt
     @wraps(view)
     def door(request: HttpRequest, build: int, **path: str) -> HttpResponse:
-        found = Build.objects.filter(pk=build).select_related("version__package", "target", "builder").first()
-        now = database_now()
-        if found is None or found.builder is None or not found.renew(_secret(request), now):
+        if not Build(pk=build).renew(_secret(request), database_now()):
             return error(409, "This ticket is not, or no longer, good for this build: stop it and forget it.")
-        found.builder.hear(now)
         try:
-            return view(request, found, **path)
+            return view(request, build, **path)
         except (contract.BadMessage, incoming.BadUpload) as problem:
             return error(STATUS.get(type(problem), 400), str(problem))
 
     return door
+
+
+def _running(build: int) -> Build:
+    """Return a build whose ticket was good a moment ago."""
+    return Build.objects.select_related("version__package", "target").get(pk=build)
 
 
 @require_POST
@@ -139,37 +141,38 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
 
 @require_POST
 @for_ticket
-def heartbeat(request: HttpRequest, build: Build) -> HttpResponse:
+def heartbeat(request: HttpRequest, build: int) -> HttpResponse:
     """Take the growth of a build's log; an empty body says that the build goes on."""
     chunk = request.read(contract.LOG_CHUNK)
     offset = request.GET.get("log", "0")
     if not offset.isdecimal() or len(offset) > 18:
         return error(400, "The parameter log must be the offset of the body in the log, in bytes.")
-    size = logs.append(build.pk, int(offset), chunk)
+    size = logs.append(build, int(offset), chunk)
     return answer(contract.Heartbeat(log_size=size))
 
 
 @require_http_methods(["HEAD", "PATCH"])
 @for_ticket
-def wheel(request: HttpRequest, build: Build, filename: str) -> HttpResponse:
+def wheel(request: HttpRequest, build: int, filename: str) -> HttpResponse:
     """Take some more bytes of a wheel, or tell how many have come."""
+    found = _running(build)
     try:
-        check_filename(filename, expected_of(build))
+        check_filename(filename, expected_of(found))
     except BadWheel as problem:
         return error(422, str(problem))
     sha256 = request.headers.get("Upload-Sha256", "")
     if request.method == "PATCH":
         offset = incoming.receive(
-            build.pk,
+            build,
             sha256,
             request,
             offset=_number(request, "Upload-Offset"),
             length=_number(request, "Content-Length"),
             total=_number(request, "Upload-Length"),
         )
-        build.begin_upload()
+        found.begin_upload()
     else:
-        offset = incoming.received(build.pk, sha256)
+        offset = incoming.received(build, sha256)
     return HttpResponse(headers={"Upload-Offset": str(offset)})
 
 
@@ -183,12 +186,13 @@ def _number(request: HttpRequest, header: str) -> int:
 
 @require_POST
 @for_ticket
-def report(request: HttpRequest, build: Build) -> HttpResponse:
+def report(request: HttpRequest, build: int) -> HttpResponse:
     """Close a build as its builder reports it, and tell what became of it."""
+    found = _running(build)
     try:
-        verdict = results.close(build, contract.decode(contract.BuildReport, request.body), database_now())
+        verdict = results.close(found, contract.decode(contract.BuildReport, request.body), database_now())
     except Ended:
         return error(409, "This build has ended in the meantime: forget it.")
-    if verdict.state == Build.State.FAILED and build.refusals.exists():
+    if verdict.state == Build.State.FAILED and found.refusals.exists():
         return error(422, verdict.reason, state=verdict.state, reason=verdict.reason)
     return answer(verdict)

@@ -5,6 +5,7 @@ builder's own queue; one that is lost, doubled, late or forged costs time and no
 """
 
 import logging
+from collections import defaultdict
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -15,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from builder.contract import BUILD_TASK, queue_for
 from builds import incoming, logs, queue
-from builds.models import Build, Builder
+from builds.models import Build, Builder, Target
 
 logger = logging.getLogger(__name__)
 
@@ -67,16 +68,19 @@ def ring(build: Build, builder: Builder) -> bool:
 
 def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one."""
-    given = 0
+    free: dict[Target, list[Builder]] = defaultdict(list)
     for builder in Builder.objects.ready(now).select_related("target").order_by("heard_at"):
-        build = queue.next_for(builder.target)
-        if build is None or not _assign(build, builder, now):
-            continue
-        if not ring(build, builder):
-            # Nobody started it, so it is no attempt; the rest would fare no better.
-            build.unassign()
-            break
-        given += 1
+        free[builder.target].append(builder)
+    given = 0
+    for target, builders in free.items():
+        for build, builder in zip(queue.next_for(target, len(builders)), builders, strict=False):
+            if not _assign(build, builder, now):
+                continue
+            if not ring(build, builder):
+                # Nobody started it, so it is no attempt; the rest would fare no better.
+                build.unassign()
+                return given
+            given += 1
     return given
 
 

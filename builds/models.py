@@ -367,7 +367,8 @@ class Build(models.Model):
 
     def begin_upload(self) -> None:
         """Note that the first bytes of a wheel have come."""
-        self._move((self.State.BUILDING,), self.State.UPLOADING)
+        if self.state == self.State.BUILDING:
+            self._move((self.State.BUILDING,), self.State.UPLOADING)
 
     def close(
         self, state: "Build.State", reason: str, now: datetime, duration_s: float | None = None

@@ -58,7 +58,9 @@ def publish(build: Build, report: BuildReport, now: datetime) -> None:
         if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s):
             raise Ended
         build.version.package.mark_changed()
-        build.version.package.request_plan()
+        # Other targets may be served by now, and need no build of their own.
+        if Build.objects.open().filter(version=build.version_id).exists():
+            build.version.package.request_plan()
 
 
 def expected_of(build: Build) -> Expected:

@@ -11,12 +11,11 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 from packaging.version import Version as ParsedVersion
 
 from builds.coverage import Need, Offer, admits, covers
 from builds.models import Build, Target, Wheel
-from packages.models import Package, UpstreamFile, Version
+from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
 
 logger = logging.getLogger(__name__)
 
@@ -186,9 +185,14 @@ def _without_twins(versions: Iterable[Version]) -> list[Version]:
 
 
 def _sources(package: Package) -> dict[int, UpstreamFile]:
-    """Return the one file that each version is built from."""
+    """Return the one file that each version of a package is built from."""
+    return _best_of(UpstreamFile.objects.filter(version__package=package))
+
+
+def _best_of(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
+    """Return the one of these files that each version is built from."""
     best: dict[int, UpstreamFile] = {}
-    for file in UpstreamFile.objects.listed().sources().filter(version__package=package, yanked=False):
+    for file in files.listed().sources().filter(yanked=False):
         other = best.get(file.version_id)
         if _rank(file) is not None and (other is None or _rank(file) < _rank(other)):  # type: ignore[operator]
             best[file.version_id] = file
@@ -205,21 +209,17 @@ def _rank(file: UpstreamFile) -> tuple[int, str] | None:
 
 def source_of(build: Build) -> UpstreamFile | None:
     """Return the source to build from, or None when there is no longer one."""
-    return _sources(build.version.package).get(build.version_id)
+    return _best_of(UpstreamFile.objects.filter(version=build.version_id)).get(build.version_id)
 
 
-def next_for(target: Target) -> Build | None:
-    """Return the build that a free builder of this target should have.
+def next_for(target: Target, count: int) -> list[Build]:
+    """Return the builds that this many free builders of a target should have.
 
     While nobody knows whether a version's wheel is pure, one target tries it alone: a pure wheel would
     serve them all, and two of them would have one name and two contents.
     """
-    elsewhere = Build.objects.assigned().filter(version=OuterRef("version")).exclude(target=target)
-    known = Wheel.objects.filter(version=OuterRef("version"))
-    return (
-        Build.objects.waiting()
-        .filter(target=target)
-        .filter(~Exists(elsewhere) | Exists(known))
-        .select_related("version__package", "target")
-        .first()
-    )
+    elsewhere = set(Build.objects.assigned().exclude(target=target).values_list("version", flat=True))
+    known = set(Wheel.objects.filter(version__in=elsewhere).values_list("version", flat=True))
+    # As many builds may have to stay as there are builders elsewhere, and no more have to be looked at.
+    first = Build.objects.waiting().filter(target=target)[: count + len(elsewhere)]
+    return [build for build in first if build.version_id not in elsewhere - known][:count]

@@ -27,6 +27,7 @@ class WholeFileStorage(FileSystemStorage):
     def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
         """Write a temporary file, sync it to the disk, and only then give it its name."""
         path = Path(self.path(name))
+        fresh = [folder for folder in (path.parent, path.parent.parent) if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as new:
             try:
@@ -39,7 +40,8 @@ class WholeFileStorage(FileSystemStorage):
             except BaseException:
                 Path(new.name).unlink(missing_ok=True)
                 raise
-        for folder in (path.parent, path.parent.parent):
+        # Each name is in its folder, and the name of a new folder in the one above.
+        for folder in (path.parent, *(folder.parent for folder in fresh)):
             _sync_folder(folder)
         return name
 

@@ -71,7 +71,7 @@ def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "piwheels_site"]
     web = ["gunicorn", "piwheels_site.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
     started = {
-        "web": [sys.executable, "-m", *web, "--threads", "8", "--timeout", "120", "--log-level", "warning"],
+        "web": [sys.executable, "-m", *web, *THREADS],
         # Threads, as all that the server's tasks do is wait for PyPI, the database and Redis.
         "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning", *QUIET],
         "beat": [*celery, "beat", "-l", "warning"],
@@ -88,6 +88,10 @@ BUILDER_SEES = {
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("PIWHEELS_WORK", "PIWHEELS_BUILD_INDEX", "PIWHEELS_EXTRA_BUILD_INDEX"),
 }
+
+# Threads, as a request waits for the disk and the database.  Builders speak every few seconds; a connection
+# that is closed under their hands costs them a second try.
+THREADS = ["--threads", "8", "--timeout", "120", "--keep-alive", "75", "--log-level", "warning"]
 
 # Workers here need to know nothing of each other.
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
