@@ -110,7 +110,8 @@ INSTALLED_APPS = [
     "packages",
     "builds",
     "simple",
-    "django.contrib.admin",
+    # Without its search for admin modules, which `urls.py` makes: worker and beat need no forms in memory.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

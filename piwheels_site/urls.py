@@ -8,6 +8,8 @@ from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", home, name="home"),
     path("project/<str:name>/", project, name="project"),

@@ -1,0 +1,241 @@
+"""The users of `deploy/redis/users.acl.example`: the farm works with them, and they can do nothing else."""
+
+import json
+import re
+import subprocess
+import time
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from redis import ConnectionError, Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from builder.contract import BUILD_TASK
+from builds import dispatch
+from builds.models import Build, Builder
+from deploy import redis
+from deploy.demo import free_port
+from deploy.farm import ROOT
+from tests import sdists
+from tests.fake_pypi import FakePyPI
+from tests.farm import Farm
+
+pytestmark = pytest.mark.whole
+
+EXAMPLE = ROOT / "deploy" / "redis" / "users.acl.example"
+CONFIGURATION = ROOT / "deploy" / "redis" / "redis.conf"
+PASSWORDS = {"server": "one", "orders": "two", "builder": "three"}
+# May do everything and is in the tests alone: reads ACL LOG and looks into the queues.
+OPERATOR = "user operator on >all ~* &* +@all"
+
+
+def made_of_the_example(server, *, builder="pi-07"):
+    """Do with the example what its operator does, and add an operator."""
+    text = EXAMPLE.read_text().replace("pi-07", builder)
+    for name, password in PASSWORDS.items():
+        text = text.replace(f"{{{name}}}", sha256(password.encode()).hexdigest())
+    version = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = re.search(r"v=(\d+)\.(\d+)", version).groups()
+    if (int(major), int(minor)) < (7, 2):
+        text = text.replace(" +client|setinfo", "")
+    return f"{text}{OPERATOR}\n"
+
+
+def command(server, folder, port, **more):
+    users = folder / "users.acl"
+    users.write_text(made_of_the_example(server, **more))
+    own = ("--port", str(port), "--dir", str(folder), "--aclfile", str(users), "--loglevel", "warning")
+    return [server, str(CONFIGURATION), *own]
+
+
+def url(port, user, password):
+    return f"redis://{user}:{password}@127.0.0.1:{port}/0"
+
+
+class Guarded:
+    """A Redis with the users of the example."""
+
+    def __init__(self, port):
+        self.port = port
+        self.clients = []
+
+    def url(self, user):
+        password = {"operator": "all", **PASSWORDS}.get(user, PASSWORDS["builder"])
+        return url(self.port, user, password)
+
+    def client(self, user):
+        self.clients.append(Redis.from_url(self.url(user), decode_responses=True))
+        return self.clients[-1]
+
+
+def answers(client):
+    try:
+        return client.ping()
+    except ConnectionError:
+        return False
+
+
+def wait_for(client):
+    for _ in range(200):
+        if answers(client):
+            return
+        time.sleep(0.05)
+    raise AssertionError("Redis does not answer.")
+
+
+def machines():
+    return redis.server()
+
+
+def pips():
+    try:
+        return redis.installed()
+    except redis.NoRedis:
+        pytest.skip("pip has no Redis for this machine.")
+
+
+@pytest.fixture(scope="module", params=[machines, pips])
+def guarded(request, tmp_path_factory):
+    folder, port = tmp_path_factory.mktemp("redis"), free_port()
+    process = subprocess.Popen(command(request.param(), folder, port), stdout=subprocess.DEVNULL)
+    own = Guarded(port)
+    try:
+        wait_for(own.client("operator"))
+        yield own
+    finally:
+        for client in own.clients:
+            client.close()
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def orders_url(guarded, settings):
+    settings.PIWHEELS_ORDERS_URL = guarded.url("orders")
+    dispatch.orders.cache_clear()
+    yield settings.PIWHEELS_ORDERS_URL
+    dispatch.orders().close()
+    dispatch.orders.cache_clear()
+
+
+class GuardedFarm(Farm):
+    """A farm whose web server, worker, beat and builder have the users of the example."""
+
+    def __init__(self, folder: Path, upstream: str, *watch: str) -> None:
+        super().__init__(folder, upstream, *watch)
+        self.redis = Guarded(free_port())
+        self.env["REDIS_URL"] = self.redis.url("server")
+        self.env["PIWHEELS_ORDERS_URL"] = self.redis.url("orders")
+
+    def commands(self):
+        own = command(redis.server(), self.var, self.redis.port, builder="local-1")
+        return {**super().commands(), "redis": own}
+
+    def start(self, name):
+        env = self.env
+        if name == "builder":
+            self.env = {**env, "PIWHEELS_ORDERS_URL": self.redis.url("b-local-1")}
+        super().start(name)
+        self.env = env
+
+
+def test_a_whole_farm_works_and_does_nothing_that_it_may_not(tmp_path):
+    with FakePyPI() as upstream:
+        upstream.add_sdist("plain", "1.0", sdists.pure_sdist("plain", "1.0"))
+        with GuardedFarm(tmp_path, upstream.simple_url, "plain") as farm:
+            operator = farm.redis.client("operator")
+
+            farm.wait_until(lambda: farm.files("plain"))
+
+            assert operator.acl_log() == []
+            users = {client["user"] for client in operator.client_list()}
+            assert users == {"server", "orders", "b-local-1", "operator"}
+            operator.close()
+
+
+def test_a_ring_of_the_dispatcher_reaches_its_builder(guarded, orders_url):
+    assert dispatch.ring(Build(pk=7, attempt=2), Builder(name="pi-07"))
+
+    _, ring = guarded.client("b-pi-07").brpop("b.pi-07.q", timeout=5)
+    message = json.loads(ring)
+    assert message["headers"]["task"] == BUILD_TASK
+    assert message["headers"]["argsrepr"] == "[7, 2]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "LPUSH b.pi-07.q x",
+        "RPUSH b.pi-07.q x",
+        "LPUSH b.pi-08.q x",
+        "LPUSH server x",
+        "BRPOP b.pi-08.q 1",
+        "BRPOP b.pi-07.q b.pi-08.q 1",
+        "BRPOP server 1",
+        "BRPOPLPUSH b.pi-07.q b.pi-08.q 1",
+        "LRANGE b.pi-07.q 0 -1",
+        "LLEN b.pi-08.q",
+        "DEL b.pi-07.q",
+        "RENAME b.pi-07.q b.pi-08.q",
+        "SADD _kombu.binding.server x",
+        "KEYS *",
+        "SCAN 0",
+        "CONFIG GET *",
+        "CONFIG SET maxmemory 1",
+        "ACL LIST",
+        "ACL SETUSER b-pi-07 ~*",
+        "CLIENT LIST",
+        "CLIENT KILL TYPE normal",
+        "EVAL return(1) 0",
+        "PUBLISH b.pi-08.q x",
+        "PSUBSCRIBE *",
+        "MONITOR",
+        "INFO",
+        "FLUSHALL",
+        "SHUTDOWN NOSAVE",
+        "REPLICAOF localhost 1",
+        "SELECT 1",
+        "MULTI",
+    ],
+)
+def test_a_builder_may_do_nothing_but_wait_at_its_own_queue(guarded, words):
+    with pytest.raises(NoPermissionError):
+        guarded.client("b-pi-07").execute_command(*words.split())
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ("orders", "BRPOP b.pi-07.q 1"),
+        ("orders", "LPUSH server x"),
+        ("orders", "KEYS *"),
+        ("server", "LPUSH b.pi-07.q x"),
+        ("server", "BRPOP b.pi-07.q 1"),
+        ("server", "KEYS *"),
+        ("server", "CONFIG GET *"),
+    ],
+)
+def test_the_users_of_the_server_may_not_do_each_others_work(guarded, user, words):
+    with pytest.raises(NoPermissionError):
+        guarded.client(user).execute_command(*words.split())
+
+
+def test_nobody_gets_in_without_a_password(guarded):
+    stranger = Redis(port=guarded.port, retry=None)
+
+    with pytest.raises(AuthenticationError):
+        stranger.ping()
+
+    stranger.close()
+
+
+def test_an_example_with_its_placeholders_does_not_start(tmp_path):
+    users = tmp_path / "users.acl"
+    users.write_text(EXAMPLE.read_text())
+
+    done = subprocess.run(
+        [redis.server(), "--port", "0", "--aclfile", str(users)], capture_output=True, check=False, timeout=20
+    )
+
+    assert done.returncode == 1
