@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
+from pip._internal.models.index import PyPI, TestPyPI
 from redis import Redis
 
 from deploy import farm, redis
@@ -51,8 +51,7 @@ def test_an_import_against_the_stream_is_found(tmp_path, module, line, contract)
 
 
 def test_no_file_names_a_registry():
-    hosts = {PYPI_SIMPLE_ENDPOINT.split("/")[2]}
-    hosts |= {f"{name}.org" for name in ("files.pythonhosted", "deb.debian", "registry.npmjs")}
+    hosts = {PyPI.netloc, PyPI.file_storage_domain, TestPyPI.netloc, TestPyPI.file_storage_domain}
 
     named = [
         (path.name, host)

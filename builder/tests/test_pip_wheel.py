@@ -6,7 +6,7 @@ from builder.place import Place
 from builder.settings import Settings
 from builder.tests.server import make_order
 
-PLACE = Place(Path("/work/1-1"))
+PLACE = Place(Path("/builds/1-1"))
 
 
 def settings(**fields) -> Settings:
@@ -19,7 +19,7 @@ def test_a_build_knows_nothing_of_the_builder():
     told = environment(make_order(), PLACE, ours)
 
     assert not {"secret", "x", "y", "/root/bin"} & set(told.values())
-    assert told["HOME"] == "/work/1-1/home"
+    assert told["HOME"] == "/builds/1-1/home"
 
 
 def test_certificates_are_passed_on():
@@ -43,9 +43,9 @@ def test_the_platform_is_set_only_when_it_is_another():
 
 
 def test_pip_builds_the_file_that_was_checked():
-    words = command(Path("/work/1-1/in/tiny-1.0.tar.gz"), PLACE.out, settings())
+    words = command(Path("/builds/1-1/in/tiny-1.0.tar.gz"), PLACE.out, settings())
 
-    assert words[-3:] == ["--wheel-dir", "/work/1-1/out", "/work/1-1/in/tiny-1.0.tar.gz"]
+    assert words[-3:] == ["--wheel-dir", "/builds/1-1/out", "/builds/1-1/in/tiny-1.0.tar.gz"]
     assert "--no-deps" in words
     assert "--index-url" not in words
 
