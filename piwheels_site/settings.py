@@ -43,7 +43,7 @@ REDIS_URL = env("REDIS_URL", default=f"redis+socket://{VAR / 'redis.sock'}")
 PIWHEELS_ORDERS_URL = env("PIWHEELS_ORDERS_URL", default=REDIS_URL)
 
 # Where wheels and finished logs live: a folder, or `s3://bucket` (keys come from the environment, as
-# boto3 reads it; AWS_S3_ENDPOINT_URL names a server other than Amazon's).
+# boto3 reads it; AWS_ENDPOINT_URL_S3 names a server other than Amazon's).
 PIWHEELS_STORAGE = env("PIWHEELS_STORAGE", default=str(VAR / "files"))
 # Uploads that are not whole yet, and logs of builds that are not over.  Always a folder of this machine.
 PIWHEELS_INCOMING = Path(env("PIWHEELS_INCOMING", default=str(VAR / "incoming")))

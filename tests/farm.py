@@ -48,9 +48,13 @@ class Farm:
 
     def __enter__(self) -> "Farm":
         miniature.prepare(self.env, [])
-        for name in self.commands():
-            self.start(name)
-        self.wait_until(lambda: requests.get(f"{self.address}/healthz", timeout=5).ok)
+        try:
+            for name in self.commands():
+                self.start(name)
+            self.wait_until(lambda: requests.get(f"{self.address}/healthz", timeout=5).ok)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -25,8 +25,9 @@ pytestmark = pytest.mark.whole
 
 EXAMPLE = ROOT / "deploy" / "redis" / "users.acl.example"
 CONFIGURATION = ROOT / "deploy" / "redis" / "redis.conf"
+USERS = "users.acl"
 PASSWORDS = {"server": "one", "orders": "two", "builder": "three"}
-# May do everything and is in the tests alone: reads ACL LOG and looks into the queues.
+# May do everything and is in the tests alone: reads ACL LOG.
 OPERATOR = "user operator on >all ~* &* +@all"
 
 
@@ -42,15 +43,9 @@ def made_of_the_example(server, *, builder="pi-07"):
     return f"{text}{OPERATOR}\n"
 
 
-def command(server, folder, port, **more):
-    users = folder / "users.acl"
-    users.write_text(made_of_the_example(server, **more))
-    own = ("--port", str(port), "--dir", str(folder), "--aclfile", str(users), "--loglevel", "warning")
-    return [server, str(CONFIGURATION), *own]
-
-
-def url(port, user, password):
-    return f"redis://{user}:{password}@127.0.0.1:{port}/0"
+def command(server, folder, port):
+    own = ["--port", str(port), "--dir", str(folder), "--aclfile", str(folder / USERS)]
+    return [server, str(CONFIGURATION), *own, "--loglevel", "warning"]
 
 
 class Guarded:
@@ -62,7 +57,7 @@ class Guarded:
 
     def url(self, user):
         password = {"operator": "all", **PASSWORDS}.get(user, PASSWORDS["builder"])
-        return url(self.port, user, password)
+        return f"redis://{user}:{password}@127.0.0.1:{self.port}/0"
 
     def client(self, user):
         self.clients.append(Redis.from_url(self.url(user), decode_responses=True))
@@ -98,7 +93,9 @@ def pips():
 @pytest.fixture(scope="module", params=[machines, pips])
 def guarded(request, tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("redis"), free_port()
-    process = subprocess.Popen(command(request.param(), folder, port), stdout=subprocess.DEVNULL)
+    server = request.param()
+    (folder / USERS).write_text(made_of_the_example(server))
+    process = subprocess.Popen(command(server, folder, port), stdout=subprocess.DEVNULL)
     own = Guarded(port)
     try:
         wait_for(own.client("operator"))
@@ -127,10 +124,10 @@ class GuardedFarm(Farm):
         self.redis = Guarded(free_port())
         self.env["REDIS_URL"] = self.redis.url("server")
         self.env["PIWHEELS_ORDERS_URL"] = self.redis.url("orders")
+        (folder / USERS).write_text(made_of_the_example(redis.server(), builder="local-1"))
 
     def commands(self):
-        own = command(redis.server(), self.var, self.redis.port, builder="local-1")
-        return {**super().commands(), "redis": own}
+        return {**super().commands(), "redis": command(redis.server(), self.var, self.redis.port)}
 
     def start(self, name):
         env = self.env
