@@ -11,7 +11,7 @@ from tests import sdists
 from tests.fake_pypi import FakePyPI
 from tests.farm import Farm
 
-pytestmark = [pytest.mark.whole, pytest.mark.embedded]
+pytestmark = pytest.mark.whole
 
 PACKAGES = [f"slow{number}" for number in range(4)]
 
