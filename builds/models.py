@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
+from builds.coverage import Need, Offer
 from packages.models import Package, UpstreamFile, Version
 
 
@@ -105,6 +106,10 @@ class Target(models.Model):
             tags.compatible_tags((major, minor), interpreter, platforms)
         )
 
+    def need(self) -> Need:
+        """Return what a wheel must be to serve this target."""
+        return Need(supported=self.supported_tags(), python=self.python, os_release=self.os_release)
+
 
 class BuilderQuerySet(models.QuerySet["Builder"]):
     """Questions about builders."""
@@ -147,10 +152,6 @@ class Builder(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def is_heard(self, now: datetime) -> bool:
-        """Tell whether this builder has spoken lately."""
-        return self.heard_at is not None and self.heard_at >= now - self.SILENCE
 
     def rekey(self) -> str:
         """Give the builder a new token and return it; it is kept nowhere, and the old one is dead."""
@@ -492,6 +493,14 @@ class Wheel(models.Model):
     def tags(self) -> frozenset[tags.Tag]:
         """Return the tags in the file's name."""
         return parse_wheel_filename(self.filename)[3]
+
+    def offer(self) -> Offer:
+        """Return what decides which targets this file serves."""
+        return Offer(
+            tags=self.tags(),
+            requires_python=self.requires_python,
+            os_release=self.build.target.os_release,
+        )
 
     def yank(self, reason: str) -> None:
         """Ask installers not to choose this file unless they are told to (PEP 592)."""

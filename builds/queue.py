@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from packaging.version import Version as ParsedVersion
 
-from builds.coverage import Need, Offer, admits, covers
+from builds.coverage import Offer, admits, covers
 from builds.models import Build, Target, Wheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
 
@@ -64,11 +64,7 @@ def plan(package: Package, now: datetime) -> int:
         return 0
     package.refresh_from_db()
     wishes = wanted(package)
-    targets = list(Target.objects.active())
-    needs = {
-        target: Need(supported=target.supported_tags(), python=target.python, os_release=target.os_release)
-        for target in targets
-    }
+    needs = {target: target.need() for target in Target.objects.active()}
     offers = _offers(package)
     wanted_pairs = {
         (wish.version.pk, target.pk): wish
@@ -118,13 +114,7 @@ def _offers(package: Package) -> dict[int, list[Offer]]:
     """Return what our index has of a package, by version."""
     offers: dict[int, list[Offer]] = {}
     for wheel in Wheel.objects.listed().filter(package=package).select_related("build__target"):
-        offers.setdefault(wheel.version_id, []).append(
-            Offer(
-                tags=wheel.tags(),
-                requires_python=wheel.requires_python,
-                os_release=wheel.build.target.os_release,
-            )
-        )
+        offers.setdefault(wheel.version_id, []).append(wheel.offer())
     return offers
 
 

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 from packaging.utils import InvalidName, canonicalize_name
 
-from builds.coverage import Need, Offer, admits, covers
+from builds.coverage import Need, admits, covers
 from builds.models import Build, Dependency, Target, Wheel
 from packages.models import Package, UpstreamFile, Version
 from simple import index
@@ -108,12 +108,14 @@ def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
     sources: dict[int, UpstreamFile] = {
         file.version_id: file for file in UpstreamFile.objects.listed().sources().filter(version__in=shown)
     }
+    # A target takes hundreds of tags, so they are not made anew for each version.
+    needs = [(target, target.need()) for target in targets]
     return [
         Row(
             version=version,
             cells=[
-                _cell(version, target, builds.get((version.pk, target.pk)), wheels[version.pk], sources)
-                for target in targets
+                _cell(version, target, need, builds.get((version.pk, target.pk)), wheels[version.pk], sources)
+                for target, need in needs
             ],
             files=[
                 File(wheel, apt=apt_names(wheel), pip=_names(wheel, Dependency.Tool.PIP))
@@ -135,6 +137,7 @@ def _wheels() -> Any:  # Any: a QuerySet of Wheel with things prefetched
 def _cell(
     version: Version,
     target: Target,
+    need: Need,
     build: Build | None,
     wheels: list[Wheel],
     sources: dict[int, UpstreamFile],
@@ -142,12 +145,8 @@ def _cell(
     """Return what a target has of a version: a wheel, a build, or the reason for neither."""
     if build and build.state == Build.State.SUCCEEDED:
         return Cell(*SAID[Build.State.SUCCEEDED], build.get_absolute_url(), build.state)
-    need = Need(supported=target.supported_tags(), python=target.python, os_release=target.os_release)
     for wheel in wheels:
-        offer = Offer(
-            tags=wheel.tags(), requires_python=wheel.requires_python, os_release=wheel.build.target.os_release
-        )
-        if covers(offer, need):
+        if covers(wheel.offer(), need):
             return Cell("✔", "served by another target's wheel", wheel.build.get_absolute_url(), "succeeded")
     if build:
         return Cell(*SAID[Build.State(build.state)], build.get_absolute_url(), build.state)
