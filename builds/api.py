@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -81,7 +81,10 @@ def for_ticket(view: View) -> View:
 
 def _running(build: int) -> Build:
     """Return a build whose ticket was good a moment ago."""
-    return Build.objects.select_related("version__package", "target").get(pk=build)
+    found = Build.objects.of_request(build)
+    if found is None:
+        raise Http404
+    return found
 
 
 @require_POST
@@ -103,11 +106,7 @@ def hello(request: HttpRequest, builder: Builder) -> HttpResponse:
 @for_builder
 def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> HttpResponse:
     """Give a builder the order for a build that was assigned to it."""
-    found = (
-        Build.objects.filter(pk=build, attempt=attempt, builder=builder)
-        .select_related("version__package", "target")
-        .first()
-    )
+    found = Build.objects.given(build, attempt, builder)
     if found is None:
         return error(404, "No such build was given to this builder.")
     now = database_now()

@@ -5,21 +5,27 @@ UPDATE touched no row.
 """
 
 import hashlib
+import json
 import re
 import secrets
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Self
+from itertools import islice
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
+from builds import statements
 from builds.coverage import Need, Offer
 from packages.models import Package, UpstreamFile, Version
+
+_Row = TypeVar("_Row", bound=models.Model)
 
 
 def digest(secret: str) -> str:
@@ -122,7 +128,13 @@ class BuilderQuerySet(models.QuerySet["Builder"]):
 
     def by_token(self, token: str) -> "Builder | None":
         """Return the builder that has this token."""
-        return self.filter(token_hash=digest(token), is_enabled=True).select_related("target").first()
+        row = statements.by_token(digest(token))
+        if row is None:
+            return None
+        values = iter(row)
+        builder = _partly(Builder, statements.BUILDER, values)
+        builder.target = _target(values)
+        return builder
 
 
 class Builder(models.Model):
@@ -164,11 +176,11 @@ class Builder(models.Model):
     def hear(self, now: datetime, facts: dict[str, object] | None = None) -> None:
         """Note that the builder spoke, and what it said of itself."""
         self.heard_at = now
-        fields: dict[str, object] = {"heard_at": now}
-        if facts is not None:
+        if facts is None:
+            statements.hear(self.pk, now)
+        else:
             self.facts = facts
-            fields["facts"] = facts
-        Builder.objects.filter(pk=self.pk).update(**fields)
+            Builder.objects.filter(pk=self.pk).update(heard_at=now, facts=facts)
 
 
 class BuildQuerySet(models.QuerySet["Build"]):
@@ -185,6 +197,14 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def waiting(self) -> Self:
         """Builds that no builder has, the next one first."""
         return self.filter(state=Build.State.QUEUED).order_by("-priority", "-released_at", "pk")
+
+    def of_request(self, pk: int) -> "Build | None":
+        """Return a build with its version, package and target, for a request that has its ticket."""
+        return _with_relations(statements.build(pk))
+
+    def given(self, pk: int, attempt: int, builder: Builder) -> "Build | None":
+        """Return the same if this attempt was given to that builder."""
+        return _with_relations(statements.given(pk, attempt, builder.pk))
 
     def lost(self, now: datetime) -> Self:
         """Assigned builds whose lease ran out."""
@@ -312,13 +332,13 @@ class Build(models.Model):
         """
         lease = now + timedelta(seconds=settings.PIWHEELS_CLAIM_S)
         return self._move(
-            (self.State.QUEUED,), self.State.DISPATCHED, builder=builder, lease_until=lease, rang_at=now
+            (self.State.QUEUED,), self.State.DISPATCHED, builder_id=builder.pk, lease_until=lease, rang_at=now
         )
 
     def unassign(self) -> bool:
         """Put this build back into the queue, because its builder could not be told of it."""
         return self._move(
-            (self.State.DISPATCHED,), self.State.QUEUED, builder=None, lease_until=None, rang_at=None
+            (self.State.DISPATCHED,), self.State.QUEUED, builder_id=None, lease_until=None, rang_at=None
         )
 
     def note_ring(self, now: datetime) -> None:
@@ -328,14 +348,14 @@ class Build(models.Model):
     def claim(self, builder: Builder, source: UpstreamFile, now: datetime) -> str:
         """Start this build on its builder and return the ticket; "" if it is not this builder's to start."""
         ticket = secrets.token_urlsafe(32)
-        lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
-        claimed = Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED, builder=builder).update(
-            state=self.State.BUILDING,
-            ticket_hash=digest(ticket),
-            lease_until=lease,
-            claimed_at=now,
-            source=source,
-        )
+        begun: dict[str, object] = {
+            "state": self.State.BUILDING,
+            "ticket_hash": digest(ticket),
+            "lease_until": self._lease(now),
+            "claimed_at": now,
+            "source_id": source.pk,
+        }
+        claimed = statements.move(self.pk, [self.State.DISPATCHED], begun, builder.pk)
         return ticket if claimed else ""
 
     def renew(self, ticket: str, now: datetime) -> bool:
@@ -344,23 +364,15 @@ class Build(models.Model):
         It dies with its lease, with its builder, and some time after the build's time limit, so that no
         builder can keep a build for ever.
         """
-        return self._prolong(
-            now,
-            ticket_hash=digest(ticket),
-            lease_until__gte=now,
-            builder__is_enabled=True,
-            claimed_at__gte=now - timedelta(seconds=settings.PIWHEELS_TIME_LIMIT_S) - self.UPLOAD,
-        )
+        claimed_after = now - timedelta(seconds=settings.PIWHEELS_TIME_LIMIT_S) - self.UPLOAD
+        return statements.renew(self.pk, self._lease(now), digest(ticket), now, claimed_after)
 
     def prolong(self, now: datetime) -> None:
         """Prolong the lease while we ourselves keep the builder waiting."""
-        self._prolong(now)
+        statements.prolong(self.pk, self._lease(now))
 
-    def _prolong(self, now: datetime, **conditions: object) -> bool:
-        lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
-        running = Build.objects.filter(pk=self.pk, state__in=self.RUNNING, **conditions)
-        # Joins are not allowed in an UPDATE, so the conditions pick the row and the state guards it.
-        return Build.objects.filter(pk__in=running.values("pk")).update(lease_until=lease) == 1
+    def _lease(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
 
     def prioritise(self, priority: int, why: str) -> None:
         """Move this build to another place in the queue."""
@@ -420,14 +432,42 @@ class Build(models.Model):
             released_at=self.released_at,
         )
 
+    def has_open_siblings(self) -> bool:
+        """Tell whether a build of the same version has not ended."""
+        return statements.has_open_builds(self.version_id, self.OPEN)
+
     def _move(self, leaving: "tuple[Build.State, ...]", state: "Build.State", **fields: object) -> bool:
         """Move on from one of those states; False if the build is in none of them."""
-        if not Build.objects.filter(pk=self.pk, state__in=leaving).update(state=state, **fields):
+        if not statements.move(self.pk, leaving, {"state": state, **fields}):
             return False
         self.state = state
         for field, value in fields.items():
             setattr(self, field, value)
         return True
+
+
+def _partly(model: type[_Row], columns: Sequence[str], values: Iterator[Any]) -> _Row:
+    """Return a row of which the next values are these columns; whoever wants another makes Django read it."""
+    return model.from_db(DEFAULT_DB_ALIAS, columns, list(islice(values, len(columns))))
+
+
+def _target(values: Iterator[Any]) -> Target:
+    """Return a target; JSON comes as text from either database."""
+    target = _partly(Target, statements.TARGET, values)
+    target.platform_tags = json.loads(target.platform_tags)
+    return target
+
+
+def _with_relations(row: tuple[Any, ...] | None) -> Build | None:
+    """Return what `statements` read of a build, its version, its package and its target."""
+    if row is None:
+        return None
+    values = iter(row)
+    build = _partly(Build, statements.BUILD, values)
+    build.version = _partly(Version, statements.VERSION, values)
+    build.version.package = _partly(Package, statements.PACKAGE, values)
+    build.target = _target(values)
+    return build
 
 
 class WheelQuerySet(models.QuerySet["Wheel"]):
@@ -436,6 +476,10 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
     def listed(self) -> Self:
         """Wheels that the index shows."""
         return self.filter(withdrawn_at=None)
+
+    def published(self, filename: str) -> tuple[int, str] | None:
+        """Return the build that gave a file of this name its bytes, and their sha256."""
+        return statements.published(filename)
 
 
 class Wheel(models.Model):

@@ -52,14 +52,15 @@ def publish(build: Build, report: BuildReport, now: datetime) -> None:
     """
     checked = [_check_and_store(build, wheel, now) for wheel in report.wheels]
     with transaction.atomic():
-        _lock(build)
-        for wheel, told in zip(checked, report.wheels, strict=True):
-            _record(build, wheel, told, now)
+        # Both rows are ours until the transaction ends: the package's, as everybody takes it first, and then
+        # the build's.
+        build.version.package.mark_changed()
         if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s):
             raise Ended
-        build.version.package.mark_changed()
+        for wheel, told in zip(checked, report.wheels, strict=True):
+            _record(build, wheel, told, now)
         # Other targets may be served by now, and need no build of their own.
-        if Build.objects.open().filter(version=build.version_id).exists():
+        if build.has_open_siblings():
             build.version.package.request_plan()
 
 
@@ -107,38 +108,30 @@ def _store(path: Path, file: VerifiedWheel) -> None:
     storage.store_file(wheel.path, path)
 
 
-def _lock(build: Build) -> None:
-    """Hold the build's row until the transaction ends; raises Ended when it is no longer running."""
-    build.version.package.hold()
-    running = Build.objects.select_for_update().filter(pk=build.pk, state__in=Build.RUNNING)
-    if not running.exists():
-        raise Ended
-
-
 def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) -> None:
     """Write a wheel's row and those of its dependencies, unless the same bytes are published already."""
     file = checked.file
-    wheel, created = Wheel.objects.get_or_create(
-        filename=file.filename,
-        defaults={
-            "build": build,
-            "package": build.version.package,
-            "version": build.version,
-            "size": file.size,
-            "sha256": file.sha256,
-            "metadata_sha256": hashlib.sha256(file.metadata).hexdigest(),
-            "requires_python": file.requires_python,
-            "published_at": now,
-        },
-    )
-    if not created:
-        if wheel.sha256 != file.sha256:
+    # Nobody publishes another file of this package meanwhile, as its row is ours.
+    if before := Wheel.objects.published(file.filename):
+        build_id, sha256 = before
+        if sha256 != file.sha256:
             raise Refused(
                 told,
-                f"build {wheel.build_id} has published another file of this name, "
+                f"build {build_id} has published another file of this name, "
                 "and the bytes behind a name never change.",
             )
         return
+    wheel = Wheel.objects.create(
+        build=build,
+        package=build.version.package,
+        version=build.version,
+        filename=file.filename,
+        size=file.size,
+        sha256=file.sha256,
+        metadata_sha256=hashlib.sha256(file.metadata).hexdigest(),
+        requires_python=file.requires_python,
+        published_at=now,
+    )
     Dependency.objects.bulk_create(_dependencies(wheel, checked), ignore_conflicts=True)
 
 
