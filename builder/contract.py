@@ -7,7 +7,9 @@ is checked field by field: `decode` raises `BadMessage` and never guesses.
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -157,13 +159,17 @@ def _read(kind: type[Message], content: Any, where: str) -> Message:  # Any: JSO
     """Return a dataclass made of a JSON object."""
     if not isinstance(content, dict):
         raise BadMessage(f"{where} must be a JSON object.")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     values = {}
     for field in fields(kind):
         if field.name not in content:
             raise BadMessage(f"{where}.{field.name} is missing.")
         values[field.name] = _check(hints[field.name], content[field.name], f"{where}.{field.name}")
     return kind(**values)
+
+
+# The types of a message's fields; kept, as Python reads them anew from their text each time.
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)  # Any: types
 
 
 def _check(kind: Any, value: Any, where: str) -> Any:  # Any: a type and JSON, about to be checked

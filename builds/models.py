@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import Any, Self, TypeVar
 
@@ -31,6 +32,15 @@ _Row = TypeVar("_Row", bound=models.Model)
 def digest(secret: str) -> str:
     """Return what we keep of a token or ticket: its sha256, as 256 random bits need no salt."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@cache
+def _supported_tags(python: str, abi: str, platforms: tuple[str, ...]) -> frozenset[tags.Tag]:
+    """Return the wheel tags for such a target; kept, as they are hundreds and asked for with each wheel."""
+    major, minor = (int(part) for part in python.split("."))
+    return frozenset(tags.cpython_tags((major, minor), [abi], platforms)) | frozenset(
+        tags.compatible_tags((major, minor), f"cp{major}{minor}", platforms)
+    )
 
 
 class TargetQuerySet(models.QuerySet["Target"]):
@@ -105,12 +115,7 @@ class Target(models.Model):
 
     def supported_tags(self) -> frozenset[tags.Tag]:
         """Return the wheel tags that this target's pip takes from us."""
-        major, minor = (int(part) for part in self.python.split("."))
-        platforms = self.platform_tags
-        interpreter = f"cp{major}{minor}"
-        return frozenset(tags.cpython_tags((major, minor), [self.abi], platforms)) | frozenset(
-            tags.compatible_tags((major, minor), interpreter, platforms)
-        )
+        return _supported_tags(self.python, self.abi, tuple(self.platform_tags))
 
     def need(self) -> Need:
         """Return what a wheel must be to serve this target."""
@@ -545,6 +550,10 @@ class Wheel(models.Model):
             requires_python=self.requires_python,
             os_release=self.build.target.os_release,
         )
+
+    def depend_on(self, needs: "Sequence[tuple[Dependency.Tool, str, str]]") -> None:
+        """Note what must be there for this file to work: tool, name, requirement; each is kept once."""
+        statements.depend(self.pk, needs)
 
     def yank(self, reason: str) -> None:
         """Ask installers not to choose this file unless they are told to (PEP 592)."""

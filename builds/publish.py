@@ -132,17 +132,14 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
         requires_python=file.requires_python,
         published_at=now,
     )
-    Dependency.objects.bulk_create(_dependencies(wheel, checked), ignore_conflicts=True)
+    wheel.depend_on(_dependencies(checked))
 
 
-def _dependencies(wheel: Wheel, checked: Checked) -> list[Dependency]:
-    """Return what a wheel needs, as rows that are not yet written."""
+def _dependencies(checked: Checked) -> list[tuple[Dependency.Tool, str, str]]:
+    """Return what a wheel needs: with what to install it, its name, and all that was said of it."""
     apt = [(Dependency.Tool.APT, text.split(" ")[0], text) for text in checked.apt]
     pip = [
         (Dependency.Tool.PIP, canonicalize_name(Requirement(text).name), text)
         for text in checked.file.requires_dist
     ]
-    return [
-        Dependency(wheel=wheel, tool=tool, name=name, requirement=requirement)
-        for tool, name, requirement in [*apt, *pip]
-    ]
+    return [*apt, *pip]

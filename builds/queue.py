@@ -182,7 +182,8 @@ def _sources(package: Package) -> dict[int, UpstreamFile]:
 def _best_of(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
     """Return the one of these files that each version is built from."""
     best: dict[int, UpstreamFile] = {}
-    for file in files.listed().sources().filter(yanked=False):
+    needed = files.only("version", "filename", "url", "sha256", "requires_python", "uploaded_at")
+    for file in needed.listed().sources().filter(yanked=False):
         other = best.get(file.version_id)
         if _rank(file) is not None and (other is None or _rank(file) < _rank(other)):  # type: ignore[operator]
             best[file.version_id] = file

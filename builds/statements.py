@@ -47,6 +47,9 @@ _RENEW = f"""{_PROLONG}
     AND EXISTS (SELECT 1 FROM builds_builder builder WHERE builder.id = builder_id AND builder.is_enabled)
 """
 
+# Rows of four values; SQLite takes 999 values in older versions.
+_AT_ONCE = 200
+
 
 def by_token(token_hash: str) -> tuple[Any, ...] | None:
     """Return the builder with that token, and its target."""
@@ -89,6 +92,17 @@ def published(filename: str) -> tuple[int, str] | None:
     """Return the build and the sha256 of the wheel with this name."""
     found = rows("SELECT build_id, sha256 FROM builds_wheel WHERE filename = %s", [filename])
     return (found[0][0], found[0][1]) if found else None
+
+
+def depend(wheel: int, needs: Sequence[tuple[str, str, str]]) -> None:
+    """Insert what a wheel needs, unless it is there."""
+    for start in range(0, len(needs), _AT_ONCE):
+        some = needs[start : start + _AT_ONCE]
+        change(
+            "INSERT INTO builds_dependency (wheel_id, tool, name, requirement) "
+            f"VALUES {', '.join(['(%s, %s, %s, %s)'] * len(some))} ON CONFLICT DO NOTHING",
+            [value for need in some for value in (wheel, *need)],
+        )
 
 
 def move(
