@@ -7,12 +7,12 @@ is checked field by field: `decode` raises `BadMessage` and never guesses.
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 # Grows with each change that the other side must understand; another number is refused.
-CONTRACT = 1
+CONTRACT = 2
 
 # The Celery task's name.  Its arguments are a build's id and its attempt, and nothing else.
 BUILD_TASK = "build"
@@ -52,9 +52,18 @@ class BuilderFacts:
     os_release: str  # VERSION_CODENAME, "trixie"
     model: str  # the board, "Raspberry Pi 4 Model B Rev 1.4"
     memory_bytes: int
+    memory_free_bytes: int
+    swap_bytes: int
+    swap_free_bytes: int
+    disk_bytes: int
     disk_free_bytes: int
     load: float  # over one minute
     temperature_c: float | None
+    clock: float  # what its clock says, in seconds since 1970
+    sandbox: str  # the level that builds run at: "full", "box" or "bare"
+    sandbox_lacks: tuple[str, ...]  # what keeps it from the next level, each in a sentence
+    problems: tuple[str, ...]  # why it takes no work at the moment, each in a sentence
+    build: int  # the build that it is at; 0 when it is idle
     versions: dict[str, str]  # of pip, celery and the like
 
 
@@ -63,6 +72,7 @@ class Welcome:
     """The answer to a builder's hello."""
 
     heartbeat_s: float  # how soon the next one is expected
+    stop: bool  # end when idle, as an operator says so
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,14 @@ class BuildOrder:
     url: str
     sha256: str
     uploaded_at: int | None  # seconds since 1970; becomes SOURCE_DATE_EPOCH
+    index: str  # the simple index that build dependencies come from
+    extra_index: str  # another one beside it, this farm's own; "" for none
     time_limit_s: float
+    memory_bytes: int  # the most that the build may use; 0 leaves it to the builder
+    apt: tuple[str, ...]  # Debian packages that the build needs beyond what every builder has
+    environment: dict[str, str]  # variables that a recipe sets
+    rung: str  # the rung of the ladder to begin with; "" for the first
+    rebuild_under_s: float  # build again, to compare the bytes, what took less than this
     heartbeat_s: float  # how often the server wants to hear of this build
 
 
@@ -93,13 +110,35 @@ class Heartbeat:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What happened when a wheel was installed into a clean sandbox and its modules were imported."""
+
+    outcome: str  # "works", "fails", or "unknown" when it could not be tried
+    modules: tuple[str, ...]  # the top-level modules that were imported
+    detail: str  # the last lines of what went wrong; "" when nothing did
+
+
+@dataclass(frozen=True)
 class WheelReport:
     """A wheel as its builder describes it; the server reads the file itself."""
 
     filename: str
     size: int
     sha256: str
-    apt: tuple[str, ...]  # Debian packages that its shared libraries need
+    apt: tuple[str, ...]  # Debian packages that its shared libraries need, as "libpq5 (>= 10)"
+    unresolved: tuple[str, ...] = ()  # libraries that it needs and that no package on the builder has
+    reproducible: bool | None = None  # whether a second build gave the same bytes; None when none was made
+    trial: Trial = Trial(outcome="unknown", modules=(), detail="")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that the build fetched through the package proxy."""
+
+    filename: str
+    url: str
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -111,6 +150,14 @@ class BuildReport:
     reason: str  # why not, in a sentence; empty after a success
     duration_s: float  # of `pip wheel` alone: the time that a user would have spent
     wheels: tuple[WheelReport, ...]
+    failure: str = ""  # its class where the builder knows it, as "out-of-memory"; "" leaves it to the log
+    cpu_s: float = 0.0  # processor time of `pip wheel`
+    peak_memory_bytes: int = 0  # of all of its processes together; 0 when it could not be measured
+    rung: str = ""  # the rung of the ladder that was reached
+    sandbox: str = "bare"  # the level that it ran at
+    made_with: dict[str, str] = field(default_factory=dict)  # model, os, python, pip, compiler and the like
+    environment: dict[str, str] = field(default_factory=dict)  # the variables that were set for it
+    fetched: tuple[Fetched, ...] = ()  # what its build environment was made of
 
 
 @dataclass(frozen=True)
@@ -121,7 +168,21 @@ class Verdict:
     reason: str
 
 
-Message = TypeVar("Message", BuilderFacts, Welcome, BuildOrder, Heartbeat, WheelReport, BuildReport, Verdict)
+# How far a build is kept apart from its builder, from the least to the most; `builder.sandbox` says how.
+SANDBOX_LEVELS = ("bare", "box", "full")
+
+Message = TypeVar(
+    "Message",
+    BuilderFacts,
+    Welcome,
+    BuildOrder,
+    Heartbeat,
+    Trial,
+    WheelReport,
+    Fetched,
+    BuildReport,
+    Verdict,
+)
 
 
 def queue_for(builder: str) -> str:
@@ -137,8 +198,8 @@ def encode(message: Any) -> bytes:  # Any: each of the dataclasses above
 def decode(kind: type[Message], body: bytes) -> Message:
     """Return the message of that kind in a JSON body.
 
-    Fields that we do not know are ignored, as a newer side may send them; a field that is missing or of
-    another type, or another contract, raises BadMessage.
+    Fields that we do not know are ignored, as a newer side may send them; a field that is missing and has no
+    default, or is of another type, or another contract, raises BadMessage.
     """
     try:
         content = json.loads(body)
@@ -159,10 +220,12 @@ def _read(kind: type[Message], content: Any, where: str) -> Message:  # Any: JSO
         raise BadMessage(f"{where} must be a JSON object.")
     hints = get_type_hints(kind)
     values = {}
-    for field in fields(kind):
-        if field.name not in content:
-            raise BadMessage(f"{where}.{field.name} is missing.")
-        values[field.name] = _check(hints[field.name], content[field.name], f"{where}.{field.name}")
+    for part in fields(kind):
+        if part.name not in content:
+            if part.default is not MISSING or part.default_factory is not MISSING:
+                continue
+            raise BadMessage(f"{where}.{part.name} is missing.")
+        values[part.name] = _check(hints[part.name], content[part.name], f"{where}.{part.name}")
     return kind(**values)
 
 

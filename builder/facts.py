@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 import sysconfig
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,16 +16,26 @@ _TOLD = ("piwheels", "pip", "celery", "redis", "requests")
 
 def facts(work: Path) -> BuilderFacts:
     """Return the facts of this moment; builds happen in the folder `work`."""
+    disk = shutil.disk_usage(work)
     return BuilderFacts(
         contract=CONTRACT,
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
         platform=sysconfig.get_platform(),
         os_release=_os_release(),
         model=_model(),
-        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        disk_free_bytes=shutil.disk_usage(work).free,
+        memory_bytes=_memory("MemTotal"),
+        memory_free_bytes=_memory("MemAvailable"),
+        swap_bytes=_memory("SwapTotal"),
+        swap_free_bytes=_memory("SwapFree"),
+        disk_bytes=disk.total,
+        disk_free_bytes=disk.free,
         load=os.getloadavg()[0],
         temperature_c=_temperature_c(),
+        clock=time.time(),
+        sandbox="bare",
+        sandbox_lacks=(),
+        problems=(),
+        build=0,
         versions=_versions(),
     )
 
@@ -48,6 +59,15 @@ def _model() -> str:
         if key.strip() in ("Model", "model name"):
             return value.strip()
     return platform.machine()
+
+
+def _memory(name: str) -> int:
+    """Return one of the kernel's figures of its memory, in bytes; 0 if it has none of that name."""
+    for line in _text("/proc/meminfo").splitlines():
+        key, _, value = line.partition(":")
+        if key == name:
+            return int(value.split()[0]) * 1024
+    return 0
 
 
 def _temperature_c() -> float | None:

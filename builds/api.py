@@ -96,7 +96,7 @@ def hello(request: HttpRequest, builder: Builder) -> HttpResponse:
             f"{builder.target.python}: enrol it for another target or run it with that Python.",
         )
     builder.hear(database_now(), vars(facts))
-    return answer(contract.Welcome(heartbeat_s=HELLO_S))
+    return answer(contract.Welcome(heartbeat_s=HELLO_S, stop=builder.mode == Builder.Mode.STOPPED))
 
 
 @require_POST
@@ -133,7 +133,14 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
             url=source.url,
             sha256=source.sha256,
             uploaded_at=int(source.uploaded_at.timestamp()) if source.uploaded_at else None,
+            index=settings.PIWHEELS_PYPI,
+            extra_index=settings.PIWHEELS_BUILDERS_INDEX,
             time_limit_s=float(settings.PIWHEELS_TIME_LIMIT_S),
+            memory_bytes=settings.PIWHEELS_BUILD_MEMORY_BYTES,
+            apt=(),
+            environment={},
+            rung="",
+            rebuild_under_s=settings.PIWHEELS_REBUILD_UNDER_S,
             heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
         )
     )

@@ -47,6 +47,10 @@ class Target(models.Model):
     platform_tags = models.JSONField(
         help_text="The platforms that a wheel built here may name, the builder's own last."
     )
+    glibc = models.CharField(max_length=20, blank=True, help_text="The C library's version, as 2.41.")
+    glibcxx = models.CharField(
+        max_length=20, blank=True, help_text="The newest GLIBCXX version of its libstdc++, as 3.4.33."
+    )
     is_active = models.BooleanField(
         default=False, help_text="Off: nothing is built, what was built stays in the index."
     )
@@ -125,8 +129,25 @@ class BuilderQuerySet(models.QuerySet["Builder"]):
         return self.filter(token_hash=digest(token), is_enabled=True).select_related("target").first()
 
 
+class Size(models.TextChoices):
+    """How much memory a builder has, or a build needs; `Builder.size_of` says from what on."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
 class Builder(models.Model):
     """A Pi that builds for one target."""
+
+    class Mode(models.TextChoices):
+        """What an operator, or the farm itself, wants of a builder."""
+
+        ACTIVE = "active"
+        PAUSED = "paused"
+        DRAINING = "draining"
+        STOPPED = "stopped"
+        QUARANTINED = "quarantined"
 
     # As in Koji: a host that has not been heard of for 180 s gets no new work.
     SILENCE = timedelta(seconds=180)
@@ -137,6 +158,16 @@ class Builder(models.Model):
     token_hash = models.CharField(max_length=64, unique=True, editable=False)
     is_enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
+    mode = models.CharField(max_length=11, choices=Mode, default=Mode.ACTIVE)
+    mode_reason = models.CharField(max_length=500, blank=True, help_text="Why, and who says so.")
+    size = models.CharField(
+        max_length=6,
+        choices=Size,
+        default=Size.SMALL,
+        help_text="By its memory; bigger builds wait for others.",
+    )
+    sandbox = models.CharField(max_length=4, blank=True, help_text="The level that its builds run at.")
+    problem = models.TextField(blank=True, help_text="Why it is given nothing at the moment.")
     heard_at = models.DateTimeField(null=True, blank=True)
     facts = models.JSONField(default=dict, blank=True, help_text="What it says of itself.")
 
@@ -229,6 +260,12 @@ class Build(models.Model):
     )
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     reason = models.TextField(blank=True, help_text="Why it ended as it did, in a sentence.")
+    failure = models.CharField(
+        max_length=30, blank=True, help_text="The class of its failure, as builds.failures has it."
+    )
+    failure_about = models.CharField(
+        max_length=200, blank=True, help_text="What the class is about here, as the header that is missing."
+    )
     may_return = models.BooleanField(
         default=False, help_text="Cancelled by the plan, which may want it again; not by an operator."
     )
@@ -245,6 +282,16 @@ class Build(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     duration_s = models.FloatField(null=True, blank=True, help_text="Seconds in `pip wheel`.")
+    cpu_s = models.FloatField(null=True, blank=True, help_text="Seconds of processor time of the same.")
+    peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
+    rung = models.CharField(max_length=30, blank=True, help_text="The rung of the ladder that was reached.")
+    sandbox = models.CharField(max_length=4, blank=True, help_text="The level that it ran at.")
+    size = models.CharField(
+        max_length=6, choices=Size, default=Size.SMALL, help_text="The smallest builder that may have it."
+    )
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="Until when it waits after a fault that was not the package's."
+    )
 
     objects = BuildQuerySet.as_manager()
 
@@ -435,7 +482,7 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
 
     def listed(self) -> Self:
         """Wheels that the index shows."""
-        return self.filter(withdrawn_at=None)
+        return self.filter(withdrawn_at=None, held_reason="")
 
 
 class Wheel(models.Model):
@@ -453,6 +500,22 @@ class Wheel(models.Model):
     sha256 = models.CharField(max_length=64)
     metadata_sha256 = models.CharField(max_length=64, help_text="Of METADATA, as served beside the file.")
     requires_python = models.CharField(max_length=255, blank=True)
+    glibc = models.CharField(max_length=20, blank=True, help_text="The least C library that it runs with.")
+    glibcxx = models.CharField(max_length=20, blank=True, help_text="The least libstdc++, as GLIBCXX has it.")
+    is_portable = models.BooleanField(
+        default=False,
+        help_text="Needs nothing of the system but the C and C++ libraries, so newer releases run it too.",
+    )
+    reproducible = models.BooleanField(
+        null=True, blank=True, help_text="Whether a second build gave the same bytes; empty: not tried."
+    )
+    trial = models.CharField(
+        max_length=7, blank=True, help_text="Whether it works where only its own dependencies are."
+    )
+    trial_detail = models.TextField(blank=True, help_text="What was imported, or what went wrong.")
+    held_reason = models.TextField(
+        blank=True, help_text="Why a person must look before the index shows it; empty: shown."
+    )
     published_at = models.DateTimeField(db_default=Now())
     yanked = models.BooleanField(default=False, help_text="By us; upstream's yank is the version's.")
     yanked_reason = models.TextField(blank=True)
@@ -469,7 +532,9 @@ class Wheel(models.Model):
             models.CheckConstraint(condition=Q(size__gt=0), name="builds_wheel_not_empty"),
         ]
         indexes = [
-            models.Index(fields=["package"], condition=Q(withdrawn_at=None), name="builds_wheel_listed")
+            models.Index(
+                fields=["package"], condition=Q(withdrawn_at=None, held_reason=""), name="builds_wheel_listed"
+            )
         ]
 
     def __str__(self) -> str:
@@ -564,3 +629,39 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.reason}"
+
+
+class Recipe(models.Model):
+    """What an operator wants done differently: for one package, or for all that failed in one way."""
+
+    package = models.OneToOneField(
+        Package, models.CASCADE, null=True, blank=True, related_name="recipe", help_text="Empty: for a class."
+    )
+    failure = models.CharField(
+        max_length=30, blank=True, help_text="A class of failure; used for builds that failed so before."
+    )
+    apt = models.JSONField(
+        default=list, blank=True, help_text='Debian packages to build with: ["libffi-dev"].'
+    )
+    environment = models.JSONField(default=dict, blank=True, help_text='Variables: {"CYTHON_FORCE": "1"}.')
+    memory_bytes = models.BigIntegerField(null=True, blank=True, help_text="The most that a build may use.")
+    time_limit_s = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds; empty: the farm's.")
+    size = models.CharField(max_length=6, choices=Size, blank=True, help_text="The smallest builder.")
+    rung = models.CharField(max_length=30, blank=True, help_text="The rung of the ladder to begin with.")
+    note = models.TextField(blank=True, help_text="Why, for whoever comes next.")
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(package__isnull=False, failure="") | (Q(package__isnull=True) & ~Q(failure="")),
+                name="builds_recipe_for_one_thing",
+            ),
+            models.UniqueConstraint(
+                fields=["failure"], condition=~Q(failure=""), name="builds_recipe_failure_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"recipe for {self.package or self.failure}"

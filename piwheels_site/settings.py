@@ -82,6 +82,15 @@ PIWHEELS_CLAIM_S = env.int("PIWHEELS_CLAIM_S", default=300)
 # How long a builder may be silent before its build counts as lost, in seconds (as in Koji: HostTimeout);
 # 15 minutes let a build live through a router's restart.
 PIWHEELS_LEASE_S = env.int("PIWHEELS_LEASE_S", default=900)
+# The lowest level of sandbox that a builder may build at: "full", "box" or "bare" (docs/builders.md).
+PIWHEELS_SANDBOX = env("PIWHEELS_SANDBOX", default="box")
+# What takes less than this is built twice, to tell whether its bytes are the same again; in seconds, 0 never.
+PIWHEELS_REBUILD_UNDER_S = env.float("PIWHEELS_REBUILD_UNDER_S", default=30.0)
+# The most memory that a build may use, in bytes, where no recipe says otherwise; 0 leaves it to its builder.
+PIWHEELS_BUILD_MEMORY_BYTES = env.int("PIWHEELS_BUILD_MEMORY_BYTES", default=0)
+# The address of this farm's own index as builders reach it, where build dependencies may come from too; empty
+# for none.
+PIWHEELS_BUILDERS_INDEX = env("PIWHEELS_BUILDERS_INDEX", default="")
 # The largest wheel that a builder may upload, in bytes.
 PIWHEELS_MAX_WHEEL_BYTES = env.int("PIWHEELS_MAX_WHEEL_BYTES", default=1 << 30)
 

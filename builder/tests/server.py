@@ -30,7 +30,14 @@ def make_order(**fields) -> BuildOrder:
         "url": "http://127.0.0.1:9/tiny-1.0.tar.gz",
         "sha256": "0" * 64,
         "uploaded_at": 1_700_000_000,
+        "index": "http://127.0.0.1:9/simple/",
+        "extra_index": "",
         "time_limit_s": 60.0,
+        "memory_bytes": 0,
+        "apt": (),
+        "environment": {},
+        "rung": "",
+        "rebuild_under_s": 0.0,
         "heartbeat_s": 0.1,
     }
     return BuildOrder(**{**defaults, **fields})

@@ -71,8 +71,8 @@ def test_a_field_of_another_type_is_named(kind, changes, field):
 
 
 def test_another_contract_is_refused():
-    with pytest.raises(BadMessage, match="This side speaks contract 1, the other 2"):
-        decode(BuildOrder, body("BuildOrder", contract=2))
+    with pytest.raises(BadMessage, match="This side speaks contract 2, the other 3"):
+        decode(BuildOrder, body("BuildOrder", contract=3))
 
 
 @pytest.mark.parametrize("nonsense", [b"", b"<html>", b"[]", b"null", b"\xff", b"[" * 100_000])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 
 import pytest
 from django.test import Client
@@ -96,9 +97,18 @@ def facts(**changes):
         "os_release": "trixie",
         "model": "Raspberry Pi 4 Model B",
         "memory_bytes": 4 << 30,
+        "memory_free_bytes": 2 << 30,
+        "swap_bytes": 0,
+        "swap_free_bytes": 0,
+        "disk_bytes": 32 << 30,
         "disk_free_bytes": 10 << 30,
         "load": 0.5,
         "temperature_c": None,
+        "clock": time.time(),
+        "sandbox": "full",
+        "sandbox_lacks": [],
+        "problems": [],
+        "build": 0,
         "versions": {"pip": "26.3"},
     }
     return json.dumps({**body, **changes}).encode()
@@ -113,7 +123,7 @@ def test_a_builder_says_hello():
 
     response = Pi(builder.token).post("hello", facts())
 
-    assert json.loads(response.content) == {"heartbeat_s": 30.0}
+    assert json.loads(response.content) == {"heartbeat_s": 30.0, "stop": False}
     builder.refresh_from_db()
     assert builder.heard_at is not None
     assert builder.facts["model"] == "Raspberry Pi 4 Model B"
@@ -468,7 +478,7 @@ def test_a_failure_is_recorded_with_its_log(running):
 @pytest.mark.parametrize("duration", ["NaN", "Infinity", "1e999", "-1", "1" + "0" * 400, '"1"'])
 def test_a_duration_that_is_none_is_told_so_and_the_build_goes_on(running, duration):
     build, pi = running
-    body = f'{{"contract":1,"succeeded":false,"reason":"","duration_s":{duration},"wheels":[]}}'
+    body = f'{{"contract":2,"succeeded":false,"reason":"","duration_s":{duration},"wheels":[]}}'
 
     assert pi.post(f"builds/{build.pk}/report", body.encode()).status_code == 400
     assert pi.heartbeat(build).status_code == 200
