@@ -8,6 +8,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
+from builder import cgroup
 from builder.place import remove_leftovers, workshop
 from builder.settings import BadSettings, read
 from builder.worker import WrongClock, app, arguments, check_clock
@@ -25,6 +26,7 @@ def main() -> int:
     except WrongClock as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    cgroup.tidy()
     remove_leftovers(folder)
     # The worker says itself which build it takes and how it ended; Celery's own lines would double it.
     for name in ("celery.app.trace", "celery.worker.strategy"):

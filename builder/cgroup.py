@@ -124,7 +124,12 @@ def find() -> Home:
     """Return where groups can be made, having tried it; raises NoGroups."""
     own = _own()
     mounts = _mounts()
-    home = _find_v1(own, mounts) if {"memory", "pids", "cpuacct"} <= mounts.keys() else _find_v2(own, mounts)
+    if {"memory", "pids", "cpuacct"} <= mounts.keys():
+        home = _find_v1(own, mounts)
+    elif "" in mounts:
+        home = delegated(own.get("", "/"), mounts[""])
+    else:
+        raise NoGroups("The kernel's tree of cgroups is not mounted at /sys/fs/cgroup.")
     group = Group(home, Limits(time_s=0, memory_bytes=64 << 20, processes=16))
     try:
         enter = 'for door; do echo 0 > "$door" || exit 1; done'
@@ -141,8 +146,12 @@ def find() -> Home:
     return home
 
 
-def remove_leftovers(home: Home) -> None:
-    """End and remove the groups of builders that were killed."""
+def tidy() -> None:
+    """End and remove what builders left that were killed, where groups can be made at all."""
+    try:
+        home = find()
+    except NoGroups:
+        return
     for folder in sorted({home.memory, home.pids, home.cpu}):
         for group in folder.iterdir():
             if (match := _OURS.fullmatch(group.name)) and _started(int(match[1])) != int(match[2]):
@@ -166,12 +175,13 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _find_v2(own: dict[str, str], mounts: dict[str, Path]) -> Home:
-    """Return the folder that was delegated to us, its controllers switched on."""
-    if "" not in mounts:
-        raise NoGroups("The kernel's tree of cgroups is not mounted at /sys/fs/cgroup.")
-    ours = mounts[""] / own.get("", "/").lstrip("/")
-    missing = {"memory", "pids"} - set(_text(mounts[""] / "cgroup.controllers").split())
+def delegated(own: str, top: Path) -> Home:
+    """Return the folder below a tree's top that was delegated to us, its controllers switched on.
+
+    Raises NoGroups.  A builder that sits in that folder moves aside, into a group named supervisor.
+    """
+    ours = top / own.lstrip("/")
+    missing = {"memory", "pids"} - set(_text(top / "cgroup.controllers").split())
     if missing:
         raise NoGroups(
             f"The kernel has no {' and '.join(sorted(missing))} controller: {_KERNEL}, and reboot."
@@ -181,7 +191,7 @@ def _find_v2(own: dict[str, str], mounts: dict[str, Path]) -> Home:
         raise NoGroups(f"No cgroup is the builder's own: run it as a systemd unit, and {_SYSTEMD}.")
     missing = {"memory", "pids"} - set(_text(home / "cgroup.controllers").split())
     if missing:
-        raise NoGroups(f"{' and '.join(sorted(missing))} are not delegated to the builder: {_SYSTEMD}.")
+        raise NoGroups(f"{' and '.join(sorted(missing))} is not delegated to the builder: {_SYSTEMD}.")
     try:
         _switch_on(home)
     except OSError as error:

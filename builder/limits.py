@@ -109,7 +109,8 @@ class Watch:
 
     def last(self, code: int) -> str:
         """Return how a run ended that ended by itself: one that was denied something failed of that."""
-        return (self._look() if code != 0 else "") or "exit"
+        reached = self._look()
+        return (reached if code != 0 else "") or "exit"
 
     def _look(self) -> str:
         """Return which of its quotas the run has used up."""

@@ -97,6 +97,8 @@ def _explain(complaint: str) -> str:
         if is_forbidden:
             where = "/etc/sysctl.d/piwheels.conf"
             return f"The kernel forbids user namespaces: put {switch} into {where}, and reboot."
+    if "namespace" in complaint:
+        return f"User namespaces must be allowed, by a container's runtime too: {complaint}"
     return f"bubblewrap does not work here: {complaint}"
 
 

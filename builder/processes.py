@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +48,14 @@ def every() -> list[Process]:
     return [process for pid in pids if (process := read(pid))]
 
 
-def family(root: int) -> list[Process]:
-    """Return a process and all its descendants."""
+def family(root: int, living: Iterable[Process]) -> list[Process]:
+    """Return a process and all its descendants, of those that there are."""
     children: dict[int, list[Process]] = {}
-    for process in every():
+    found = []
+    for process in living:
         children.setdefault(process.parent, []).append(process)
         if process.pid == root:
-            children.setdefault(0, []).append(process)
-    found = [process for process in children.get(0, []) if process.pid == root]
+            found.append(process)
     for process in found:
         found += children.get(process.pid, [])
     return found
@@ -93,8 +94,8 @@ class Family:
         self._root = os.getpid()
         self._since = 0
         self._members: list[Process] = []
-        # All that we have ever seen: who leaves the family by killing its head stays known.
-        self._seen: dict[tuple[int, int], Process] = {}
+        # Who has ever belonged and still lives: who leaves the family by killing its head stays known.
+        self._known: dict[tuple[int, int], Process] = {}
 
     @property
     def pids(self) -> list[int]:
@@ -109,10 +110,12 @@ class Family:
 
     def look(self) -> Usage:
         """Return what they use now."""
-        members = family(self._root)
+        living = every()
+        members = family(self._root, living)
         cpu_s = sum(process.cpu_s for process in members)
         self._members = [process for process in members if process.pid != self._root]
-        self._seen.update({(process.pid, process.started): process for process in self._members})
+        names = {(process.pid, process.started) for process in self._members} | self._known.keys()
+        self._known = {name: each for each in living if (name := (each.pid, each.started)) in names}
         memory = sum(_private(process.pid) for process in self._members)
         return Usage(memory, cpu_s, self._excess())
 
@@ -128,8 +131,8 @@ class Family:
         return "memory" if sum(_share(pid) for pid in self.pids) > self._memory_bytes else ""
 
     def kill(self) -> None:
-        """Kill all that were ever seen, and who has to do with the run's folder."""
-        for process in self._seen.values():
+        """Kill all that have ever belonged, and who has to do with the run's folder."""
+        for process in self._known.values():
             kill(process)
         for process in every():
             is_ours = process.pid in (self._root, os.getpid())

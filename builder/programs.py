@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from builder import warden
 from builder.client import DeadTicket
@@ -90,7 +91,7 @@ def supervise(program: Program, *, log: Log, stop: Event, watch: Watch) -> Outco
         ended=ended,
         duration_s=duration_s,
         cpu_s=max(watch.cpu_s, report.get("cpu_s", 0.0)),
-        peak_memory_bytes=watch.peak_memory_bytes,
+        peak_memory_bytes=max(watch.peak_memory_bytes, report.get("largest_bytes", 0)),
     )
 
 
@@ -123,7 +124,8 @@ def _start(order: int, program: Program) -> subprocess.Popen[bytes]:
     )
 
 
-def _report(order: int) -> dict[str, float]:
+# Any: JSON.
+def _report(order: int) -> dict[str, Any]:
     """Return what the warden wrote in the order's place; nothing if it was killed."""
     try:
         report = json.loads(os.pread(order, os.fstat(order).st_size, 0))

@@ -22,7 +22,8 @@ from builder.log import Log
 from builder.place import Place
 
 _FILES = 4096
-# A single process may reserve more memory than it ever touches; what all of them use, the watch knows.
+# A single process may reserve more than it ever uses, and the watch, which knows what all of them use, comes
+# first where it can.
 _RESERVE = 2
 
 
@@ -160,7 +161,7 @@ class Box:
         """Return the limits of each process."""
         most = {"RLIMIT_NOFILE": _FILES}
         if limits.disk_bytes is not None:
-            most["RLIMIT_FSIZE"] = limits.disk_bytes
+            most["RLIMIT_FSIZE"] = _RESERVE * limits.disk_bytes
         if self._kind.groups is None and limits.memory_bytes is not None:
             most["RLIMIT_DATA"] = _RESERVE * limits.memory_bytes
         # The kernel lets root have as many processes as it likes.

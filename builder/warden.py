@@ -59,6 +59,7 @@ def main(descriptor: int) -> int:
         _kill_all()
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         report["cpu_s"] = used.ru_utime + used.ru_stime
+        report["largest_bytes"] = used.ru_maxrss * 1024
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(report).encode(), 0)
 
