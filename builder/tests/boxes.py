@@ -1,6 +1,7 @@
 """Sandboxes for tests, at each level that this machine offers."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,16 +15,24 @@ from builder.limits import Limits, Outcome
 from builder.log import Log
 from builder.place import Place, made
 from builder.preflight import find
+from builder.processes import every
 from builder.sandbox import Box, Kind, Level, interpreter
 
 AMPLE = Limits(time_s=60.0)
+# An argument by which a program is found again.
+MARK = "piwheels-test-mark"
 
 
 @cache
+def best(level: Level) -> Kind:
+    """Return the sandbox of a level, or what comes next below it on this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        return find(Path(folder), at_most=level)
+
+
 def kind_of(level: Level) -> Kind:
     """Return the sandbox of a level; the test is skipped where the machine has none."""
-    with tempfile.TemporaryDirectory() as folder:
-        kind = find(Path(folder), at_most=level)
+    kind = best(level)
     if kind.level is not level:
         pytest.skip(f"no sandbox of the level {level} here: {' '.join(kind.lacks)}")
     return kind
@@ -61,3 +70,24 @@ def boxed(level: Level, folder: Path, **arguments) -> Iterator[Boxed]:
     kind = kind_of(level)
     with Log(folder) as log, made(folder / "1-1") as place:
         yield Boxed(kind, place, log, **arguments)
+
+
+def remaining() -> list[int]:
+    """Return the processes that were started with the mark among their arguments."""
+    found = []
+    for process in every():
+        try:
+            words = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if MARK.encode() in words and not process.is_dead:
+            found.append(process.pid)
+    return found
+
+
+def gone(within_s: float = 5.0) -> bool:
+    """Tell whether they all end within that time."""
+    deadline = time.monotonic() + within_s
+    while remaining() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not remaining()

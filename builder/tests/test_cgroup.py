@@ -55,7 +55,7 @@ def test_all_in_a_group_are_known_measured_and_killed(home):
     group = Group(home, UNLIMITED)
 
     with start(
-        group, "import os, time; os.fork()\nsum(range(3000000)); print('x'); time.sleep(60)"
+        group, "import os, time; os.fork()\nsum(range(3000000)); os.write(1, b'x\\n'); time.sleep(60)"
     ) as process:
         process.stdout.readline()
         process.stdout.readline()
