@@ -38,8 +38,8 @@ _PATH = re.compile(
 _LONGEST_PATH = 1000
 # A page takes some ten times its size while it is read.
 _PAGES_AT_ONCE = 2
-# A build asks for some dozens of packages with some hundreds of files each; the forgotten are asked again.
-_MOST_LISTED = 50_000
+# A build asks for some dozens of packages with some hundreds of files each; a forgotten page is read again.
+_MOST_LISTED = 20_000
 _METADATA = ".metadata"
 
 

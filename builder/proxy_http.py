@@ -224,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
         code = 405 if code == 501 else code
         # Whatever was asked in, a client gets an answer with a head.
         self.request_version = self.protocol_version
-        text = (message if message and code < 500 else None) or self.responses.get(code, ("Error", ""))[0]
+        text = (message if code != 405 else "") or self.responses.get(code, ("Error", ""))[0]
         body = text.encode(errors="replace") + b"\n"
         self.send_response(code)
         if code == 405:

@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from builder import upstream
 from builder.proxy import PackageProxy
 from builder.tests.asking import QUICK, TINY, ask, listed
-from builder.tests.package_index import PackageIndex, make_wheel
+from builder.tests.package_index import JSON, PackageIndex, make_wheel
 
 
 def test_upstream_sees_nothing_that_a_build_sent(index, proxy):
@@ -110,6 +111,22 @@ def test_upstream_that_is_not_there_has_failed(host):
         assert proxy.failed
 
 
+def test_a_page_without_end_is_not_read(index, proxy, monkeypatch):
+    monkeypatch.setattr(upstream, "_LARGEST_PAGE", 100_000)
+    index.raw["/simple/tiny/"] = (JSON, b" " * 200_000)
+
+    assert ask(proxy, TINY)[0] == 502
+    assert "is larger than 100000 bytes" in proxy.complaints[0]
+
+
+def test_a_key_in_an_address_is_not_shown(index, proxy):
+    index.add(filename="tiny-1.0.zip", url="../../files/tiny-1.0.zip?key=secret")
+    index.files["/files/tiny-1.0.zip?key=secret"] = make_wheel()
+
+    assert ask(proxy, listed(proxy)[0]["url"])[0] == 200
+    assert [file.url for file in proxy.fetched] == [f"{index.url}/files/tiny-1.0.zip"]
+
+
 def test_a_file_that_upstream_cuts_is_cut(index, proxy):
     index.add(make_wheel(size=300_000))
     (file,) = listed(proxy)
@@ -141,5 +158,9 @@ def test_certificates_are_checked(index, tmp_path, monkeypatch):
         assert ask(proxy, TINY)[0] == 502
         assert "SSLError" in proxy.complaints[0]
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    index.locations["/simple/other/"] = index.simple.replace("https:", "http:")
     with PackageProxy([index.simple], socket=None, **QUICK) as proxy:
         assert listed(proxy)
+        # And there is no way down from https.
+        assert ask(proxy, "/0/simple/other/")[0] == 502
+        assert "redirects to where no index is" in proxy.complaints[0]
