@@ -9,7 +9,10 @@ import json
 import math
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Grows with each change that the other side must understand; another number is refused.
 CONTRACT = 2
@@ -87,6 +90,9 @@ class BuildOrder:
     version: str  # as upstream spells it
     target: str  # "trixie-armhf-cp313"
     platform: str  # what the wheel's platform shall be called, "linux-armv7l"
+    platforms: tuple[str, ...]  # that a wheel may name, ("linux_armv6l", "linux_armv7l")
+    architecture: str  # Debian's name, "armhf"
+    abi: str  # of the target's Python, "cp313"
     filename: str
     url: str
     sha256: str
@@ -183,6 +189,7 @@ Message = TypeVar(
     BuildReport,
     Verdict,
 )
+Checked = TypeVar("Checked", bound="DataclassInstance")
 
 
 def queue_for(builder: str) -> str:
@@ -205,7 +212,7 @@ def decode(kind: type[Message], body: bytes) -> Message:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"The body is not JSON: {error}.") from error
-    message = _read(kind, content, kind.__name__)
+    message = read(kind, content, kind.__name__)
     theirs = getattr(message, "contract", CONTRACT)
     if theirs != CONTRACT:
         raise BadMessage(
@@ -214,8 +221,8 @@ def decode(kind: type[Message], body: bytes) -> Message:
     return message
 
 
-def _read(kind: type[Message], content: Any, where: str) -> Message:  # Any: JSON, about to be checked
-    """Return a dataclass made of a JSON object."""
+def read(kind: type[Checked], content: Any, where: str) -> Checked:  # Any: JSON, about to be checked
+    """Return a dataclass made of a JSON object, checked field by field; raises BadMessage."""
     if not isinstance(content, dict):
         raise BadMessage(f"{where} must be a JSON object.")
     hints = get_type_hints(kind)
@@ -244,7 +251,7 @@ def _check(kind: Any, value: Any, where: str) -> Any:  # Any: a type and JSON, a
             raise BadMessage(f"{where} must be an object of strings.")
         return {_check(str, key, where): _check(str, item, where) for key, item in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
-        return _read(kind, value, where)
+        return read(kind, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = _float(value, where)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):

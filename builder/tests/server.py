@@ -26,6 +26,9 @@ def make_order(**fields) -> BuildOrder:
         "version": "1.0",
         "target": "trixie-armhf-cp313",
         "platform": "linux-armv7l",
+        "platforms": ("linux_armv6l", "linux_armv7l"),
+        "architecture": "armhf",
+        "abi": "cp313",
         "filename": "tiny-1.0.tar.gz",
         "url": "http://127.0.0.1:9/tiny-1.0.tar.gz",
         "sha256": "0" * 64,
@@ -163,7 +166,11 @@ class _Handler(BaseHTTPRequestHandler):
         if parts == ["hello"] or parts[-1] == "claim":
             if secret != TOKEN:
                 return self._send(401, {"error": "This token is not known."})
-            return self._send(200, {"heartbeat_s": 1.0, "stop": False}) if parts == ["hello"] else self._claim(parts)
+            return (
+                self._send(200, {"heartbeat_s": 1.0, "stop": False})
+                if parts == ["hello"]
+                else self._claim(parts)
+            )
         if secret != TICKET or self.fake.ticket_is_dead:
             return self._send(409, {"error": "This ticket is dead."})
         if parts[-1] == "heartbeat":
