@@ -11,7 +11,7 @@ from builder.client import Client, DeadTicket, Refused, Unreachable
 from builder.collect import BadOutput, Wheel, collect
 from builder.contract import CONTRACT, BuildOrder, BuildReport, WheelReport
 from builder.heartbeat import Heartbeats
-from builder.libraries import apt_packages
+from builder.libraries import apt_packages, unboxed
 from builder.log import Log
 from builder.pip_wheel import PipFailed, pip_wheel
 from builder.place import Place, fresh, workshop
@@ -68,10 +68,16 @@ def _hand_over(
     """Look at a wheel, upload it and return what there is to say about it."""
     folder = place.libraries / wheel.filename
     folder.mkdir()
-    apt = apt_packages(wheel.file, folder, log=log, stop=stop)
-    log.note(f"{wheel.filename}: {wheel.size} bytes, needs {', '.join(apt) or 'no apt packages'}")
+    needs = apt_packages(wheel.file, folder, log=log, runner=unboxed(stop))
+    log.note(f"{wheel.filename}: {wheel.size} bytes, needs {', '.join(needs.apt) or 'no apt packages'}")
     client.upload(order, wheel.filename, wheel.file, size=wheel.size, sha256=wheel.sha256)
-    return WheelReport(filename=wheel.filename, size=wheel.size, sha256=wheel.sha256, apt=apt)
+    return WheelReport(
+        filename=wheel.filename,
+        size=wheel.size,
+        sha256=wheel.sha256,
+        apt=needs.apt,
+        unresolved=needs.unresolved,
+    )
 
 
 def _failed(reason: str, log: Log, duration_s: float = 0.0) -> BuildReport:

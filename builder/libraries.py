@@ -1,13 +1,16 @@
-"""Which apt packages a wheel's shared libraries need.
+"""Which apt packages a wheel's machine code needs.
 
-dpkg-shlibdeps reads the files and executes nothing of them, as ldd might.
+dpkg-shlibdeps reads the files and executes nothing of them, as ldd might.  It takes strangers' files all the
+same, so whoever calls says how it is run: in the build's sandbox, if there is one.
 """
 
 import re
 import shutil
+import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import IO, BinaryIO
@@ -22,7 +25,7 @@ _ELF = b"\x7fELF"
 _MOST = 3000
 _LARGEST_IN_ALL = 4 << 30
 _BLOCK = 1 << 20
-_TIME_LIMIT_S = 600.0
+TIME_LIMIT_S = 600.0
 # Libraries may be missing in turns: a stand-in for one lets the search go on to the next.
 _ROUNDS = 5
 
@@ -34,36 +37,68 @@ _PACKAGE = re.compile(r"\s*([a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)?\s*(\([<>=]{1,2
 _CONTROL = "Source: wheel\nMaintainer: nobody <nobody@localhost>\n\nPackage: wheel\nArchitecture: any\n"
 
 
-def apt_packages(wheel: BinaryIO, folder: Path, *, log: Log, stop: Event) -> tuple[str, ...]:
-    """Return the Debian packages that a wheel needs, as "libpq5 (>= 10)"; `folder` is for us to fill.
+@dataclass(frozen=True)
+class Runner:
+    """How a program is run, and where it sees what we put into a folder."""
 
-    What cannot be found out is noted in the log and left out.  Raises DeadTicket when told to stop.
+    # The command, its environment, its folder as we see it, and where its output goes -> its exit code.
+    run: Callable[[Sequence[str], Mapping[str, str], Path, Log], int]
+    inside: Callable[[Path], Path]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a wheel needs of the system."""
+
+    apt: tuple[str, ...]  # Debian packages, "libpq5 (>= 10)"
+    unresolved: tuple[str, ...]  # libraries that no package on this builder has
+
+
+def unboxed(stop: Event) -> Runner:
+    """Return a runner without a sandbox, which raises DeadTicket when told to stop."""
+
+    def run(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: Log) -> int:
+        try:
+            return programs.run(
+                command, environment=environment, folder=folder, log=log, time_limit_s=TIME_LIMIT_S, stop=stop
+            )
+        except programs.TookTooLong:
+            log.write(f"it took longer than {TIME_LIMIT_S:g} s".encode())
+            return -1
+
+    return Runner(run, inside=lambda path: path)
+
+
+def apt_packages(wheel: BinaryIO, folder: Path, *, log: Log, runner: Runner) -> Needs:
+    """Return what a wheel needs, less what it brings itself; `folder` is for us to fill.
+
+    What cannot be found out is noted in the log and left out.
     """
     private = folder / "private"
     private.mkdir()
     (folder / "debian").mkdir()
     (folder / "debian" / "control").write_text(_CONTROL)
     try:
-        libraries = list(_extract(wheel, private))
+        files = list(_extract(wheel, private))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         log.note(f"the wheel's libraries cannot be read: {error}")
-        return ()
-    if not libraries:
-        return ()
+        return Needs((), ())
+    if not files:
+        return Needs((), ())
     if shutil.which("dpkg-shlibdeps") is None:
         log.note("dpkg-shlibdeps is not installed (apt install dpkg-dev): no apt packages are listed")
-        return ()
-    return _resolve(libraries, folder, log=log, stop=stop)
+        return Needs((), ())
+    return _resolve(files, folder, log=log, runner=runner)
 
 
 def _extract(wheel: BinaryIO, folder: Path) -> Iterator[Path]:
-    """Write the shared libraries in a wheel to a folder, each by its own name without its path."""
+    """Write the libraries and programs in a wheel to a folder, each by its own name without its path."""
     room = _LARGEST_IN_ALL
     with zipfile.ZipFile(wheel) as archive:
-        shared = [member for member in archive.infolist() if _SHARED.fullmatch(member.filename)]
-        if len(shared) > _MOST:
-            raise ValueError(f"there are {len(shared)} of them")
-        for number, member in enumerate(shared):
+        maybe = [member for member in archive.infolist() if _may_be_code(member)]
+        if len(maybe) > _MOST:
+            raise ValueError(f"there are {len(maybe)} of them")
+        for number, member in enumerate(maybe):
             name = member.filename.rpartition("/")[2]
             path = folder / name
             if not _PLAIN.fullmatch(name) or path.exists():
@@ -74,6 +109,12 @@ def _extract(wheel: BinaryIO, folder: Path) -> Iterator[Path]:
                     continue
                 room -= _copy(content, path, room)
             yield path
+
+
+def _may_be_code(member: zipfile.ZipInfo) -> bool:
+    """Tell whether a file is worth a look: a library by its name, a program by its permissions or place."""
+    is_program = member.external_attr >> 16 & stat.S_IXUSR or ".data/scripts/" in member.filename
+    return bool(_SHARED.fullmatch(member.filename) or (is_program and not member.is_dir()))
 
 
 def _copy(content: IO[bytes], path: Path, room: int) -> int:
@@ -89,42 +130,35 @@ def _copy(content: IO[bytes], path: Path, room: int) -> int:
     return size
 
 
-def _resolve(libraries: list[Path], folder: Path, *, log: Log, stop: Event) -> tuple[str, ...]:
-    """Return the packages that these libraries need."""
+def _resolve(files: list[Path], folder: Path, *, log: Log, runner: Runner) -> Needs:
+    """Return what these files need."""
+    unresolved: set[str] = set()
     for _ in range(_ROUNDS):
-        depends, complaints = _ask(libraries, folder, stop)
+        depends, complaints = _ask(files, folder, runner)
         if depends is not None:
-            return _packages(depends)
+            return Needs(_packages(depends), tuple(sorted(unresolved)))
         missing = {found[1] for found in _MISSING.finditer(complaints) if _PLAIN.fullmatch(found[1])}
         for name in sorted(missing):
             log.note(f"no package on this builder has {name}")
+            unresolved.add(name)
             if not (folder / "private" / name).exists():
-                shutil.copy(libraries[0], folder / "private" / name)
+                shutil.copy(files[0], folder / "private" / name)
         if not missing:
             break
     log.note(f"dpkg-shlibdeps cannot tell the wheel's apt packages: {complaints[:1000].strip()}")
-    return ()
+    return Needs((), tuple(sorted(unresolved)))
 
 
-def _ask(libraries: list[Path], folder: Path, stop: Event) -> tuple[str | None, str]:
-    """Return what dpkg-shlibdeps says these libraries depend on, None if it fails, and its complaints."""
+def _ask(files: list[Path], folder: Path, runner: Runner) -> tuple[str | None, str]:
+    """Return what dpkg-shlibdeps says these files depend on, None if it fails, and its complaints."""
     answer = folder / "answer"
     answer.unlink(missing_ok=True)
+    inside = runner.inside
+    command = ["dpkg-shlibdeps", f"-O{inside(answer)}", "--ignore-missing-info", "--warnings=0"]
+    command += [f"-l{inside(folder / 'private')}", *(f"-e{inside(path)}" for path in files)]
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(inside(folder))}
     with Log(folder) as told:
-        try:
-            code = programs.run(
-                [
-                    *("dpkg-shlibdeps", f"-O{answer}", "--ignore-missing-info", "--warnings=0"),
-                    *(f"-l{folder / 'private'}", *(f"-e{path}" for path in libraries)),
-                ],
-                environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(folder)},
-                folder=folder,
-                log=told,
-                time_limit_s=_TIME_LIMIT_S,
-                stop=stop,
-            )
-        except programs.TookTooLong:
-            return None, f"it took longer than {_TIME_LIMIT_S:g} s"
+        code = runner.run(command, environment, folder, told)
         complaints = told.read(0, LOG_LIMIT).decode(errors="replace")
     return (answer.read_text() if code == 0 else None), complaints
 

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from builder.libraries import apt_packages
+from builder.libraries import Needs, Runner, apt_packages, unboxed
 from builder.log import Log
 
 needs_tools = pytest.mark.skipif(
@@ -35,10 +35,14 @@ def make_wheel(members) -> io.BytesIO:
     return wheel
 
 
-def packages(wheel, tmp_path, log) -> tuple[str, ...]:
+def needs(wheel, tmp_path, log, runner=None) -> Needs:
     folder = tmp_path / "libraries"
     folder.mkdir()
-    return apt_packages(wheel, folder, log=log, stop=threading.Event())
+    return apt_packages(wheel, folder, log=log, runner=runner or unboxed(threading.Event()))
+
+
+def packages(wheel, tmp_path, log) -> tuple[str, ...]:
+    return needs(wheel, tmp_path, log).apt
 
 
 @needs_tools
@@ -69,9 +73,10 @@ def test_a_library_that_no_package_has_is_noted_and_the_others_are_found(tmp_pat
     code = CODE + "\nint gone(void); int call(void) { return gone(); }"
     outer = compile_library(tmp_path, "outer.so", code, "./libgone.so")
 
-    found = packages(make_wheel({"outer.so": outer}), tmp_path, log)
+    found = needs(make_wheel({"outer.so": outer}), tmp_path, log)
 
-    assert [apt.split(" ")[0] for apt in found] == ["libc6"]
+    assert [apt.split(" ")[0] for apt in found.apt] == ["libc6"]
+    assert found.unresolved == ("libgone.so.1",)
     assert log.read(0, 1000) == b"[piwheels: no package on this builder has libgone.so.1]\n"
 
 
@@ -104,14 +109,14 @@ def test_without_dpkg_shlibdeps_the_log_says_how_to_get_it(tmp_path, log, monkey
 @needs_tools
 def test_libraries_of_the_same_name_are_all_looked_at(tmp_path, log):
     compile_library(tmp_path, "libgone.so", "int gone(void) { return 1; }", "-Wl,-soname,libgone.so.1")
-    needs = {
+    outer = {
         name: compile_library(
             tmp_path, "x.so", f"int {name}(void); int f(void) {{ return {name}(); }}", *options
         )
         for name, options in {"gone": ["./libgone.so"], "cos": ["-Wl,--no-as-needed", "-lm"]}.items()
     }
 
-    found = packages(make_wheel({"a/x.so": needs["cos"], "b/x.so": needs["gone"]}), tmp_path, log)
+    found = packages(make_wheel({"a/x.so": outer["cos"], "b/x.so": outer["gone"]}), tmp_path, log)
 
     assert [apt.split(" ")[0] for apt in found] == ["libc6"]
     assert b"libgone.so.1" in log.read(0, 1000)
@@ -124,3 +129,45 @@ def test_a_library_of_an_odd_name_is_looked_at(tmp_path, log):
     found = packages(make_wheel({"a/-x y.so": library}), tmp_path, log)
 
     assert [apt.split(" ")[0] for apt in found] == ["libc6"]
+
+
+@needs_tools
+def test_a_program_is_looked_at_too(tmp_path, log):
+    (tmp_path / "main.c").write_text("#include <stdlib.h>\nint main(void) { return atoi(getenv(0)); }")
+    subprocess.run(["gcc", "-o", "run", "main.c"], cwd=tmp_path, check=True)
+    wheel = make_wheel({"tiny-1.0.data/scripts/run": (tmp_path / "run").read_bytes()})
+
+    assert [apt.split(" ")[0] for apt in packages(wheel, tmp_path, log)] == ["libc6"]
+
+
+@needs_tools
+def test_the_program_is_told_where_it_sees_the_files(tmp_path, log):
+    """As in a sandbox, where our folder is at another place."""
+    plain = unboxed(threading.Event())
+    (tmp_path / "seen").symlink_to(tmp_path / "libraries")
+    commands = []
+
+    def run(command, environment, folder, told):
+        commands.append(command)
+        return plain.run(command, environment, folder, told)
+
+    def inside(path):
+        return tmp_path / "seen" / path.relative_to(tmp_path / "libraries")
+
+    wheel = make_wheel({"tiny.so": compile_library(tmp_path, "tiny.so")})
+    found = needs(wheel, tmp_path, log, Runner(run, inside))
+
+    assert [apt.split(" ")[0] for apt in found.apt] == ["libc6"]
+    assert not any(str(tmp_path / "libraries") in part for part in commands[0])
+
+
+@needs_tools
+def test_a_search_that_takes_too_long_is_noted(tmp_path, log):
+    wheel = make_wheel({"tiny.so": compile_library(tmp_path, "tiny.so")})
+
+    def run(command, environment, folder, told):
+        told.write(b"killed after a while")
+        return -1
+
+    assert needs(wheel, tmp_path, log, Runner(run, lambda path: path)) == Needs((), ())
+    assert b"killed after a while" in log.read(0, 1000)
