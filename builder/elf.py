@@ -6,7 +6,7 @@ does: the table of sections may be missing or lie, and is asked only for what is
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
 
@@ -72,6 +72,9 @@ _GLIBC_OF_NAME = {"GLIBC_ABI_DT_RELR": "2.36"}
 # libgcc_s of GCC 7 is older than any system that we build for.
 _OLD_GCC = (7, 0, 0)
 _VERSION = re.compile(r"(GLIBC|GLIBCXX|CXXABI|GCC)_(\d{1,4}(?:\.\d{1,4}){0,3})")
+# PEP 3149: Python imports `_x.cpython-313-arm-linux-gnueabihf.so` only if it is that Python.
+_TIED = re.compile(r"\.(?:cpython-\d|cp\d|pypy\d)[\w-]*\.so$")
+_STABLE = re.compile(r"\.abi3t?\.so$")
 _EXTENSION = b"\0PyInit_"
 
 
@@ -311,6 +314,30 @@ def runs_on_armv6(elf: Elf) -> bool:
     )
 
 
+def tied_module(files: Mapping[str, Elf], abis: Collection[str]) -> str:
+    """Return an extension module that does not fit the ABIs that its wheel names; "" if all do.
+
+    A claim of abi3 cannot be proven without looking at each symbol of the C API; but a module whose file is
+    named for one Python disproves it.  To a wheel for no ABI in particular, no extension module fits.
+    """
+    loaded = sorted(path for path, elf in files.items() if elf.is_loaded)
+    if "none" in abis:
+        return next((path for path in loaded if files[path].is_extension or names_python(path)), "")
+    if any(abi.startswith("abi3") for abi in abis):
+        return next((path for path in loaded if _TIED.search(path)), "")
+    return ""
+
+
+def names_python(path: str) -> bool:
+    """Tell whether a file is named as an extension module alone is."""
+    return bool(_TIED.search(path) or is_stable(path))
+
+
+def is_stable(path: str) -> bool:
+    """Tell whether a file is named as an extension module for the stable ABI."""
+    return bool(_STABLE.search(path))
+
+
 def describe(elf: Elf) -> str:
     """Return what a file is for, as a person would say it."""
     names = [name for name in _ARCHITECTURES if fits(elf, name)]
@@ -327,16 +354,11 @@ def system_of(files: Mapping[str, Elf]) -> System:
     asked = {version for elf in loaded for library, version in elf.asked if library not in brought}
     is_known = all(_is_common(version) for version in asked)
     return System(
-        glibc=newest(_glibc(version) for version in asked),
-        glibcxx=newest(_glibcxx(version) for version in asked),
+        glibc=max(map(_glibc, asked), key=version_key, default=""),
+        glibcxx=max(map(_glibcxx, asked), key=version_key, default=""),
         libraries=tuple(sorted(libraries)),
         is_portable=bool(loaded) and is_known and all(_RUNTIME.fullmatch(name) for name in libraries),
     )
-
-
-def newest(versions: Iterable[str]) -> str:
-    """Return the highest of versions such as 2.34, compared as numbers; "" when there is none."""
-    return max(versions, key=version_key, default="")
 
 
 def version_key(version: str) -> tuple[int, ...]:

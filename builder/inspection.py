@@ -22,7 +22,20 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
 from builder import contract, repack
-from builder.elf import MAGIC, BadElf, Budget, Elf, describe, fits, read_elf, runs_on_armv6, system_of
+from builder.elf import (
+    MAGIC,
+    BadElf,
+    Budget,
+    Elf,
+    describe,
+    fits,
+    is_stable,
+    names_python,
+    read_elf,
+    runs_on_armv6,
+    system_of,
+    tied_module,
+)
 
 FACTS = "facts.json"
 _LARGEST_FACTS = 1 << 20
@@ -35,9 +48,6 @@ _CLAIM = re.compile(r"(?:linux|manylinux(?:1|2010|2014|_\d+_\d+)|musllinux_\d+_\
 # What else backends call a target's machine: the kernel's, where it is of 64 bits and the rest of the system
 # is not, and that of an older Pi.
 _ALSO_CALLED = {"armhf": {"armv6l", "armv7l", "armv8l", "aarch64"}, "i386": {"i586", "i686", "x86_64"}}
-# PEP 3149: Python imports `_x.cpython-313-arm-linux-gnueabihf.so` only if it is that Python.
-_TIED = re.compile(r"\.(?:cpython-\d|cp\d|pypy\d)[\w-]*\.so$")
-_STABLE = re.compile(r"\.abi3t?\.so$")
 
 
 class Unfit(ValueError):
@@ -205,29 +215,15 @@ def _without_code(name: Name, claimed: frozenset[str], ordered: Ordered) -> tupl
 
 
 def _tie(name: Name, loaded: Mapping[str, Elf], ordered: Ordered) -> tuple[Name, tuple[str, ...]]:
-    """Bind a wheel to the Python that it was built with, if its modules are and its name is not.
-
-    A claim of abi3 cannot be proven without looking at each symbol of the C API; but a module whose file is
-    named for one Python disproves it.  A name without any ABI does not fit a wheel with an extension module.
-    """
-    modules = [path for path, elf in loaded.items() if elf.is_extension or _is_module(path)]
-    tied = sorted(path for path in modules if not _STABLE.search(path))
-    if name.abis == {"none"} and modules:
-        stable = name.abis if tied else frozenset({"abi3"})
-        why = f"{min(modules)} is an extension module, so the wheel is not for every Python."
-    elif any(abi.startswith("abi3") for abi in name.abis) and any(_TIED.search(path) for path in tied):
-        stable = frozenset({"none"})
-        why = f"{next(path for path in tied if _TIED.search(path))} is for one Python, so there is no abi3."
-    else:
+    """Bind a wheel to the Python that it was built with, if its modules are and its name is not."""
+    path = tied_module(loaded, name.abis)
+    if not path:
         return name, ()
+    modules = [each for each, elf in loaded.items() if elf.is_extension or names_python(each)]
+    abi = "abi3" if all(is_stable(each) for each in modules) else ordered.abi
     python = re.sub(r"[a-z]+$", "", ordered.abi)
-    abis = stable if stable == {"abi3"} else frozenset({ordered.abi})
-    return replace(name, pythons=frozenset({python}), abis=abis), (why,)
-
-
-def _is_module(path: str) -> bool:
-    """Tell whether a file is named as an extension module alone is."""
-    return bool(_TIED.search(path) or _STABLE.search(path))
+    note = f"{path} is an extension module for {abi}, and the name says {'.'.join(sorted(name.abis))}."
+    return replace(name, pythons=frozenset({python}), abis=frozenset({abi})), (note,)
 
 
 def read_facts(folder: Path) -> Facts:

@@ -70,6 +70,7 @@ def expected_of(build: Build) -> Expected:
         version=build.version.number,
         platforms=tuple(build.target.platform_tags),
         supported=build.target.supported_tags(),
+        architecture=build.target.architecture,
     )
 
 
