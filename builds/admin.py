@@ -142,11 +142,19 @@ class DependencyInline(admin.TabularInline):  # type: ignore[type-arg]
 class WheelAdmin(RecordAdmin):
     """What came out."""
 
-    list_display = ["filename", "size", "published_at", "yanked", "withdrawn_at"]
-    list_filter = ["yanked", "build__target"]
+    list_display = ["filename", "size", "published_at", "yanked", "withdrawn_at", "held_reason"]
+    list_filter = [("held_reason", admin.EmptyFieldListFilter), "yanked", "build__target"]
     search_fields = ["filename__startswith"]
     inlines = [DependencyInline]
-    actions = ["yank", "unyank", "withdraw"]
+    actions = ["release", "yank", "unyank", "withdraw"]
+
+    @admin.action(description="Show what was held: I have looked at it")
+    def release(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:
+        """Release."""
+        held = queryset.exclude(held_reason="").select_related("package")
+        for wheel in held:
+            wheel.release()
+        self.message_user(request, f"{len(held)} wheels are shown from now on.")
 
     @admin.action(description="Yank: installers pass these over unless told to take them")
     def yank(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:

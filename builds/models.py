@@ -89,12 +89,21 @@ class Target(models.Model):
         self.save(update_fields=["is_active"])
         Package.objects.update(plan_needed=True)
 
+    def note_libraries(self, *, glibc: str, glibcxx: str) -> None:
+        """Note which C and C++ libraries the target has."""
+        if (self.glibc, self.glibcxx) != (glibc, glibcxx):
+            self.glibc, self.glibcxx = glibc, glibcxx
+            self.save(update_fields=["glibc", "glibcxx"])
+
     def clean(self) -> None:
         """Refuse what no wheel's tags could be made of."""
         if not re.fullmatch(r"3\.\d{1,2}", self.python):
             raise ValidationError({"python": "Give two numbers, such as 3.13."})
         if not re.fullmatch(r"[a-z0-9]+", self.abi):
             raise ValidationError({"abi": "Give an ABI tag, such as cp313."})
+        for field in ("glibc", "glibcxx"):
+            if not re.fullmatch(r"(\d{1,4}(\.\d{1,4}){0,3})?", getattr(self, field)):
+                raise ValidationError({field: "Give numbers, such as 2.41."})
         tags_given = self.platform_tags if isinstance(self.platform_tags, list) else []
         if not tags_given or not all(
             isinstance(tag, str) and re.fullmatch(r"linux_\w+", tag) for tag in tags_given
@@ -112,7 +121,13 @@ class Target(models.Model):
 
     def need(self) -> Need:
         """Return what a wheel must be to serve this target."""
-        return Need(supported=self.supported_tags(), python=self.python, os_release=self.os_release)
+        return Need(
+            supported=self.supported_tags(),
+            python=self.python,
+            os_release=self.os_release,
+            glibc=self.glibc,
+            glibcxx=self.glibcxx,
+        )
 
 
 class BuilderQuerySet(models.QuerySet["Builder"]):
@@ -484,6 +499,10 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         """Wheels that the index shows."""
         return self.filter(withdrawn_at=None, held_reason="")
 
+    def standing(self) -> Self:
+        """Wheels that the index shows, or may show once a person has looked."""
+        return self.filter(withdrawn_at=None)
+
 
 class Wheel(models.Model):
     """A file that came out of a build.
@@ -565,6 +584,9 @@ class Wheel(models.Model):
             tags=self.tags(),
             requires_python=self.requires_python,
             os_release=self.build.target.os_release,
+            is_portable=self.is_portable,
+            glibc=self.glibc,
+            glibcxx=self.glibcxx,
         )
 
     def yank(self, reason: str) -> None:
@@ -574,6 +596,10 @@ class Wheel(models.Model):
     def unyank(self) -> None:
         """Take the yank back."""
         self._show(yanked=False, yanked_reason="")
+
+    def release(self) -> None:
+        """Show this file, as a person has looked at it."""
+        self._show(held_reason="")
 
     def withdraw(self, now: datetime) -> None:
         """Take this file out of the index."""
@@ -588,13 +614,15 @@ class Wheel(models.Model):
 
 
 class Dependency(models.Model):
-    """Something that must be there for a wheel to work: an apt package or another package."""
+    """Something that must be there for a wheel to work: an apt package, another package, or a library."""
 
     class Tool(models.TextChoices):
         """What installs the dependency."""
 
         APT = "apt"
         PIP = "pip"
+        # Nobody knows: a library that no package on the builder has.
+        NONE = "lib", "library of no package"
 
     wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="dependencies")
     tool = models.CharField(max_length=3, choices=Tool)

@@ -21,6 +21,10 @@ from builds.verify import BadWheel, Expected, VerifiedWheel, verify
 
 # Debian Policy 5.6.7: a package's name; what follows in brackets is the version that dpkg-shlibdeps asks for.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
+_LIBRARY = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
+_TRIALS = ("works", "fails", "unknown")
+# The last lines of what went wrong; what does not fit is not worth keeping.
+_LARGEST_DETAIL = 4000
 
 
 class Refused(Exception):
@@ -38,10 +42,11 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Checked:
-    """A wheel that fits the order, and the apt packages that its builder found it to need."""
+    """A wheel that fits the order, and what its builder found it to need of the system."""
 
     file: VerifiedWheel
     apt: tuple[str, ...]
+    unresolved: tuple[str, ...]
 
 
 def publish(build: Build, report: BuildReport, now: datetime) -> None:
@@ -83,7 +88,8 @@ def _check_and_store(build: Build, told: WheelReport, now: datetime) -> Checked:
             file = verify(path, told.filename, expected_of(build))
             if (file.size, file.sha256) != (told.size, told.sha256):
                 raise BadWheel(f"{told.size} bytes were announced and {file.size} came, or others.")
-            apt = _apt(told)
+            apt = _names(told, told.apt, _APT, "apt packages")
+            unresolved = _names(told, told.unresolved, _LIBRARY, "libraries")
             _store(path, file)
     except FileNotFoundError as error:
         raise Refused(told, "it was reported but never uploaded.") from error
@@ -91,14 +97,14 @@ def _check_and_store(build: Build, told: WheelReport, now: datetime) -> Checked:
         raise
     except (BadWheel, incoming.BadUpload) as error:
         raise Refused(told, str(error)) from error
-    return Checked(file=file, apt=apt)
+    return Checked(file=file, apt=apt, unresolved=unresolved)
 
 
-def _apt(told: WheelReport) -> tuple[str, ...]:
-    """Return the apt packages that a builder names, if they can be such names."""
-    if len(told.apt) > 500 or not all(_APT.fullmatch(name) for name in told.apt):
-        raise Refused(told, "its list of apt packages has what cannot be one.")
-    return tuple(sorted(set(told.apt)))
+def _names(told: WheelReport, names: tuple[str, ...], form: re.Pattern[str], what: str) -> tuple[str, ...]:
+    """Return the names that a builder gives, if they can be such names."""
+    if len(names) > 500 or not all(form.fullmatch(name) for name in names):
+        raise Refused(told, f"its list of {what} has what cannot be one.")
+    return tuple(sorted(set(names)))
 
 
 def _store(path: Path, file: VerifiedWheel) -> None:
@@ -129,7 +135,12 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
             "sha256": file.sha256,
             "metadata_sha256": hashlib.sha256(file.metadata).hexdigest(),
             "requires_python": file.requires_python,
+            "glibc": file.glibc[:20],
+            "glibcxx": file.glibcxx[:20],
+            "is_portable": file.is_portable,
+            "held_reason": file.held_reason,
             "published_at": now,
+            **_tried(told),
         },
     )
     if not created:
@@ -143,14 +154,26 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
     Dependency.objects.bulk_create(_dependencies(wheel, checked), ignore_conflicts=True)
 
 
+def _tried(told: WheelReport) -> dict[str, object]:
+    """Return what the builder says of a wheel that cannot be seen in its bytes; it is shown, nothing more."""
+    trial = told.trial
+    detail = trial.detail or ("Imported: " + ", ".join(trial.modules) if trial.modules else "")
+    return {
+        "reproducible": told.reproducible,
+        "trial": trial.outcome if trial.outcome in _TRIALS else "unknown",
+        "trial_detail": detail[-_LARGEST_DETAIL:],
+    }
+
+
 def _dependencies(wheel: Wheel, checked: Checked) -> list[Dependency]:
     """Return what a wheel needs, as rows that are not yet written."""
     apt = [(Dependency.Tool.APT, text.split(" ")[0], text) for text in checked.apt]
+    lib = [(Dependency.Tool.NONE, name, "") for name in checked.unresolved]
     pip = [
         (Dependency.Tool.PIP, canonicalize_name(Requirement(text).name), text)
         for text in checked.file.requires_dist
     ]
     return [
         Dependency(wheel=wheel, tool=tool, name=name, requirement=requirement)
-        for tool, name, requirement in [*apt, *pip]
+        for tool, name, requirement in [*apt, *lib, *pip]
     ]

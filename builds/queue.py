@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from packaging.version import Version as ParsedVersion
 
+from builder.elf import version_key
 from builds.coverage import Offer, admits, covers
 from builds.models import Build, Target, Wheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
@@ -27,6 +28,9 @@ PRERELEASE = (5, "It is a pre-release.")
 
 # pip unpacks all of these; where upstream has several, it is the first that is built.
 SOURCE_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+
+# How many builds are looked at beyond those that are given, for one that no older system waits for.
+LOOK_AHEAD = 20
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,9 @@ def _queue(wishes: dict[tuple[int, int], Wish], latest: dict[tuple[int, int], Bu
 
 
 def _offers(package: Package) -> dict[int, list[Offer]]:
-    """Return what our index has of a package, by version."""
+    """Return what our index has of a package, or will have once a person has looked at it, by version."""
     offers: dict[int, list[Offer]] = {}
-    for wheel in Wheel.objects.listed().filter(package=package).select_related("build__target"):
+    for wheel in Wheel.objects.standing().filter(package=package).select_related("build__target"):
         offers.setdefault(wheel.version_id, []).append(wheel.offer())
     return offers
 
@@ -210,6 +214,29 @@ def next_for(target: Target, count: int) -> list[Build]:
     """
     elsewhere = set(Build.objects.assigned().exclude(target=target).values_list("version", flat=True))
     known = set(Wheel.objects.filter(version__in=elsewhere).values_list("version", flat=True))
-    # As many builds may have to stay as there are builders elsewhere, and no more have to be looked at.
-    first = Build.objects.waiting().filter(target=target)[: count + len(elsewhere)]
-    return [build for build in first if build.version_id not in elsewhere - known][:count]
+    # As many builds may have to stay as there are builders elsewhere, and few more have to be looked at.
+    first = Build.objects.waiting().filter(target=target)[: count + len(elsewhere) + LOOK_AHEAD]
+    free = [build for build in first if build.version_id not in elsewhere - known]
+    return _oldest_first(free, target)[:count]
+
+
+def _oldest_first(builds: list[Build], target: Target) -> list[Build]:
+    """Put behind their equals the builds that also wait for a target with an older C library.
+
+    Wheels for the stable ABI, or for none, have one name on all releases; built on the oldest one they run on
+    all.  A preference and no more, so that no builder idles while another one is away.
+    """
+    if not builds or not target.glibc:
+        return builds
+    others = Build.objects.open().filter(
+        version__in=[build.version_id for build in builds],
+        target__architecture=target.architecture,
+        target__is_active=True,
+    )
+    age = version_key(target.glibc)
+    wait = {
+        version
+        for version, glibc in others.exclude(target__glibc="").values_list("version", "target__glibc")
+        if version_key(glibc) < age
+    }
+    return sorted(builds, key=lambda build: (-build.priority, build.version_id in wait))
