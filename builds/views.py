@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 from builds import logs
 from builds.clock import database_now
 from builds.models import Build
+from builds.remarks import remarks_on
 
 # In bytes: a browser on a small Pi should not have to lay out ten megabytes of compiler warnings.
 SHOWN_LOG = 100_000
@@ -21,7 +22,10 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
     text, is_cut = logs.tail(found, SHOWN_LOG)
     context = {
         "build": found,
-        "wheels": found.wheels.prefetch_related("dependencies"),
+        "wheels": [
+            (wheel, remarks_on(wheel))
+            for wheel in found.wheels.select_related("package").prefetch_related("dependencies")
+        ],
         "refusals": found.refusals.all(),
         "siblings": Build.objects.filter(version=found.version).select_related("target").order_by("pk"),
         "log": text,

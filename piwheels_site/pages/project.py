@@ -14,6 +14,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from builds.coverage import Need, admits, covers
 from builds.models import Build, Dependency, Target, Wheel
+from builds.remarks import remarks_on
 from packages.models import Package, UpstreamFile, Version
 from simple import index
 
@@ -44,11 +45,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class File:
-    """A wheel, and the names of what it needs."""
+    """A wheel, the names of what it needs, and what else there is to say of it."""
 
     wheel: Wheel
     apt: list[str]
+    missing: list[str]  # libraries that it needs and that are in no package
     pip: list[str]
+    remarks: list[str]
 
 
 @dataclass(frozen=True)
@@ -108,17 +111,37 @@ def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
     sources: dict[int, UpstreamFile] = {
         file.version_id: file for file in UpstreamFile.objects.listed().sources().filter(version__in=shown)
     }
+    held = set(
+        Wheel.objects.standing()
+        .filter(version__in=shown)
+        .exclude(held_reason="")
+        .values_list("build", flat=True)
+    )
     # A target takes hundreds of tags, so they are not made anew for each version.
     needs = [(target, target.need()) for target in targets]
     return [
         Row(
             version=version,
             cells=[
-                _cell(version, target, need, builds.get((version.pk, target.pk)), wheels[version.pk], sources)
+                _cell(
+                    version,
+                    target,
+                    need,
+                    builds.get((version.pk, target.pk)),
+                    wheels[version.pk],
+                    sources,
+                    held=held,
+                )
                 for target, need in needs
             ],
             files=[
-                File(wheel, apt=apt_names(wheel), pip=_names(wheel, Dependency.Tool.PIP))
+                File(
+                    wheel,
+                    apt=apt_names(wheel),
+                    missing=_names(wheel, Dependency.Tool.NONE),
+                    pip=_names(wheel, Dependency.Tool.PIP),
+                    remarks=remarks_on(wheel),
+                )
                 for wheel in wheels[version.pk]
             ],
         )
@@ -141,8 +164,12 @@ def _cell(
     build: Build | None,
     wheels: list[Wheel],
     sources: dict[int, UpstreamFile],
+    *,
+    held: set[int],
 ) -> Cell:
     """Return what a target has of a version: a wheel, a build, or the reason for neither."""
+    if build and build.pk in held:
+        return Cell("…", "built, waits for an operator", build.get_absolute_url(), "none")
     if build and build.state == Build.State.SUCCEEDED:
         return Cell(*SAID[Build.State.SUCCEEDED], build.get_absolute_url(), build.state)
     for wheel in wheels:
@@ -259,6 +286,10 @@ def _file(wheel: Wheel) -> dict[str, object]:
         "file_abi_tag": abi,
         "platform": platform,
         "requires_python": wheel.requires_python or None,
+        "glibc": wheel.glibc or None,
+        "reproducible": wheel.reproducible,
+        "trial": wheel.trial or "unknown",
         "apt_dependencies": apt_names(wheel),
+        "unresolved_libraries": _names(wheel, Dependency.Tool.NONE),
         "pip_dependencies": _names(wheel, Dependency.Tool.PIP),
     }
