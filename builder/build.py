@@ -11,7 +11,8 @@ from builder.client import Client, DeadTicket, Refused, Unreachable
 from builder.collect import BadOutput, Wheel, collect
 from builder.contract import CONTRACT, BuildOrder, BuildReport, WheelReport
 from builder.heartbeat import Heartbeats
-from builder.libraries import apt_packages, unboxed
+from builder.inspection import Unfit, system_inside
+from builder.libraries import apt_packages
 from builder.log import Log
 from builder.pip_wheel import PipFailed, pip_wheel
 from builder.place import Place, fresh, workshop
@@ -54,7 +55,7 @@ def _make(
         return _failed(str(error), log, error.duration_s)
     try:
         with collect(place.out) as wheels:
-            reports = tuple(_hand_over(order, wheel, place, client, log=log, stop=stop) for wheel in wheels)
+            reports = tuple(_hand_over(order, wheel, client, log=log) for wheel in wheels)
     except BadOutput as error:
         return _failed(str(error), log, duration_s)
     except Refused as error:
@@ -62,13 +63,13 @@ def _make(
     return BuildReport(contract=CONTRACT, succeeded=True, reason="", duration_s=duration_s, wheels=reports)
 
 
-def _hand_over(
-    order: BuildOrder, wheel: Wheel, place: Place, client: Client, *, log: Log, stop: Event
-) -> WheelReport:
+def _hand_over(order: BuildOrder, wheel: Wheel, client: Client, *, log: Log) -> WheelReport:
     """Look at a wheel, upload it and return what there is to say about it."""
-    folder = place.libraries / wheel.filename
-    folder.mkdir()
-    needs = apt_packages(wheel.file, folder, log=log, runner=unboxed(stop))
+    try:
+        system = system_inside(wheel.file)
+    except Unfit as error:
+        raise BadOutput(f"{wheel.filename}: {error}") from error
+    needs = apt_packages(system.libraries, system.asked, order.architecture)
     log.note(f"{wheel.filename}: {wheel.size} bytes, needs {', '.join(needs.apt) or 'no apt packages'}")
     client.upload(order, wheel.filename, wheel.file, size=wheel.size, sha256=wheel.sha256)
     return WheelReport(

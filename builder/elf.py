@@ -123,6 +123,7 @@ class System:
     glibc: str  # the least version, "2.34"; "" when it asks for none
     glibcxx: str  # the least version of libstdc++, as GLIBCXX has it; "" when it asks for none
     libraries: tuple[str, ...]  # what the wheel does not bring itself
+    asked: tuple[str, ...]  # which versions of their symbols, "libc.so.6@GLIBC_2.34"
     is_portable: bool  # needs nothing but the C and C++ libraries, in those versions or newer
 
 
@@ -351,12 +352,14 @@ def system_of(files: Mapping[str, Elf]) -> System:
     loaded = [elf for elf in files.values() if elf.is_loaded]
     brought = {path.rpartition("/")[2] for path in files} | {elf.soname for elf in loaded}
     libraries = {name for elf in loaded for name in elf.needed} - brought
-    asked = {version for elf in loaded for library, version in elf.asked if library not in brought}
-    is_known = all(_is_common(version) for version in asked)
+    pairs = {pair for elf in loaded for pair in elf.asked if pair[0] not in brought}
+    asked = {version for _, version in pairs}
+    is_known = all(map(_is_common, asked))
     return System(
         glibc=max(map(_glibc, asked), key=version_key, default=""),
         glibcxx=max(map(_glibcxx, asked), key=version_key, default=""),
         libraries=tuple(sorted(libraries)),
+        asked=tuple(sorted(map("@".join, pairs))),
         is_portable=bool(loaded) and is_known and all(_RUNTIME.fullmatch(name) for name in libraries),
     )
 

@@ -27,6 +27,7 @@ from builder.elf import (
     BadElf,
     Budget,
     Elf,
+    System,
     describe,
     fits,
     is_stable,
@@ -71,6 +72,7 @@ class Facts:
     refused: str  # why it cannot be offered, in a sentence; "" when it can
     notes: tuple[str, ...]  # what is worth a line in the log
     libraries: tuple[str, ...]  # that it needs and does not bring, "libpq.so.5"
+    asked: tuple[str, ...]  # which versions of their symbols, "libc.so.6@GLIBC_2.34"
     has_code: bool
     glibc: str
     glibcxx: str
@@ -104,6 +106,15 @@ def parse_name(filename: str) -> Name:
     return Name("-".join(parts[:-3]), *sets)
 
 
+def system_inside(wheel: BinaryIO) -> System:
+    """Return what the machine code in a wheel asks of the system; raises Unfit."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return system_of(dict(_elves(archive)))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise Unfit(f"The wheel cannot be read: {error}.") from error
+
+
 def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
     """Put a wheel into a folder under the name that it deserves and return what was found.
 
@@ -127,6 +138,7 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
         refused="",
         notes=notes,
         libraries=system.libraries,
+        asked=system.asked,
         has_code=bool(files),
         glibc=system.glibc,
         glibcxx=system.glibcxx,
@@ -136,7 +148,7 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
 
 def _refused(why: str) -> Facts:
     """Return the facts of a wheel that cannot be offered."""
-    return Facts("", why[:1000], (), (), has_code=False, glibc="", glibcxx="", is_portable=False)
+    return Facts("", why[:1000], (), (), (), has_code=False, glibc="", glibcxx="", is_portable=False)
 
 
 def _elves(archive: zipfile.ZipFile) -> Iterator[tuple[str, Elf]]:

@@ -19,7 +19,7 @@ from builds import incoming, storage
 from builds.models import Build, Dependency, Wheel
 from builds.verify import BadWheel, Expected, VerifiedWheel, verify
 
-# Debian Policy 5.6.7: a package's name; what follows in brackets is the version that dpkg-shlibdeps asks for.
+# Debian Policy 5.6.7: a package's name; what follows in brackets is the version that is needed.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
 _LIBRARY = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
 _TRIALS = ("works", "fails", "unknown")
