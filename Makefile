@@ -1,6 +1,6 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder lock bench clean
+.PHONY: help setup run demo check test test-builder lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -52,6 +52,9 @@ lock: $(VENV)/dev.stamp ## resolve the dependencies anew and write requirements/
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --no-emit-index-url --no-config --upgrade --extra $${part#*:} pyproject.toml \
 	    -o requirements/$${part%:*}.txt; done
+
+apt-contents: $(VENV)/dev.stamp ## read anew from Debian which package has which header, library and program
+	$(BIN)/python -m deploy.apt_contents
 
 clean: ## remove the environment and the state of the farm
 	rm -rf $(VENV) var
