@@ -163,7 +163,11 @@ class _Handler(BaseHTTPRequestHandler):
         if parts == ["hello"] or parts[-1] == "claim":
             if secret != TOKEN:
                 return self._send(401, {"error": "This token is not known."})
-            return self._send(200, {"heartbeat_s": 1.0, "stop": False}) if parts == ["hello"] else self._claim(parts)
+            return (
+                self._send(200, {"heartbeat_s": 1.0, "stop": False})
+                if parts == ["hello"]
+                else self._claim(parts)
+            )
         if secret != TICKET or self.fake.ticket_is_dead:
             return self._send(409, {"error": "This ticket is dead."})
         if parts[-1] == "heartbeat":
