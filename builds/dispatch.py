@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from kombu.exceptions import OperationalError
 
 from builder.contract import BUILD_TASK, queue_for
-from builds import incoming, logs, queue
+from builds import incoming, logs, queue, retry
 from builds.models import Build, Builder, Size, Target
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one."""
     given = 0
     for (target, size), builders in _free(now).items():
-        for build, builder in zip(queue.next_for(target, len(builders), size), builders, strict=False):
+        for build, builder in queue.next_for(target, builders, size, now):
             if not _assign(build, builder, now):
                 continue
             if not ring(build, builder):
@@ -122,19 +122,8 @@ def _lose(build: Build, now: datetime) -> bool:
         build.version.package.hold()
         if not build.lose(now):
             return False
-        # A builder that never began says nothing of the build, so that does not count against it.
-        losses = build.losses + bool(build.claimed_at)
-        _replace(build, losses)
+        retry.after_loss(build, now)
     return True
-
-
-def _replace(build: Build, losses: int) -> None:
-    """Queue the successor of a lost build, if it was not lost too often."""
-    if losses <= Build.MAX_LOSSES:
-        build.again(losses=losses, priority=build.priority, why=build.why)
-    build.version.package.mark_changed()
-    # The plan may have dropped the lost build at the same moment, and must see its successor.
-    build.version.package.request_plan()
 
 
 def take_back(builder: Builder, reason: str, now: datetime) -> int:
@@ -144,7 +133,7 @@ def take_back(builder: Builder, reason: str, now: datetime) -> int:
         with transaction.atomic():
             build.version.package.hold()
             if build.abandon(reason, now):
-                _replace(build, build.losses)
+                retry.elsewhere(build)
                 taken += 1
     return taken
 

@@ -119,11 +119,15 @@ class Target(models.Model):
 class BuilderQuerySet(models.QuerySet["Builder"]):
     """Questions about builders."""
 
-    def ready(self, now: datetime) -> Self:
-        """Builders that may be given a build: wanted, well, heard of lately and without one."""
+    def at_work(self, now: datetime) -> Self:
+        """Builders that build or could: wanted, well and heard of lately."""
         return self.filter(
             is_enabled=True, mode=Builder.Mode.ACTIVE, problem="", heard_at__gte=now - Builder.SILENCE
-        ).exclude(pk__in=Build.objects.assigned().values("builder"))
+        )
+
+    def ready(self, now: datetime) -> Self:
+        """Builders that may be given a build: at work and without one."""
+        return self.at_work(now).exclude(pk__in=Build.objects.assigned().values("builder"))
 
     def under_suspicion(self, since: datetime) -> Self:
         """Builders at work of which a build failed or got lost since then."""
@@ -322,6 +326,10 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Builds that no builder has, the next one first."""
         return self.filter(state=Build.State.QUEUED).order_by("-priority", "-released_at", "pk")
 
+    def due(self, now: datetime) -> Self:
+        """Builds that need not wait for a time."""
+        return self.filter(Q(not_before=None) | Q(not_before__lte=now))
+
     def lost(self, now: datetime) -> Self:
         """Assigned builds whose lease ran out."""
         return self.assigned().filter(lease_until__lt=now)
@@ -398,6 +406,18 @@ class Build(models.Model):
     )
     not_before = models.DateTimeField(
         null=True, blank=True, help_text="Until when it waits after a fault that was not the package's."
+    )
+    avoid = models.ForeignKey(
+        Builder,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who lost or failed the attempt before; another gets this one, if there is another.",
+    )
+    must_end_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its ticket dies at the latest; set by the claim."
     )
 
     objects = BuildQuerySet.as_manager()
@@ -479,8 +499,14 @@ class Build(models.Model):
         """Note that the builder was told again."""
         Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED).update(rang_at=now)
 
-    def claim(self, builder: Builder, source: UpstreamFile, now: datetime) -> str:
-        """Start this build on its builder and return the ticket; "" if it is not this builder's to start."""
+    def claim(
+        self, builder: Builder, source: UpstreamFile, now: datetime, time_limit_s: float | None = None
+    ) -> str:
+        """Start this build on its builder and return the ticket; "" if it is not this builder's to start.
+
+        The time limit is the farm's unless a recipe gives another.
+        """
+        limit = timedelta(seconds=time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
         ticket = secrets.token_urlsafe(32)
         lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
         claimed = Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED, builder=builder).update(
@@ -488,6 +514,7 @@ class Build(models.Model):
             ticket_hash=digest(ticket),
             lease_until=lease,
             claimed_at=now,
+            must_end_at=now + limit + self.UPLOAD,
             source=source,
         )
         return ticket if claimed else ""
@@ -503,7 +530,7 @@ class Build(models.Model):
             ticket_hash=digest(ticket),
             lease_until__gte=now,
             builder__is_enabled=True,
-            claimed_at__gte=now - timedelta(seconds=settings.PIWHEELS_TIME_LIMIT_S) - self.UPLOAD,
+            must_end_at__gte=now,
         )
 
     def prolong(self, now: datetime) -> None:
@@ -526,11 +553,23 @@ class Build(models.Model):
             self._move((self.State.BUILDING,), self.State.UPLOADING)
 
     def close(
-        self, state: "Build.State", reason: str, now: datetime, duration_s: float | None = None
+        self,
+        state: "Build.State",
+        reason: str,
+        now: datetime,
+        **outcome: object,
     ) -> bool:
-        """End a running build; False if it has already ended otherwise."""
+        """End a running build; False if it has already ended otherwise.
+
+        `outcome` is what else is known of it by then: its failure, and what was measured.
+        """
         return self._move(
-            self.RUNNING, state, reason=reason, finished_at=now, duration_s=duration_s, ticket_hash=""
+            self.RUNNING,
+            state,
+            reason=reason,
+            finished_at=now,
+            ticket_hash="",
+            **outcome,
         )
 
     def cancel(self, reason: str, now: datetime) -> bool:
@@ -557,7 +596,13 @@ class Build(models.Model):
         lost = (
             Build.objects.lost(now)
             .filter(pk=self.pk)
-            .update(state=self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
+            .update(
+                state=self.State.LOST,
+                reason=reason,
+                failure="builder-lost",
+                finished_at=now,
+                ticket_hash="",
+            )
         )
         return lost == 1
 
@@ -565,8 +610,20 @@ class Build(models.Model):
         """Give up on this build's builder at once, whatever the lease says; False if it has none."""
         return self._move(self.ASSIGNED, self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
 
-    def again(self, *, losses: int, priority: int, why: str) -> "Build":
-        """Queue another attempt at the same version for the same target."""
+    def again(
+        self,
+        *,
+        losses: int,
+        priority: int,
+        why: str,
+        size: str = "",
+        not_before: datetime | None = None,
+        avoid: int | None = None,
+    ) -> "Build":
+        """Queue another attempt at the same version for the same target.
+
+        It wants a builder of the same size unless another is given; `avoid` is the builder not to ask again.
+        """
         last = Build.objects.filter(version=self.version_id, target=self.target_id).order_by("-attempt")[0]
         return Build.objects.create(
             version_id=self.version_id,
@@ -575,6 +632,9 @@ class Build(models.Model):
             losses=losses,
             priority=priority,
             why=why,
+            size=size or self.size,
+            not_before=not_before,
+            avoid_id=avoid,
             released_at=self.released_at,
         )
 

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from builder.contract import BuildReport, WheelReport
 from builds import incoming, storage
 from builds.models import Build, Dependency, Wheel
+from builds.outcome import outcome_of
 from builds.verify import BadWheel, Expected, VerifiedWheel, verify
 
 # Debian Policy 5.6.7: a package's name; what follows in brackets is the version that dpkg-shlibdeps asks for.
@@ -55,7 +56,7 @@ def publish(build: Build, report: BuildReport, now: datetime) -> None:
         _lock(build)
         for wheel, told in zip(checked, report.wheels, strict=True):
             _record(build, wheel, told, now)
-        if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s):
+        if not build.close(Build.State.SUCCEEDED, "", now, **outcome_of(report)):
             raise Ended
         build.version.package.mark_changed()
         # Other targets may be served by now, and need no build of their own.

@@ -5,7 +5,7 @@ build, what it no longer wants is dropped.  Everything else waits in the databas
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from django.db import transaction
 from packaging.version import Version as ParsedVersion
 
 from builds.coverage import Offer, admits, covers
-from builds.models import Build, Size, Target, Wheel
+from builds.models import Build, Builder, Size, Target, Wheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
 
 logger = logging.getLogger(__name__)
@@ -202,15 +202,38 @@ def source_of(build: Build) -> UpstreamFile | None:
     return _best_of(UpstreamFile.objects.filter(version=build.version_id)).get(build.version_id)
 
 
-def next_for(target: Target, count: int, size: Size) -> list[Build]:
-    """Return the builds that this many free builders of a target and a size should have.
+def next_for(
+    target: Target, builders: Sequence[Builder], size: Size, now: datetime
+) -> list[tuple[Build, Builder]]:
+    """Return which builds these free builders of a target and a size should have.
 
     While nobody knows whether a version's wheel is pure, one target tries it alone: a pure wheel would
-    serve them all, and two of them would have one name and two contents.
+    serve them all, and two of them would have one name and two contents.  Who lost a build or had a fault
+    with it does not get it again as long as another could have it.
     """
     elsewhere = set(Build.objects.assigned().exclude(target=target).values_list("version", flat=True))
     known = set(Wheel.objects.filter(version__in=elsewhere).values_list("version", flat=True))
     # As many builds may have to stay as there are builders elsewhere, and no more have to be looked at.
-    fitting = Build.objects.waiting().filter(target=target, size__in=size.and_smaller())
-    first = fitting[: count + len(elsewhere)]
-    return [build for build in first if build.version_id not in elsewhere - known][:count]
+    count = len(builders) + len(elsewhere)
+    fitting = Build.objects.waiting().due(now).filter(target=target, size__in=size.and_smaller())
+    first = [build for build in fitting[:count] if build.version_id not in elsewhere - known]
+    if not {build.avoid_id for build in first} & {builder.pk for builder in builders}:
+        return list(zip(first, builders, strict=False))
+    others = list(Builder.objects.at_work(now).filter(target=target))
+    pairs: dict[Build, Builder] = {}
+    for builder in builders:
+        # A builder that lost a whole row of builds must not idle before those behind them.
+        behind = fitting.exclude(avoid=builder)[:count]
+        for build in (build for some in (first, behind) for build in some):
+            stays = build in pairs or build.version_id in elsewhere - known
+            if not stays and not _is_for_another(build, builder, others):
+                pairs[build] = builder
+                break
+    return list(pairs.items())
+
+
+def _is_for_another(build: Build, builder: Builder, others: Iterable[Builder]) -> bool:
+    """Tell whether a builder had its try at a build, and another could have the next."""
+    return build.avoid_id == builder.pk and any(
+        other.pk != builder.pk and build.size in Size(other.size).and_smaller() for other in others
+    )
