@@ -7,12 +7,14 @@ methods.
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
+from builds import recipes
 from builds.clock import database_now
-from builds.models import Build, Builder, Dependency, Refusal, Target, Wheel
+from builds.models import Build, Builder, Dependency, Recipe, Refusal, Target, Wheel
 
 
 class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -184,3 +186,40 @@ class RefusalAdmin(RecordAdmin):
 
     list_display = ["at", "filename", "build", "reason"]
     list_select_related = ["build__version__package", "build__target"]
+
+
+class RecipeForm(ModelForm):  # type: ignore[type-arg]
+    """A recipe as an operator writes it, with what is wrong said at its field."""
+
+    class Meta:
+        model = Recipe
+        fields = [
+            *("package", "failure", "apt", "environment", "memory_bytes", "time_limit_s"),
+            *("size", "rung", "note"),
+        ]
+
+    def clean(self) -> dict[str, Any]:  # Any: what each field has made of its text
+        """Check the fields against each other and against what builders can do."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            try:
+                recipes.check(Recipe(**cleaned))
+            except ValidationError as problem:
+                self.add_error(None, problem)
+        return cleaned
+
+
+@admin.register(Recipe)
+class RecipeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What to do differently; saving one builds again what failed and is for it."""
+
+    form = RecipeForm
+    list_display = ["__str__", "apt", "environment", "size", "rung", "changed_at"]
+    list_select_related = ["package"]
+    search_fields = ["package__name__startswith", "failure"]
+    raw_id_fields = ["package"]
+
+    def save_model(self, request: HttpRequest, obj: Recipe, form: "ModelForm[Recipe]", change: bool) -> None:
+        """Save, and say what follows."""
+        again = recipes.save(obj, database_now())
+        self.message_user(request, f"{again} failed builds are queued again.")

@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builder import contract
-from builds import hearing, incoming, logs, queue, results
+from builds import hearing, incoming, logs, queue, recipes, results
 from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
@@ -116,7 +116,8 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
     if source is None:
         found.drop("Upstream has no source for it any more.", now)
         return error(409, "Upstream has no source for this version any more.")
-    ticket = found.claim(builder, source, now)
+    made_by = recipes.ingredients(found)
+    ticket = found.claim(builder, source, now, made_by.time_limit_s)
     if not ticket:
         return error(409, f"This build is {found.state}: it is not this builder's to start. Forget it.")
     builder.hear(now)
@@ -136,11 +137,11 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
             uploaded_at=int(source.uploaded_at.timestamp()) if source.uploaded_at else None,
             index=settings.PIWHEELS_PYPI,
             extra_index=settings.PIWHEELS_BUILDERS_INDEX,
-            time_limit_s=float(settings.PIWHEELS_TIME_LIMIT_S),
-            memory_bytes=settings.PIWHEELS_BUILD_MEMORY_BYTES,
-            apt=(),
-            environment={},
-            rung="",
+            time_limit_s=made_by.time_limit_s,
+            memory_bytes=made_by.memory_bytes,
+            apt=made_by.apt,
+            environment=made_by.environment,
+            rung=made_by.rung,
             rebuild_under_s=settings.PIWHEELS_REBUILD_UNDER_S,
             heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
         )

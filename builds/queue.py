@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from packaging.version import Version as ParsedVersion
 
+from builds import recipes
 from builds.coverage import Offer, admits, covers
 from builds.models import Build, Builder, Size, Target, Wheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
@@ -82,17 +83,21 @@ def plan(package: Package, now: datetime) -> int:
         for pair, build in latest.items()
         if build.is_open and pair not in wanted_pairs
     ]
-    return sum(dropped) + _queue(wanted_pairs, latest)
+    return sum(dropped) + _queue(package, wanted_pairs, latest)
 
 
-def _queue(wishes: dict[tuple[int, int], Wish], latest: dict[tuple[int, int], Build]) -> int:
+def _queue(
+    package: Package, wishes: dict[tuple[int, int], Wish], latest: dict[tuple[int, int], Build]
+) -> int:
     """Queue what is wanted and was not tried, or only dropped; return how many builds that are."""
+    size = recipes.size_for(package) if wishes.keys() - latest.keys() else ""
     new = [
         Build(
             version_id=version,
             target_id=target,
             priority=wish.priority,
             why=wish.why,
+            size=size,
             **({"released_at": wish.version.released_at} if wish.version.released_at else {}),
         )
         for (version, target), wish in wishes.items()

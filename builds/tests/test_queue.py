@@ -241,7 +241,7 @@ def test_a_plan_costs_the_same_for_one_version_and_for_many(target, django_asser
         make_version(f"1.{minor}")
     Package.objects.update(plan_needed=True)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         queue.plan(Package.objects.get(), NOON)
 
 
