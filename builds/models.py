@@ -557,6 +557,7 @@ class Build(models.Model):
         state: "Build.State",
         reason: str,
         now: datetime,
+        duration_s: float | None = None,
         **outcome: object,
     ) -> bool:
         """End a running build; False if it has already ended otherwise.
@@ -568,6 +569,7 @@ class Build(models.Model):
             state,
             reason=reason,
             finished_at=now,
+            duration_s=duration_s,
             ticket_hash="",
             **outcome,
         )
@@ -720,6 +722,16 @@ class Wheel(models.Model):
     def metadata_path(self) -> str:
         """Where the copy of its METADATA is in the storage."""
         return f"{self.path}.metadata"
+
+    @property
+    def provenance_path(self) -> str:
+        """Where the statement of what it was made of is in the storage; each build has its own."""
+        return f"{self.path}.{self.build_id}.provenance"
+
+    @property
+    def provenance_url(self) -> str:
+        """The path that the statement is served at, for ever."""
+        return f"/builds/{self.build_id}/provenance/{self.filename}.json"
 
     @property
     def url(self) -> str:

@@ -21,7 +21,6 @@ def outcome_of(report: BuildReport) -> dict[str, object]:
     if len(report.rung) > MOST_RUNG or not report.rung.isprintable():
         raise BadMessage(f"BuildReport.rung must be a name of at most {MOST_RUNG} characters.")
     return {
-        "duration_s": report.duration_s,
         "cpu_s": report.cpu_s or None,
         "peak_memory_bytes": report.peak_memory_bytes or None,
         "rung": report.rung,

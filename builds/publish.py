@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from builder.contract import BuildReport, WheelReport
-from builds import incoming, storage
+from builds import incoming, provenance, storage
 from builds.models import Build, Dependency, Wheel
 from builds.outcome import outcome_of
 from builds.verify import BadWheel, Expected, VerifiedWheel, verify
@@ -52,11 +52,13 @@ def publish(build: Build, report: BuildReport, now: datetime) -> None:
     is the same as once: the second time the build is no longer running.
     """
     checked = [_check_and_store(build, wheel, now) for wheel in report.wheels]
+    for wheel in checked:
+        _store_provenance(build, wheel.file, report, now)
     with transaction.atomic():
         _lock(build)
         for wheel, told in zip(checked, report.wheels, strict=True):
             _record(build, wheel, told, now)
-        if not build.close(Build.State.SUCCEEDED, "", now, **outcome_of(report)):
+        if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s, **outcome_of(report)):
             raise Ended
         build.version.package.mark_changed()
         # Other targets may be served by now, and need no build of their own.
@@ -106,6 +108,13 @@ def _store(path: Path, file: VerifiedWheel) -> None:
     wheel = Wheel(filename=file.filename, sha256=file.sha256)
     storage.store_bytes(wheel.metadata_path, file.metadata)
     storage.store_file(wheel.path, path)
+
+
+def _store_provenance(build: Build, file: VerifiedWheel, report: BuildReport, now: datetime) -> None:
+    """Put the statement of what a wheel was made of beside it; of several tries the first one's stays."""
+    wheel = Wheel(filename=file.filename, sha256=file.sha256, build=build)
+    content = provenance.statement(build, file.filename, file.sha256, report, now)
+    storage.store_bytes(wheel.provenance_path, content)
 
 
 def _lock(build: Build) -> None:

@@ -170,6 +170,14 @@ def for_build(build: Build) -> Recipe | None:
     return Recipe.objects.filter(failure__in=before).exclude(failure="").first()
 
 
+def apt_since_claim(build: Build) -> list[str]:
+    """Return the Debian packages that a running build's order had; none if its recipe changed meanwhile."""
+    recipe = for_build(build)
+    if recipe is None or build.claimed_at is None or recipe.changed_at > build.claimed_at:
+        return []
+    return list(recipe.apt)
+
+
 def ingredients(build: Build) -> Ingredients:
     """Return what a build's order has of recipes and settings."""
     recipe = for_build(build) or Recipe()

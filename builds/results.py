@@ -57,6 +57,7 @@ def _fail(build: Build, reason: str, report: BuildReport, now: datetime, *, told
             Build.State.FAILED,
             logs.clean(reason)[:2000],
             now,
+            report.duration_s,
             failure=found.failure.key,
             failure_about=found.about,
             **outcome_of(report),

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 from packaging.utils import InvalidName, canonicalize_name
 
+from builds import failures
 from builds.coverage import Need, admits, covers
 from builds.models import Build, Dependency, Target, Wheel
 from packages.models import Package, UpstreamFile, Version
@@ -149,7 +150,10 @@ def _cell(
         if covers(wheel.offer(), need):
             return Cell("✔", "served by another target's wheel", wheel.build.get_absolute_url(), "succeeded")
     if build:
-        return Cell(*SAID[Build.State(build.state)], build.get_absolute_url(), build.state)
+        sign, word = SAID[Build.State(build.state)]
+        found = failures.of(build.failure, "") if build.state == Build.State.FAILED else None
+        said = f"{word}: {found.failure.title}" if found and build.failure != "unknown" else word
+        return Cell(sign, said, build.get_absolute_url(), build.state)
     return Cell("–", _why_not(version, target, sources.get(version.pk)), "", "none")
 
 
@@ -244,6 +248,9 @@ def _build(build: Build) -> dict[str, object]:
         "build_id": build.pk,
         "state": build.state,
         "reason": build.reason,
+        "failure": build.failure,
+        "failure_about": build.failure_about,
+        "rung": build.rung,
         "duration": build.duration_s,
     }
 

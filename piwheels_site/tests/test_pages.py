@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from builds.models import Build, Dependency, Target
+from builds.models import Build, Dependency, Recipe, Target
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -210,6 +210,9 @@ def test_the_json_has_the_shape_of_piwheels_org(client):
                         "build_id": build.pk,
                         "state": "succeeded",
                         "reason": "",
+                        "failure": "",
+                        "failure_about": "",
+                        "rung": "",
                         "duration": 12.5,
                     }
                 },
@@ -315,6 +318,7 @@ def every_row():
         Download.objects.create(wheel=wheel, day=NOON.date(), count=3),
         Dependency.objects.create(wheel=wheel, tool="apt", name="libpq5"),
         wheel.build.refusals.create(filename="x.whl", reason="no"),
+        Recipe.objects.create(package=package, apt=["libffi-dev"]),
     ]
 
 
