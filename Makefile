@@ -1,6 +1,6 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder lock bench clean
+.PHONY: help setup run demo check test test-builder test-setup lock bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,6 +43,9 @@ test: check ## check, then every everyday test, on PostgreSQL and Redis and on t
 
 test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
 	$(BIN)/python -m tests.alone
+
+test-setup: $(VENV)/dev.stamp ## deploy/builder-setup in a fresh Debian root, twice; needs root, Debian's archive and PyPI
+	$(BIN)/python -m tests.fresh_machine
 
 bench: $(VENV)/dev.stamp ## the measurements of benchmarks/README.md
 	$(BIN)/python -m benchmarks
