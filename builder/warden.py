@@ -31,10 +31,12 @@ def main(arguments: list[str]) -> int:
     """Run the command after the builder's process id; return its exit code, 128 + n after signal n."""
     builder, command = int(arguments[0]), arguments[1:]
     signal.signal(signal.SIGTERM, _end)
-    libc = ctypes.CDLL(None, use_errno=True)
-    for option, value in ((_PR_SET_PDEATHSIG, signal.SIGTERM), (_PR_SET_CHILD_SUBREAPER, 1)):
-        if libc.prctl(option, int(value), 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl")
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    try:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    except OSError as error:
+        # QEMU has no such call for the programs that it runs: what leaves its parent there, leaves us.
+        sys.stderr.write(f"warden: orphans are not given to us, so a daemon may stay ({error})\n")
     # The builder may have died before we asked to be told.
     if os.getppid() != builder:
         return 128 + signal.SIGTERM
@@ -48,6 +50,13 @@ def main(arguments: list[str]) -> int:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _kill_all()
+
+
+def _prctl(option: int, value: int) -> None:
+    """Ask the kernel for something that concerns this process."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, int(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
 
 
 def _end(number: int, frame: FrameType | None) -> None:

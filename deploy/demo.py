@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -198,6 +198,14 @@ def demonstrate(scratch: Path) -> list[Step]:
     return [*steps, Step("all of it", "", _since(began), True)]
 
 
+def print_table(steps: Sequence[Step]) -> None:
+    """Print what was done, how it ended and how long it took."""
+    width = max(len(step.what) for step in steps)
+    print()
+    for step in steps:
+        print(f"  {'✔' if step.good else '✘'} {step.what:<{width}}  {step.outcome:<12} {step.seconds:6.1f} s")
+
+
 def main() -> int:
     """Demonstrate and print the table."""
     scratch = Path(tempfile.mkdtemp(prefix="piwheels-demo-"))
@@ -205,10 +213,7 @@ def main() -> int:
         steps = demonstrate(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    width = max(len(step.what) for step in steps)
-    print()
-    for step in steps:
-        print(f"  {'✔' if step.good else '✘'} {step.what:<{width}}  {step.outcome:<12} {step.seconds:6.1f} s")
+    print_table(steps)
     good = all(step.good for step in steps)
     print("\nAll three ended as they should." if good else "\nNot all ended as they should.")
     return 0 if good else 1

@@ -40,6 +40,11 @@ def install_missing() -> None:
         ]
         if not there
     ]
+    install(missing)
+
+
+def install(missing: list[str]) -> None:
+    """Install Debian's packages of those names, if any; raises CannotInstall where we may not."""
     if not missing:
         return
     if os.geteuid() or not shutil.which("apt-get"):
