@@ -18,7 +18,7 @@ CONTRACT = 2
 BUILD_TASK = "build"
 
 # Everything below is under this path of the server.  With the builder's token:
-#   POST  hello                          BuilderFacts -> Welcome; sent while idle, at least each minute
+#   POST  hello                          BuilderFacts -> Welcome; sent all the time, as often as that says
 #   POST  builds/<id>/<attempt>/claim    -> BuildOrder; 409 when the build is not this builder's to have
 # With the ticket of the order, which dies with the attempt (then each of them answers 409):
 #   POST  builds/<id>/heartbeat?log=N    body: the log's bytes from offset N on -> Heartbeat
@@ -73,6 +73,7 @@ class Welcome:
 
     heartbeat_s: float  # how soon the next one is expected
     stop: bool  # end when idle, as an operator says so
+    problem: str = ""  # why it is given nothing, in sentences; "" when nothing is wrong with it
 
 
 @dataclass(frozen=True)

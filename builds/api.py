@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builder import contract
-from builds import incoming, logs, queue, results
+from builds import hearing, incoming, logs, queue, results
 from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
@@ -22,10 +22,11 @@ from builds.verify import BadWheel, check_filename
 # Each view has the parts of its path as further arguments, so their types are the views' own.
 View = Callable[..., HttpResponse]
 
-# An idle builder says hello this often; it counts as silent after 180 s.
-HELLO_S = 30.0
-# The longest that a running build's log is silent; a fraction of the shortest sensible lease.
-HEARTBEAT_S = 20.0
+# How often a build is heard of.  Its builder learns so that it was called off, which must not take longer
+# than 5 s from an operator's click to the end of the last process.
+HEARTBEAT_S = 2.0
+# What a builder has to say of itself takes a tenth of this, in bytes.
+HELLO_LIMIT = 64 << 10
 # What a builder may try again later; everything else that it sends wrong is 400.
 STATUS: dict[type[Exception], int] = {incoming.Busy: 423, incoming.OutOfSpace: 507}
 
@@ -88,15 +89,15 @@ def _running(build: int) -> Build:
 @for_builder
 def hello(request: HttpRequest, builder: Builder) -> HttpResponse:
     """Note that a builder is there, and what it says of itself."""
-    facts = contract.decode(contract.BuilderFacts, request.body)
-    if facts.python != builder.target.python:
-        return error(
-            409,
-            f"This builder runs Python {facts.python} and is enrolled for {builder.target}, which needs "
-            f"{builder.target.python}: enrol it for another target or run it with that Python.",
-        )
-    builder.hear(database_now(), vars(facts))
-    return answer(contract.Welcome(heartbeat_s=HELLO_S, stop=builder.mode == Builder.Mode.STOPPED))
+    now = database_now()
+    try:
+        if len(request.body) > HELLO_LIMIT:
+            raise contract.BadMessage(f"A hello has at most {HELLO_LIMIT} bytes.")
+        facts = contract.decode(contract.BuilderFacts, request.body)
+    except contract.BadMessage as problem:
+        builder.refuse(f"Its hello was refused: {problem}", now)
+        raise
+    return answer(hearing.hear(builder, facts, now))
 
 
 @require_POST

@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
+from builder.contract import BuilderFacts
 from builds.coverage import Need, Offer
 from packages.models import Package, UpstreamFile, Version
 
@@ -119,10 +120,17 @@ class BuilderQuerySet(models.QuerySet["Builder"]):
     """Questions about builders."""
 
     def ready(self, now: datetime) -> Self:
-        """Builders that may be given a build: enabled, heard of lately and without one."""
-        return self.filter(is_enabled=True, heard_at__gte=now - Builder.SILENCE).exclude(
-            pk__in=Build.objects.assigned().values("builder")
+        """Builders that may be given a build: wanted, well, heard of lately and without one."""
+        return self.filter(
+            is_enabled=True, mode=Builder.Mode.ACTIVE, problem="", heard_at__gte=now - Builder.SILENCE
+        ).exclude(pk__in=Build.objects.assigned().values("builder"))
+
+    def under_suspicion(self, since: datetime) -> Self:
+        """Builders at work of which a build failed or got lost since then."""
+        unlucky = Build.objects.filter(
+            state__in=[Build.State.FAILED, Build.State.LOST], finished_at__gte=since
         )
+        return self.filter(is_enabled=True, mode=Builder.Mode.ACTIVE, pk__in=unlucky.values("builder"))
 
     def by_token(self, token: str) -> "Builder | None":
         """Return the builder that has this token."""
@@ -135,6 +143,11 @@ class Size(models.TextChoices):
     SMALL = "small"
     MEDIUM = "medium"
     LARGE = "large"
+
+    def and_smaller(self) -> list[str]:
+        """Return the sizes of what a builder of this size may build."""
+        sizes = list(Size)
+        return [size.value for size in sizes[: sizes.index(self) + 1]]
 
 
 class Builder(models.Model):
@@ -152,6 +165,10 @@ class Builder(models.Model):
     # As in Koji: a host that has not been heard of for 180 s gets no new work.
     SILENCE = timedelta(seconds=180)
 
+    # What the kernel leaves of the memory of boards with 2 and with 8 GiB is above these.
+    MEDIUM_BYTES = 1536 << 20
+    LARGE_BYTES = 6 << 30
+
     # The name becomes a queue's and a Redis user's.
     name = models.CharField(max_length=40, unique=True)
     target = models.ForeignKey(Target, models.PROTECT, related_name="builders")
@@ -160,6 +177,7 @@ class Builder(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     mode = models.CharField(max_length=11, choices=Mode, default=Mode.ACTIVE)
     mode_reason = models.CharField(max_length=500, blank=True, help_text="Why, and who says so.")
+    mode_at = models.DateTimeField(null=True, blank=True, help_text="Since when.")
     size = models.CharField(
         max_length=6,
         choices=Size,
@@ -192,14 +210,97 @@ class Builder(models.Model):
             self.save(update_fields=["token_hash"])
         return token
 
-    def hear(self, now: datetime, facts: dict[str, object] | None = None) -> None:
-        """Note that the builder spoke, and what it said of itself."""
+    @property
+    def standing(self) -> str:
+        """The mode as an operator sees it: also whether a builder is gone, or done with what it had."""
+        if not self.is_enabled:
+            return "retired"
+        if self.mode == self.Mode.DRAINING and self.current_build() is None:
+            return "drained"
+        return str(self.mode)
+
+    @staticmethod
+    def size_of(memory_bytes: int) -> Size:
+        """Return the size of a builder with that much memory."""
+        if memory_bytes < Builder.MEDIUM_BYTES:
+            return Size.SMALL
+        return Size.MEDIUM if memory_bytes < Builder.LARGE_BYTES else Size.LARGE
+
+    def current_build(self) -> "Build | None":
+        """Return the build that this builder has, or has been told of."""
+        return self.builds.filter(state__in=Build.ASSIGNED).first()
+
+    def hear(self, now: datetime) -> None:
+        """Note that the builder spoke."""
         self.heard_at = now
-        fields: dict[str, object] = {"heard_at": now}
-        if facts is not None:
-            self.facts = facts
-            fields["facts"] = facts
-        Builder.objects.filter(pk=self.pk).update(**fields)
+        Builder.objects.filter(pk=self.pk).update(heard_at=now)
+
+    def learn(self, facts: BuilderFacts, problem: str, now: datetime) -> None:
+        """Note what the builder says of itself, and why it is given nothing, if so.
+
+        Its size follows its memory.  One that an operator chose stays until the memory becomes another.
+        """
+        size = self.size_of(facts.memory_bytes)
+        fields: dict[str, object] = {"facts": vars(facts), "sandbox": facts.sandbox[:4]}
+        if size != self.size_of(self.facts.get("memory_bytes", 0)) or not self.facts:
+            fields["size"] = size
+        self._note(now, problem, **fields)
+
+    def refuse(self, problem: str, now: datetime) -> None:
+        """Note that the builder spoke and was not understood, so that an operator sees why."""
+        self._note(now, problem)
+
+    def _note(self, now: datetime, problem: str, **fields: object) -> None:
+        Builder.objects.filter(pk=self.pk).update(heard_at=now, problem=problem, **fields)
+        for field, value in {"heard_at": now, "problem": problem, **fields}.items():
+            setattr(self, field, value)
+        if problem:
+            self.give_back()
+
+    def pause(self, reason: str, now: datetime) -> None:
+        """Give the builder nothing until it is resumed; a build that it has begun goes on."""
+        self._turn(self.Mode.PAUSED, reason, now)
+
+    def drain(self, reason: str, now: datetime) -> None:
+        """Let the builder finish what it has and then give it nothing, so that its plug can be pulled."""
+        self._turn(self.Mode.DRAINING, reason, now)
+
+    def stop(self, reason: str, now: datetime) -> None:
+        """Have the builder's process end when it is idle; it does not start again by itself."""
+        self._turn(self.Mode.STOPPED, reason, now)
+
+    def quarantine(self, reason: str, now: datetime) -> None:
+        """Take the builder out because it spoils builds; somebody must look, and resume it."""
+        self._turn(self.Mode.QUARANTINED, reason, now)
+
+    def resume(self, reason: str, now: datetime) -> None:
+        """Give the builder builds again, whyever it had none."""
+        self._turn(self.Mode.ACTIVE, reason, now)
+
+    def retire(self, reason: str, now: datetime) -> None:
+        """Have nothing more to do with the builder: its token and its ticket open nothing from now on."""
+        self.is_enabled = False
+        self.save(update_fields=["is_enabled"])
+        self._turn(self.Mode.STOPPED, reason, now)
+
+    def enrol(self, target: Target, now: datetime) -> str:
+        """Take the builder in for a target, or again after it was retired; return its new token."""
+        if self.pk and not self.is_enabled:
+            self.is_enabled = True
+            self.resume("Enrolled again.", now)
+        self.target = target
+        return self.rekey()
+
+    def _turn(self, mode: "Builder.Mode", reason: str, now: datetime) -> None:
+        self.mode, self.mode_reason, self.mode_at = mode, reason[:500], now
+        self.save(update_fields=["mode", "mode_reason", "mode_at"])
+        if mode != self.Mode.ACTIVE:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Put the build that the builder was told of, and has not begun, back into the queue."""
+        for build in self.builds.filter(state=Build.State.DISPATCHED):
+            build.unassign()
 
 
 class BuildQuerySet(models.QuerySet["Build"]):
@@ -208,6 +309,10 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def open(self) -> Self:
         """Builds that have not ended."""
         return self.filter(state__in=Build.OPEN)
+
+    def ended(self) -> Self:
+        """Builds that a builder brought to an end, or lost, the last one first."""
+        return self.filter(state__in=Build.ENDED).order_by("-finished_at", "-pk")
 
     def assigned(self) -> Self:
         """Builds that a builder has, or has been told of."""
@@ -244,6 +349,8 @@ class Build(models.Model):
     ASSIGNED = (State.DISPATCHED, State.BUILDING, State.UPLOADING)
     RUNNING = (State.BUILDING, State.UPLOADING)
     OPEN = (State.QUEUED, *ASSIGNED)
+    # Of these each says something about its builder; a cancelled one does not.
+    ENDED = (State.SUCCEEDED, State.FAILED, State.LOST)
 
     # How often a lost build is queued again.  One that took four builders down will take the fifth: a
     # person must look.
@@ -453,6 +560,10 @@ class Build(models.Model):
             .update(state=self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
         )
         return lost == 1
+
+    def abandon(self, reason: str, now: datetime) -> bool:
+        """Give up on this build's builder at once, whatever the lease says; False if it has none."""
+        return self._move(self.ASSIGNED, self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
 
     def again(self, *, losses: int, priority: int, why: str) -> "Build":
         """Queue another attempt at the same version for the same target."""

@@ -14,7 +14,7 @@ from django.db import transaction
 from packaging.version import Version as ParsedVersion
 
 from builds.coverage import Offer, admits, covers
-from builds.models import Build, Target, Wheel
+from builds.models import Build, Size, Target, Wheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
 
 logger = logging.getLogger(__name__)
@@ -202,8 +202,8 @@ def source_of(build: Build) -> UpstreamFile | None:
     return _best_of(UpstreamFile.objects.filter(version=build.version_id)).get(build.version_id)
 
 
-def next_for(target: Target, count: int) -> list[Build]:
-    """Return the builds that this many free builders of a target should have.
+def next_for(target: Target, count: int, size: Size) -> list[Build]:
+    """Return the builds that this many free builders of a target and a size should have.
 
     While nobody knows whether a version's wheel is pure, one target tries it alone: a pure wheel would
     serve them all, and two of them would have one name and two contents.
@@ -211,5 +211,6 @@ def next_for(target: Target, count: int) -> list[Build]:
     elsewhere = set(Build.objects.assigned().exclude(target=target).values_list("version", flat=True))
     known = set(Wheel.objects.filter(version__in=elsewhere).values_list("version", flat=True))
     # As many builds may have to stay as there are builders elsewhere, and no more have to be looked at.
-    first = Build.objects.waiting().filter(target=target)[: count + len(elsewhere)]
+    fitting = Build.objects.waiting().filter(target=target, size__in=size.and_smaller())
+    first = fitting[: count + len(elsewhere)]
     return [build for build in first if build.version_id not in elsewhere - known][:count]

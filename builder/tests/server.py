@@ -76,6 +76,7 @@ class FakeServer:
     asked: list[Asked] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     ticket_is_dead: bool = False
+    wants_stop: bool = False
     refuses_report: bool = False
     refuses_upload: bool = False
     on_heartbeat: Callable[[], None] = lambda: None
@@ -163,7 +164,11 @@ class _Handler(BaseHTTPRequestHandler):
         if parts == ["hello"] or parts[-1] == "claim":
             if secret != TOKEN:
                 return self._send(401, {"error": "This token is not known."})
-            return self._send(200, {"heartbeat_s": 1.0, "stop": False}) if parts == ["hello"] else self._claim(parts)
+            return (
+                self._send(200, {"heartbeat_s": 1.0, "stop": self.fake.wants_stop})
+                if parts == ["hello"]
+                else self._claim(parts)
+            )
         if secret != TICKET or self.fake.ticket_is_dead:
             return self._send(409, {"error": "This ticket is dead."})
         if parts[-1] == "heartbeat":

@@ -123,10 +123,26 @@ def test_a_builder_says_hello():
 
     response = Pi(builder.token).post("hello", facts())
 
-    assert json.loads(response.content) == {"heartbeat_s": 30.0, "stop": False}
+    assert json.loads(response.content) == {"heartbeat_s": 10.0, "stop": False, "problem": ""}
     builder.refresh_from_db()
     assert builder.heard_at is not None
     assert builder.facts["model"] == "Raspberry Pi 4 Model B"
+
+
+def test_a_builder_that_speaks_another_contract_is_refused_and_its_operator_sees_why():
+    builder = make_builder(heard_at=None)
+
+    assert Pi(builder.token).post("hello", facts(contract=1)).status_code == 400
+
+    builder.refresh_from_db()
+    assert "speaks contract 2, the other 1" in builder.problem
+    assert builder.heard_at is not None
+
+
+def test_a_hello_that_is_far_too_long_is_refused():
+    response = Pi(make_builder().token).post("hello", facts(model="x" * 70_000))
+
+    assert response.status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -159,8 +175,7 @@ def test_a_body_that_is_no_message_is_told_so(body):
 def test_a_builder_with_another_python_is_told_so():
     response = Pi(make_builder().token).post("hello", facts(python="3.11"))
 
-    assert response.status_code == 409
-    assert "3.13" in error(response)
+    assert "runs Python 3.11" in json.loads(response.content)["problem"]
 
 
 @pytest.mark.parametrize(

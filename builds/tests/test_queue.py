@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from builds import queue
-from builds.models import Build
+from builds.models import Build, Size
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -202,7 +202,7 @@ def test_while_purity_is_unknown_one_target_tries_alone(target):
     make_build(version, other)
     make_running_build(make_builder(target=target), version=version)
 
-    assert queue.next_for(other, 1) == []
+    assert queue.next_for(other, 1, Size.SMALL) == []
 
 
 def test_a_wheel_with_machine_code_frees_the_other_targets(target):
@@ -215,7 +215,7 @@ def test_a_wheel_with_machine_code_frees_the_other_targets(target):
     build.close(Build.State.SUCCEEDED, "", NOON)
     make_running_build(make_builder("pi-09", target=third), version=version)
 
-    assert queue.next_for(other, 1) == [wanted]
+    assert queue.next_for(other, 1, Size.SMALL) == [wanted]
 
 
 def test_an_inactive_target_gets_nothing(target):
