@@ -113,15 +113,16 @@ class Run:
     def look_at(self, package: wheels.Package) -> tuple[str, str]:
         """Check how a build ended; return what it was and what came out of it."""
         build = self.server.build(package.name)
+        made = self.server.wheels(build["files"])
         what = f"build {package.name} {build['number']} ({package.kind})"
         wrong = [] if build["state"] == package.should else [f"its state is {build['state']}"]
         if package.should == "succeeded":
-            wrong += wheels.problems(package, build["files"])
+            wrong += wheels.problems(package, made)
         if wrong:
             log = self.server.log_of(build["build_id"])
             raise Broken(f"{what}: {'; '.join(wrong)}. {build['reason']}\n{log[-3000:]}")
-        tags = [name.removesuffix(".whl").split("-", 2)[2] for name in build["files"]]
-        needs = [f"needs {name}" for file in build["files"].values() for name in file["apt_dependencies"]]
+        tags = [wheel.filename.removesuffix(".whl").split("-", 2)[2] for wheel in made]
+        needs = [f"needs {name}" for wheel in made for name in wheel.apt]
         return what, ", ".join([build["state"], *tags, *needs])
 
     def install(self) -> None:

@@ -198,7 +198,7 @@ def adapt(root: Root) -> None:
     for path in ("/etc/resolv.conf", "/etc/hosts"):
         root.write(path, Path(path).read_text())
     root.write(CERTIFICATES, _certificates().read_text())
-    root.write("/etc/pip.conf", _pip_conf())
+    root.write("/etc/pip.conf", pip_conf())
 
 
 def _certificates() -> Path:
@@ -210,7 +210,7 @@ def _certificates() -> Path:
     raise CannotMake("This machine has no file of trusted certificates: run `apt install ca-certificates`.")
 
 
-def _pip_conf() -> str:
+def pip_conf() -> str:
     """Return this machine's configuration of pip, without what is true of this machine alone."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True

@@ -15,6 +15,7 @@ from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from deploy import redis
 from deploy.demo import free_port
 from deploy.farm import ROOT
+from tests.arm.wheels import Made
 from tests.farm import Farm
 
 TARGET = "bookworm-armhf-cp311"
@@ -85,6 +86,13 @@ class Server(Farm):
         """Return the versions of a package, as its JSON tells them; none before it is known."""
         answer = requests.get(f"{self.address}/project/{package}/json", timeout=20)
         return dict(answer.json()["releases"]) if answer.ok else {}
+
+    def wheels(self, files: dict[str, Any]) -> list[Made]:
+        """Fetch the wheels that the JSON of a version lists."""
+        return [
+            Made(name, tuple(file["apt_dependencies"]), requests.get(file["file_url"], timeout=60).content)
+            for name, file in files.items()
+        ]
 
     def log_of(self, build: int) -> str:
         """Return the log of a build."""

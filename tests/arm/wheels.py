@@ -3,11 +3,9 @@
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import requests
 from elftools.elf.elffile import ELFFile
 
 # Set in a library's header where floating-point numbers are passed in registers of their own (hard float).
@@ -46,16 +44,25 @@ PACKAGES = [
 ]
 
 
-def problems(package: Package, files: dict[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the files that a page of the farm lists of a version."""
-    if len(files) != 1:
-        yield f"there are {len(files)} files"
-    for name, file in files.items():
-        if not re.fullmatch(rf".+-{package.tag}\.whl", name):
-            yield f"it is named {name}"
-        if set(file["apt_dependencies"]) != package.apt:
-            yield f"it needs {', '.join(file['apt_dependencies']) or 'nothing'} from apt"
-        found = list(_libraries(requests.get(file["file_url"], timeout=60).content))
+@dataclass(frozen=True)
+class Made:
+    """A wheel that came out, as the index has it."""
+
+    filename: str
+    apt: tuple[str, ...]
+    content: bytes
+
+
+def problems(package: Package, made: Sequence[Made]) -> Iterator[str]:
+    """Yield what is wrong with the wheels of a version."""
+    if len(made) != 1:
+        yield f"there are {len(made)} files"
+    for wheel in made:
+        if not re.fullmatch(rf".+-{package.tag}\.whl", wheel.filename):
+            yield f"it is named {wheel.filename}"
+        if set(wheel.apt) != package.apt:
+            yield f"it needs {', '.join(wheel.apt) or 'nothing'} from apt"
+        found = list(_libraries(wheel.content))
         if len(found) != package.libraries:
             yield f"it holds {len(found)} shared libraries"
         yield from (problem for problem in found if problem)
