@@ -1,6 +1,6 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder test-arm lock bench clean
+.PHONY: help setup run demo check test test-builder test-setup test-arm lock bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,6 +43,9 @@ test: check ## check, then every everyday test, on PostgreSQL and Redis and on t
 
 test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
 	$(BIN)/python -m tests.alone
+
+test-setup: $(VENV)/dev.stamp ## deploy/builder-setup in a fresh Debian root, twice; needs root, Debian's archive and PyPI
+	$(BIN)/python -m tests.fresh_machine
 
 test-arm: $(VENV)/dev.stamp ## a builder on an emulated 32-bit ARM, from PyPI to pip; as root, in minutes
 	$(BIN)/python -m tests.arm

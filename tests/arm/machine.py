@@ -1,5 +1,6 @@
 """The builder inside: a machine that `deploy/builder-setup` makes of an ARM root, and what builds on it."""
 
+import shlex
 import shutil
 import signal
 import subprocess
@@ -66,7 +67,7 @@ def _kept(cache: Path) -> Path:
 @contextmanager
 def builder(root: Root) -> Iterator[subprocess.Popen[bytes]]:
     """Run the builder as its unit would."""
-    lines = (root.folder / SETTINGS[1:]).read_text().splitlines()
+    lines = shlex.split((root.folder / SETTINGS[1:]).read_text())
     token = (root.folder / TOKEN_FILE[1:]).read_text().strip()
     settings = dict(line.split("=", 1) for line in lines) | {"PIWHEELS_BUILDER_TOKEN": token, "HOME": HOME}
     with (root.log.parent / "builder.log").open("ab") as log:
