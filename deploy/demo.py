@@ -200,10 +200,13 @@ def demonstrate(scratch: Path) -> list[Step]:
 
 def print_table(steps: Sequence[Step]) -> None:
     """Print what was done, how it ended and how long it took."""
-    width = max(len(step.what) for step in steps)
+    what, outcome = (
+        max(map(len, texts)) for texts in zip(*((s.what, s.outcome) for s in steps), strict=True)
+    )
     print()
     for step in steps:
-        print(f"  {'✔' if step.good else '✘'} {step.what:<{width}}  {step.outcome:<12} {step.seconds:6.1f} s")
+        sign = "✔" if step.good else "✘"
+        print(f"  {sign} {step.what:<{what}}  {step.outcome:<{outcome}} {step.seconds:6.1f} s")
 
 
 def main() -> int:

@@ -60,8 +60,7 @@ def set_up(root: Root, cache: Path, server: Server, keys: dict[str, str]) -> Non
 
 def _kept(cache: Path) -> Path:
     """Return where a root that was set up is kept."""
-    key = roots.key(*((ROOT / name).read_bytes() for name in DECIDE))
-    return cache / f"{roots.SUITE}-armhf-builder-{key}.tar.zst"
+    return roots.tarball_of(cache, "builder", *((ROOT / name).read_bytes() for name in DECIDE))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import subprocess
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
@@ -89,10 +90,12 @@ class Server(Farm):
 
     def wheels(self, files: dict[str, Any]) -> list[Made]:
         """Fetch the wheels that the JSON of a version lists."""
-        return [
-            Made(name, tuple(file["apt_dependencies"]), requests.get(file["file_url"], timeout=60).content)
-            for name, file in files.items()
-        ]
+        made = []
+        for name, file in files.items():
+            answer = requests.get(urljoin(self.address, file["file_url"]), timeout=60)
+            answer.raise_for_status()
+            made.append(Made(name, tuple(file["apt_dependencies"]), answer.content))
+        return made
 
     def log_of(self, build: int) -> str:
         """Return the log of a build."""
