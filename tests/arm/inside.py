@@ -25,6 +25,10 @@ _PR_SET_PDEATHSIG = 1
 _ELF = bytes.fromhex("7f454c46 010101 00 0000000000000000 0200 2800")
 _MASK = bytes.fromhex("ffffffff ffffff 00 ffffffffffffffff feff ffff")
 
+_NO_BINFMT = (
+    "binfmt_misc cannot be mounted in a namespace of users: this takes Linux 6.7 or newer, and its module "
+    "(`sudo modprobe binfmt_misc`)."
+)
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -35,8 +39,12 @@ class CannotEmulate(Exception):
 def main(arguments: list[str]) -> int:
     """Run the command that follows the root and the user; return its exit status, 128 + n after signal n."""
     root, user, command = Path(arguments[0]).resolve(), arguments[1], arguments[2:]
-    _die_with_parent()
-    _enter_namespaces()
+    try:
+        _die_with_parent()
+        _enter_namespaces()
+    except (CannotEmulate, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 125
     first = os.fork()
     if first == 0:
         os._exit(_first_process(root, user, command))
