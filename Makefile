@@ -1,6 +1,7 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder lock bench clean
+.PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-hostile test-real \
+        lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -44,6 +45,21 @@ test: check ## check, then every everyday test, on PostgreSQL and Redis and on t
 test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
 	$(BIN)/python -m tests.alone
 
+test-setup: $(VENV)/dev.stamp ## deploy/builder-setup in a fresh Debian root, twice; needs root, Debian's archive and PyPI
+	$(BIN)/python -m tests.fresh_machine
+
+test-arm: $(VENV)/dev.stamp ## a builder on an emulated 32-bit ARM, from PyPI to pip; as root, in minutes
+	$(BIN)/python -m tests.arm
+
+test-hostile: $(VENV)/dev.stamp ## every hostile package at every level of the sandbox; takes half an hour
+	$(BIN)/python -m pytest tests/hostile -m hostile --durations=10
+
+test-faults: $(VENV)/dev.stamp ## kills, a power cut and ten minutes without a network during a hundred builds; as root
+	$(BIN)/python -m tests.run tests/test_network_cut.py -m faults
+
+test-real: $(VENV)/dev.stamp ## build twenty real packages from PyPI and print what became of each
+	$(BIN)/python -m tests.real_packages --write
+
 bench: $(VENV)/dev.stamp ## the measurements of benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
@@ -52,6 +68,9 @@ lock: $(VENV)/dev.stamp ## resolve the dependencies anew and write requirements/
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --no-emit-index-url --no-config --upgrade --extra $${part#*:} pyproject.toml \
 	    -o requirements/$${part%:*}.txt; done
+
+apt-contents: $(VENV)/dev.stamp ## read anew from Debian which package has which header, library and program
+	$(BIN)/python -m deploy.apt_contents
 
 clean: ## remove the environment and the state of the farm
 	rm -rf $(VENV) var

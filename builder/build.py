@@ -1,80 +1,197 @@
 """An order becomes a report: fetch the source, build it, look at what came out, hand it over.
 
 What is wrong with a package is reported and final.  What is wrong with the builder (a full disk, no network)
-is an exception and never a report: the server misses the heartbeats and has another builder try.
+is reported as that, or shows by its silence; either way another builder tries.
 """
 
+import errno
 import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Event
 
+from builder import findings, pip_wheel, tools
+from builder.apt import Extra, NoSuchPackages, unpack_extra
+from builder.bench import Bench, limits_for
 from builder.client import Client, DeadTicket, Refused, Unreachable
-from builder.collect import BadOutput, Wheel, collect
+from builder.collect import BadOutput, NoWheel, Wheel, collect
 from builder.contract import CONTRACT, BuildOrder, BuildReport, WheelReport
+from builder.facts import made_with
 from builder.heartbeat import Heartbeats
-from builder.libraries import apt_packages
 from builder.log import Log
-from builder.pip_wheel import PipFailed, pip_wheel
+from builder.pip_wheel import Made, PipFailed
 from builder.place import Place, fresh, workshop
+from builder.proxy import PackageProxy
+from builder.sandbox import Box, BrokenBox, Kind, Level
 from builder.settings import Settings
-from builder.source import BadSource, SourceUnreachable, fetch
+from builder.source import BadSource, NoSource, SourceUnreachable, fetch
+from builder.trial import try_out
 
 logger = logging.getLogger(__name__)
 
 
-def build(order: BuildOrder, client: Client, settings: Settings) -> None:
+class RefusedWheel(BadOutput):
+    """The server does not take a wheel that this build left."""
+
+
+# What each step raises, and the class of failure that the report gives it.
+FAILURES: dict[type[Exception], str] = {
+    NoSource: "no-source",
+    BadSource: "bad-source",
+    SourceUnreachable: "source-unreachable",
+    NoSuchPackages: "no-apt-packages",
+    BrokenBox: "builder-fault",
+    BadOutput: "bad-output",
+    NoWheel: "no-wheel",
+    RefusedWheel: "refused",
+}
+# A disk that is full is the builder's fault, whoever filled it: a build has a quota.
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def build(order: BuildOrder, client: Client, settings: Settings, kind: Kind) -> None:
     """Carry out an order and report; do nothing more once the server has called it off."""
     folder = workshop(settings)
     with Log(folder) as log, Client(settings) as voice, fresh(folder, order) as place:
         heartbeats = Heartbeats(order, log, voice)
         try:
             with heartbeats:
-                report = _make(order, place, client, settings=settings, log=log, stop=heartbeats.dead)
+                attempt = _Attempt(order, place, client, settings, kind, log, heartbeats.dead)
+                report = attempt.report()
             log.end()
             heartbeats.send_rest()
             verdict = client.report(order, report)
         except DeadTicket as death:
             logger.warning("Build %s attempt %s is over: %s", order.build, order.attempt, death)
-        except (SourceUnreachable, Unreachable, Refused) as fault:
+        except (Unreachable, Refused) as fault:
             logger.error("Build %s attempt %s is given up: %s", order.build, order.attempt, fault)
         else:
             logger.info("Build %s has %s. %s", order.build, verdict.state, verdict.reason)
 
 
-def _make(
-    order: BuildOrder, place: Place, client: Client, *, settings: Settings, log: Log, stop: Event
-) -> BuildReport:
-    """Go through the steps and return how they ended."""
-    try:
-        log.note(f"fetching {order.url}")
-        source = fetch(order, place.source, stop)
-        duration_s = pip_wheel(order, source, place, settings=settings, log=log, stop=stop)
-    except BadSource as error:
-        return _failed(str(error), log)
-    except PipFailed as error:
-        return _failed(str(error), log, error.duration_s)
-    try:
-        with collect(place.out) as wheels:
-            reports = tuple(_hand_over(order, wheel, place, client, log=log, stop=stop) for wheel in wheels)
-    except BadOutput as error:
-        return _failed(str(error), log, duration_s)
-    except Refused as error:
-        return _failed(f"The server refused the wheel: {error}", log, duration_s)
-    return BuildReport(contract=CONTRACT, succeeded=True, reason="", duration_s=duration_s, wheels=reports)
+@dataclass
+class _Attempt:
+    """The steps of one build in their order, and what a report tells of them however they end."""
 
+    order: BuildOrder
+    place: Place
+    client: Client
+    settings: Settings
+    kind: Kind
+    log: Log
+    stop: Event
+    told: BuildReport = field(default_factory=lambda: BuildReport(CONTRACT, False, "", 0.0, ()))
 
-def _hand_over(
-    order: BuildOrder, wheel: Wheel, place: Place, client: Client, *, log: Log, stop: Event
-) -> WheelReport:
-    """Look at a wheel, upload it and return what there is to say about it."""
-    folder = place.libraries / wheel.filename
-    folder.mkdir()
-    apt = apt_packages(wheel.file, folder, log=log, stop=stop)
-    log.note(f"{wheel.filename}: {wheel.size} bytes, needs {', '.join(apt) or 'no apt packages'}")
-    client.upload(order, wheel.filename, wheel.file, size=wheel.size, sha256=wheel.sha256)
-    return WheelReport(filename=wheel.filename, size=wheel.size, sha256=wheel.sha256, apt=apt)
+    def report(self) -> BuildReport:
+        """Go through the steps and return how they ended; DeadTicket when told to stop."""
+        self.told = replace(self.told, sandbox=self.kind.level, made_with=made_with())
+        try:
+            wheels = self._wheels()
+        except PipFailed as error:
+            self._tell(error.made)
+            return self._failed(self.told.failure or error.failure, str(error))
+        except tuple(FAILURES) as error:
+            return self._failed(FAILURES[type(error)], str(error))
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            return self._failed("builder-disk-full", f"The builder's disk is full: {error}.")
+        return replace(self.told, succeeded=True, wheels=wheels)
 
+    def _wheels(self) -> tuple[WheelReport, ...]:
+        """Build the order's wheels and hand them over."""
+        self.log.note(f"fetching {self.order.url}")
+        source = fetch(self.order, self.place.source, self.stop)
+        is_shown = self.kind.level is not Level.BARE
+        extra = unpack_extra(self.order.apt, self.place.apt, self.log, is_shown=is_shown)
+        with self._bench(extra) as bench:
+            self.told = replace(self.told, environment=pip_wheel.environment(bench))
+            made = pip_wheel.climb(bench, source)
+            self._tell(made)
+            with collect(self.place.out) as wheels:
+                again = self._again(bench, source, made)
+                return tuple(self._hand_over(bench, wheel, again.get(wheel.filename)) for wheel in wheels)
 
-def _failed(reason: str, log: Log, duration_s: float = 0.0) -> BuildReport:
-    """Return the report of a build that did not succeed, and say so in its log."""
-    log.note(reason)
-    return BuildReport(contract=CONTRACT, succeeded=False, reason=reason, duration_s=duration_s, wheels=())
+    @contextmanager
+    def _bench(self, extra: Extra) -> Iterator[Bench]:
+        """Set up the sandbox and the package proxy, which is all that the sandbox reaches."""
+        doorway = None if self.kind.level is Level.BARE else self.place.root / "index.sock"
+        indexes = (
+            self.settings.build_index or self.order.index,
+            self.settings.extra_build_index or self.order.extra_index,
+        )
+        cache = self.place.root.parent / "cache"
+        with PackageProxy([index for index in indexes if index], socket=doorway, cache=cache) as proxy:
+            readable = {**tools.readable(), **extra.readable()}
+            box = Box(self.kind, self.place, readable=readable, doorway=doorway)
+            limits = limits_for(self.order, self.place.root)
+            try:
+                yield Bench(self.order, self.kind, self.place, box, proxy, limits, self.log, self.stop, extra)
+            except PipFailed:
+                if proxy.failed:
+                    self.told = replace(self.told, failure="proxy-failed")
+                raise
+            finally:
+                for complaint in proxy.complaints:
+                    self.log.note(complaint)
+
+    def _again(self, bench: Bench, source: Path, made: Made) -> dict[str, bool]:
+        """Build what was quick once more; return which wheels have the same bytes again."""
+        if made.duration_s >= self.order.rebuild_under_s:
+            return {}
+        with collect(self.place.out) as first, Log(self.place.root) as unread:
+            hashes = {wheel.filename: wheel.sha256 for wheel in first}
+            began = time.monotonic()
+            pip_wheel.build(replace(bench, log=unread), source, made.rung, time_s=self.order.time_limit_s)
+        self.log.note(f"built again in {time.monotonic() - began:.1f} s, to compare the bytes")
+        try:
+            with collect(self.place.out) as second:
+                return {wheel.filename: hashes.get(wheel.filename) == wheel.sha256 for wheel in second}
+        except BadOutput:
+            return dict.fromkeys(hashes, False)
+
+    def _hand_over(self, bench: Bench, wheel: Wheel, reproducible: bool | None) -> WheelReport:
+        """Put a wheel right, try it, upload it and return what there is to say about it."""
+        found = findings.needs(bench, findings.inspect(bench, wheel))
+        with collect(self.place.out) as (final,):
+            trial = try_out(bench, final, found.apt)
+            self.log.note(
+                f"{final.filename}: {final.size} bytes, needs {', '.join(found.apt) or 'no apt packages'}; "
+                f"tried: {trial.outcome} {trial.detail}"
+            )
+            self._upload(final)
+        return WheelReport(
+            filename=final.filename,
+            size=final.size,
+            sha256=final.sha256,
+            apt=found.apt,
+            unresolved=found.unresolved,
+            reproducible=reproducible,
+            trial=trial,
+        )
+
+    def _upload(self, wheel: Wheel) -> None:
+        """Bring a wheel to the server; raises RefusedWheel when it wants none such."""
+        try:
+            self.client.upload(self.order, wheel.filename, wheel.file, size=wheel.size, sha256=wheel.sha256)
+        except Refused as refused:
+            raise RefusedWheel(f"The server refused the wheel: {refused}") from refused
+
+    def _tell(self, made: Made) -> None:
+        """Put into the report what the rungs took."""
+        self.told = replace(
+            self.told,
+            duration_s=made.duration_s,
+            cpu_s=made.cpu_s,
+            peak_memory_bytes=made.peak_memory_bytes,
+            rung=made.rung.name,
+            fetched=made.fetched,
+        )
+
+    def _failed(self, failure: str, reason: str) -> BuildReport:
+        """Return the report of a build that did not succeed, and say so in its log."""
+        self.log.note(reason)
+        return replace(self.told, succeeded=False, failure=failure, reason=reason)

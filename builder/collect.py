@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,10 @@ class BadOutput(Exception):
     """What a build left cannot be taken; the text says what it is."""
 
 
+class NoWheel(BadOutput):
+    """A build left nothing at all."""
+
+
 @dataclass(frozen=True)
 class Wheel:
     """A wheel that a build left, open: what is hashed is what is sent."""
@@ -28,6 +33,14 @@ class Wheel:
     file: BinaryIO
     size: int
     sha256: str
+
+    def copy_to(self, folder: Path) -> Path:
+        """Write the bytes that were hashed to a file of the same name."""
+        path = folder / self.filename
+        with path.open("wb") as copy:
+            self.file.seek(0)
+            shutil.copyfileobj(self.file, copy)
+        return path
 
 
 @contextmanager
@@ -45,7 +58,7 @@ def collect(folder: Path) -> Iterator[list[Wheel]]:
         found = os.listdir(inside)  # noqa: PTH208 - pathlib cannot list an open folder
         names = sorted(name for name in found if name.endswith(".whl"))
         if not names:
-            raise BadOutput("pip ended well but left no wheel.")
+            raise NoWheel("pip ended well but left no wheel.")
         if len(names) > MAX_WHEELS:
             raise BadOutput(f"pip left {len(names)} wheels; {MAX_WHEELS} are taken at most.")
         yield [_open(inside, name, files) for name in names]

@@ -7,9 +7,14 @@ is checked field by field: `decode` raises `BadMessage` and never guesses.
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 # Grows with each change that the other side must understand; another number is refused.
 CONTRACT = 2
@@ -18,7 +23,7 @@ CONTRACT = 2
 BUILD_TASK = "build"
 
 # Everything below is under this path of the server.  With the builder's token:
-#   POST  hello                          BuilderFacts -> Welcome; sent while idle, at least each minute
+#   POST  hello                          BuilderFacts -> Welcome; sent all the time, as often as that says
 #   POST  builds/<id>/<attempt>/claim    -> BuildOrder; 409 when the build is not this builder's to have
 # With the ticket of the order, which dies with the attempt (then each of them answers 409):
 #   POST  builds/<id>/heartbeat?log=N    body: the log's bytes from offset N on -> Heartbeat
@@ -73,6 +78,7 @@ class Welcome:
 
     heartbeat_s: float  # how soon the next one is expected
     stop: bool  # end when idle, as an operator says so
+    problem: str = ""  # why it is given nothing, in sentences; "" when nothing is wrong with it
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,9 @@ class BuildOrder:
     version: str  # as upstream spells it
     target: str  # "trixie-armhf-cp313"
     platform: str  # what the wheel's platform shall be called, "linux-armv7l"
+    platforms: tuple[str, ...]  # that a wheel may name, ("linux_armv6l", "linux_armv7l")
+    architecture: str  # Debian's name, "armhf"
+    abi: str  # of the target's Python, "cp313"
     filename: str
     url: str
     sha256: str
@@ -183,6 +192,7 @@ Message = TypeVar(
     BuildReport,
     Verdict,
 )
+Checked = TypeVar("Checked", bound="DataclassInstance")
 
 
 def queue_for(builder: str) -> str:
@@ -205,7 +215,7 @@ def decode(kind: type[Message], body: bytes) -> Message:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"The body is not JSON: {error}.") from error
-    message = _read(kind, content, kind.__name__)
+    message = read(kind, content, kind.__name__)
     theirs = getattr(message, "contract", CONTRACT)
     if theirs != CONTRACT:
         raise BadMessage(
@@ -214,11 +224,11 @@ def decode(kind: type[Message], body: bytes) -> Message:
     return message
 
 
-def _read(kind: type[Message], content: Any, where: str) -> Message:  # Any: JSON, about to be checked
-    """Return a dataclass made of a JSON object."""
+def read(kind: type[Checked], content: Any, where: str) -> Checked:  # Any: JSON, about to be checked
+    """Return a dataclass made of a JSON object, checked field by field; raises BadMessage."""
     if not isinstance(content, dict):
         raise BadMessage(f"{where} must be a JSON object.")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     values = {}
     for part in fields(kind):
         if part.name not in content:
@@ -227,6 +237,10 @@ def _read(kind: type[Message], content: Any, where: str) -> Message:  # Any: JSO
             raise BadMessage(f"{where}.{part.name} is missing.")
         values[part.name] = _check(hints[part.name], content[part.name], f"{where}.{part.name}")
     return kind(**values)
+
+
+# The types of a message's fields; kept, as Python reads them anew from their text each time.
+_hints: Callable[[Any], dict[str, Any]] = cache(get_type_hints)  # Any: types
 
 
 def _check(kind: Any, value: Any, where: str) -> Any:  # Any: a type and JSON, about to be checked
@@ -244,7 +258,7 @@ def _check(kind: Any, value: Any, where: str) -> Any:  # Any: a type and JSON, a
             raise BadMessage(f"{where} must be an object of strings.")
         return {_check(str, key, where): _check(str, item, where) for key, item in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
-        return _read(kind, value, where)
+        return read(kind, value, where)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = _float(value, where)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):

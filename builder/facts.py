@@ -3,50 +3,109 @@
 import os
 import platform
 import shutil
+import struct
+import subprocess
 import sys
 import sysconfig
 import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from builder.contract import CONTRACT, BuilderFacts
+from builder.problems import problems
 
 _TOLD = ("piwheels", "pip", "celery", "redis", "requests")
+# Programs that builds depend on, and how each is asked for its version.
+_PROGRAMS = {"gcc": ["gcc", "-dumpfullversion"], "bubblewrap": ["bwrap", "--version"]}
+# What a 32-bit system is called on a kernel that says it is a 64-bit one.
+_OF_32_BIT = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
 
 
-def facts(work: Path) -> BuilderFacts:
+def facts(
+    work: Path, *, sandbox: str = "bare", lacks: tuple[str, ...] = (), build: int = 0, ending: bool = False
+) -> BuilderFacts:
     """Return the facts of this moment; builds happen in the folder `work`."""
     disk = shutil.disk_usage(work)
+    temperature_c = _temperature_c()
+    clock = time.time()
     return BuilderFacts(
         contract=CONTRACT,
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        platform=sysconfig.get_platform(),
+        platform=platform_of(sysconfig.get_platform(), struct.calcsize("P") * 8),
         os_release=_os_release(),
         model=_model(),
-        memory_bytes=_memory("MemTotal"),
-        memory_free_bytes=_memory("MemAvailable"),
-        swap_bytes=_memory("SwapTotal"),
-        swap_free_bytes=_memory("SwapFree"),
+        memory_bytes=memory("MemTotal"),
+        memory_free_bytes=memory("MemAvailable"),
+        swap_bytes=memory("SwapTotal"),
+        swap_free_bytes=memory("SwapFree"),
         disk_bytes=disk.total,
         disk_free_bytes=disk.free,
         load=os.getloadavg()[0],
-        temperature_c=_temperature_c(),
-        clock=time.time(),
-        sandbox="bare",
-        sandbox_lacks=(),
-        problems=(),
-        build=0,
-        versions=_versions(),
+        temperature_c=temperature_c,
+        clock=clock,
+        sandbox=sandbox,
+        sandbox_lacks=lacks,
+        problems=tuple(
+            problems(
+                disk_bytes=disk.total,
+                disk_free_bytes=disk.free,
+                temperature_c=temperature_c,
+                clock=clock,
+                ending=ending,
+            )
+        ),
+        build=build,
+        versions={**_versions(), **_versions_of_programs()},
     )
 
 
+def made_with() -> dict[str, str]:
+    """Return what a wheel built at this moment is made with, as its provenance has it."""
+    found = {
+        "model": _model(),
+        "os": _os_name(),
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "c_library": " ".join(platform.libc_ver()),
+        "python": platform.python_version(),
+        "compiler": _first_line(["gcc", "--version"]),
+        "rust": _first_line(["rustc", "--version"]),
+    }
+    return {**{key: value for key, value in found.items() if value}, **_versions()}
+
+
+def _first_line(command: list[str]) -> str:
+    """Return the first line that a program of this system prints; nothing when there is no such program."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""
+
+
+def _os_name() -> str:
+    """Return the system's name and version, as Debian GNU/Linux 13 (trixie)."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
+
+
+def platform_of(said: str, bits: int) -> str:
+    """Return the platform of this Python's programs: Raspberry Pi OS has 32 bits on a 64-bit kernel."""
+    system, _, machine = said.partition("-")
+    return f"{system}-{_OF_32_BIT.get(machine, machine)}" if bits == 32 else said
+
+
 def _os_release() -> str:
-    """Return the code name of the system's release."""
+    """Return the code name of the system's release, or what the server calls one that has none."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
-        return ""
-    return release.get("VERSION_CODENAME") or release["ID"]
+        return platform.system().lower()
+    return release.get("VERSION_CODENAME") or f"{release['ID']}{release.get('VERSION_ID', '')}"
 
 
 def _model() -> str:
@@ -61,7 +120,7 @@ def _model() -> str:
     return platform.machine()
 
 
-def _memory(name: str) -> int:
+def memory(name: str) -> int:
     """Return one of the kernel's figures of its memory, in bytes; 0 if it has none of that name."""
     for line in _text("/proc/meminfo").splitlines():
         key, _, value = line.partition(":")
@@ -77,14 +136,27 @@ def _temperature_c() -> float | None:
 
 
 def _versions() -> dict[str, str]:
-    """Return the versions of what builds depend on."""
-    versions = {}
+    """Return the versions of the kernel, of Python, and of what builds depend on there."""
+    versions = {"kernel": platform.release(), "python": platform.python_version()}
     for name in _TOLD:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             # Run from a checkout, this distribution itself is not installed.
             continue
+    return versions
+
+
+@cache
+def _versions_of_programs() -> dict[str, str]:
+    """Return what programs say of their versions; asked once, as each costs a process."""
+    versions = {}
+    for name, command in _PROGRAMS.items():
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        except (OSError, subprocess.SubprocessError):
+            continue
+        versions[name] = done.stdout.strip().rpartition(" ")[2][:40]
     return versions
 
 

@@ -1,7 +1,9 @@
-"""Keeps a build's lease: says every few seconds that it goes on, and sends its log as it grows."""
+"""Keeps a build's lease: says every few seconds that it goes on, and sends its log as it grows.
+
+The answer is also how a build learns that it was called off, so a silent one beats as often as others.
+"""
 
 import logging
-import time
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
@@ -12,7 +14,7 @@ from builder.log import Log
 
 logger = logging.getLogger(__name__)
 
-# How soon people see what a build prints.
+# How soon people see what a build prints, and how soon one that was called off ends, at the latest.
 _INTERVAL_S = 3.0
 # How long the last bytes are worth waiting for; with the report's own patience still less than a lease.
 _REST_S = 120.0
@@ -54,15 +56,10 @@ class Heartbeats:
                 return
 
     def _run(self) -> None:
-        """Beat when the log has grown, and when it is time, until the build ends."""
-        pause = min(_INTERVAL_S, self._order.heartbeat_s)
-        due = time.monotonic()
-        while not self._ended.wait(pause):
-            if self._offset >= self._log.size and time.monotonic() < due:
-                continue
+        """Beat until the build ends."""
+        while not self._ended.wait(min(_INTERVAL_S, self._order.heartbeat_s)):
             try:
                 self._beat()
-                due = time.monotonic() + self._order.heartbeat_s
             except DeadTicket as death:
                 logger.warning("Build %s is stopped: %s", self._order.build, death)
                 self.dead.set()

@@ -1,81 +1,205 @@
-"""Runs `pip wheel` on a source, in an environment that holds nothing of ours."""
+"""Runs `pip wheel` on a source in the sandbox: one rung of the ladder after the other."""
 
 import os
-import sys
+import stat
 import sysconfig
 import time
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
 
-from builder import programs
-from builder.contract import BuildOrder
+from packaging.requirements import InvalidRequirement, Requirement
+
+from builder import rungs, tools, unpack
+from builder.bench import Bench
+from builder.contract import Fetched
+from builder.limits import Outcome
 from builder.log import Log
-from builder.place import Place
-from builder.settings import Settings
+from builder.rungs import Rung
+from builder.source import BadSource
 
 # 1980-01-01: the formats of archives know no earlier time.
 _EARLIEST_EPOCH = 315_532_800
-# What must come from our own environment where a farm has certificates of its own; never a secret.
-_PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+# As much of a log's end as tells why a build failed; a compiler's last words can be long.
+_LAST_WORDS = 200_000
+_LARGEST_PYPROJECT = 1 << 20
+# A compiler of C++ takes this much; two at a time on a Pi with 1 GiB would both be killed.
+_MEMORY_A_JOB = 768 << 20
+
+# How an end that was not the program's own is called in a report, and what a person reads.
+_ENDS = {
+    "time": ("timeout", "took longer than {limits.time_s:.0f} s and was stopped"),
+    "stall": ("stalled", "printed nothing and used no processor for {limits.stall_s:.0f} s and was stopped"),
+    "memory": ("out-of-memory", "used more than the {limits.memory_bytes} bytes of memory that it may have"),
+    "disk": ("disk-full", "wrote more than the {limits.disk_bytes} bytes that it may have on the disk"),
+    "processes": ("too-many-processes", "had more than {limits.processes} processes"),
+}
 
 
 class PipFailed(Exception):
     """`pip wheel` did not do it; the text says how it ended."""
 
-    def __init__(self, reason: str, duration_s: float) -> None:
+    def __init__(self, reason: str, failure: str, made: "Made") -> None:
         super().__init__(reason)
-        self.duration_s = duration_s
+        self.failure = failure
+        self.made = made
 
 
-def pip_wheel(
-    order: BuildOrder, source: Path, place: Place, *, settings: Settings, log: Log, stop: Event
-) -> float:
-    """Build the wheels of a source into `place.out`; return how many seconds pip took.
+@dataclass(frozen=True)
+class Made:
+    """How a build went: the rung that was reached, and what all its rungs took together."""
 
-    Raises PipFailed, or DeadTicket when told to stop.
-    """
-    began = time.monotonic()
-    try:
-        code = programs.run(
-            command(source, place.out, settings),
-            environment=environment(order, place, os.environ),
-            folder=place.home,
-            log=log,
-            time_limit_s=order.time_limit_s,
-            stop=stop,
+    rung: Rung
+    duration_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_memory_bytes: int = 0
+    # What the build environment of the last rung was made of.
+    fetched: tuple[Fetched, ...] = ()
+
+    def with_run(self, outcome: Outcome) -> "Made":
+        """Return the same with another run added."""
+        return replace(
+            self,
+            duration_s=self.duration_s + outcome.duration_s,
+            cpu_s=self.cpu_s + outcome.cpu_s,
+            peak_memory_bytes=max(self.peak_memory_bytes, outcome.peak_memory_bytes),
         )
-    except programs.TookTooLong as error:
-        reason = f"`pip wheel` took longer than {order.time_limit_s:g} s and was stopped."
-        raise PipFailed(reason, time.monotonic() - began) from error
-    duration_s = time.monotonic() - began
-    if code != 0:
-        end = f"was killed by signal {code - 128}" if code > 128 else f"ended with exit code {code}"
-        raise PipFailed(f"`pip wheel` {end}; the log says why.", duration_s)
-    return duration_s
 
 
-def command(source: Path, out: Path, settings: Settings) -> list[str]:
-    """Return the command that builds a source file: not `name==version`, so pip has nothing to choose."""
-    indexes = []
-    if settings.build_index:
-        indexes += ["--index-url", settings.build_index]
-    if settings.extra_build_index:
-        indexes += ["--extra-index-url", settings.extra_build_index]
+def climb(bench: Bench, source: Path) -> Made:
+    """Build the wheels of a source into `place.out`, rung by rung, and tell how that went.
+
+    Raises BadSource, PipFailed, or DeadTicket when told to stop.
+    """
+    made = Made(rungs.first(bench.order))
+    deadline = time.monotonic() + bench.limits.time_s
+    tried: list[Rung] = []
+    while True:
+        tried.append(made.rung)
+        start = bench.log.size
+        bench.proxy.forget()
+        outcome = build(bench, source, made.rung, time_s=max(1.0, deadline - time.monotonic()))
+        made = replace(made.with_run(outcome), fetched=bench.proxy.fetched)
+        if outcome.ended == "exit" and outcome.code == 0:
+            return made
+        words = _last_words(bench.log, start)
+        further = rungs.following(tried, words, bench.order, sysconfig.get_python_version())
+        if outcome.ended != "exit" or further is None or time.monotonic() > deadline:
+            raise _failure(bench, outcome, made)
+        bench.log.note(f"that failed with the tools of rung {made.rung.name}; trying {further.name}")
+        made = replace(made, rung=further)
+
+
+def build(bench: Bench, source: Path, rung: Rung, *, time_s: float) -> Outcome:
+    """Unpack a source and run `pip wheel` on it once, as a rung says; BadSource if it cannot be unpacked."""
+    bench.place.clear()
+    variables = environment(bench)
+    folder = _unpack(bench, source, variables)
+    python = _with_modules(bench, rung, folder, variables) if rung.modules else ""
+    return bench.run(command(bench, rung, folder, python), environment=variables, time_s=time_s)
+
+
+def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
+    """Unpack a source where it is built, and return that folder."""
+    box, place = bench.box, bench.place
+    with Log(place.root) as told:
+        outcome = bench.run(
+            tools.program(box, "builder.unpack", str(box.inside(source)), str(box.inside(place.src))),
+            environment=tools.environment(box, variables),
+            log=told,
+        )
+        words = told.read(0, 2000).decode(errors="replace").strip()
+    if outcome.ended == "exit" and outcome.code == unpack.EXIT_BAD:
+        raise BadSource(words)
+    if outcome.ended != "exit" or outcome.code != 0:
+        raise _failure(bench, outcome, Made(rungs.CURRENT).with_run(outcome), "unpacking the source", words)
+    return place.src / "source"
+
+
+def _with_modules(bench: Bench, rung: Rung, folder: Path, variables: dict[str, str]) -> str:
+    """Make an environment with what a source imports without asking for it; return its interpreter."""
+    inside = bench.box.inside(bench.place.tmp) / "environment"
+    python = str(inside / "bin" / "python")
+    wanted = sorted({*rung.modules, *_requires(folder)})
+    bench.run([tools.python(), "-P", "-m", "venv", "--without-pip", str(inside)], environment=variables)
+    # If this fails, `pip wheel` says what is missing.
+    bench.run(
+        [
+            *tools.pip(bench.box),
+            "--python",
+            python,
+            "install",
+            *quiet_options(),
+            *index_options(bench),
+            *wanted,
+        ],
+        environment=variables,
+    )
+    return python
+
+
+def _requires(folder: Path) -> Iterator[str]:
+    """Yield what a source asks for in its pyproject.toml, of those requirements that name a package alone."""
+    try:
+        descriptor = os.open(folder / "pyproject.toml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return
+            asked = (
+                tomllib.loads(file.read(_LARGEST_PYPROJECT).decode())
+                .get("build-system", {})
+                .get("requires", [])
+            )
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return
+    for text in asked if isinstance(asked, list) else []:
+        try:
+            requirement = Requirement(text)
+        except (InvalidRequirement, TypeError, RecursionError):
+            continue
+        if not requirement.url and (requirement.marker is None or requirement.marker.evaluate()):
+            yield f"{requirement.name}{requirement.specifier}"
+
+
+def command(bench: Bench, rung: Rung, folder: Path, python: str = "") -> list[str]:
+    """Return the command that builds an unpacked source: pip has nothing to choose."""
+    pip = tools.pip(bench.box)
+    words = [python, *pip[1:]] if python else pip
+    words += ["wheel", "--no-deps", *quiet_options()]
+    words += index_options(bench)[:2] if rung.is_of_its_time else index_options(bench)
+    if rung.constraints:
+        constraints = bench.place.tmp / "build-constraints.txt"
+        constraints.write_text("".join(f"{line}\n" for line in rung.constraints))
+        words += ["--build-constraint", str(bench.box.inside(constraints))]
+    if rung.is_of_its_time:
+        words += ["--uploaded-prior-to", rungs.uploaded_prior_to(bench.order)]
+    if python:
+        words += ["--no-build-isolation"]
+    return [*words, "--wheel-dir", str(bench.box.inside(bench.place.out)), str(bench.box.inside(folder))]
+
+
+def quiet_options() -> list[str]:
+    """Return the options that every pip of ours has: nothing kept, nothing asked, nothing animated."""
     return [
-        *(sys.executable, "-P", "-m", "pip", "wheel"),
-        *("--no-deps", "--no-cache-dir", "--no-input", "--prefer-binary"),
-        *("--no-color", "--progress-bar", "off", "--disable-pip-version-check"),
-        *indexes,
-        *("--wheel-dir", str(out), str(source)),
+        *("--no-cache-dir", "--no-input", "--prefer-binary", "--no-color"),
+        *("--progress-bar", "off", "--disable-pip-version-check"),
     ]
 
 
-def environment(order: BuildOrder, place: Place, ours: Mapping[str, str]) -> dict[str, str]:
+def index_options(bench: Bench) -> list[str]:
+    """Return the options that name the indexes; the first is upstream's."""
+    first, *others = bench.proxy.indexes
+    return ["--index-url", first, *(word for other in others for word in ("--extra-index-url", other))]
+
+
+def environment(bench: Bench) -> dict[str, str]:
     """Return all that a build may know of where it runs."""
+    order, place, box = bench.order, bench.place, bench.box
+    jobs = str(max(1, min(os.cpu_count() or 1, (bench.limits.memory_bytes or 0) // _MEMORY_A_JOB)))
     variables = {
-        "HOME": str(place.home),
-        "TMPDIR": str(place.tmp),
+        "HOME": str(box.inside(place.home)),
+        "TMPDIR": str(box.inside(place.tmp)),
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
@@ -86,8 +210,12 @@ def environment(order: BuildOrder, place: Place, ours: Mapping[str, str]) -> dic
         "GIT_ALLOW_PROTOCOL": "none",
         "GIT_ASKPASS": "/bin/false",
         "GIT_TERMINAL_PROMPT": "0",
+        "DEBIAN_FRONTEND": "noninteractive",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INPUT": "1",
+        # The proxy itself tries upstream again, for up to 95 s; pip asking anew would only add to it.
+        "PIP_DEFAULT_TIMEOUT": "120",
+        "PIP_RETRIES": "1",
         # The sign by which a setup.py knows this farm, as it knew piwheels.org.
         "PIWHEELS_BUILD": "1",
     }
@@ -96,4 +224,28 @@ def environment(order: BuildOrder, place: Place, ours: Mapping[str, str]) -> dic
     if order.platform != sysconfig.get_platform():
         # A 32-bit system on a 64-bit kernel would name its wheels for the kernel.
         variables["_PYTHON_HOST_PLATFORM"] = order.platform
-    return variables | {name: ours[name] for name in _PASSED_ON if ours.get(name)}
+    # A recipe may say how many jobs run at once, and not what keeps a build in its place.
+    parallel = {"MAKEFLAGS": f"-j{jobs}", "CMAKE_BUILD_PARALLEL_LEVEL": jobs}
+    extra = bench.extra.environment(path=variables["PATH"])
+    return {**parallel, **order.environment, **variables, **extra}
+
+
+def _last_words(log: Log, start: int) -> str:
+    """Return the end of what was printed since then."""
+    start = max(start, log.size - _LAST_WORDS)
+    return log.read(start, _LAST_WORDS).decode(errors="replace")
+
+
+def _failure(
+    bench: Bench, outcome: Outcome, made: Made, what: str = "`pip wheel`", words: str = ""
+) -> PipFailed:
+    """Return what to raise for a run that did not end well."""
+    if outcome.ended in _ENDS:
+        failure, end = _ENDS[outcome.ended]
+        return PipFailed(f"{what} {end.format(limits=bench.limits)}.", failure, made)
+    end = (
+        f"was killed by signal {outcome.code - 128}"
+        if outcome.code > 128
+        else f"ended with exit code {outcome.code}"
+    )
+    return PipFailed(f"{what} {end}; {words or 'the log says why'}.", "", made)

@@ -11,7 +11,9 @@ from pathlib import Path
 from builder.contract import BuildOrder
 from builder.settings import BadSettings, Settings
 
-_OF_A_BUILD = re.compile(r"[0-9]+-[0-9]+")
+# How the folder's name begins in which we try what a build could do.
+PREFLIGHT = "preflight-"
+_OF_A_BUILD = re.compile(rf"[0-9]+-[0-9]+|{PREFLIGHT}.+")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class Place:
     def source(self) -> Path:
         """Where the source lies."""
         return self.root / "in"
+
+    @property
+    def src(self) -> Path:
+        """Where the source is unpacked."""
+        return self.root / "src"
 
     @property
     def home(self) -> Path:
@@ -44,6 +51,27 @@ class Place:
     def libraries(self) -> Path:
         """Where the wheels' shared libraries are looked at."""
         return self.root / "libraries"
+
+    @property
+    def apt(self) -> Path:
+        """Where Debian packages are unpacked that a recipe asks for."""
+        return self.root / "apt"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All of these."""
+        return (self.source, *self._written, self.apt)
+
+    @property
+    def _written(self) -> tuple[Path, ...]:
+        """Those that a build may write to."""
+        return (self.src, self.home, self.tmp, self.out, self.libraries)
+
+    def clear(self) -> None:
+        """Empty what a build may write to, so that the next step finds nothing of the last one."""
+        for path in self._written:
+            remove(path)
+            path.mkdir(mode=0o700)
 
 
 def workshop(settings: Settings) -> Path:
@@ -70,14 +98,21 @@ def remove_leftovers(folder: Path) -> None:
 @contextmanager
 def fresh(folder: Path, order: BuildOrder) -> Iterator[Place]:
     """Make the folders of a build, and remove them with all that is in them."""
-    place = Place(folder / f"{order.build}-{order.attempt}")
-    remove(place.root)
+    with made(folder / f"{order.build}-{order.attempt}") as place:
+        yield place
+
+
+@contextmanager
+def made(root: Path) -> Iterator[Place]:
+    """Make the folders of a place, and remove them with all that is in them."""
+    place = Place(root)
+    remove(root)
     try:
-        for path in (place.root, place.source, place.home, place.tmp, place.out, place.libraries):
+        for path in (root, *place.folders):
             path.mkdir(mode=0o700)
         yield place
     finally:
-        remove(place.root)
+        remove(root)
 
 
 def remove(path: Path) -> None:

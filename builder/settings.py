@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from builder.contract import SANDBOX_LEVELS
+
 # The name becomes a queue's and a folder's; the server has the same rule.
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -37,6 +39,9 @@ class Settings:
     build_index: str = ""
     # PIWHEELS_EXTRA_BUILD_INDEX: another one beside it, such as the farm's own; empty is none.
     extra_build_index: str = ""
+    # PIWHEELS_SANDBOX_AT_MOST: the highest level of the sandbox to try, "bare", "box" or "full": for whoever
+    # develops the builder or looks for what breaks a build.  Which level is enough, the server says.
+    sandbox_at_most: str = SANDBOX_LEVELS[-1]
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -49,6 +54,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         work=Path(environment.get("PIWHEELS_WORK") or Path(tempfile.gettempdir(), "piwheels-builder")),
         build_index=environment.get("PIWHEELS_BUILD_INDEX", ""),
         extra_build_index=environment.get("PIWHEELS_EXTRA_BUILD_INDEX", ""),
+        sandbox_at_most=_level(environment.get("PIWHEELS_SANDBOX_AT_MOST") or SANDBOX_LEVELS[-1]),
     )
 
 
@@ -78,6 +84,13 @@ def _name(name: str) -> str:
     """Return a name if it is one that the server gives."""
     if not _NAME.fullmatch(name):
         raise BadSettings("PIWHEELS_BUILDER must be lower-case letters, digits and dashes, 40 at most.")
+    return name
+
+
+def _level(name: str) -> str:
+    """Return a level of the sandbox if there is one of that name."""
+    if name not in SANDBOX_LEVELS:
+        raise BadSettings(f"PIWHEELS_SANDBOX_AT_MOST must be one of {', '.join(SANDBOX_LEVELS)}.")
     return name
 
 

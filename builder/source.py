@@ -30,6 +30,10 @@ class BadSource(Exception):
     """The source cannot be had as it was ordered; the text says why."""
 
 
+class NoSource(BadSource):
+    """Upstream says that there is no such file, or not yet."""
+
+
 class SourceUnreachable(Exception):
     """Nobody could be asked for the source for too long, which says nothing of the package."""
 
@@ -58,7 +62,7 @@ def fetch(order: BuildOrder, folder: Path, stop: Event, *, pauses_s: Sequence[fl
             return path
         except _Fault as fault:
             if pause is None:
-                final = BadSource if isinstance(fault, _Absent) else SourceUnreachable
+                final = NoSource if isinstance(fault, _Absent) else SourceUnreachable
                 raise final(f"{order.url} cannot be fetched: {fault}.") from fault
             logger.warning("%s cannot be fetched: %s. Trying again in %.0f s.", order.url, fault, pause)
         stop.wait(pause)

@@ -1,31 +1,37 @@
 """The Pi's Celery app and its single task; `python -m builder` starts it.
 
 A message is a doorbell: two numbers that say which build to ask for.  One that is lost, doubled or forged
-costs a claim at most.  SIGTERM lets a running build end before the worker does (it takes no other); SIGKILL
-ends build and worker at once, and the server gives the build to somebody else.
+costs a claim at most.  SIGTERM lets a running build end before the worker does (it takes no other); a second
+one, or SIGKILL, ends build and worker at once, and the server gives the build to somebody else.
 """
 
 import logging
+import os
 import reprlib
-from datetime import UTC, datetime
+import signal
+from datetime import datetime
 from threading import Event, Thread
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutting_down
 from kombu import Exchange, Queue
 
+from builder import preflight
 from builder.build import build as carry_out
 from builder.client import Client, LostClaim, Refused, Unreachable
 from builder.contract import BUILD_TASK, queue_for
-from builder.facts import facts
 from builder.place import workshop
+from builder.presence import Presence
+from builder.problems import EARLIEST
+from builder.sandbox import Level
 from builder.settings import Settings, current
 
 logger = logging.getLogger(__name__)
 
-# A Pi has no clock of its own: before it has asked the network it believes in an earlier year, in which no
-# certificate is valid yet and no source may have been uploaded.
-_EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+# The exit status after an operator's stop: the unit does not start the builder again after this one.
+STOPPED = 3
+# The exit status of a worker that was told to end a second time.
+_ENDED_HARD = 4
 # Until the next hello after one that failed, in seconds.
 _AFTER_FAULT_S = 15.0
 
@@ -99,23 +105,32 @@ def arguments(settings: Settings) -> list[str]:
 
 def check_clock(now: datetime) -> None:
     """Raise WrongClock at a time that cannot be."""
-    if now < _EARLIEST:
+    if now < EARLIEST:
         raise WrongClock(f"The clock says {now:%Y-%m-%d}: wait until it is synchronised (timedatectl).")
+
+
+# Of this process: signals and tasks come to it from Celery, which hands nothing on.
+presence = Presence(lambda folder: preflight.find(folder, Level(current().sandbox_at_most)))
 
 
 @app.task(name=BUILD_TASK, shared=False)
 def build(build: int, attempt: int) -> None:
     """Take a ring."""
-    take(build, attempt, current())
+    take(build, attempt, current(), presence)
 
 
-def take(build: object, attempt: object, settings: Settings) -> None:
+def take(build: object, attempt: object, settings: Settings, presence: Presence) -> None:
     """Claim the build that a message names and carry it out; drop what is no such message."""
     # bool is a subclass of int, and a forged message holds whatever JSON can.
     if type(build) is not int or type(attempt) is not int or build < 1 or attempt < 1:
         logger.warning(
             "Dropped a message for build %s attempt %s.", reprlib.repr(build), reprlib.repr(attempt)
         )
+        return
+    if problems := presence.facts(workshop(settings)).problems:
+        logger.warning("Build %s attempt %s is not taken: %s", build, attempt, " ".join(problems))
+        # The server puts the build back into its queue as soon as it knows.
+        presence.news.set()
         return
     with Client(settings) as client:
         try:
@@ -127,39 +142,58 @@ def take(build: object, attempt: object, settings: Settings) -> None:
             logger.error("Build %s attempt %s cannot be claimed: %s", build, attempt, fault)
             return
         logger.info("Build %s: %s %s for %s.", build, order.package, order.version, order.target)
-        carry_out(order, client, settings)
+        with presence.at(order.build):
+            carry_out(order, client, settings, presence.sandbox(workshop(settings)))
 
 
 @worker_ready.connect
 def start_hellos(**_: object) -> None:
     """Say hello from now on, also while a build runs."""
-    Thread(target=say_hello, args=(current(), Event()), name="hello", daemon=True).start()
+    Thread(target=say_hello, args=(current(), presence, Event()), name="hello", daemon=True).start()
 
 
-def say_hello(settings: Settings, ended: Event) -> None:
-    """Say hello as often as the server wants, until it is ended."""
+@worker_shutting_down.connect
+def end(sig: str, **_: object) -> None:
+    """Let the server know that this worker ends; end it hard when it is told so a second time."""
+    if presence.is_ending and sig == "SIGTERM":
+        # The kernel tells the build's warden that we are gone, and it kills all of the build.
+        os._exit(_ENDED_HARD)
+    presence.end()
+
+
+def say_hello(settings: Settings, presence: Presence, ended: Event) -> None:
+    """Say hello as often as the server wants, and at once when there is news, until it is ended."""
+    said = ""
     with Client(settings) as client:
-        pause = 0.0
-        while not ended.wait(pause):
+        while not ended.is_set():
+            presence.news.clear()
             try:
-                pause = _hello(client, settings)
+                pause, problem = _hello(client, settings, presence)
             except Exception:
                 # Without its hellos a builder gets no work, so nothing may end this loop.
                 logger.exception("A hello failed.")
-                pause = _AFTER_FAULT_S
+                pause, problem = _AFTER_FAULT_S, None
+            if problem is not None and problem != said:
+                logger.warning("%s", f"The server gives no builds: {problem}" if problem else "All is well.")
+                said = problem
+            presence.news.wait(pause)
 
 
-def _hello(client: Client, settings: Settings) -> float:
-    """Say hello once; return the seconds until the next."""
+def _hello(client: Client, settings: Settings, presence: Presence) -> tuple[float, str | None]:
+    """Say hello once; return the seconds until the next, and why the server gives no builds, if it said."""
     try:
-        welcome = client.hello(facts(workshop(settings)))
+        welcome = client.hello(presence.facts(workshop(settings)))
     except Refused as refused:
         if refused.status == 401:
             logger.error("The server does not know this builder's token: %s", refused)
         else:
             logger.error("The server wants nothing of this builder: %s", refused)
-        return _AFTER_FAULT_S
+        return _AFTER_FAULT_S, None
     except Unreachable as fault:
         logger.warning("%s", fault)
-        return _AFTER_FAULT_S
-    return min(max(welcome.heartbeat_s, 1.0), 60.0)
+        return _AFTER_FAULT_S, None
+    if welcome.stop and presence.is_idle and not presence.is_ending:
+        logger.warning("An operator has stopped this builder: it ends.")
+        presence.was_stopped = True
+        os.kill(os.getpid(), signal.SIGTERM)
+    return min(max(welcome.heartbeat_s, 1.0), 60.0), welcome.problem

@@ -7,12 +7,16 @@ methods.
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Prefetch, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 
+from builds import enrolment, recipes
 from builds.clock import database_now
-from builds.models import Build, Builder, Dependency, Refusal, Target, Wheel
+from builds.models import Build, Builder, Dependency, Recipe, Refusal, Target, Wheel
+from builds.redis_users import RedisFault
 
 
 class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -62,36 +66,92 @@ class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 class BuilderAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Who builds."""
 
-    list_display = ["name", "target", "is_enabled", "heard_at"]
+    list_display = ["name", "target", "mode_now", "problem", "sandbox", "size", "heard_at", "current"]
+    list_filter = ["target", "mode", "is_enabled"]
     list_select_related = ["target"]
-    readonly_fields = ["created_at", "heard_at", "facts"]
-    actions = ["rekey"]
+    readonly_fields = [
+        *("is_enabled", "mode", "mode_reason", "mode_at", "problem", "sandbox"),
+        *("created_at", "heard_at", "facts"),
+    ]
+    actions = ["pause", "resume", "drain", "stop", "retire", "rekey"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Builder]:
+        """Read the builds that the list shows all at once."""
+        had = Build.objects.assigned().select_related("version__package", "target")
+        return super().get_queryset(request).prefetch_related(Prefetch("builds", had, to_attr="had"))
+
+    @admin.display(description="mode")
+    def mode_now(self, builder: Builder) -> str:
+        """Show the mode, and why."""
+        return f"{builder.standing}: {builder.mode_reason}" if builder.mode_reason else builder.standing
+
+    @admin.display(description="has")
+    def current(self, builder: Builder) -> str:
+        """Show what the builder has, or has been told of."""
+        had: list[Build] = builder.had  # type: ignore[attr-defined]  # what get_queryset read
+        return format_html_join(", ", '<a href="{}">{}</a>', ((b.get_absolute_url(), b) for b in had))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Builder | None = None) -> list[str]:
         """Keep the name, which is a queue's and a Redis user's, once it is given."""
         return [*super().get_readonly_fields(request, obj), *(["name"] if obj else [])]
 
     def has_delete_permission(self, request: HttpRequest, obj: Builder | None = None) -> bool:
-        """Only one that never built can go; another is disabled."""
+        """Only one that never built can go; another is retired."""
         return obj is None or not obj.builds.exists()
 
     def save_model(
         self, request: HttpRequest, obj: Builder, form: "ModelForm[Builder]", change: bool
     ) -> None:
-        """Show a new builder's token, this once."""
-        token = "" if change else obj.rekey()
+        """Show a new builder's keys, this once."""
+        if not change:
+            obj.rekey()
         super().save_model(request, obj, form, change)
-        if token:
-            self._show(request, obj, token)
+        if not change:
+            self.rekey(request, Builder.objects.filter(pk=obj.pk))
 
-    @admin.action(description="Give new tokens (the old ones stop at once)")
-    def rekey(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
-        """Give each a new token and show it."""
+    @admin.action(description="Pause: give them nothing more until they are resumed")
+    def pause(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Pause."""
         for builder in queryset:
-            self._show(request, builder, builder.rekey())
+            builder.pause(f"Paused by {request.user}.", database_now())
 
-    def _show(self, request: HttpRequest, builder: Builder, token: str) -> None:
-        self.message_user(request, f"Token of {builder}, shown this once: {token}", messages.WARNING)
+    @admin.action(description="Resume: give them builds again")
+    def resume(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Resume."""
+        for builder in queryset:
+            builder.resume(f"Resumed by {request.user}.", database_now())
+
+    @admin.action(description="Drain: let them finish what they have, and give them nothing more")
+    def drain(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Drain."""
+        for builder in queryset:
+            builder.drain(f"Drained by {request.user}.", database_now())
+
+    @admin.action(description="Stop: end their processes when they are idle")
+    def stop(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Stop."""
+        for builder in queryset:
+            builder.stop(f"Stopped by {request.user}.", database_now())
+
+    @admin.action(description="Retire: let them go for good (their builds go to others)")
+    def retire(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Retire."""
+        for builder in queryset:
+            try:
+                enrolment.retire(builder, f"Retired by {request.user}.", database_now())
+            except RedisFault as fault:
+                self.message_user(request, f"{builder}: {fault}", messages.ERROR)
+
+    @admin.action(description="Give new keys (the old ones stop at once)")
+    def rekey(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Give each a new token and Redis password, and show them."""
+        for builder in queryset.select_related("target"):
+            try:
+                text = enrolment.rekey(builder).text()
+            except RedisFault as fault:
+                self.message_user(request, f"{builder}: {fault}", messages.ERROR)
+            else:
+                self.message_user(request, format_html("<pre>{}</pre>", text), messages.WARNING)
 
 
 @admin.register(Build)
@@ -142,11 +202,19 @@ class DependencyInline(admin.TabularInline):  # type: ignore[type-arg]
 class WheelAdmin(RecordAdmin):
     """What came out."""
 
-    list_display = ["filename", "size", "published_at", "yanked", "withdrawn_at"]
-    list_filter = ["yanked", "build__target"]
+    list_display = ["filename", "size", "published_at", "yanked", "withdrawn_at", "held_reason"]
+    list_filter = [("held_reason", admin.EmptyFieldListFilter), "yanked", "build__target"]
     search_fields = ["filename__startswith"]
     inlines = [DependencyInline]
-    actions = ["yank", "unyank", "withdraw"]
+    actions = ["release", "yank", "unyank", "withdraw"]
+
+    @admin.action(description="Show what was held: I have looked at it")
+    def release(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:
+        """Release."""
+        held = queryset.exclude(held_reason="").select_related("package")
+        for wheel in held:
+            wheel.release()
+        self.message_user(request, f"{len(held)} wheels are shown from now on.")
 
     @admin.action(description="Yank: installers pass these over unless told to take them")
     def yank(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:
@@ -184,3 +252,40 @@ class RefusalAdmin(RecordAdmin):
 
     list_display = ["at", "filename", "build", "reason"]
     list_select_related = ["build__version__package", "build__target"]
+
+
+class RecipeForm(ModelForm):  # type: ignore[type-arg]
+    """A recipe as an operator writes it, with what is wrong said at its field."""
+
+    class Meta:
+        model = Recipe
+        fields = [
+            *("package", "failure", "apt", "environment", "memory_bytes", "time_limit_s"),
+            *("size", "rung", "note"),
+        ]
+
+    def clean(self) -> dict[str, Any]:  # Any: what each field has made of its text
+        """Check the fields against each other and against what builders can do."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            try:
+                recipes.check(Recipe(**cleaned))
+            except ValidationError as problem:
+                self.add_error(None, problem)
+        return cleaned
+
+
+@admin.register(Recipe)
+class RecipeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What to do differently; saving one builds again what failed and is for it."""
+
+    form = RecipeForm
+    list_display = ["__str__", "apt", "environment", "size", "rung", "changed_at"]
+    list_select_related = ["package"]
+    search_fields = ["package__name__startswith", "failure"]
+    raw_id_fields = ["package"]
+
+    def save_model(self, request: HttpRequest, obj: Recipe, form: "ModelForm[Recipe]", change: bool) -> None:
+        """Save, and say what follows."""
+        again = recipes.save(obj, database_now())
+        self.message_user(request, f"{again} failed builds are queued again.")

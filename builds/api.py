@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builder import contract
-from builds import incoming, logs, queue, results
+from builds import hearing, incoming, logs, queue, recipes, results
 from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
@@ -22,10 +22,11 @@ from builds.verify import BadWheel, check_filename
 # Each view has the parts of its path as further arguments, so their types are the views' own.
 View = Callable[..., HttpResponse]
 
-# An idle builder says hello this often; it counts as silent after 180 s.
-HELLO_S = 30.0
-# The longest that a running build's log is silent; a fraction of the shortest sensible lease.
-HEARTBEAT_S = 20.0
+# How often a build is heard of.  Its builder learns so that it was called off, which must not take longer
+# than 5 s from an operator's click to the end of the last process.
+HEARTBEAT_S = 2.0
+# What a builder has to say of itself takes a tenth of this, in bytes.
+HELLO_LIMIT = 64 << 10
 # What a builder may try again later; everything else that it sends wrong is 400.
 STATUS: dict[type[Exception], int] = {incoming.Busy: 423, incoming.OutOfSpace: 507}
 
@@ -81,33 +82,32 @@ def for_ticket(view: View) -> View:
 
 def _running(build: int) -> Build:
     """Return a build whose ticket was good a moment ago."""
-    return Build.objects.select_related("version__package", "target").get(pk=build)
+    found = Build.objects.of_request(build)
+    if found is None:
+        raise Http404
+    return found
 
 
 @require_POST
 @for_builder
 def hello(request: HttpRequest, builder: Builder) -> HttpResponse:
     """Note that a builder is there, and what it says of itself."""
-    facts = contract.decode(contract.BuilderFacts, request.body)
-    if facts.python != builder.target.python:
-        return error(
-            409,
-            f"This builder runs Python {facts.python} and is enrolled for {builder.target}, which needs "
-            f"{builder.target.python}: enrol it for another target or run it with that Python.",
-        )
-    builder.hear(database_now(), vars(facts))
-    return answer(contract.Welcome(heartbeat_s=HELLO_S, stop=builder.mode == Builder.Mode.STOPPED))
+    now = database_now()
+    try:
+        if len(request.body) > HELLO_LIMIT:
+            raise contract.BadMessage(f"A hello has at most {HELLO_LIMIT} bytes.")
+        facts = contract.decode(contract.BuilderFacts, request.body)
+    except contract.BadMessage as problem:
+        builder.refuse(f"Its hello was refused: {problem}", now)
+        raise
+    return answer(hearing.hear(builder, facts, now))
 
 
 @require_POST
 @for_builder
 def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> HttpResponse:
     """Give a builder the order for a build that was assigned to it."""
-    found = (
-        Build.objects.filter(pk=build, attempt=attempt, builder=builder)
-        .select_related("version__package", "target")
-        .first()
-    )
+    found = Build.objects.given(build, attempt, builder)
     if found is None:
         return error(404, "No such build was given to this builder.")
     now = database_now()
@@ -115,7 +115,8 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
     if source is None:
         found.drop("Upstream has no source for it any more.", now)
         return error(409, "Upstream has no source for this version any more.")
-    ticket = found.claim(builder, source, now)
+    made_by = recipes.ingredients(found)
+    ticket = found.claim(builder, source, now, made_by.time_limit_s)
     if not ticket:
         return error(409, f"This build is {found.state}: it is not this builder's to start. Forget it.")
     builder.hear(now)
@@ -129,17 +130,20 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
             version=found.version.number,
             target=found.target.key,
             platform=found.target.platform,
+            platforms=tuple(found.target.platform_tags),
+            architecture=found.target.architecture,
+            abi=found.target.abi,
             filename=source.filename,
             url=source.url,
             sha256=source.sha256,
             uploaded_at=int(source.uploaded_at.timestamp()) if source.uploaded_at else None,
             index=settings.PIWHEELS_PYPI,
             extra_index=settings.PIWHEELS_BUILDERS_INDEX,
-            time_limit_s=float(settings.PIWHEELS_TIME_LIMIT_S),
-            memory_bytes=settings.PIWHEELS_BUILD_MEMORY_BYTES,
-            apt=(),
-            environment={},
-            rung="",
+            time_limit_s=made_by.time_limit_s,
+            memory_bytes=made_by.memory_bytes,
+            apt=made_by.apt,
+            environment=made_by.environment,
+            rung=made_by.rung,
             rebuild_under_s=settings.PIWHEELS_REBUILD_UNDER_S,
             heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
         )

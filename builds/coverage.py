@@ -1,39 +1,60 @@
-"""Does this wheel already serve that target?  Decided from tags and Requires-Python, never from names."""
+"""Does this wheel already serve that target?
+
+Decided from tags, Requires-Python and what the machine code asks of the system, never from the text of names.
+"""
 
 from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 
+from builder.elf import version_key
+
 
 @dataclass(frozen=True)
 class Offer:
-    """What there is: a file's tags, the Pythons it admits and the OS release it was built on."""
+    """What there is: a file's tags, the Pythons it admits, and what its machine code needs."""
 
     tags: frozenset[Tag]
     requires_python: str
-    os_release: str
+    os_release: str  # that it was built on
+    is_portable: bool = False  # needs nothing of the system but the C and C++ libraries
+    glibc: str = ""  # the least C library; "" when it needs none in particular
+    glibcxx: str = ""
 
 
 @dataclass(frozen=True)
 class Need:
-    """What is wanted: the tags that a target's pip takes, its Python and its OS release."""
+    """What is wanted: the tags that a target's pip takes, its Python, and what its system has."""
 
     supported: frozenset[Tag]
     python: str
     os_release: str
+    glibc: str = ""  # "" when nobody knows it
+    glibcxx: str = ""
 
 
 def covers(offer: Offer, need: Need) -> bool:
-    """Tell whether a target's pip would take the file, and whether it would run there.
-
-    `linux_*` tags say nothing of the C library, so a file with machine code counts only for the OS release
-    that it was built on.
-    """
+    """Tell whether a target's pip would take the file, and whether it would run there."""
     usable = offer.tags & need.supported
-    if offer.os_release != need.os_release:
-        usable = frozenset(tag for tag in usable if tag.platform == "any")
-    return bool(usable) and admits(offer.requires_python, need.python)
+    if not usable or not admits(offer.requires_python, need.python):
+        return False
+    return any(tag.platform == "any" for tag in usable) or _runs(offer, need)
+
+
+def _runs(offer: Offer, need: Need) -> bool:
+    """Tell whether machine code runs on a system of the architecture that it is for.
+
+    `linux_*` tags say nothing of the system.  On the release that it was built on it runs; on another one, if
+    it needs nothing but the C and C++ libraries and those are new enough, as they never lose a symbol.
+    """
+    if offer.os_release == need.os_release:
+        return True
+    return (
+        offer.is_portable
+        and version_key(offer.glibc) <= version_key(need.glibc)
+        and version_key(offer.glibcxx) <= version_key(need.glibcxx)
+    )
 
 
 def is_pure(tags: frozenset[Tag]) -> bool:

@@ -15,8 +15,8 @@ from django.db import IntegrityError, transaction
 from kombu.exceptions import OperationalError
 
 from builder.contract import BUILD_TASK, queue_for
-from builds import incoming, logs, queue
-from builds.models import Build, Builder, Target
+from builds import incoming, logs, queue, retry
+from builds.models import Build, Builder, Size, Target
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +68,9 @@ def ring(build: Build, builder: Builder) -> bool:
 
 def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one."""
-    free: dict[Target, list[Builder]] = defaultdict(list)
-    for builder in Builder.objects.ready(now).select_related("target").order_by("heard_at"):
-        free[builder.target].append(builder)
     given = 0
-    for target, builders in free.items():
-        for build, builder in zip(queue.next_for(target, len(builders)), builders, strict=False):
+    for (target, size), builders in _free(now).items():
+        for build, builder in queue.next_for(target, builders, size, now):
             if not _assign(build, builder, now):
                 continue
             if not ring(build, builder):
@@ -82,6 +79,15 @@ def dispatch(now: datetime) -> int:
                 return given
             given += 1
     return given
+
+
+def _free(now: datetime) -> dict[tuple[Target, Size], list[Builder]]:
+    """Return who is free, by target and size; small ones first, which leaves big builds to the others."""
+    free: dict[tuple[Target, Size], list[Builder]] = defaultdict(list)
+    ready = Builder.objects.ready(now).select_related("target").order_by("heard_at")
+    for builder in sorted(ready, key=lambda builder: Size.values.index(builder.size)):
+        free[builder.target, Size(builder.size)].append(builder)
+    return free
 
 
 def _assign(build: Build, builder: Builder, now: datetime) -> bool:
@@ -116,14 +122,20 @@ def _lose(build: Build, now: datetime) -> bool:
         build.version.package.hold()
         if not build.lose(now):
             return False
-        # A builder that never began says nothing of the build, so that does not count against it.
-        losses = build.losses + bool(build.claimed_at)
-        if losses <= Build.MAX_LOSSES:
-            build.again(losses=losses, priority=build.priority, why=build.why)
-        build.version.package.mark_changed()
-        # The plan may have dropped the lost build at the same moment, and must see its successor.
-        build.version.package.request_plan()
+        retry.after_loss(build, now)
     return True
+
+
+def take_back(builder: Builder, reason: str, now: datetime) -> int:
+    """Take away what a builder has and queue it again for the others; return how many builds that were."""
+    taken = 0
+    for build in builder.builds.filter(state__in=Build.ASSIGNED).select_related("version__package"):
+        with transaction.atomic():
+            build.version.package.hold()
+            if build.abandon(reason, now):
+                retry.elsewhere(build)
+                taken += 1
+    return taken
 
 
 def tidy() -> int:

@@ -1,10 +1,14 @@
 """The target that this machine itself is, for a farm on one machine."""
 
+import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
+from builder.elf import version_key
 from builds.models import Target
 
 # Debian's names of architectures, which are not the kernel's; a machine missing here keeps its own name.
@@ -31,6 +35,8 @@ def host_target() -> Target:
             "preinstalled": _preinstalled(),
         },
     )
+    # The machine may have been upgraded, or was a target before these were kept.
+    target.note_libraries(glibc=_glibc(), glibcxx=_glibcxx())
     if not target.is_active:
         target.activate()
     return target
@@ -42,6 +48,26 @@ def _os_release() -> dict[str, str]:
         return platform.freedesktop_os_release()
     except OSError:
         return {"ID": platform.system().lower(), "NAME": platform.system()}
+
+
+def _glibc() -> str:
+    """Return the C library's version; "" for another C library than GNU's."""
+    try:
+        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
+    except ValueError:
+        return ""
+    return version if name == "glibc" else ""
+
+
+def _glibcxx() -> str:
+    """Return the newest version of symbols that this machine's libstdc++ has; "" when there is none."""
+    folders = (f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}", "/usr/lib64", "/usr/lib")
+    for path in (Path(folder, "libstdc++.so.6") for folder in folders):
+        if path.exists():
+            # Among the names in the file; nothing else in it begins like this and ends so.
+            found = re.findall(rb"\0GLIBCXX_(\d+(?:\.\d+)+)(?=\0)", path.read_bytes())
+            return max((version.decode() for version in found), key=version_key, default="")
+    return ""
 
 
 def _preinstalled() -> list[str]:

@@ -5,26 +5,43 @@ UPDATE touched no row.
 """
 
 import hashlib
+import json
 import re
 import secrets
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Self
+from functools import cache
+from itertools import islice
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
+from builder.contract import BuilderFacts
+from builds import statements
 from builds.coverage import Need, Offer
 from packages.models import Package, UpstreamFile, Version
+
+_Row = TypeVar("_Row", bound=models.Model)
 
 
 def digest(secret: str) -> str:
     """Return what we keep of a token or ticket: its sha256, as 256 random bits need no salt."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@cache
+def _supported_tags(python: str, abi: str, platforms: tuple[str, ...]) -> frozenset[tags.Tag]:
+    """Return the wheel tags for such a target; kept, as they are hundreds and asked for with each wheel."""
+    major, minor = (int(part) for part in python.split("."))
+    return frozenset(tags.cpython_tags((major, minor), [abi], platforms)) | frozenset(
+        tags.compatible_tags((major, minor), f"cp{major}{minor}", platforms)
+    )
 
 
 class TargetQuerySet(models.QuerySet["Target"]):
@@ -89,12 +106,21 @@ class Target(models.Model):
         self.save(update_fields=["is_active"])
         Package.objects.update(plan_needed=True)
 
+    def note_libraries(self, *, glibc: str, glibcxx: str) -> None:
+        """Note which C and C++ libraries the target has."""
+        if (self.glibc, self.glibcxx) != (glibc, glibcxx):
+            self.glibc, self.glibcxx = glibc, glibcxx
+            self.save(update_fields=["glibc", "glibcxx"])
+
     def clean(self) -> None:
         """Refuse what no wheel's tags could be made of."""
         if not re.fullmatch(r"3\.\d{1,2}", self.python):
             raise ValidationError({"python": "Give two numbers, such as 3.13."})
         if not re.fullmatch(r"[a-z0-9]+", self.abi):
             raise ValidationError({"abi": "Give an ABI tag, such as cp313."})
+        for field in ("glibc", "glibcxx"):
+            if not re.fullmatch(r"(\d{1,4}(\.\d{1,4}){0,3})?", getattr(self, field)):
+                raise ValidationError({field: "Give numbers, such as 2.41."})
         tags_given = self.platform_tags if isinstance(self.platform_tags, list) else []
         if not tags_given or not all(
             isinstance(tag, str) and re.fullmatch(r"linux_\w+", tag) for tag in tags_given
@@ -103,30 +129,48 @@ class Target(models.Model):
 
     def supported_tags(self) -> frozenset[tags.Tag]:
         """Return the wheel tags that this target's pip takes from us."""
-        major, minor = (int(part) for part in self.python.split("."))
-        platforms = self.platform_tags
-        interpreter = f"cp{major}{minor}"
-        return frozenset(tags.cpython_tags((major, minor), [self.abi], platforms)) | frozenset(
-            tags.compatible_tags((major, minor), interpreter, platforms)
-        )
+        return _supported_tags(self.python, self.abi, tuple(self.platform_tags))
 
     def need(self) -> Need:
         """Return what a wheel must be to serve this target."""
-        return Need(supported=self.supported_tags(), python=self.python, os_release=self.os_release)
+        return Need(
+            supported=self.supported_tags(),
+            python=self.python,
+            os_release=self.os_release,
+            glibc=self.glibc,
+            glibcxx=self.glibcxx,
+        )
 
 
 class BuilderQuerySet(models.QuerySet["Builder"]):
     """Questions about builders."""
 
-    def ready(self, now: datetime) -> Self:
-        """Builders that may be given a build: enabled, heard of lately and without one."""
-        return self.filter(is_enabled=True, heard_at__gte=now - Builder.SILENCE).exclude(
-            pk__in=Build.objects.assigned().values("builder")
+    def at_work(self, now: datetime) -> Self:
+        """Builders that build or could: wanted, well and heard of lately."""
+        return self.filter(
+            is_enabled=True, mode=Builder.Mode.ACTIVE, problem="", heard_at__gte=now - Builder.SILENCE
         )
+
+    def ready(self, now: datetime) -> Self:
+        """Builders that may be given a build: at work and without one."""
+        return self.at_work(now).exclude(pk__in=Build.objects.assigned().values("builder"))
+
+    def under_suspicion(self, since: datetime) -> Self:
+        """Builders at work of which a build failed or got lost since then."""
+        unlucky = Build.objects.filter(
+            state__in=[Build.State.FAILED, Build.State.LOST], finished_at__gte=since
+        )
+        return self.filter(is_enabled=True, mode=Builder.Mode.ACTIVE, pk__in=unlucky.values("builder"))
 
     def by_token(self, token: str) -> "Builder | None":
         """Return the builder that has this token."""
-        return self.filter(token_hash=digest(token), is_enabled=True).select_related("target").first()
+        row = statements.by_token(digest(token))
+        if row is None:
+            return None
+        values = iter(row)
+        builder = _partly(Builder, statements.BUILDER, values)
+        builder.target = _target(values)
+        return builder
 
 
 class Size(models.TextChoices):
@@ -135,6 +179,11 @@ class Size(models.TextChoices):
     SMALL = "small"
     MEDIUM = "medium"
     LARGE = "large"
+
+    def and_smaller(self) -> list[str]:
+        """Return the sizes of what a builder of this size may build."""
+        sizes = list(Size)
+        return [size.value for size in sizes[: sizes.index(self) + 1]]
 
 
 class Builder(models.Model):
@@ -152,6 +201,10 @@ class Builder(models.Model):
     # As in Koji: a host that has not been heard of for 180 s gets no new work.
     SILENCE = timedelta(seconds=180)
 
+    # What the kernel leaves of the memory of boards with 2 and with 8 GiB is above these.
+    MEDIUM_BYTES = 1536 << 20
+    LARGE_BYTES = 6 << 30
+
     # The name becomes a queue's and a Redis user's.
     name = models.CharField(max_length=40, unique=True)
     target = models.ForeignKey(Target, models.PROTECT, related_name="builders")
@@ -160,6 +213,7 @@ class Builder(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     mode = models.CharField(max_length=11, choices=Mode, default=Mode.ACTIVE)
     mode_reason = models.CharField(max_length=500, blank=True, help_text="Why, and who says so.")
+    mode_at = models.DateTimeField(null=True, blank=True, help_text="Since when.")
     size = models.CharField(
         max_length=6,
         choices=Size,
@@ -192,14 +246,97 @@ class Builder(models.Model):
             self.save(update_fields=["token_hash"])
         return token
 
-    def hear(self, now: datetime, facts: dict[str, object] | None = None) -> None:
-        """Note that the builder spoke, and what it said of itself."""
+    @property
+    def standing(self) -> str:
+        """The mode as an operator sees it: also whether a builder is gone, or done with what it had."""
+        if not self.is_enabled:
+            return "retired"
+        if self.mode == self.Mode.DRAINING and self.current_build() is None:
+            return "drained"
+        return str(self.mode)
+
+    @staticmethod
+    def size_of(memory_bytes: int) -> Size:
+        """Return the size of a builder with that much memory."""
+        if memory_bytes < Builder.MEDIUM_BYTES:
+            return Size.SMALL
+        return Size.MEDIUM if memory_bytes < Builder.LARGE_BYTES else Size.LARGE
+
+    def current_build(self) -> "Build | None":
+        """Return the build that this builder has, or has been told of."""
+        return self.builds.filter(state__in=Build.ASSIGNED).first()
+
+    def hear(self, now: datetime) -> None:
+        """Note that the builder spoke."""
         self.heard_at = now
-        fields: dict[str, object] = {"heard_at": now}
-        if facts is not None:
-            self.facts = facts
-            fields["facts"] = facts
-        Builder.objects.filter(pk=self.pk).update(**fields)
+        statements.hear(self.pk, now)
+
+    def learn(self, facts: BuilderFacts, problem: str, now: datetime) -> None:
+        """Note what the builder says of itself, and why it is given nothing, if so.
+
+        Its size follows its memory.  One that an operator chose stays until the memory becomes another.
+        """
+        size = self.size_of(facts.memory_bytes)
+        fields: dict[str, object] = {"facts": vars(facts), "sandbox": facts.sandbox[:4]}
+        if size != self.size_of(self.facts.get("memory_bytes", 0)) or not self.facts:
+            fields["size"] = size
+        self._note(now, problem, **fields)
+
+    def refuse(self, problem: str, now: datetime) -> None:
+        """Note that the builder spoke and was not understood, so that an operator sees why."""
+        self._note(now, problem)
+
+    def _note(self, now: datetime, problem: str, **fields: object) -> None:
+        Builder.objects.filter(pk=self.pk).update(heard_at=now, problem=problem, **fields)
+        for field, value in {"heard_at": now, "problem": problem, **fields}.items():
+            setattr(self, field, value)
+        if problem:
+            self.give_back()
+
+    def pause(self, reason: str, now: datetime) -> None:
+        """Give the builder nothing until it is resumed; a build that it has begun goes on."""
+        self._turn(self.Mode.PAUSED, reason, now)
+
+    def drain(self, reason: str, now: datetime) -> None:
+        """Let the builder finish what it has and then give it nothing, so that its plug can be pulled."""
+        self._turn(self.Mode.DRAINING, reason, now)
+
+    def stop(self, reason: str, now: datetime) -> None:
+        """Have the builder's process end when it is idle; it does not start again by itself."""
+        self._turn(self.Mode.STOPPED, reason, now)
+
+    def quarantine(self, reason: str, now: datetime) -> None:
+        """Take the builder out because it spoils builds; somebody must look, and resume it."""
+        self._turn(self.Mode.QUARANTINED, reason, now)
+
+    def resume(self, reason: str, now: datetime) -> None:
+        """Give the builder builds again, whyever it had none."""
+        self._turn(self.Mode.ACTIVE, reason, now)
+
+    def retire(self, reason: str, now: datetime) -> None:
+        """Have nothing more to do with the builder: its token and its ticket open nothing from now on."""
+        self.is_enabled = False
+        self.save(update_fields=["is_enabled"])
+        self._turn(self.Mode.STOPPED, reason, now)
+
+    def enrol(self, target: Target, now: datetime) -> str:
+        """Take the builder in for a target, or again after it was retired; return its new token."""
+        if self.pk and not self.is_enabled:
+            self.is_enabled = True
+            self.resume("Enrolled again.", now)
+        self.target = target
+        return self.rekey()
+
+    def _turn(self, mode: "Builder.Mode", reason: str, now: datetime) -> None:
+        self.mode, self.mode_reason, self.mode_at = mode, reason[:500], now
+        self.save(update_fields=["mode", "mode_reason", "mode_at"])
+        if mode != self.Mode.ACTIVE:
+            self.give_back()
+
+    def give_back(self) -> None:
+        """Put the build that the builder was told of, and has not begun, back into the queue."""
+        for build in self.builds.filter(state=Build.State.DISPATCHED):
+            build.unassign()
 
 
 class BuildQuerySet(models.QuerySet["Build"]):
@@ -209,6 +346,10 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Builds that have not ended."""
         return self.filter(state__in=Build.OPEN)
 
+    def ended(self) -> Self:
+        """Builds that a builder brought to an end, or lost, the last one first."""
+        return self.filter(state__in=Build.ENDED).order_by("-finished_at", "-pk")
+
     def assigned(self) -> Self:
         """Builds that a builder has, or has been told of."""
         return self.filter(state__in=Build.ASSIGNED)
@@ -216,6 +357,18 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def waiting(self) -> Self:
         """Builds that no builder has, the next one first."""
         return self.filter(state=Build.State.QUEUED).order_by("-priority", "-released_at", "pk")
+
+    def due(self, now: datetime) -> Self:
+        """Builds that need not wait for a time."""
+        return self.filter(Q(not_before=None) | Q(not_before__lte=now))
+
+    def of_request(self, pk: int) -> "Build | None":
+        """Return a build with its version, package and target, for a request that has its ticket."""
+        return _with_relations(statements.build(pk))
+
+    def given(self, pk: int, attempt: int, builder: Builder) -> "Build | None":
+        """Return the same if this attempt was given to that builder."""
+        return _with_relations(statements.given(pk, attempt, builder.pk))
 
     def lost(self, now: datetime) -> Self:
         """Assigned builds whose lease ran out."""
@@ -244,6 +397,8 @@ class Build(models.Model):
     ASSIGNED = (State.DISPATCHED, State.BUILDING, State.UPLOADING)
     RUNNING = (State.BUILDING, State.UPLOADING)
     OPEN = (State.QUEUED, *ASSIGNED)
+    # Of these each says something about its builder; a cancelled one does not.
+    ENDED = (State.SUCCEEDED, State.FAILED, State.LOST)
 
     # How often a lost build is queued again.  One that took four builders down will take the fifth: a
     # person must look.
@@ -291,6 +446,18 @@ class Build(models.Model):
     )
     not_before = models.DateTimeField(
         null=True, blank=True, help_text="Until when it waits after a fault that was not the package's."
+    )
+    avoid = models.ForeignKey(
+        Builder,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who lost or failed the attempt before; another gets this one, if there is another.",
+    )
+    must_end_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its ticket dies at the latest; set by the claim."
     )
 
     objects = BuildQuerySet.as_manager()
@@ -359,30 +526,37 @@ class Build(models.Model):
         """
         lease = now + timedelta(seconds=settings.PIWHEELS_CLAIM_S)
         return self._move(
-            (self.State.QUEUED,), self.State.DISPATCHED, builder=builder, lease_until=lease, rang_at=now
+            (self.State.QUEUED,), self.State.DISPATCHED, builder_id=builder.pk, lease_until=lease, rang_at=now
         )
 
     def unassign(self) -> bool:
         """Put this build back into the queue, because its builder could not be told of it."""
         return self._move(
-            (self.State.DISPATCHED,), self.State.QUEUED, builder=None, lease_until=None, rang_at=None
+            (self.State.DISPATCHED,), self.State.QUEUED, builder_id=None, lease_until=None, rang_at=None
         )
 
     def note_ring(self, now: datetime) -> None:
         """Note that the builder was told again."""
         Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED).update(rang_at=now)
 
-    def claim(self, builder: Builder, source: UpstreamFile, now: datetime) -> str:
-        """Start this build on its builder and return the ticket; "" if it is not this builder's to start."""
+    def claim(
+        self, builder: Builder, source: UpstreamFile, now: datetime, time_limit_s: float | None = None
+    ) -> str:
+        """Start this build on its builder and return the ticket; "" if it is not this builder's to start.
+
+        The time limit is the farm's unless a recipe gives another.
+        """
+        limit = timedelta(seconds=time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
         ticket = secrets.token_urlsafe(32)
-        lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
-        claimed = Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED, builder=builder).update(
-            state=self.State.BUILDING,
-            ticket_hash=digest(ticket),
-            lease_until=lease,
-            claimed_at=now,
-            source=source,
-        )
+        begun: dict[str, object] = {
+            "state": self.State.BUILDING,
+            "ticket_hash": digest(ticket),
+            "lease_until": self._lease(now),
+            "claimed_at": now,
+            "must_end_at": now + limit + self.UPLOAD,
+            "source_id": source.pk,
+        }
+        claimed = statements.move(self.pk, [self.State.DISPATCHED], begun, builder.pk)
         return ticket if claimed else ""
 
     def renew(self, ticket: str, now: datetime) -> bool:
@@ -391,23 +565,14 @@ class Build(models.Model):
         It dies with its lease, with its builder, and some time after the build's time limit, so that no
         builder can keep a build for ever.
         """
-        return self._prolong(
-            now,
-            ticket_hash=digest(ticket),
-            lease_until__gte=now,
-            builder__is_enabled=True,
-            claimed_at__gte=now - timedelta(seconds=settings.PIWHEELS_TIME_LIMIT_S) - self.UPLOAD,
-        )
+        return statements.renew(self.pk, self._lease(now), digest(ticket), now)
 
     def prolong(self, now: datetime) -> None:
         """Prolong the lease while we ourselves keep the builder waiting."""
-        self._prolong(now)
+        statements.prolong(self.pk, self._lease(now))
 
-    def _prolong(self, now: datetime, **conditions: object) -> bool:
-        lease = now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
-        running = Build.objects.filter(pk=self.pk, state__in=self.RUNNING, **conditions)
-        # Joins are not allowed in an UPDATE, so the conditions pick the row and the state guards it.
-        return Build.objects.filter(pk__in=running.values("pk")).update(lease_until=lease) == 1
+    def _lease(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
 
     def prioritise(self, priority: int, why: str) -> None:
         """Move this build to another place in the queue."""
@@ -419,11 +584,25 @@ class Build(models.Model):
             self._move((self.State.BUILDING,), self.State.UPLOADING)
 
     def close(
-        self, state: "Build.State", reason: str, now: datetime, duration_s: float | None = None
+        self,
+        state: "Build.State",
+        reason: str,
+        now: datetime,
+        duration_s: float | None = None,
+        **outcome: object,
     ) -> bool:
-        """End a running build; False if it has already ended otherwise."""
+        """End a running build; False if it has already ended otherwise.
+
+        `outcome` is what else is known of it by then: its failure, and what was measured.
+        """
         return self._move(
-            self.RUNNING, state, reason=reason, finished_at=now, duration_s=duration_s, ticket_hash=""
+            self.RUNNING,
+            state,
+            reason=reason,
+            finished_at=now,
+            duration_s=duration_s,
+            ticket_hash="",
+            **outcome,
         )
 
     def cancel(self, reason: str, now: datetime) -> bool:
@@ -450,12 +629,34 @@ class Build(models.Model):
         lost = (
             Build.objects.lost(now)
             .filter(pk=self.pk)
-            .update(state=self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
+            .update(
+                state=self.State.LOST,
+                reason=reason,
+                failure="builder-lost",
+                finished_at=now,
+                ticket_hash="",
+            )
         )
         return lost == 1
 
-    def again(self, *, losses: int, priority: int, why: str) -> "Build":
-        """Queue another attempt at the same version for the same target."""
+    def abandon(self, reason: str, now: datetime) -> bool:
+        """Give up on this build's builder at once, whatever the lease says; False if it has none."""
+        return self._move(self.ASSIGNED, self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
+
+    def again(
+        self,
+        *,
+        losses: int,
+        priority: int,
+        why: str,
+        size: str = "",
+        not_before: datetime | None = None,
+        avoid: int | None = None,
+    ) -> "Build":
+        """Queue another attempt at the same version for the same target.
+
+        It wants a builder of the same size unless another is given; `avoid` is the builder not to ask again.
+        """
         last = Build.objects.filter(version=self.version_id, target=self.target_id).order_by("-attempt")[0]
         return Build.objects.create(
             version_id=self.version_id,
@@ -464,17 +665,48 @@ class Build(models.Model):
             losses=losses,
             priority=priority,
             why=why,
+            size=size or self.size,
+            not_before=not_before,
+            avoid_id=avoid,
             released_at=self.released_at,
         )
 
+    def has_open_siblings(self) -> bool:
+        """Tell whether a build of the same version has not ended."""
+        return statements.has_open_builds(self.version_id, self.OPEN)
+
     def _move(self, leaving: "tuple[Build.State, ...]", state: "Build.State", **fields: object) -> bool:
         """Move on from one of those states; False if the build is in none of them."""
-        if not Build.objects.filter(pk=self.pk, state__in=leaving).update(state=state, **fields):
+        if not statements.move(self.pk, leaving, {"state": state, **fields}):
             return False
         self.state = state
         for field, value in fields.items():
             setattr(self, field, value)
         return True
+
+
+def _partly(model: type[_Row], columns: Sequence[str], values: Iterator[Any]) -> _Row:
+    """Return a row of which the next values are these columns; whoever wants another makes Django read it."""
+    return model.from_db(DEFAULT_DB_ALIAS, columns, list(islice(values, len(columns))))
+
+
+def _target(values: Iterator[Any]) -> Target:
+    """Return a target; JSON comes as text from either database."""
+    target = _partly(Target, statements.TARGET, values)
+    target.platform_tags = json.loads(target.platform_tags)
+    return target
+
+
+def _with_relations(row: tuple[Any, ...] | None) -> Build | None:
+    """Return what `statements` read of a build, its version, its package and its target."""
+    if row is None:
+        return None
+    values = iter(row)
+    build = _partly(Build, statements.BUILD, values)
+    build.version = _partly(Version, statements.VERSION, values)
+    build.version.package = _partly(Package, statements.PACKAGE, values)
+    build.target = _target(values)
+    return build
 
 
 class WheelQuerySet(models.QuerySet["Wheel"]):
@@ -483,6 +715,14 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
     def listed(self) -> Self:
         """Wheels that the index shows."""
         return self.filter(withdrawn_at=None, held_reason="")
+
+    def standing(self) -> Self:
+        """Wheels that the index shows, or may show once a person has looked."""
+        return self.filter(withdrawn_at=None)
+
+    def published(self, filename: str) -> tuple[int, str] | None:
+        """Return the build that gave a file of this name its bytes, and their sha256."""
+        return statements.published(filename)
 
 
 class Wheel(models.Model):
@@ -551,6 +791,16 @@ class Wheel(models.Model):
         return f"{self.path}.metadata"
 
     @property
+    def provenance_path(self) -> str:
+        """Where the statement of what it was made of is in the storage; each build has its own."""
+        return f"{self.path}.{self.build_id}.provenance"
+
+    @property
+    def provenance_url(self) -> str:
+        """The path that the statement is served at, for ever."""
+        return f"/builds/{self.build_id}/provenance/{self.filename}.json"
+
+    @property
     def url(self) -> str:
         """The path that the file is served at, for ever."""
         return f"/simple/{self.package.name}/{self.filename}"
@@ -565,7 +815,14 @@ class Wheel(models.Model):
             tags=self.tags(),
             requires_python=self.requires_python,
             os_release=self.build.target.os_release,
+            is_portable=self.is_portable,
+            glibc=self.glibc,
+            glibcxx=self.glibcxx,
         )
+
+    def depend_on(self, needs: "Sequence[tuple[Dependency.Tool, str, str]]") -> None:
+        """Note what must be there for this file to work: tool, name, requirement; each is kept once."""
+        statements.depend(self.pk, needs)
 
     def yank(self, reason: str) -> None:
         """Ask installers not to choose this file unless they are told to (PEP 592)."""
@@ -574,6 +831,10 @@ class Wheel(models.Model):
     def unyank(self) -> None:
         """Take the yank back."""
         self._show(yanked=False, yanked_reason="")
+
+    def release(self) -> None:
+        """Show this file, as a person has looked at it."""
+        self._show(held_reason="")
 
     def withdraw(self, now: datetime) -> None:
         """Take this file out of the index."""
@@ -588,13 +849,15 @@ class Wheel(models.Model):
 
 
 class Dependency(models.Model):
-    """Something that must be there for a wheel to work: an apt package or another package."""
+    """Something that must be there for a wheel to work: an apt package, another package, or a library."""
 
     class Tool(models.TextChoices):
         """What installs the dependency."""
 
         APT = "apt"
         PIP = "pip"
+        # Nobody knows: a library that no package on the builder has.
+        NONE = "lib", "library of no package"
 
     wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="dependencies")
     tool = models.CharField(max_length=3, choices=Tool)

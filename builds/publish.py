@@ -15,12 +15,17 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from builder.contract import BuildReport, WheelReport
-from builds import incoming, storage
+from builds import incoming, provenance, storage
 from builds.models import Build, Dependency, Wheel
+from builds.outcome import outcome_of
 from builds.verify import BadWheel, Expected, VerifiedWheel, verify
 
-# Debian Policy 5.6.7: a package's name; what follows in brackets is the version that dpkg-shlibdeps asks for.
+# Debian Policy 5.6.7: a package's name; what follows in brackets is the version that is needed.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
+_LIBRARY = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
+_TRIALS = ("works", "fails", "unknown")
+# The last lines of what went wrong; what does not fit is not worth keeping.
+_LARGEST_DETAIL = 4000
 
 
 class Refused(Exception):
@@ -38,10 +43,11 @@ class Ended(Exception):
 
 @dataclass(frozen=True)
 class Checked:
-    """A wheel that fits the order, and the apt packages that its builder found it to need."""
+    """A wheel that fits the order, and what its builder found it to need of the system."""
 
     file: VerifiedWheel
     apt: tuple[str, ...]
+    unresolved: tuple[str, ...]
 
 
 def publish(build: Build, report: BuildReport, now: datetime) -> None:
@@ -51,15 +57,18 @@ def publish(build: Build, report: BuildReport, now: datetime) -> None:
     is the same as once: the second time the build is no longer running.
     """
     checked = [_check_and_store(build, wheel, now) for wheel in report.wheels]
+    for wheel in checked:
+        _store_provenance(build, wheel.file, report, now)
     with transaction.atomic():
-        _lock(build)
+        # Both rows are ours until the transaction ends: the package's, as everybody takes it first, and then
+        # the build's.
+        build.version.package.mark_changed()
+        if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s, **outcome_of(report)):
+            raise Ended
         for wheel, told in zip(checked, report.wheels, strict=True):
             _record(build, wheel, told, now)
-        if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s):
-            raise Ended
-        build.version.package.mark_changed()
         # Other targets may be served by now, and need no build of their own.
-        if Build.objects.open().filter(version=build.version_id).exists():
+        if build.has_open_siblings():
             build.version.package.request_plan()
 
 
@@ -70,6 +79,7 @@ def expected_of(build: Build) -> Expected:
         version=build.version.number,
         platforms=tuple(build.target.platform_tags),
         supported=build.target.supported_tags(),
+        architecture=build.target.architecture,
     )
 
 
@@ -82,7 +92,8 @@ def _check_and_store(build: Build, told: WheelReport, now: datetime) -> Checked:
             file = verify(path, told.filename, expected_of(build))
             if (file.size, file.sha256) != (told.size, told.sha256):
                 raise BadWheel(f"{told.size} bytes were announced and {file.size} came, or others.")
-            apt = _apt(told)
+            apt = _names(told, told.apt, _APT, "apt packages")
+            unresolved = _names(told, told.unresolved, _LIBRARY, "libraries")
             _store(path, file)
     except FileNotFoundError as error:
         raise Refused(told, "it was reported but never uploaded.") from error
@@ -90,14 +101,14 @@ def _check_and_store(build: Build, told: WheelReport, now: datetime) -> Checked:
         raise
     except (BadWheel, incoming.BadUpload) as error:
         raise Refused(told, str(error)) from error
-    return Checked(file=file, apt=apt)
+    return Checked(file=file, apt=apt, unresolved=unresolved)
 
 
-def _apt(told: WheelReport) -> tuple[str, ...]:
-    """Return the apt packages that a builder names, if they can be such names."""
-    if len(told.apt) > 500 or not all(_APT.fullmatch(name) for name in told.apt):
-        raise Refused(told, "its list of apt packages has what cannot be one.")
-    return tuple(sorted(set(told.apt)))
+def _names(told: WheelReport, names: tuple[str, ...], form: re.Pattern[str], what: str) -> tuple[str, ...]:
+    """Return the names that a builder gives, if they can be such names."""
+    if len(names) > 500 or not all(form.fullmatch(name) for name in names):
+        raise Refused(told, f"its list of {what} has what cannot be one.")
+    return tuple(sorted(set(names)))
 
 
 def _store(path: Path, file: VerifiedWheel) -> None:
@@ -107,49 +118,62 @@ def _store(path: Path, file: VerifiedWheel) -> None:
     storage.store_file(wheel.path, path)
 
 
-def _lock(build: Build) -> None:
-    """Hold the build's row until the transaction ends; raises Ended when it is no longer running."""
-    build.version.package.hold()
-    running = Build.objects.select_for_update().filter(pk=build.pk, state__in=Build.RUNNING)
-    if not running.exists():
-        raise Ended
+def _store_provenance(build: Build, file: VerifiedWheel, report: BuildReport, now: datetime) -> None:
+    """Put the statement of what a wheel was made of beside it; of several tries the first one's stays."""
+    wheel = Wheel(filename=file.filename, sha256=file.sha256, build=build)
+    content = provenance.statement(build, file.filename, file.sha256, report, now)
+    storage.store_bytes(wheel.provenance_path, content)
 
 
 def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) -> None:
     """Write a wheel's row and those of its dependencies, unless the same bytes are published already."""
     file = checked.file
-    wheel, created = Wheel.objects.get_or_create(
-        filename=file.filename,
-        defaults={
-            "build": build,
-            "package": build.version.package,
-            "version": build.version,
-            "size": file.size,
-            "sha256": file.sha256,
-            "metadata_sha256": hashlib.sha256(file.metadata).hexdigest(),
-            "requires_python": file.requires_python,
-            "published_at": now,
-        },
-    )
-    if not created:
-        if wheel.sha256 != file.sha256:
+    # Nobody publishes another file of this package meanwhile, as its row is ours.
+    if before := Wheel.objects.published(file.filename):
+        build_id, sha256 = before
+        if sha256 != file.sha256:
             raise Refused(
                 told,
-                f"build {wheel.build_id} has published another file of this name, "
+                f"build {build_id} has published another file of this name, "
                 "and the bytes behind a name never change.",
             )
         return
-    Dependency.objects.bulk_create(_dependencies(wheel, checked), ignore_conflicts=True)
+    wheel = Wheel.objects.create(
+        build=build,
+        package=build.version.package,
+        version=build.version,
+        filename=file.filename,
+        size=file.size,
+        sha256=file.sha256,
+        metadata_sha256=hashlib.sha256(file.metadata).hexdigest(),
+        requires_python=file.requires_python,
+        glibc=file.glibc[:20],
+        glibcxx=file.glibcxx[:20],
+        is_portable=file.is_portable,
+        held_reason=file.held_reason,
+        published_at=now,
+        **_tried(told),
+    )
+    wheel.depend_on(_dependencies(checked))
 
 
-def _dependencies(wheel: Wheel, checked: Checked) -> list[Dependency]:
-    """Return what a wheel needs, as rows that are not yet written."""
+def _tried(told: WheelReport) -> dict[str, object]:
+    """Return what the builder says of a wheel that cannot be seen in its bytes; it is shown, nothing more."""
+    trial = told.trial
+    detail = trial.detail or ("Imported: " + ", ".join(trial.modules) if trial.modules else "")
+    return {
+        "reproducible": told.reproducible,
+        "trial": trial.outcome if trial.outcome in _TRIALS else "unknown",
+        "trial_detail": detail[-_LARGEST_DETAIL:],
+    }
+
+
+def _dependencies(checked: Checked) -> list[tuple[Dependency.Tool, str, str]]:
+    """Return what a wheel needs: with what to install it, its name, and all that was said of it."""
     apt = [(Dependency.Tool.APT, text.split(" ")[0], text) for text in checked.apt]
+    lib = [(Dependency.Tool.NONE, name, "") for name in checked.unresolved]
     pip = [
         (Dependency.Tool.PIP, canonicalize_name(Requirement(text).name), text)
         for text in checked.file.requires_dist
     ]
-    return [
-        Dependency(wheel=wheel, tool=tool, name=name, requirement=requirement)
-        for tool, name, requirement in [*apt, *pip]
-    ]
+    return [*apt, *lib, *pip]

@@ -5,7 +5,7 @@ build, what it no longer wants is dropped.  Everything else waits in the databas
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,8 +13,10 @@ from django.conf import settings
 from django.db import transaction
 from packaging.version import Version as ParsedVersion
 
+from builder.elf import version_key
+from builds import recipes
 from builds.coverage import Offer, admits, covers
-from builds.models import Build, Target, Wheel
+from builds.models import Build, Builder, Size, Target, Wheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,9 @@ PRERELEASE = (5, "It is a pre-release.")
 
 # pip unpacks all of these; where upstream has several, it is the first that is built.
 SOURCE_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+
+# How many builds are looked at beyond those that are given, for one that no older system waits for.
+LOOK_AHEAD = 20
 
 
 @dataclass(frozen=True)
@@ -82,17 +87,21 @@ def plan(package: Package, now: datetime) -> int:
         for pair, build in latest.items()
         if build.is_open and pair not in wanted_pairs
     ]
-    return sum(dropped) + _queue(wanted_pairs, latest)
+    return sum(dropped) + _queue(package, wanted_pairs, latest)
 
 
-def _queue(wishes: dict[tuple[int, int], Wish], latest: dict[tuple[int, int], Build]) -> int:
+def _queue(
+    package: Package, wishes: dict[tuple[int, int], Wish], latest: dict[tuple[int, int], Build]
+) -> int:
     """Queue what is wanted and was not tried, or only dropped; return how many builds that are."""
+    size = recipes.size_for(package) if wishes.keys() - latest.keys() else ""
     new = [
         Build(
             version_id=version,
             target_id=target,
             priority=wish.priority,
             why=wish.why,
+            size=size,
             **({"released_at": wish.version.released_at} if wish.version.released_at else {}),
         )
         for (version, target), wish in wishes.items()
@@ -111,9 +120,9 @@ def _queue(wishes: dict[tuple[int, int], Wish], latest: dict[tuple[int, int], Bu
 
 
 def _offers(package: Package) -> dict[int, list[Offer]]:
-    """Return what our index has of a package, by version."""
+    """Return what our index has of a package, or will have once a person has looked at it, by version."""
     offers: dict[int, list[Offer]] = {}
-    for wheel in Wheel.objects.listed().filter(package=package).select_related("build__target"):
+    for wheel in Wheel.objects.standing().filter(package=package).select_related("build__target"):
         offers.setdefault(wheel.version_id, []).append(wheel.offer())
     return offers
 
@@ -182,7 +191,8 @@ def _sources(package: Package) -> dict[int, UpstreamFile]:
 def _best_of(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
     """Return the one of these files that each version is built from."""
     best: dict[int, UpstreamFile] = {}
-    for file in files.listed().sources().filter(yanked=False):
+    needed = files.only("version", "filename", "url", "sha256", "requires_python", "uploaded_at")
+    for file in needed.listed().sources().filter(yanked=False):
         other = best.get(file.version_id)
         if _rank(file) is not None and (other is None or _rank(file) < _rank(other)):  # type: ignore[operator]
             best[file.version_id] = file
@@ -202,14 +212,61 @@ def source_of(build: Build) -> UpstreamFile | None:
     return _best_of(UpstreamFile.objects.filter(version=build.version_id)).get(build.version_id)
 
 
-def next_for(target: Target, count: int) -> list[Build]:
-    """Return the builds that this many free builders of a target should have.
+def next_for(
+    target: Target, builders: Sequence[Builder], size: Size, now: datetime
+) -> list[tuple[Build, Builder]]:
+    """Return which builds these free builders of a target and a size should have.
 
     While nobody knows whether a version's wheel is pure, one target tries it alone: a pure wheel would
-    serve them all, and two of them would have one name and two contents.
+    serve them all, and two of them would have one name and two contents.  Who lost a build or had a fault
+    with it does not get it again as long as another could have it.
     """
     elsewhere = set(Build.objects.assigned().exclude(target=target).values_list("version", flat=True))
     known = set(Wheel.objects.filter(version__in=elsewhere).values_list("version", flat=True))
-    # As many builds may have to stay as there are builders elsewhere, and no more have to be looked at.
-    first = Build.objects.waiting().filter(target=target)[: count + len(elsewhere)]
-    return [build for build in first if build.version_id not in elsewhere - known][:count]
+    # As many builds may have to stay as there are builders elsewhere, and few more have to be looked at.
+    count = len(builders) + len(elsewhere) + LOOK_AHEAD
+    fitting = Build.objects.waiting().due(now).filter(target=target, size__in=size.and_smaller())
+    free = [build for build in fitting[:count] if build.version_id not in elsewhere - known]
+    first = _oldest_first(free, target)
+    if not {build.avoid_id for build in first} & {builder.pk for builder in builders}:
+        return list(zip(first, builders, strict=False))
+    others = list(Builder.objects.at_work(now).filter(target=target))
+    pairs: dict[Build, Builder] = {}
+    for builder in builders:
+        # A builder that lost a whole row of builds must not idle before those behind them.
+        behind = fitting.exclude(avoid=builder)[:count]
+        for build in (build for some in (first, behind) for build in some):
+            stays = build in pairs or build.version_id in elsewhere - known
+            if not stays and not _is_for_another(build, builder, others):
+                pairs[build] = builder
+                break
+    return list(pairs.items())
+
+
+def _is_for_another(build: Build, builder: Builder, others: Iterable[Builder]) -> bool:
+    """Tell whether a builder had its try at a build, and another could have the next."""
+    return build.avoid_id == builder.pk and any(
+        other.pk != builder.pk and build.size in Size(other.size).and_smaller() for other in others
+    )
+
+
+def _oldest_first(builds: list[Build], target: Target) -> list[Build]:
+    """Put behind their equals the builds that also wait for a target with an older C library.
+
+    Wheels for the stable ABI, or for none, have one name on all releases; built on the oldest one they run on
+    all.  A preference and no more, so that no builder idles while another one is away.
+    """
+    if not builds or not target.glibc:
+        return builds
+    others = Build.objects.open().filter(
+        version__in=[build.version_id for build in builds],
+        target__architecture=target.architecture,
+        target__is_active=True,
+    )
+    age = version_key(target.glibc)
+    wait = {
+        version
+        for version, glibc in others.exclude(target__glibc="").values_list("version", "target__glibc")
+        if version_key(glibc) < age
+    }
+    return sorted(builds, key=lambda build: (-build.priority, build.version_id in wait))

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 
-from builder.contract import MAX_WHEELS, BadMessage, BuildReport, Verdict
-from builds import incoming, logs
+from django.db import transaction
+
+from builder.contract import MAX_WHEELS, BuildReport, Verdict
+from builds import failures, incoming, logs, retry
 from builds.models import Build, Refusal
+from builds.outcome import outcome_of
 from builds.publish import Ended, Refused, publish
 
 
@@ -22,12 +25,14 @@ def close(build: Build, report: BuildReport, now: datetime) -> Verdict:
 
 def _close(build: Build, report: BuildReport, now: datetime) -> Verdict:
     """Publish what a build brought, or say why not."""
-    if report.duration_s < 0:
-        raise BadMessage("BuildReport.duration_s must not be negative.")
+    outcome_of(report)
     if not report.succeeded:
-        return _fail(build, report.reason or "The builder gave no reason.", report, now)
+        reason = report.reason or "The builder gave no reason."
+        return _fail(build, reason, report, now, told=report.failure)
     if not 1 <= len(report.wheels) <= MAX_WHEELS:
-        return _fail(build, f"It left {len(report.wheels)} wheels; one was expected.", report, now)
+        told = "bad-output" if report.wheels else "no-wheel"
+        reason = f"It left {len(report.wheels)} wheels; one was expected."
+        return _fail(build, reason, report, now, told=told)
     try:
         publish(build, report, now)
     except Refused as refused:
@@ -38,13 +43,26 @@ def _close(build: Build, report: BuildReport, now: datetime) -> Verdict:
             reason=refused.reason,
             at=now,
         )
-        return _fail(build, f"The wheel was refused: {refused}", report, now)
+        return _fail(build, f"The wheel was refused: {refused}", report, now, told="refused")
     return Verdict(state=Build.State.SUCCEEDED, reason="")
 
 
-def _fail(build: Build, reason: str, report: BuildReport, now: datetime) -> Verdict:
-    """Close a build as failed."""
-    if not build.close(Build.State.FAILED, logs.clean(reason)[:2000], now, report.duration_s):
-        raise Ended
-    build.version.package.mark_changed()
+def _fail(build: Build, reason: str, report: BuildReport, now: datetime, *, told: str) -> Verdict:
+    """Close a build as failed, of what its log shows, and let follow what follows by itself."""
+    log, _ = logs.tail(build, failures.END + failures.MORE)
+    found = failures.classify(log, told)
+    with transaction.atomic():
+        build.version.package.hold()
+        if not build.close(
+            Build.State.FAILED,
+            logs.clean(reason)[:2000],
+            now,
+            report.duration_s,
+            failure=found.failure.key,
+            failure_about=found.about,
+            **outcome_of(report),
+        ):
+            raise Ended
+        retry.after_failure(build, now)
+        build.version.package.mark_changed()
     return Verdict(state=Build.State.FAILED, reason=reason)

@@ -66,3 +66,9 @@ def store_bytes(name: str, content: bytes) -> None:
     """Store these bytes under that name."""
     if not default_storage.exists(name):
         default_storage.save(name, ContentFile(content))
+
+
+def read_bytes(name: str) -> bytes:
+    """Return what is stored under that name; raises FileNotFoundError."""
+    with default_storage.open(name) as file:
+        return bytes(file.read())

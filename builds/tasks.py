@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from builds import dispatch, queue
+from builds import dispatch, quarantine, queue
 from builds.clock import database_now
 
 
@@ -23,6 +23,12 @@ def sweep() -> int:
     """Ring again where nobody answered, and take back what fell silent."""
     now = database_now()
     return dispatch.ring_again(now) + dispatch.close_lost(now)
+
+
+@shared_task(name="builds.quarantine")
+def quarantine_bad() -> int:
+    """Take out builders that spoil what their peers build."""
+    return quarantine.quarantine_bad(database_now())
 
 
 @shared_task(name="builds.tidy")

@@ -16,14 +16,25 @@ from email.parser import HeaderParser
 from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from builder.elf import (
+    MAGIC,
+    BadElf,
+    Budget,
+    Elf,
+    read_elf,
+    system_of,
+)
 from builds.archive import MAX_MEMBERS, BadArchive, Member, read_directory, unpack
+from builds.caution import reason_to_hold
+from builds.fitness import misfit
 
 # What most file systems can name, and what our rows can hold.
 MAX_TEXT = 255
@@ -36,12 +47,16 @@ MAX_REQUIREMENTS = 500
 MAX_HEADERS = 1 << 20
 # Of RECORD: a line of 300 characters for each of the members that an archive may have.
 MAX_RECORD = 16 << 20
+# Of entry_points.txt; a line for each program.
+MAX_ENTRY_POINTS = 1 << 20
+# As many files with machine code as the builder's inspection takes.
+MAX_ELVES = 3000
+_IN_MEMORY = 16 << 20
 
 # The specification asks for "sha256 or better".
 HASHES = frozenset({"sha256", "sha384", "sha512"})
 # Signatures of an earlier time (PEP 815): nobody checks them, and RECORD need not list them.
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")
-ELF = b"\x7fELF"
 
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
 _WHEEL_VERSION = re.compile(r"1\.[0-9]{1,9}")
@@ -59,6 +74,7 @@ class Expected:
     version: str  # as upstream spells it
     platforms: tuple[str, ...]  # that a wheel may name besides "any", ("linux_armv6l", "linux_armv7l")
     supported: frozenset[Tag]  # that the target's pip takes
+    architecture: str  # Debian's name, "armhf"
 
     def is_version(self, text: str) -> bool:
         """Tell whether this is the version that was ordered, in any spelling."""
@@ -79,6 +95,19 @@ class VerifiedWheel:
     metadata: bytes  # exactly the bytes of METADATA
     requires_dist: tuple[str, ...]  # the requirements of METADATA that can be understood
     tags: frozenset[Tag]
+    glibc: str  # the least that its machine code needs; "" when it has none
+    glibcxx: str
+    is_portable: bool  # its machine code needs nothing of the system but the C and C++ libraries
+    held_reason: str  # why a person must look at it first; "" when nobody must
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is in a wheel, proven by its RECORD."""
+
+    metadata: bytes
+    elves: dict[str, Elf]
+    members: dict[str, Member]
 
 
 @dataclass(frozen=True)
@@ -97,11 +126,20 @@ def verify(path: Path, filename: str, expected: Expected) -> VerifiedWheel:
     tags = check_filename(filename, expected)
     with path.open("rb") as file:
         try:
-            metadata = _check_content(file, expected, tags)
-            headers = _headers(metadata, "METADATA")
+            content = _check_content(file, expected, tags)
+            if reason := misfit(content.elves, expected.architecture, tags):
+                raise BadWheel(reason)
+            system = system_of(content.elves)
+            headers = _headers(content.metadata, "METADATA")
             _check_identity(headers, expected)
             requires_python = _requires_python(headers)
             requires_dist = _requirements(headers)
+            held_reason = reason_to_hold(
+                expected.package,
+                content.members,
+                requires_dist,
+                lambda name, limit: _read(file, content.members, name, limit),
+            )
         except BadArchive as error:
             raise BadWheel(
                 f"{error} Make {filename} again, as a plain zip such as PyPI would take."
@@ -118,9 +156,13 @@ def verify(path: Path, filename: str, expected: Expected) -> VerifiedWheel:
             size=size,
             sha256=hashlib.file_digest(file, "sha256").hexdigest(),
             requires_python=requires_python,
-            metadata=metadata,
+            metadata=content.metadata,
             requires_dist=requires_dist,
             tags=tags,
+            glibc=system.glibc,
+            glibcxx=system.glibcxx,
+            is_portable=system.is_portable,
+            held_reason=held_reason,
         )
 
 
@@ -158,30 +200,42 @@ def _is_for_any_python(tag: Tag) -> bool:
     return tag.interpreter.startswith("py") and tag.abi == "none"
 
 
-def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> bytes:
-    """Prove each member of a wheel by its RECORD, and its tags by its WHEEL; return its METADATA."""
+def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> _Content:
+    """Prove each member of a wheel by its RECORD, and its tags by its WHEEL; return what is in it."""
     members = {member.name: member for member in read_directory(file)}
     dist_info = _find_dist_info(members, expected)
     metadata = _read(file, members, f"{dist_info}/METADATA", MAX_HEADERS)
     _check_tags(_headers(_read(file, members, f"{dist_info}/WHEEL", MAX_HEADERS), "WHEEL"), tags)
+    if f"{dist_info}/entry_points.txt" in members:
+        _check_programs(_read(file, members, f"{dist_info}/entry_points.txt", MAX_ENTRY_POINTS))
     proofs = _read_record(_read(file, members, f"{dist_info}/RECORD", MAX_RECORD))
     if proofs.pop(f"{dist_info}/RECORD", None) != _Proof("", ""):
         raise BadWheel("RECORD must list itself, with neither hash nor size. Build it with a current tool.")
     unproven = {f"{dist_info}/{name}" for name in ("RECORD", *SIGNATURES)}
     for name in unproven:
         proofs.pop(name, None)
-    may_hold_elf = all(tag.platform != "any" for tag in tags)
+    elves: dict[str, Elf] = {}
+    budget = Budget()
     for member in members.values():
         proof = None if member.is_folder or member.name in unproven else _proof_of(member, proofs)
-        is_elf = _check_member(file, member, proof)
-        if is_elf and not may_hold_elf:
-            raise BadWheel(
-                f"{member.name} is machine code, but the wheel is named for any platform: "
-                "have its build name the platform."
-            )
+        if elf := _check_member(file, member, proof, budget):
+            elves[member.name] = elf
+            if len(elves) > MAX_ELVES:
+                raise BadWheel(f"It has more than {MAX_ELVES} files with machine code. Split the package.")
     if proofs:
         raise BadWheel(f"RECORD lists {min(proofs)!a}, which is not in the wheel. Make the wheel again.")
-    return metadata
+    return _Content(metadata, elves, members)
+
+
+def _check_programs(content: bytes) -> None:
+    """Refuse programs that would be written elsewhere than where programs are, which pip refuses too."""
+    group = ""
+    for line in map(str.strip, content.decode(errors="replace").splitlines()):
+        group = line if line.startswith("[") else group
+        name = line.partition("=")[0].strip()
+        is_path = "/" in name or "\\" in name or name in (".", "..")
+        if is_path and group in ("[console_scripts]", "[gui_scripts]"):
+            raise BadWheel(f"The name of the program {name[:MAX_TEXT]!a} is a path: give it a plain name.")
 
 
 def _find_dist_info(members: Collection[str], expected: Expected) -> str:
@@ -319,15 +373,27 @@ def _proof_of(member: Member, proofs: dict[str, _Proof]) -> _Proof:
     return proof
 
 
-def _check_member(file: BinaryIO, member: Member, proof: _Proof | None) -> bool:
-    """Compare a member's bytes with its line in RECORD; tell whether they are machine code."""
+def _check_member(file: BinaryIO, member: Member, proof: _Proof | None, budget: Budget) -> Elf | None:
+    """Compare a member's bytes with its line in RECORD; return what it says of itself if it is ELF."""
     algorithm, _, digest = proof.hash.partition("=") if proof else ("sha256", "", "")
     hasher = hashlib.new(algorithm)
     head = b""
-    for piece in unpack(file, member):
-        hasher.update(piece)
-        if len(head) < len(ELF):
-            head += piece[: len(ELF)]
-    if proof and urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode() != digest:
-        raise BadWheel(f"{member.name!a} is not what RECORD says. Make the wheel again, do not change it.")
-    return head.startswith(ELF)
+    with SpooledTemporaryFile(_IN_MEMORY) as code:
+        for piece in unpack(file, member):
+            hasher.update(piece)
+            if head.startswith(MAGIC):
+                code.write(piece)
+            elif len(head) < len(MAGIC):
+                head += piece
+                if head.startswith(MAGIC):
+                    code.write(head)
+        if proof and urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode() != digest:
+            raise BadWheel(
+                f"{member.name!a} is not what RECORD says. Make the wheel again, do not change it."
+            )
+        if not head.startswith(MAGIC):
+            return None
+        try:
+            return read_elf(cast(BinaryIO, code), budget)
+        except BadElf as error:
+            raise BadWheel(f"{member.name!a} cannot be read: {error} Build it again.") from error

@@ -1,12 +1,13 @@
 """People's door to builds: the page of one build, and its log."""
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from builds import logs
+from builds import failures, logs, storage
 from builds.clock import database_now
-from builds.models import Build
+from builds.models import Build, Wheel
+from builds.remarks import remarks_on
 
 # In bytes: a browser on a small Pi should not have to lay out ten megabytes of compiler warnings.
 SHOWN_LOG = 100_000
@@ -19,13 +20,21 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
         Build.objects.select_related("version__package", "target", "builder", "source"), pk=pk
     )
     text, is_cut = logs.tail(found, SHOWN_LOG)
+    found_failure = failures.of(found.failure, found.failure_about)
     context = {
         "build": found,
-        "wheels": found.wheels.prefetch_related("dependencies"),
+        "wheels": [
+            (wheel, remarks_on(wheel))
+            for wheel in found.wheels.select_related("package").prefetch_related("dependencies")
+        ],
         "refusals": found.refusals.all(),
         "siblings": Build.objects.filter(version=found.version).select_related("target").order_by("pk"),
         "log": text,
         "is_cut": is_cut,
+        "failure": found_failure,
+        "suggestion": found_failure.suggestion(found.target.os_release) if found_failure else "",
+        "apt": found_failure.apt(found.target.os_release) if found_failure else "",
+        "error": failures.error_block(text) if found.failure == "unknown" else "",
         "now": database_now(),
     }
     return render(request, "builds/build.html", context)
@@ -39,3 +48,19 @@ def log(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "sandbox"
     return response
+
+
+@require_safe
+def provenance(request: HttpRequest, pk: int, filename: str) -> HttpResponse:
+    """Give the statement of what a wheel was made of; it never changes."""
+    wheel = get_object_or_404(Wheel, build=pk, filename=filename)
+    try:
+        content = storage.read_bytes(wheel.provenance_path)
+    except FileNotFoundError as error:
+        raise Http404("This wheel was built before statements were kept.") from error
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Access-Control-Allow-Origin": "*",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HttpResponse(content, content_type="application/json", headers=headers)

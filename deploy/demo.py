@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -70,13 +70,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def farm(var: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a scratch farm; its output goes to a file in its folder."""
+def farm(var: Path, port: int, watch: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a scratch farm that follows these packages; its output goes to a file in its folder."""
     env = {
         **{name: value for name, value in os.environ.items() if name not in ELSEWHERE},
         "PIWHEELS_VAR": str(var),
         "PORT": str(port),
-        "PIWHEELS_WATCH": " ".join(package.name for package in PACKAGES),
+        "PIWHEELS_WATCH": " ".join(watch),
         "PIWHEELS_DEPTH": "1",
     }
     with (var / "farm.log").open("wb") as log:
@@ -186,7 +186,7 @@ def demonstrate(scratch: Path) -> list[Step]:
     address = f"http://127.0.0.1:{port}"
     began = time.monotonic()
     print(f"Starting a scratch farm at {address}/ ...", flush=True)
-    with farm(var, port) as process:
+    with farm(var, port, [package.name for package in PACKAGES]) as process:
         try:
             wait_for_site(process, address)
             steps = [Step("start the farm", "running", _since(began), True)]
@@ -198,6 +198,17 @@ def demonstrate(scratch: Path) -> list[Step]:
     return [*steps, Step("all of it", "", _since(began), True)]
 
 
+def print_table(steps: Sequence[Step]) -> None:
+    """Print what was done, how it ended and how long it took."""
+    what, outcome = (
+        max(map(len, texts)) for texts in zip(*((s.what, s.outcome) for s in steps), strict=True)
+    )
+    print()
+    for step in steps:
+        sign = "✔" if step.good else "✘"
+        print(f"  {sign} {step.what:<{what}}  {step.outcome:<{outcome}} {step.seconds:6.1f} s")
+
+
 def main() -> int:
     """Demonstrate and print the table."""
     scratch = Path(tempfile.mkdtemp(prefix="piwheels-demo-"))
@@ -205,10 +216,7 @@ def main() -> int:
         steps = demonstrate(scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    width = max(len(step.what) for step in steps)
-    print()
-    for step in steps:
-        print(f"  {'✔' if step.good else '✘'} {step.what:<{width}}  {step.outcome:<12} {step.seconds:6.1f} s")
+    print_table(steps)
     good = all(step.good for step in steps)
     print("\nAll three ended as they should." if good else "\nNot all ended as they should.")
     return 0 if good else 1

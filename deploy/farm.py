@@ -45,6 +45,9 @@ def settings(var: Path, environ: dict[str, str]) -> dict[str, str]:
         # On one machine nobody is cut off for long: a build that its builder left is tried again soon.
         "PIWHEELS_CLAIM_S": "60",
         "PIWHEELS_LEASE_S": "60",
+        "PIWHEELS_RETRY_S": "5",
+        # On a machine of one's own, with packages that one chose, what there is of a sandbox is enough.
+        "PIWHEELS_SANDBOX": "bare",
         "REDIS_URL": f"redis+socket://{redis.socket(var)}",
         "LOG_LEVEL": "WARNING",
         # Django's checks import every page into worker and beat; `make check` and the web server make them.

@@ -10,8 +10,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+from builder.contract import SANDBOX_LEVELS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -41,6 +44,9 @@ else:
 REDIS_URL = env("REDIS_URL", default=f"redis+socket://{VAR / 'redis.sock'}")
 # ... and the orders to builders here, which may be another server or another user of the same.
 PIWHEELS_ORDERS_URL = env("PIWHEELS_ORDERS_URL", default=REDIS_URL)
+# The same Redis for whoever enrols and retires builders, as a user that may make and remove others; as
+# redis-py has it: redis://, rediss:// or unix://.  Empty: the operator writes their lines into its ACL file.
+PIWHEELS_REDIS_ADMIN_URL = env("PIWHEELS_REDIS_ADMIN_URL", default="")
 
 # Where wheels and finished logs live: a folder, or `s3://bucket` (keys come from the environment, as
 # boto3 reads it; AWS_ENDPOINT_URL_S3 names a server other than Amazon's).
@@ -84,6 +90,8 @@ PIWHEELS_CLAIM_S = env.int("PIWHEELS_CLAIM_S", default=300)
 PIWHEELS_LEASE_S = env.int("PIWHEELS_LEASE_S", default=900)
 # The lowest level of sandbox that a builder may build at: "full", "box" or "bare" (docs/builders.md).
 PIWHEELS_SANDBOX = env("PIWHEELS_SANDBOX", default="box")
+if PIWHEELS_SANDBOX not in SANDBOX_LEVELS:
+    raise ImproperlyConfigured(f"PIWHEELS_SANDBOX must be one of {', '.join(SANDBOX_LEVELS)}.")
 # What takes less than this is built twice, to tell whether its bytes are the same again; in seconds, 0 never.
 PIWHEELS_REBUILD_UNDER_S = env.float("PIWHEELS_REBUILD_UNDER_S", default=30.0)
 # The most memory that a build may use, in bytes, where no recipe says otherwise; 0 leaves it to its builder.
@@ -91,6 +99,9 @@ PIWHEELS_BUILD_MEMORY_BYTES = env.int("PIWHEELS_BUILD_MEMORY_BYTES", default=0)
 # The address of this farm's own index as builders reach it, where build dependencies may come from too; empty
 # for none.
 PIWHEELS_BUILDERS_INDEX = env("PIWHEELS_BUILDERS_INDEX", default="")
+# How long the first new attempt waits after one that was lost, or failed by a fault that was not the
+# package's, in seconds; the second waits ten times as long, the third sixty times.
+PIWHEELS_RETRY_S = env.float("PIWHEELS_RETRY_S", default=60.0)
 # The largest wheel that a builder may upload, in bytes.
 PIWHEELS_MAX_WHEEL_BYTES = env.int("PIWHEELS_MAX_WHEEL_BYTES", default=1 << 30)
 

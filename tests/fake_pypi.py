@@ -68,7 +68,7 @@ class FakePyPI:
     `json_api` off it has no JSON API.
     """
 
-    def __init__(self, *, json: bool = True, json_api: bool = True) -> None:
+    def __init__(self, *, json: bool = True, json_api: bool = True, host: str = "127.0.0.1") -> None:
         self.json = json
         self.json_api = json_api
         self.serial = 1000
@@ -78,7 +78,8 @@ class FakePyPI:
         self._faults: list[_Fault] = []
         # The state is read by the server's threads and changed by the test's.
         self._lock = threading.RLock()
-        self._server = _Server(("127.0.0.1", 0), _handler_of(self))
+        self._host = host
+        self._server = _Server((host, 0), _handler_of(self))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
@@ -97,7 +98,7 @@ class FakePyPI:
     @property
     def url(self) -> str:
         """The server's address, without a slash at its end."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"http://{self._host}:{self._server.server_port}"
 
     @property
     def simple_url(self) -> str:

@@ -33,7 +33,8 @@ def main() -> int:
     print(f"PostgreSQL: {version(str(tools / 'postgres'), '--version')} ({tools})")  # type: ignore[operator]
     print(f"Redis: {version(redis.server(), '--version')} ({redis.server()})", flush=True)
     with services.scratch() as folder:
-        return on_servers(folder) or embedded(folder)
+        # What has a target of its own is named by it, and needs one kind of servers.
+        return on_servers(folder) or (0 if sys.argv[1:] else embedded(folder))
 
 
 def on_servers(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """Private PostgreSQL and Redis servers for a run of the tests, in a scratch folder."""
 
+import ctypes.util
 import os
 import pwd
 import shutil
@@ -30,16 +31,24 @@ def postgres_tools() -> Path | None:
 
 
 def install_missing() -> None:
-    """Install PostgreSQL and Redis from Debian's packages, if they are missing and we may."""
+    """Install from Debian's packages what the tests start, if it is missing and we may."""
     missing = [
         name
         for name, there in [
             ("postgresql", postgres_tools()),
             ("redis-server", shutil.which("redis-server") or shutil.which("valkey-server")),
             ("chromium", shutil.which("chromium")),
+            # What builds run in; without them most tests of the sandbox are skipped.
+            ("bubblewrap", shutil.which("bwrap")),
+            ("libseccomp2", ctypes.util.find_library("seccomp")),
         ]
         if not there
     ]
+    install(missing)
+
+
+def install(missing: list[str]) -> None:
+    """Install Debian's packages of those names, if any; raises CannotInstall where we may not."""
     if not missing:
         return
     if os.geteuid() or not shutil.which("apt-get"):

@@ -3,17 +3,19 @@
 import json
 import re
 import subprocess
+import threading
 import time
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from redis import ConnectionError, Redis
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from builder.contract import BUILD_TASK
-from builds import dispatch
+from builds import dispatch, enrolment, redis_users
 from builds.models import Build, Builder
+from builds.tests.rows import NOON, make_builder, make_running_build, make_target
 from deploy import redis
 from deploy.demo import free_port
 from deploy.farm import ROOT
@@ -26,14 +28,14 @@ pytestmark = pytest.mark.whole
 EXAMPLE = ROOT / "deploy" / "redis" / "users.acl.example"
 CONFIGURATION = ROOT / "deploy" / "redis" / "redis.conf"
 USERS = "users.acl"
-PASSWORDS = {"server": "one", "orders": "two", "builder": "three"}
+PASSWORDS = {"server": "one", "orders": "two", "admin": "four", "builder": "three"}
 # May do everything and is in the tests alone: reads ACL LOG.
 OPERATOR = "user operator on >all ~* &* +@all"
 
 
 def made_of_the_example(server, *, builder="pi-07"):
-    """Do with the example what its operator does, and add an operator."""
-    text = EXAMPLE.read_text().replace("pi-07", builder)
+    """Do with the example what its operator does, and add a builder and somebody who sees all."""
+    text = f"{EXAMPLE.read_text()}{redis_users.line(builder, PASSWORDS['builder'])}\n"
     for name, password in PASSWORDS.items():
         text = text.replace(f"{{{name}}}", sha256(password.encode()).hexdigest())
     version = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
@@ -51,16 +53,17 @@ def command(server, folder, port):
 class Guarded:
     """A Redis with the users of the example."""
 
-    def __init__(self, port):
+    def __init__(self, port, users):
         self.port = port
+        self.users = users
         self.clients = []
 
-    def url(self, user):
-        password = {"operator": "all", **PASSWORDS}.get(user, PASSWORDS["builder"])
+    def url(self, user, password=""):
+        password = password or {"operator": "all", **PASSWORDS}.get(user, PASSWORDS["builder"])
         return f"redis://{user}:{password}@127.0.0.1:{self.port}/0"
 
-    def client(self, user):
-        self.clients.append(Redis.from_url(self.url(user), decode_responses=True))
+    def client(self, user, password=""):
+        self.clients.append(Redis.from_url(self.url(user, password), decode_responses=True, retry=None))
         return self.clients[-1]
 
 
@@ -96,7 +99,7 @@ def guarded(request, tmp_path_factory):
     server = request.param()
     (folder / USERS).write_text(made_of_the_example(server))
     process = subprocess.Popen(command(server, folder, port), stdout=subprocess.DEVNULL)
-    own = Guarded(port)
+    own = Guarded(port, folder / USERS)
     try:
         wait_for(own.client("operator"))
         yield own
@@ -121,7 +124,7 @@ class GuardedFarm(Farm):
 
     def __init__(self, folder: Path, upstream: str, *watch: str) -> None:
         super().__init__(folder, upstream, *watch)
-        self.redis = Guarded(free_port())
+        self.redis = Guarded(free_port(), folder / USERS)
         self.env["REDIS_URL"] = self.redis.url("server")
         self.env["PIWHEELS_ORDERS_URL"] = self.redis.url("orders")
         (folder / USERS).write_text(made_of_the_example(redis.server(), builder="local-1"))
@@ -211,11 +214,131 @@ def test_a_builder_may_do_nothing_but_wait_at_its_own_queue(guarded, words):
         ("server", "BRPOP b.pi-07.q 1"),
         ("server", "KEYS *"),
         ("server", "CONFIG GET *"),
+        ("server", "ACL SETUSER b-pi-07 ~*"),
+        ("orders", "ACL SETUSER b-pi-07 ~*"),
+        ("admin", "BRPOP b.pi-07.q 1"),
+        ("admin", "LPUSH b.pi-07.q x"),
+        ("admin", "DEL server"),
+        ("admin", "ACL LIST"),
+        ("admin", "FLUSHALL"),
     ],
 )
 def test_the_users_of_the_server_may_not_do_each_others_work(guarded, user, words):
     with pytest.raises(NoPermissionError):
         guarded.client(user).execute_command(*words.split())
+
+
+@pytest.fixture
+def managed(guarded, settings):
+    """A server that makes and removes the builders' users itself."""
+    settings.PIWHEELS_REDIS_ADMIN_URL = guarded.url("admin")
+    yield guarded
+    for name in ("pi-20", "pi-21"):
+        redis_users.remove(name)
+
+
+def users_of(operator):
+    return {line.split()[1]: line for line in operator.acl_list()}
+
+
+@pytest.mark.django_db
+def test_a_builder_that_is_enrolled_waits_at_its_own_queue_and_does_nothing_else(managed):
+    keys = enrolment.enrol("pi-20", make_target(), NOON)
+
+    builder = managed.client("b-pi-20", keys.password)
+
+    assert builder.brpop("b.pi-20.q", timeout=0.05) is None
+    for words in (
+        "BRPOP b.pi-07.q 1",
+        "BRPOP b.pi-2.q 1",
+        "LPUSH b.pi-20.q x",
+        "LPUSH b.pi-07.q x",
+        "KEYS *",
+    ):
+        with pytest.raises(NoPermissionError):
+            builder.execute_command(*words.split())
+    (kept,) = (line for line in managed.users.read_text().splitlines() if "user b-pi-20 " in line)
+    assert sha256(keys.password.encode()).hexdigest() in kept
+    assert keys.password not in managed.users.read_text()
+
+
+@pytest.mark.django_db
+def test_a_user_that_is_made_is_the_one_that_the_line_describes(managed):
+    keys = enrolment.enrol("pi-20", make_target(), NOON)
+    operator = managed.client("operator")
+    made = users_of(operator)["b-pi-20"]
+    redis_users.remove("pi-20")
+    words = redis_users.line("pi-20", keys.password).split()[1:]
+
+    operator.execute_command("ACL", "SETUSER", *(word for word in words if knows(operator, word)))
+
+    assert users_of(operator)["b-pi-20"] == made
+
+
+def knows(operator, word):
+    """Whether this Redis is new enough for that right."""
+    return word != "+client|setinfo" or operator.info()["redis_version"] >= "7.2"
+
+
+@pytest.mark.django_db
+def test_a_new_password_cuts_whoever_has_the_old_one(managed):
+    builder = make_builder("pi-20")
+    old = managed.client("b-pi-20", enrolment.rekey(builder).password)
+    assert old.ping()
+
+    new = enrolment.rekey(builder).password
+
+    with pytest.raises(ConnectionError):
+        old.ping()
+    assert managed.client("b-pi-20", new).ping()
+
+
+@pytest.mark.django_db
+def test_a_retired_builder_is_cut_off_at_once(managed):
+    build, ticket = make_running_build(make_builder("pi-20"))
+    waiting = managed.client("b-pi-20", enrolment.rekey(build.builder).password)
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(fault_of(waiting)))
+    thread.start()
+    operator = managed.client("operator")
+    until(lambda: any(client["cmd"] == "brpop" for client in operator.client_list()))
+
+    assert enrolment.retire(build.builder, "Sold.", NOON) == 1
+
+    thread.join(2)
+    assert [type(fault) for fault in ended] == [ConnectionError]
+    with pytest.raises(AuthenticationError):
+        waiting.ping()
+    assert not build.renew(ticket, NOON)
+    assert Builder.objects.by_token(build.builder.token_hash) is None
+    assert "b-pi-20" not in managed.users.read_text()
+
+
+def fault_of(client):
+    """Wait at the queue of pi-20 for a long time; return how that failed."""
+    try:
+        client.brpop("b.pi-20.q", timeout=60)
+    except RedisError as fault:
+        return fault
+
+
+def until(condition):
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("It did not come true.")
+
+
+@pytest.mark.django_db
+def test_a_redis_that_cannot_be_asked_is_said_and_the_builder_can_be_enrolled_again(settings):
+    settings.PIWHEELS_REDIS_ADMIN_URL = "unix:///nowhere/redis.sock"
+
+    with pytest.raises(redis_users.RedisFault, match="look at PIWHEELS_REDIS_ADMIN_URL"):
+        enrolment.enrol("pi-20", make_target(), NOON)
+
+    settings.PIWHEELS_REDIS_ADMIN_URL = ""
+    assert enrolment.enrol("pi-20", make_target(), NOON).token
 
 
 def test_nobody_gets_in_without_a_password(guarded):

@@ -3,7 +3,10 @@
 import pytest
 
 from builder.client import Client
+from builder.proxy import PackageProxy
 from builder.settings import Settings
+from builder.tests.asking import QUICK
+from builder.tests.package_index import PackageIndex
 from builder.tests.server import TOKEN, FakeServer
 
 
@@ -28,3 +31,17 @@ def pi(server, tmp_path):
 def client(pi):
     with Client(pi, patience_s=3.0, first_pause_s=0.01) as client:
         yield client
+
+
+@pytest.fixture
+def index():
+    """An index of packages that nothing is wrong with yet."""
+    with PackageIndex() as index:
+        yield index
+
+
+@pytest.fixture
+def proxy(index):
+    """Its proxy, on a port of this machine."""
+    with PackageProxy([index.simple], socket=None, **QUICK) as proxy:
+        yield proxy

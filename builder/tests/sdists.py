@@ -15,7 +15,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     members = {{f"{{NAME}}.py": b"answer = 42\\n"}}
     tag = "py3-none-any"
     native = "cp%d%d-cp%d%d-" % (sys.version_info[:2] * 2) + sysconfig.get_platform().replace("-", "_")
-    out = Path(os.environ["HOME"]).parent / "out"
+    out = Path("/out") if Path("/out").is_dir() else Path(os.environ["HOME"]).parent / "out"
 {before}
     info = f"{{NAME}}-{{VERSION}}.dist-info"
     metadata = f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n"

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from builder.contract import API, CONTRACT, BuildOrder
 
@@ -26,6 +26,9 @@ def make_order(**fields) -> BuildOrder:
         "version": "1.0",
         "target": "trixie-armhf-cp313",
         "platform": "linux-armv7l",
+        "platforms": ("linux_armv6l", "linux_armv7l"),
+        "architecture": "armhf",
+        "abi": "cp313",
         "filename": "tiny-1.0.tar.gz",
         "url": "http://127.0.0.1:9/tiny-1.0.tar.gz",
         "sha256": "0" * 64,
@@ -76,8 +79,10 @@ class FakeServer:
     asked: list[Asked] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     ticket_is_dead: bool = False
+    wants_stop: bool = False
     refuses_report: bool = False
     refuses_upload: bool = False
+    refusal_of: Callable[[str], str] = lambda filename: ""
     on_heartbeat: Callable[[], None] = lambda: None
 
     def __enter__(self):
@@ -163,7 +168,11 @@ class _Handler(BaseHTTPRequestHandler):
         if parts == ["hello"] or parts[-1] == "claim":
             if secret != TOKEN:
                 return self._send(401, {"error": "This token is not known."})
-            return self._send(200, {"heartbeat_s": 1.0, "stop": False}) if parts == ["hello"] else self._claim(parts)
+            return (
+                self._send(200, {"heartbeat_s": 1.0, "stop": self.fake.wants_stop})
+                if parts == ["hello"]
+                else self._claim(parts)
+            )
         if secret != TICKET or self.fake.ticket_is_dead:
             return self._send(409, {"error": "This ticket is dead."})
         if parts[-1] == "heartbeat":
@@ -195,6 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _wheel(self, body: bytes) -> None:
         if self.fake.refuses_upload:
             return self._send(422, {"error": "That was not ordered."})
+        if reason := self.fake.refusal_of(unquote(self.path.rpartition("/")[2])):
+            return self._send(422, {"error": reason})
         assert len(self.headers["Upload-Sha256"]) == 64
         if self.command == "PATCH" and int(self.headers["Upload-Offset"]) != len(self._file()):
             return self._send(400, {"error": "Not from there."})

@@ -1,7 +1,10 @@
+import platform
 import sys
 
+import pytest
+
 from builder.contract import BuilderFacts, decode, encode
-from builder.facts import facts
+from builder.facts import facts, platform_of
 
 
 def test_facts_are_what_the_contract_says(tmp_path):
@@ -18,3 +21,20 @@ def test_facts_are_of_this_machine(tmp_path):
     assert told.disk_free_bytes > 0
     assert told.model
     assert told.versions["celery"].startswith("5.")
+    assert told.versions["kernel"] == platform.release()
+    assert told.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "bits", "platform"),
+    [
+        ("linux-aarch64", 64, "linux-aarch64"),
+        ("linux-aarch64", 32, "linux-armv7l"),
+        ("linux-armv8l", 32, "linux-armv7l"),
+        ("linux-armv7l", 32, "linux-armv7l"),
+        ("linux-armv6l", 32, "linux-armv6l"),
+        ("linux-x86_64", 64, "linux-x86_64"),
+    ],
+)
+def test_a_32_bit_system_on_a_64_bit_kernel_is_one_of_32_bits(said, bits, platform):
+    assert platform_of(said, bits) == platform

@@ -1,59 +1,122 @@
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
+import pytest
+
+from builder.apt import Extra
+from builder.bench import Bench, limits_for
+from builder.log import Log
 from builder.pip_wheel import command, environment
-from builder.place import Place
-from builder.settings import Settings
+from builder.place import made
+from builder.proxy import PackageProxy
+from builder.rungs import CURRENT, LADDER
+from builder.sandbox import Box, Kind, Level
 from builder.tests.server import make_order
 
-PLACE = Place(Path("/builds/1-1"))
+SOURCE = Path("/build/source")
 
 
-def settings(**fields) -> Settings:
-    return Settings(server="", builder="pi-07", token="secret", orders_url="", work=Path("/work"), **fields)
+@pytest.fixture
+def bench(tmp_path):
+    """A bench without a sandbox, on which nothing is run."""
+    with (
+        made(tmp_path / "1-1") as place,
+        Log(tmp_path) as log,
+        PackageProxy(["http://127.0.0.1:9/simple/", "http://127.0.0.1:9/ours/simple/"], socket=None) as proxy,
+    ):
+        order = make_order()
+        kind = Kind(Level.BARE)
+        box = Box(kind, place)
+        yield Bench(order, kind, place, box, proxy, limits_for(order, tmp_path), log, Event())
 
 
-def test_a_build_knows_nothing_of_the_builder():
-    ours = {"PIWHEELS_BUILDER_TOKEN": "secret", "PIP_INDEX_URL": "x", "PATH": "/root/bin", "LD_PRELOAD": "y"}
-
-    told = environment(make_order(), PLACE, ours)
-
-    assert not {"secret", "x", "y", "/root/bin"} & set(told.values())
-    assert told["HOME"] == "/builds/1-1/home"
+def with_order(bench, **fields):
+    return replace(bench, order=make_order(**fields))
 
 
-def test_certificates_are_passed_on():
-    told = environment(make_order(), PLACE, {"SSL_CERT_FILE": "/etc/ca.pem", "SSL_CERT_DIR": ""})
+def test_a_build_knows_nothing_of_the_builder(bench, monkeypatch):
+    monkeypatch.setenv("PIWHEELS_BUILDER_TOKEN", "secret")
+    monkeypatch.setenv("LD_PRELOAD", "secret")
 
-    assert told["SSL_CERT_FILE"] == "/etc/ca.pem"
-    assert "SSL_CERT_DIR" not in told
+    told = environment(bench)
 
-
-def test_the_time_of_upload_makes_builds_repeatable():
-    assert environment(make_order(), PLACE, {})["SOURCE_DATE_EPOCH"] == "1700000000"
-    assert "SOURCE_DATE_EPOCH" not in environment(make_order(uploaded_at=None), PLACE, {})
-    assert "SOURCE_DATE_EPOCH" not in environment(make_order(uploaded_at=315_532_799), PLACE, {})
+    assert "secret" not in told.values()
+    assert told["HOME"] == str(bench.place.home)
 
 
-def test_the_platform_is_set_only_when_it_is_another():
+def test_the_time_of_upload_makes_builds_repeatable(bench):
+    assert environment(bench)["SOURCE_DATE_EPOCH"] == "1700000000"
+    assert "SOURCE_DATE_EPOCH" not in environment(with_order(bench, uploaded_at=None))
+    assert "SOURCE_DATE_EPOCH" not in environment(with_order(bench, uploaded_at=315_532_799))
+
+
+def test_the_platform_is_set_only_when_it_is_another(bench):
     own = sysconfig.get_platform()
 
-    assert environment(make_order(), PLACE, {})["_PYTHON_HOST_PLATFORM"] == "linux-armv7l"
-    assert "_PYTHON_HOST_PLATFORM" not in environment(make_order(platform=own), PLACE, {})
+    assert environment(bench)["_PYTHON_HOST_PLATFORM"] == "linux-armv7l"
+    assert "_PYTHON_HOST_PLATFORM" not in environment(with_order(bench, platform=own))
 
 
-def test_pip_builds_the_file_that_was_checked():
-    words = command(Path("/builds/1-1/in/tiny-1.0.tar.gz"), PLACE.out, settings())
+def test_a_recipe_adds_variables_and_changes_none_that_keep_a_build_in_its_place(bench):
+    recipe = {"CYTHON_FORCE": "1", "MAKEFLAGS": "-j1", "HOME": "/root", "PIP_CONFIG_FILE": "/etc/pip.conf"}
 
-    assert words[-3:] == ["--wheel-dir", "/builds/1-1/out", "/builds/1-1/in/tiny-1.0.tar.gz"]
+    told = environment(with_order(bench, environment=recipe))
+
+    assert (told["CYTHON_FORCE"], told["MAKEFLAGS"]) == ("1", "-j1")
+    assert told["HOME"] == str(bench.place.home)
+    assert told["PIP_CONFIG_FILE"] == "/dev/null"
+
+
+def test_packages_of_a_recipe_are_found_by_compilers(bench):
+    unpacked = Extra(root=Path("/place/apt/root"), shown_at=Path("/run/apt"))
+
+    told = environment(replace(bench, extra=unpacked))
+
+    assert told["PATH"].startswith("/run/apt/usr/bin:")
+    assert "/run/apt/usr/include" in told["CPATH"].split(":")
+    assert any(path.endswith("/pkgconfig") for path in told["PKG_CONFIG_PATH"].split(":"))
+
+
+def test_a_small_builder_compiles_one_file_at_a_time(bench):
+    small = replace(bench, limits=replace(bench.limits, memory_bytes=512 << 20))
+
+    assert environment(small)["MAKEFLAGS"] == "-j1"
+
+
+def test_pip_builds_the_source_that_was_checked_and_asks_the_proxy_alone(bench):
+    words = command(bench, CURRENT, SOURCE)
+
+    assert words[-3:] == ["--wheel-dir", str(bench.place.out), str(SOURCE)]
     assert "--no-deps" in words
-    assert "--index-url" not in words
+    assert [words[words.index("--index-url") + 1], words[words.index("--extra-index-url") + 1]] == list(
+        bench.proxy.indexes
+    )
 
 
-def test_pip_is_told_of_the_farms_indexes():
-    chosen = settings(build_index="http://127.0.0.1:3141/", extra_build_index="http://127.0.0.1:3142/")
+def test_older_tools_are_asked_for_by_constraints(bench):
+    rung = next(rung for rung in LADDER if rung.constraints)
 
-    words = command(Path("/s"), PLACE.out, chosen)
+    words = command(bench, rung, SOURCE)
 
-    assert words[words.index("--index-url") + 1] == "http://127.0.0.1:3141/"
-    assert words[words.index("--extra-index-url") + 1] == "http://127.0.0.1:3142/"
+    constraints = Path(words[words.index("--build-constraint") + 1])
+    assert constraints.read_text().split() == list(rung.constraints)
+
+
+def test_time_travel_asks_upstream_alone_which_knows_when_files_came(bench):
+    rung = next(rung for rung in LADDER if rung.is_of_its_time)
+
+    words = command(bench, rung, SOURCE)
+
+    assert words[words.index("--uploaded-prior-to") + 1] == "2023-12-14T22:13:20Z"
+    assert "--extra-index-url" not in words
+
+
+def test_an_environment_with_modules_is_used_as_it_is(bench):
+    rung = next(rung for rung in LADDER if rung.modules)
+
+    words = command(bench, rung, SOURCE, "/tmp/environment/bin/python")
+
+    assert words[0] == "/tmp/environment/bin/python"
+    assert "--no-build-isolation" in words

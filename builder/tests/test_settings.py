@@ -25,6 +25,11 @@ def test_indexes_are_pips_own_unless_given():
     assert read({**WHOLE, "PIWHEELS_BUILD_INDEX": "http://127.0.0.1:3141/"}).build_index.endswith(":3141/")
 
 
+def test_the_sandbox_is_the_best_unless_less_is_asked_for():
+    assert read(WHOLE).sandbox_at_most == "full"
+    assert read({**WHOLE, "PIWHEELS_SANDBOX_AT_MOST": "box"}).sandbox_at_most == "box"
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_missing_setting_is_named(name):
     with pytest.raises(BadSettings, match=f"{name} is not set"):
@@ -38,6 +43,7 @@ def test_a_missing_setting_is_named(name):
         ("PIWHEELS_SERVER", "ftp://wheels.example.org"),
         ("PIWHEELS_BUILDER", "Pi 7"),
         ("PIWHEELS_BUILDER", "../pi-07"),
+        ("PIWHEELS_SANDBOX_AT_MOST", "none"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named(name, value):

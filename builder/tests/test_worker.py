@@ -16,9 +16,16 @@ from celery import current_app
 
 from builder import worker
 from builder.contract import BUILD_TASK, queue_for
+from builder.presence import Presence
+from builder.sandbox import Kind, Level
 from builder.tests.sdists import make_sdist
 from builder.tests.server import TOKEN
 from builder.worker import WrongClock, check_clock, configuration, say_hello, take
+
+
+def bare_presence() -> Presence:
+    """The presence of a builder without a sandbox."""
+    return Presence(lambda folder: Kind(Level.BARE))
 
 
 def until(condition, seconds: float = 30.0) -> None:
@@ -31,7 +38,7 @@ def until(condition, seconds: float = 30.0) -> None:
 def test_a_ring_becomes_a_build(server, pi):
     server.order("tiny-1.0.tar.gz", make_sdist())
 
-    take(1, 1, pi)
+    take(1, 1, pi, bare_presence())
 
     assert server.reports[0]["succeeded"]
 
@@ -39,8 +46,8 @@ def test_a_ring_becomes_a_build(server, pi):
 def test_a_ring_that_comes_twice_is_a_claim_and_nothing_more(server, pi):
     server.order("tiny-1.0.tar.gz", make_sdist("raise SystemExit(1)"))
 
-    take(1, 1, pi)
-    take(1, 1, pi)
+    take(1, 1, pi, bare_presence())
+    take(1, 1, pi, bare_presence())
 
     assert len(server.requests("POST", "claim")) == 2
     assert len(server.reports) == 1
@@ -51,7 +58,7 @@ def test_a_ring_that_comes_twice_is_a_claim_and_nothing_more(server, pi):
     [("1", 1), (True, 1), (1, 1.0), (None, 1), ([1], {}), (0, 1), (1, -1), ("x" * 10_000, 1)],
 )
 def test_a_forged_message_is_dropped(server, pi, caplog, build, attempt):
-    take(build, attempt, pi)
+    take(build, attempt, pi, bare_presence())
 
     assert server.asked == []
     assert "Dropped a message" in caplog.text
@@ -61,9 +68,43 @@ def test_a_forged_message_is_dropped(server, pi, caplog, build, attempt):
 def test_a_claim_that_fails_is_logged(server, pi, caplog):
     server.fail("POST", "claim", status=400)
 
-    take(1, 1, pi)
+    take(1, 1, pi, bare_presence())
 
     assert "cannot be claimed: a fault on demand" in caplog.text
+
+
+def test_a_builder_that_is_not_well_takes_no_build(server, pi, caplog):
+    presence = bare_presence()
+    presence.end()
+
+    take(1, 1, pi, presence)
+
+    assert server.asked == []
+    assert "Build 1 attempt 1 is not taken: It is about to end" in caplog.text
+
+
+def test_hellos_say_which_build_a_builder_is_at(tmp_path):
+    presence = bare_presence()
+
+    with presence.at(7):
+        during = presence.facts(tmp_path).build
+
+    assert (during, presence.facts(tmp_path).build) == (7, 0)
+
+
+def test_a_sandbox_is_looked_for_once_and_told(tmp_path):
+    asked = []
+
+    def find(folder):
+        asked.append(folder)
+        return Kind(Level.BOX, ("No memory controller.",))
+
+    presence = Presence(find)
+
+    told = [presence.facts(tmp_path) for _ in range(2)]
+
+    assert asked == [tmp_path]
+    assert (told[1].sandbox, told[1].sandbox_lacks) == ("box", ("No memory controller.",))
 
 
 def test_hellos_go_on_after_each_kind_of_fault(server, pi, monkeypatch, caplog):
@@ -71,7 +112,7 @@ def test_hellos_go_on_after_each_kind_of_fault(server, pi, monkeypatch, caplog):
     for status in (401, 409, 503, 0, 200):
         server.fail("POST", "hello", status=status)
     ended = threading.Event()
-    hello = threading.Thread(target=say_hello, args=(pi, ended))
+    hello = threading.Thread(target=say_hello, args=(pi, bare_presence(), ended))
 
     hello.start()
     until(lambda: len(server.asked) >= 7)
@@ -152,6 +193,8 @@ def test_a_real_worker_takes_good_rings_drops_forged_ones_and_ends_after_its_bui
         "PIWHEELS_BUILDER_TOKEN": TOKEN,
         "PIWHEELS_ORDERS_URL": f"redis+socket://{socket}",
         "PIWHEELS_WORK": str(tmp_path / "work"),
+        # Its build waits for a file of the test's.
+        "PIWHEELS_SANDBOX_AT_MOST": "bare",
     }
     (tmp_path / "work" / "pi-07" / "99-1").mkdir(parents=True)
     root = Path(worker.__file__).parents[1]

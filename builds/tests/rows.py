@@ -27,8 +27,8 @@ def make_target(key="trixie-armhf-cp313", **fields):
     return target
 
 
-def make_builder(name="pi-07", target=None, heard_at=NOON):
-    builder = Builder(name=name, target=target or make_target(), heard_at=heard_at)
+def make_builder(name="pi-07", target=None, heard_at=NOON, **fields):
+    builder = Builder(name=name, target=target or make_target(), heard_at=heard_at, **fields)
     builder.token = builder.rekey()
     builder.save()
     return builder

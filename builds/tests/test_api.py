@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from builder import contract
+from builder.tests.elves import armhf
 from builds import incoming
 from builds.clock import database_now
 from builds.models import Build, Builder, Refusal, Wheel
@@ -59,13 +60,14 @@ class Pi:
     def log(self, build):
         return b"".join(self.client.get(f"/builds/{build.pk}/log").streaming_content)
 
-    def report(self, build, *wheels, succeeded=True, reason="", apt=()):
+    def report(self, build, *wheels, succeeded=True, reason="", apt=(), **told_of_each):
         told = [
             {
                 "filename": name,
                 "size": len(content),
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "apt": apt,
+                **told_of_each,
             }
             for name, content in wheels
         ]
@@ -123,10 +125,26 @@ def test_a_builder_says_hello():
 
     response = Pi(builder.token).post("hello", facts())
 
-    assert json.loads(response.content) == {"heartbeat_s": 30.0, "stop": False}
+    assert json.loads(response.content) == {"heartbeat_s": 10.0, "stop": False, "problem": ""}
     builder.refresh_from_db()
     assert builder.heard_at is not None
     assert builder.facts["model"] == "Raspberry Pi 4 Model B"
+
+
+def test_a_builder_that_speaks_another_contract_is_refused_and_its_operator_sees_why():
+    builder = make_builder(heard_at=None)
+
+    assert Pi(builder.token).post("hello", facts(contract=1)).status_code == 400
+
+    builder.refresh_from_db()
+    assert "speaks contract 2, the other 1" in builder.problem
+    assert builder.heard_at is not None
+
+
+def test_a_hello_that_is_far_too_long_is_refused():
+    response = Pi(make_builder().token).post("hello", facts(model="x" * 70_000))
+
+    assert response.status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -159,8 +177,7 @@ def test_a_body_that_is_no_message_is_told_so(body):
 def test_a_builder_with_another_python_is_told_so():
     response = Pi(make_builder().token).post("hello", facts(python="3.11"))
 
-    assert response.status_code == 409
-    assert "3.13" in error(response)
+    assert "runs Python 3.11" in json.loads(response.content)["problem"]
 
 
 @pytest.mark.parametrize(
@@ -183,6 +200,8 @@ def test_a_claim_gives_the_order_and_a_ticket():
     assert (order.build, order.package, order.version) == (build.pk, "demo", "1.0")
     assert order.sha256 == build.version.files.get().sha256
     assert order.platform == "linux-armv7l"
+    assert order.platforms == ("linux_armv6l", "linux_armv7l")
+    assert (order.architecture, order.abi) == ("armhf", "cp313")
     assert Pi(order.ticket).heartbeat(build).status_code == 200
 
 
@@ -378,6 +397,68 @@ def test_a_name_that_was_not_ordered_is_refused_before_its_bytes(running, filena
 
     assert response.status_code in (404, 422)
     assert incoming.received(build.pk, hashlib.sha256(b"x").hexdigest()) == 0
+
+
+def test_what_a_wheel_needs_and_what_trying_it_showed_is_recorded(running):
+    build, pi = running
+    code = armhf(needed=["libc.so.6"], asked={"libc.so.6": ["GLIBC_2.34"]}, names=["PyInit__demo"])
+    tag = "cp313-cp313-linux_armv6l.linux_armv7l"
+    content = wheel_bytes(tag=tag, files={"_demo.so": code})
+    trial = {"outcome": "works", "modules": ["demo", "_demo"], "detail": ""}
+    pi.upload(build, f"demo-1.0-{tag}.whl", content)
+
+    pi.report(
+        build,
+        (f"demo-1.0-{tag}.whl", content),
+        apt=["libc6 (>= 2.34)"],
+        unresolved=["libfoo.so.1"],
+        reproducible=True,
+        trial=trial,
+    )
+
+    wheel = Wheel.objects.get()
+    assert (wheel.glibc, wheel.glibcxx, wheel.is_portable) == ("2.34", "", True)
+    assert (wheel.reproducible, wheel.trial) == (True, "works")
+    assert wheel.trial_detail == "Imported: demo, _demo"
+    assert set(wheel.dependencies.values_list("tool", "name")) == {("apt", "libc6"), ("lib", "libfoo.so.1")}
+
+
+def test_an_outcome_that_is_none_counts_as_unknown(running):
+    build, pi = running
+    content = wheel_bytes()
+    pi.upload(build, PURE, content)
+
+    pi.report(build, (PURE, content), trial={"outcome": "splendid", "modules": [], "detail": "x" * 9000})
+
+    wheel = Wheel.objects.get()
+    assert (wheel.trial, wheel.reproducible) == ("unknown", None)
+    assert len(wheel.trial_detail) == 4000
+
+
+def test_a_wheel_that_a_person_must_see_is_kept_and_not_listed(running):
+    build, pi = running
+    content = wheel_bytes(files={"demo.pth": b"import demo\n"})
+    pi.upload(build, PURE, content)
+
+    assert json.loads(pi.report(build, (PURE, content)).content)["state"] == "succeeded"
+
+    assert "demo.pth runs" in Wheel.objects.get().held_reason
+    assert not Wheel.objects.listed().exists()
+    assert Client().get("/simple/demo/").status_code == 404
+    assert Client().get(f"/simple/demo/{PURE}").status_code == 404
+    page = Client().get(f"/builds/{build.pk}/").content.decode()
+    assert "Not offered to pip until an operator has looked at it: demo.pth runs" in page
+    assert f"/simple/demo/{PURE}" not in page
+
+
+def test_a_list_of_libraries_that_cannot_be_one_is_refused(running):
+    build, pi = running
+    content = wheel_bytes()
+    pi.upload(build, PURE, content)
+
+    response = pi.report(build, (PURE, content), unresolved=["../etc"])
+
+    assert "its list of libraries has what cannot be one" in error(response)
 
 
 def refusal_of(running, content, filename=PURE, apt=()):

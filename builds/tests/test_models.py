@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from builds.models import Build, Builder, Target
+from builds.models import Build, Builder, Target, Wheel
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -203,6 +203,17 @@ def test_another_attempt_counts_on():
     again = build.again(losses=0, priority=3, why="asked")
 
     assert (again.attempt, again.state, again.priority) == (2, "queued", 3)
+
+
+def test_a_held_wheel_is_not_listed_until_it_is_released():
+    wheel = make_wheel(held_reason="It has a .pth.")
+    before = wheel.package.__class__.objects.get().revision
+    assert list(Wheel.objects.listed()) == []
+
+    wheel.release()
+
+    assert list(Wheel.objects.listed()) == [wheel]
+    assert wheel.package.__class__.objects.get().revision == before + 1
 
 
 def test_a_yank_and_a_withdrawal_are_seen_by_the_index():

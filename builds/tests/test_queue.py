@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from builds import queue
-from builds.models import Build
+from builds.models import Build, Builder, Size, Target
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -202,7 +202,7 @@ def test_while_purity_is_unknown_one_target_tries_alone(target):
     make_build(version, other)
     make_running_build(make_builder(target=target), version=version)
 
-    assert queue.next_for(other, 1) == []
+    assert queue.next_for(other, [make_builder("pi-10", target=other)], Size.SMALL, NOON) == []
 
 
 def test_a_wheel_with_machine_code_frees_the_other_targets(target):
@@ -215,7 +215,120 @@ def test_a_wheel_with_machine_code_frees_the_other_targets(target):
     build.close(Build.State.SUCCEEDED, "", NOON)
     make_running_build(make_builder("pi-09", target=third), version=version)
 
-    assert queue.next_for(other, 1) == [wanted]
+    builder = make_builder("pi-10", target=other)
+    assert queue.next_for(other, [builder], Size.SMALL, NOON) == [(wanted, builder)]
+
+
+OLD, NEW = "bookworm-armhf-cp311", "trixie-armhf-cp313"
+STABLE = "demo-1.0-cp39-abi3-linux_armv7l.whl"
+
+
+def first_for(target, count):
+    """What so many free builders of a target would get."""
+    builders = [make_builder(f"pi-q{number}", target) for number in range(count)]
+    pairs = queue.next_for(target, builders, Size.SMALL, NOON)
+    Builder.objects.filter(name__startswith="pi-q").delete()
+    return [build for build, _ in pairs]
+
+
+def make_targets(**fields):
+    """Two releases, the older one first."""
+    return (
+        make_target(OLD, glibc="2.36", glibcxx="3.4.30", **fields),
+        make_target(NEW, glibc="2.41", glibcxx="3.4.33", **fields),
+    )
+
+
+def build_on(target, filename, **fields):
+    """Plan, and let the target's build end with this wheel."""
+    plan()
+    build = Build.objects.get(target=target, state="queued")
+    make_wheel(build=build, filename=filename, **fields)
+    Build.objects.filter(pk=build.pk).update(state="succeeded", finished_at=NOON)
+    plan()
+
+
+@pytest.mark.parametrize(
+    ("built_on", "filename", "fields", "left"),
+    [
+        # D1, D2: once for the stable ABI is once for all.
+        (OLD, STABLE, {"is_portable": True, "glibc": "2.34"}, []),
+        (NEW, STABLE, {"is_portable": True, "glibc": "2.34"}, []),
+        # D4: a C or C++ library that the other release does not have yet.
+        (NEW, STABLE, {"is_portable": True, "glibc": "2.38"}, [OLD]),
+        (NEW, STABLE, {"is_portable": True, "glibc": "2.34", "glibcxx": "3.4.32"}, [OLD]),
+        (OLD, STABLE, {"is_portable": False, "glibc": "2.34"}, [NEW]),
+        (OLD, "demo-1.0-cp311-cp311-linux_armv7l.whl", {"is_portable": True, "glibc": "2.34"}, [NEW]),
+        (OLD, "demo-1.0-py3-none-linux_armv7l.whl", {"is_portable": True, "glibc": "2.34"}, []),
+        # D3: not where its Requires-Python excludes the target.
+        (NEW, "demo-1.0-py3-none-any.whl", {"requires_python": ">=3.12"}, [OLD]),
+        (NEW, "demo-1.0-py3-none-any.whl", {}, []),
+        # It may be shown any day, and another build would give other bytes the same name.
+        (NEW, "demo-1.0-py3-none-any.whl", {"held_reason": "It has a .pth."}, []),
+    ],
+)
+def test_what_a_wheel_serves_is_not_built_again(built_on, filename, fields, left):
+    make_targets()
+    make_version()
+
+    build_on(Target.objects.get(key=built_on), filename, **fields)
+
+    assert [build.target.key for build in Build.objects.open()] == left
+
+
+def test_an_older_system_builds_first_what_both_wait_for():
+    old, new = make_targets()
+    both, alone = (make_version(number, released_at=NOON) for number in ("1.0", "2.0"))
+    make_build(both, old, released_at=NOON)
+    shared, own = make_build(both, new, released_at=NOON), make_build(alone, new, released_at=NOON)
+
+    assert first_for(new, 1) == [own]
+    # Rather than be idle, it takes the other as well.
+    assert first_for(new, 2) == [own, shared]
+    assert first_for(old, 1)[0].version == both
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"key": OLD, "glibc": ""},
+        {"key": OLD, "glibc": "2.41"},
+        {"key": OLD, "glibc": "2.4", "is_active": False},
+        {"key": "bookworm-arm64-cp311", "glibc": "2.36"},
+    ],
+)
+def test_who_is_not_an_older_system_of_the_same_kind_is_not_waited_for(other):
+    _, new = make_targets()
+    other = make_target(**other)
+    both, alone = (make_version(number, released_at=NOON) for number in ("1.0", "2.0"))
+    make_build(both, other, released_at=NOON)
+    shared = make_build(both, new, released_at=NOON)
+    make_build(alone, new, released_at=NOON)
+
+    assert first_for(new, 1) == [shared]
+
+
+def test_a_request_does_not_wait_for_an_older_system():
+    old, new = make_targets()
+    both, alone = make_version("1.0"), make_version("2.0")
+    make_build(both, old, priority=100)
+    asked = make_build(both, new, priority=100)
+    make_build(alone, new, priority=50)
+
+    assert first_for(new, 1) == [asked]
+
+
+def test_the_next_builds_cost_a_few_queries(django_assert_num_queries):
+    old, new = make_targets()
+    for minor in range(30):
+        version = make_version(f"1.{minor}")
+        make_build(version, old)
+        make_build(version, new)
+
+    builders = [make_builder(f"pi-q{number}", new) for number in range(5)]
+
+    with django_assert_num_queries(3):
+        assert len(queue.next_for(new, builders, Size.SMALL, NOON)) == 5
 
 
 def test_an_inactive_target_gets_nothing(target):
@@ -240,7 +353,7 @@ def test_a_plan_costs_the_same_for_one_version_and_for_many(target, django_asser
         make_version(f"1.{minor}")
     Package.objects.update(plan_needed=True)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         queue.plan(Package.objects.get(), NOON)
 
 

@@ -10,6 +10,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 from packaging.tags import Tag, parse_tag
 
+from builder.tests.elves import ARMV7, armhf, make_elf
 from builds.tests.wheels import (
     make_wheel,
     member,
@@ -22,13 +23,14 @@ from builds.verify import BadWheel, Expected, VerifiedWheel, check_filename, ver
 PI = ("linux_armv6l", "linux_armv7l")
 PI_TAG = "cp313-cp313-linux_armv6l.linux_armv7l"
 INFO = "demo-1.0.dist-info"
-ELF = b"\x7fELF\x01\x01\x01" + bytes(60)
+ELF = armhf(needed=["libc.so.6"], asked={"libc.so.6": ["GLIBC_2.4", "GLIBC_2.34"]})
+MODULE = armhf(ARMV7, names=["PyInit__fast"])
 
 
 def make_expected(package="demo", version="1.0", platforms=PI):
     names = ("py2.py3-none-any", "py3-none-linux_armv7l", PI_TAG, "cp39-abi3-linux_armv7l")
     supported = frozenset().union(*(parse_tag(name) for name in names))
-    return Expected(package, version, platforms, supported)
+    return Expected(package, version, platforms, supported, "armhf")
 
 
 @pytest.fixture
@@ -64,6 +66,10 @@ def test_a_good_wheel_is_described_as_it_is(check):
         metadata=metadata_of("demo", "1.0", ["six>=1", "tqdm; extra == 'x'"], ">=3.9"),
         requires_dist=("six>=1", "tqdm; extra == 'x'"),
         tags=frozenset({Tag("py3", "none", "any")}),
+        glibc="",
+        glibcxx="",
+        is_portable=False,
+        held_reason="",
     )
 
 
@@ -73,6 +79,70 @@ def test_a_wheel_for_two_platforms_may_hold_machine_code(check):
     wheel = check(content, filename=wheel_name(tag=PI_TAG))
 
     assert {tag.platform for tag in wheel.tags} == set(PI)
+    assert (wheel.glibc, wheel.glibcxx, wheel.is_portable) == ("2.34", "", True)
+
+
+def test_a_library_of_the_system_ties_a_wheel_to_it(check):
+    content = make_wheel(
+        tag="cp313-cp313-linux_armv7l", files={"demo/_fast.so": armhf(needed=["libpq.so.5"])}
+    )
+
+    assert not check(content, filename=wheel_name(tag="cp313-cp313-linux_armv7l")).is_portable
+
+
+@pytest.mark.parametrize(
+    ("tag", "path", "code", "why"),
+    [
+        (PI_TAG, "demo/_fast.so", make_elf(), "demo/_fast.so is for amd64, not for armhf"),
+        (PI_TAG, "demo/fast.bin", armhf(flags=0x05000200), "demo/fast.bin is for armel, not for armhf"),
+        (PI_TAG, "demo/_fast.so", MODULE, "does not say that an ARMv6 processor runs it"),
+        (PI_TAG, "demo/_fast.so", ELF[:99], "'demo/_fast.so' cannot be read"),
+        ("py3-none-linux_armv7l", "demo/_fast.so", MODULE, "demo/_fast.so is for one Python"),
+        (
+            "cp39-abi3-linux_armv7l",
+            "demo/_fast.cpython-313-arm-linux-gnueabihf.so",
+            MODULE,
+            "linux-gnueabihf.so is for one Python",
+        ),
+    ],
+)
+def test_machine_code_that_does_not_run_where_the_tags_say_is_refused(check, tag, path, code, why):
+    refuses(check, make_wheel(tag=tag, files={path: code}), why, filename=wheel_name(tag=tag))
+
+
+@pytest.mark.parametrize(
+    ("tag", "path", "code"),
+    [
+        ("py3-none-linux_armv7l", "demo.libs/libfast.so.1", ELF),
+        ("cp39-abi3-linux_armv7l", "demo/_fast.abi3.so", MODULE),
+        ("py3-none-any", "demo/bpf.o", make_elf(247, kind=1)),
+    ],
+)
+def test_machine_code_that_fits_its_tags_passes(check, tag, path, code):
+    assert check(make_wheel(tag=tag, files={path: code}), filename=wheel_name(tag=tag))
+
+
+def test_a_wheel_in_other_peoples_way_passes_and_is_held(check):
+    content = make_wheel(files={"demo.pth": b"import demo\n"}, requires=["x @ https://example.org/x.zip"])
+
+    assert check(content).held_reason == (
+        "demo.pth runs, or adds folders, at each start of Python. "
+        "It requires x from https://example.org/x.zip."
+    )
+
+
+@pytest.mark.parametrize("name", ["../demo", "sub/demo", "sub\\demo", ".."])
+@pytest.mark.parametrize("group", ["console_scripts", "gui_scripts"])
+def test_a_program_that_is_a_path_is_refused(check, group, name):
+    content = make_wheel(files={f"{INFO}/entry_points.txt": f"[{group}]\n{name} = demo:main\n".encode()})
+
+    refuses(check, content, "is a path: give it a plain name")
+
+
+def test_what_is_no_program_may_be_a_path(check):
+    points = b"[console_scripts]\ndemo = demo:main\n[demo.plugins]\na/b = demo:plugin\n"
+
+    assert check(make_wheel(files={f"{INFO}/entry_points.txt": points}))
 
 
 def test_folders_may_be_in_record_and_need_not(check):

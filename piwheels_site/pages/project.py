@@ -12,8 +12,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 from packaging.utils import InvalidName, canonicalize_name
 
+from builds import failures
 from builds.coverage import Need, admits, covers
 from builds.models import Build, Dependency, Target, Wheel
+from builds.remarks import remarks_on
 from packages.models import Package, UpstreamFile, Version
 from simple import index
 
@@ -44,11 +46,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class File:
-    """A wheel, and the names of what it needs."""
+    """A wheel, the names of what it needs, and what else there is to say of it."""
 
     wheel: Wheel
     apt: list[str]
+    missing: list[str]  # libraries that it needs and that are in no package
     pip: list[str]
+    remarks: list[str]
 
 
 @dataclass(frozen=True)
@@ -108,17 +112,37 @@ def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
     sources: dict[int, UpstreamFile] = {
         file.version_id: file for file in UpstreamFile.objects.listed().sources().filter(version__in=shown)
     }
+    held = set(
+        Wheel.objects.standing()
+        .filter(version__in=shown)
+        .exclude(held_reason="")
+        .values_list("build", flat=True)
+    )
     # A target takes hundreds of tags, so they are not made anew for each version.
     needs = [(target, target.need()) for target in targets]
     return [
         Row(
             version=version,
             cells=[
-                _cell(version, target, need, builds.get((version.pk, target.pk)), wheels[version.pk], sources)
+                _cell(
+                    version,
+                    target,
+                    need,
+                    builds.get((version.pk, target.pk)),
+                    wheels[version.pk],
+                    sources,
+                    held=held,
+                )
                 for target, need in needs
             ],
             files=[
-                File(wheel, apt=apt_names(wheel), pip=_names(wheel, Dependency.Tool.PIP))
+                File(
+                    wheel,
+                    apt=apt_names(wheel),
+                    missing=_names(wheel, Dependency.Tool.NONE),
+                    pip=_names(wheel, Dependency.Tool.PIP),
+                    remarks=remarks_on(wheel),
+                )
                 for wheel in wheels[version.pk]
             ],
         )
@@ -141,15 +165,22 @@ def _cell(
     build: Build | None,
     wheels: list[Wheel],
     sources: dict[int, UpstreamFile],
+    *,
+    held: set[int],
 ) -> Cell:
     """Return what a target has of a version: a wheel, a build, or the reason for neither."""
+    if build and build.pk in held:
+        return Cell("…", "built, waits for an operator", build.get_absolute_url(), "none")
     if build and build.state == Build.State.SUCCEEDED:
         return Cell(*SAID[Build.State.SUCCEEDED], build.get_absolute_url(), build.state)
     for wheel in wheels:
         if covers(wheel.offer(), need):
             return Cell("✔", "served by another target's wheel", wheel.build.get_absolute_url(), "succeeded")
     if build:
-        return Cell(*SAID[Build.State(build.state)], build.get_absolute_url(), build.state)
+        sign, word = SAID[Build.State(build.state)]
+        found = failures.of(build.failure, "") if build.state == Build.State.FAILED else None
+        said = f"{word}: {found.failure.title}" if found and build.failure != "unknown" else word
+        return Cell(sign, said, build.get_absolute_url(), build.state)
     return Cell("–", _why_not(version, target, sources.get(version.pk)), "", "none")
 
 
@@ -244,6 +275,9 @@ def _build(build: Build) -> dict[str, object]:
         "build_id": build.pk,
         "state": build.state,
         "reason": build.reason,
+        "failure": build.failure,
+        "failure_about": build.failure_about,
+        "rung": build.rung,
         "duration": build.duration_s,
     }
 
@@ -259,6 +293,10 @@ def _file(wheel: Wheel) -> dict[str, object]:
         "file_abi_tag": abi,
         "platform": platform,
         "requires_python": wheel.requires_python or None,
+        "glibc": wheel.glibc or None,
+        "reproducible": wheel.reproducible,
+        "trial": wheel.trial or "unknown",
         "apt_dependencies": apt_names(wheel),
+        "unresolved_libraries": _names(wheel, Dependency.Tool.NONE),
         "pip_dependencies": _names(wheel, Dependency.Tool.PIP),
     }

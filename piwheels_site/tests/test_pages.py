@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from builds.models import Build, Dependency, Target
+from builds.models import Build, Dependency, Recipe, Target, Wheel
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -166,6 +166,46 @@ def test_many_versions_come_in_pages_at_a_constant_cost(client, django_assert_ma
     assert "versions 51 to 60 of 60" in text(client.get("/project/demo/?page=3"))
 
 
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "It was not tried. No second build was made."),
+        (
+            {"trial": "works", "reproducible": True, "glibc": "2.34"},
+            "Installed alone, it can be imported. Needs glibc 2.34 or newer. "
+            "A second build gave the same bytes.",
+        ),
+        (
+            {"trial": "fails", "reproducible": False, "glibc": "2.34", "glibcxx": "3.4.30"},
+            "Installed alone, it cannot be imported. Needs glibc 2.34 and GLIBCXX 3.4.30 or newer. "
+            "A second build gave other bytes.",
+        ),
+    ],
+)
+def test_the_pages_say_what_is_known_of_a_wheel(client, fields, says):
+    wheel = make_built()
+    Wheel.objects.update(trial_detail="ImportError: libpq.so.5", **fields)
+    Dependency.objects.create(wheel=wheel, tool="lib", name="libfoo.so.1")
+
+    package, build = text(client.get("/project/demo/")), text(client.get(wheel.build.get_absolute_url()))
+
+    assert says in package
+    assert "in no package: libfoo.so.1" in package
+    assert says in build
+    assert "ImportError: libpq.so.5" in build
+    assert "library of no package: libfoo.so.1" in build
+
+
+def test_a_held_wheel_is_no_file_yet_and_its_target_says_so(client):
+    wheel = make_built()
+    Wheel.objects.update(held_reason="demo.pth runs at each start.")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "built, waits for an operator" in page
+    assert wheel.filename not in page
+
+
 def test_the_json_has_the_shape_of_piwheels_org(client):
     released = datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC)
     build, _ = make_running_build(version=make_version("1.0", released_at=released))
@@ -201,7 +241,11 @@ def test_the_json_has_the_shape_of_piwheels_org(client):
                         "file_abi_tag": "cp313",
                         "platform": "linux_armv6l.linux_armv7l",
                         "requires_python": ">=3.9",
+                        "glibc": None,
+                        "reproducible": None,
+                        "trial": "unknown",
                         "apt_dependencies": ["libpq5"],
+                        "unresolved_libraries": [],
                         "pip_dependencies": ["requests"],
                     }
                 },
@@ -210,6 +254,9 @@ def test_the_json_has_the_shape_of_piwheels_org(client):
                         "build_id": build.pk,
                         "state": "succeeded",
                         "reason": "",
+                        "failure": "",
+                        "failure_about": "",
+                        "rung": "",
                         "duration": 12.5,
                     }
                 },
@@ -315,6 +362,7 @@ def every_row():
         Download.objects.create(wheel=wheel, day=NOON.date(), count=3),
         Dependency.objects.create(wheel=wheel, tool="apt", name="libpq5"),
         wheel.build.refusals.create(filename="x.whl", reason="no"),
+        Recipe.objects.create(package=package, apt=["libffi-dev"]),
     ]
 
 
@@ -362,7 +410,7 @@ def test_an_operator_sees_a_new_token_once(admin_client):
 
     (said,) = act(admin_client, "builder", "rekey", builder)
 
-    token = said.rsplit(" ", 1)[1]
+    token = said.split("token")[1].split()[0]
     assert type(builder).objects.by_token(token) == builder
 
 
@@ -373,6 +421,19 @@ def test_an_operator_activates_a_target(admin_client):
 
     target.refresh_from_db()
     assert target.is_active
+
+
+def test_an_operator_releases_what_was_held(admin_client):
+    wheel = make_wheel(held_reason="demo.pth runs at each start.")
+
+    page = admin_client.post(
+        reverse("admin:builds_wheel_changelist"),
+        {"action": "release", "_selected_action": [wheel.pk]},
+        follow=True,
+    )
+
+    assert "1 wheels are shown from now on." in text(page)
+    assert list(Wheel.objects.listed()) == [wheel]
 
 
 def test_an_operator_yanks_and_withdraws(admin_client):

@@ -1,43 +1,44 @@
-"""`manage.py create_builder NAME TARGET`: enrol a builder and print its token, once."""
+"""`manage.py create_builder NAME TARGET`: enrol a builder and print what it gets in with, once."""
 
+import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError
 
-from builds.models import Builder, Target
+from builds.clock import database_now
+from builds.enrolment import BadName, enrol
+from builds.models import Target
+from builds.redis_users import RedisFault
 
 
 class Command(BaseCommand):
     """Enrol a builder."""
 
-    help = "Enrol a builder for a target and print its token, which is kept nowhere. Again: a new token."
+    help = (
+        "Enrol a builder for a target, with its user in Redis, and print its token and the command to run "
+        "on the Pi. Nothing of it can be shown again; run it again for new ones."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name the builder and its target."""
         parser.add_argument("name", help="lower-case letters, digits and hyphens, as pi-07")
         parser.add_argument("target", help="a target's key, as trixie-armhf-cp313")
+        parser.add_argument("--json", action="store_true", help="print token and orders_url for a program")
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
-        """Create or re-key the builder."""
+        """Enrol the builder, or give it new keys."""
         target = Target.objects.filter(key=options["target"]).first()
         if target is None:
             known = ", ".join(Target.objects.values_list("key", flat=True))
             raise CommandError(f"There is no target {options['target']}. There are: {known}.")
-        builder = Builder.objects.filter(name=options["name"]).first() or Builder(name=options["name"])
-        builder.target = target
-        token = builder.rekey()
         try:
-            builder.full_clean(exclude=["token_hash"])
-            builder.save()
-        except (ValidationError, IntegrityError) as error:
-            raise CommandError(
-                f"{options['name']!r} is no builder's name: use up to 40 lower-case letters, digits, hyphens."
-            ) from error
+            keys = enrol(options["name"], target, database_now())
+        except (BadName, RedisFault) as error:
+            raise CommandError(str(error)) from error
         if not target.is_active:
             self.stderr.write(
                 f"{target} is not active, so nothing is built for it: activate it in the admin."
             )
-        self.stdout.write(token)
+        told = json.dumps({"token": keys.token, "orders_url": keys.orders_url})
+        self.stdout.write(told if options["json"] else keys.text())

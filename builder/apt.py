@@ -1,0 +1,149 @@
+"""Debian packages that a recipe asks for, unpacked for one build and installed for nobody.
+
+No right of root is needed, and the next build sees nothing of them: they are fetched by apt, which checks
+their signatures, and unpacked into a folder that the sandbox shows read-only.
+"""
+
+import os
+import re
+import subprocess
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.log import Log
+from builder.place import remove
+
+_TIME_LIMIT_S = 900.0
+# "Inst libffi-dev (3.4.4-1 Debian:12.5/stable [amd64])", of `apt-get --simulate`.
+_INST = re.compile(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) ", re.MULTILINE)
+_INSIDE = Path("/run/apt")
+# More than a recipe could sensibly want; a desktop has some 2,000.
+_MOST = 300
+
+
+class NoSuchPackages(Exception):
+    """apt cannot give what a recipe asks for; the text says why."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """Unpacked packages: where they lie, and what dpkg would know of them if they were installed."""
+
+    root: Path | None = None
+    shown_at: Path = Path("/")
+    packages: tuple[str, ...] = ()
+    database: Path | None = None  # as /var/lib/dpkg/info
+
+    def readable(self) -> dict[Path, Path]:
+        """Return what a sandbox must show, and where."""
+        return {} if self.root is None else {self.root: self.shown_at}
+
+    def environment(self, *, path: str) -> dict[str, str]:
+        """Return the variables with which compilers and programs find the packages, after that PATH."""
+        if self.root is None:
+            return {}
+        inside = self.shown_at
+        triplet = str(sysconfig.get_config_var("MULTIARCH") or "")
+        libraries = [inside / "usr/lib" / triplet, inside / "usr/lib", inside / "lib" / triplet]
+        return {
+            "PATH": f"{inside / 'usr/bin'}:{path}",
+            "CPATH": _joined(inside / "usr/include" / triplet, inside / "usr/include"),
+            "LIBRARY_PATH": _joined(*libraries),
+            "LD_LIBRARY_PATH": _joined(*libraries),
+            "PKG_CONFIG_PATH": _joined(
+                *(place / "pkgconfig" for place in (*libraries, inside / "usr/share"))
+            ),
+            "CMAKE_PREFIX_PATH": str(inside / "usr"),
+        }
+
+
+def _joined(*paths: Path) -> str:
+    return ":".join(str(path) for path in paths)
+
+
+def unpack_extra(packages: Sequence[str], folder: Path, log: Log, *, is_shown: bool) -> Extra:
+    """Fetch Debian packages, and what they depend on that is not installed, into a folder.
+
+    A sandbox shows them at a path of its own; without one, a build sees them where they are.
+    Raises NoSuchPackages when apt cannot give them.
+    """
+    if not packages:
+        return Extra()
+    debs, root, database = folder / "debs", folder / "root", folder / "info"
+    shown_at = _INSIDE if is_shown else root
+    for path in (debs, root, database):
+        path.mkdir()
+    simulated = _apt(["--simulate", "--no-install-recommends", "install", "--", *packages], debs)
+    wanted = _INST.findall(simulated)
+    if len(wanted) > _MOST:
+        raise NoSuchPackages(
+            f"{' '.join(packages)} would bring {len(wanted)} packages; {_MOST} are taken at most."
+        )
+    log.note(
+        f"unpacking {', '.join(f'{name} {version}' for name, version in wanted) or 'nothing: all is there'}"
+    )
+    if wanted:
+        _apt(["download", "--", *(f"{name}={version}" for name, version in wanted)], debs)
+    for deb in sorted(debs.glob("*.deb")):
+        _run(["dpkg-deb", "--extract", str(deb), str(root)], debs)
+        _register(deb, database)
+    _relocate(root, shown_at)
+    return Extra(root, shown_at, tuple(f"{name} ({version})" for name, version in wanted), database)
+
+
+def _apt(words: Sequence[str], folder: Path) -> str:
+    """Run apt-get without rights and without questions, and return what it printed."""
+    # Its lock is root's, and nothing here needs it.
+    return _run(["apt-get", "-qq", "-o", "Debug::NoLocking=1", *words], folder)
+
+
+def _run(words: Sequence[str], folder: Path) -> str:
+    """Run one of Debian's own programs; raises NoSuchPackages when it fails."""
+    try:
+        done = subprocess.run(
+            words,
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIME_LIMIT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoSuchPackages(f"{words[0]} could not be run: {error}") from error
+    if done.returncode != 0:
+        raise NoSuchPackages(f"{words[0]} failed: {done.stderr.strip()[-1000:]}")
+    return done.stdout
+
+
+def _register(deb: Path, database: Path) -> None:
+    """Put what a package says of its libraries where it would be if the package were installed."""
+    name = _run(["dpkg-deb", "--show", "--showformat=${Package}:${Architecture}", str(deb)], database)
+    control = database / "control"
+    _run(["dpkg-deb", "--control", str(deb), str(control)], database)
+    for kind in ("symbols", "shlibs"):
+        if (control / kind).exists():
+            (control / kind).rename(database / f"{name}.{kind}")
+    remove(control)
+    listed = _run(["dpkg-deb", "--contents", str(deb)], database)
+    paths = [line.split(" -> ")[0].partition(" ./")[2] for line in listed.splitlines()]
+    (database / f"{name}.list").write_text("".join(f"/{path}\n" for path in paths))
+
+
+def _relocate(root: Path, shown_at: Path) -> None:
+    """Make what was unpacked right for where it lies: .pc files, and links to what is installed."""
+    for described in root.rglob("*.pc"):
+        if described.is_file() and not described.is_symlink():
+            text = described.read_text(errors="surrogateescape")
+            text = re.sub(r"^(\w*prefix)=/usr", rf"\1={shown_at}/usr", text, flags=re.MULTILINE)
+            described.write_text(text.replace("=/usr/", f"={shown_at}/usr/"), errors="surrogateescape")
+    for link in root.rglob("*.so*"):
+        if link.is_symlink() and not link.exists():
+            # A -dev package links to its library, which is installed and so was not unpacked.
+            installed = Path("/") / link.relative_to(root).parent / os.readlink(link)  # noqa: PTH115
+            link.unlink()
+            link.symlink_to(installed)

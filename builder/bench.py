@@ -1,0 +1,88 @@
+"""The workbench of one build: its place, its sandbox, the index that it may ask, its log and its limits.
+
+Every step of a build takes the bench and leaves nothing on it that the next could mistake for its own.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+
+from builder import facts, tools
+from builder.apt import Extra
+from builder.contract import BuildOrder
+from builder.limits import Limits, Outcome
+from builder.log import Log
+from builder.place import Place
+from builder.proxy import PackageProxy
+from builder.sandbox import Box, Kind, Level
+
+# A build may have what the system does not need for itself: on a Pi with 1 GiB, three quarters.
+_MEMORY_KEPT = 256 << 20
+_DISK_KEPT = 1 << 30
+_MOST_DISK = 16 << 30
+_PROCESSES = 512
+_INODES = 500_000
+# As Debian's buildd: longer than any honest compiler thinks without a word and without work.
+_STALL_S = 1200.0
+
+
+def limits_for(order: BuildOrder, folder: Path) -> Limits:
+    """Return the most that the order's build may use on this builder."""
+    memory = facts.memory("MemTotal")
+    memory = max(memory - _MEMORY_KEPT, memory // 2)
+    disk = shutil.disk_usage(folder)
+    return Limits(
+        time_s=order.time_limit_s,
+        stall_s=_STALL_S,
+        memory_bytes=min(memory, order.memory_bytes or memory),
+        disk_bytes=max(0, min(_MOST_DISK, disk.free - max(_DISK_KEPT, disk.total // 20))),
+        processes=_PROCESSES,
+        inodes=_INODES,
+    )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What each step of a build works with."""
+
+    order: BuildOrder
+    kind: Kind
+    place: Place
+    box: Box
+    proxy: PackageProxy
+    limits: Limits
+    log: Log
+    stop: Event
+    extra: Extra = field(default_factory=Extra)
+
+    def with_libraries(self, libraries: Path | None) -> "Bench":
+        """Return the same bench with only those of the system's libraries in sight, if that can be done."""
+        if libraries is None or self.kind.level is Level.BARE:
+            return self
+        readable = {**tools.readable(), **self.extra.readable()}
+        return replace(self, box=Box(self.kind, self.place, readable=readable, libraries=libraries))
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        time_s: float | None = None,
+        log: Log | None = None,
+        folder: Path | None = None,
+    ) -> Outcome:
+        """Run a command in the sandbox, within the limits of the bench and that time.
+
+        Raises DeadTicket when told to stop.
+        """
+        limits = self.limits if time_s is None else replace(self.limits, time_s=time_s)
+        return self.box.run(
+            command,
+            environment=environment,
+            limits=limits,
+            log=log or self.log,
+            stop=self.stop,
+            folder=folder or self.place.home,
+        )

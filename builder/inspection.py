@@ -1,0 +1,271 @@
+"""Looks at a wheel that a build left, and names it for what it is.
+
+    python -P -m builder.inspection --architecture armhf --abi cp313 --platform linux_armv6l \
+        --platform linux_armv7l tiny-1.0-cp313-cp313-linux_armv8l.whl FOLDER
+
+writes the wheel, under the name that it deserves, and `facts.json` into the folder.  It is run inside the
+sandbox, as the wheel was made by a stranger; outside, `read_facts` believes nothing but its form.  Whether
+the wheel is the one that was ordered is for the server to say.
+"""
+
+import json
+import os
+import re
+import sys
+import zipfile
+import zlib
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
+
+from builder import contract, repack
+from builder.elf import (
+    MAGIC,
+    BadElf,
+    Budget,
+    Elf,
+    System,
+    describe,
+    fits,
+    is_stable,
+    names_python,
+    read_elf,
+    runs_on_armv6,
+    system_of,
+    tied_module,
+)
+
+FACTS = "facts.json"
+_LARGEST_FACTS = 1 << 20
+# As many libraries as `builds.verify` reads.
+_MOST = 3000
+_LARGEST_IN_ALL = 4 << 30
+_IN_MEMORY = 32 << 20
+
+_CLAIM = re.compile(r"(?:linux|manylinux(?:1|2010|2014|_\d+_\d+)|musllinux_\d+_\d+)_(\w+)")
+# What else backends call a target's machine: the kernel's, where it is of 64 bits and the rest of the system
+# is not, and that of an older Pi.
+_ALSO_CALLED = {"armhf": {"armv6l", "armv7l", "armv8l", "aarch64"}, "i386": {"i586", "i686", "x86_64"}}
+
+
+class Unfit(ValueError):
+    """The wheel cannot be offered for the target; the text says why."""
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """What the target calls itself, as in the order."""
+
+    architecture: str
+    abi: str
+    platforms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was found; what decides which targets a wheel serves is read again by the server."""
+
+    filename: str  # that the wheel has now, in the folder; "" when it is refused
+    refused: str  # why it cannot be offered, in a sentence; "" when it can
+    notes: tuple[str, ...]  # what is worth a line in the log
+    libraries: tuple[str, ...]  # that it needs and does not bring, "libpq.so.5"
+    asked: tuple[str, ...]  # which versions of their symbols, "libc.so.6@GLIBC_2.34"
+    has_code: bool
+    glibc: str
+    glibcxx: str
+    is_portable: bool
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of a wheel, in its parts: what it is of, and the three compressed sets of tags."""
+
+    start: str  # "tiny-1.0" or "tiny-1.0-1"
+    pythons: frozenset[str]
+    abis: frozenset[str]
+    platforms: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.start}-{self.tag}.whl"
+
+    @property
+    def tag(self) -> str:
+        """The compressed tag, each part sorted as PEP 425 asks."""
+        return "-".join(".".join(sorted(part)) for part in (self.pythons, self.abis, self.platforms))
+
+
+def parse_name(filename: str) -> Name:
+    """Return the parts of a wheel's name; raises Unfit."""
+    parts = filename.removesuffix(".whl").split("-")
+    if not filename.endswith(".whl") or len(parts) not in (5, 6) or not all(parts):
+        raise Unfit(f"{filename[:200]!a} is not a wheel's name.")
+    sets = [frozenset(part.split(".")) for part in parts[-3:]]
+    return Name("-".join(parts[:-3]), *sets)
+
+
+def system_inside(wheel: BinaryIO) -> System:
+    """Return what the machine code in a wheel asks of the system; raises Unfit."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return system_of(dict(_elves(archive)))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise Unfit(f"The wheel cannot be read: {error}.") from error
+
+
+def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
+    """Put a wheel into a folder under the name that it deserves and return what was found.
+
+    The same wheel gives the same bytes.  What cannot be offered is not put there.
+    """
+    try:
+        with wheel.open("rb") as file, zipfile.ZipFile(file) as archive:
+            files = dict(_elves(archive))
+            old = parse_name(wheel.name)
+            new, notes = rename(old, files, ordered)
+            if new != old:
+                notes = (*notes, f"{wheel.name} is named {new} from now on.")
+            repack.repack(file, archive, folder / str(new), tag=new.tag if new != old else "")
+    except (Unfit, BadElf) as error:
+        return _refused(str(error))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        return _refused(f"{wheel.name} cannot be read: {error}.")
+    system = system_of(files)
+    return Facts(
+        filename=str(new),
+        refused="",
+        notes=notes,
+        libraries=system.libraries,
+        asked=system.asked,
+        has_code=bool(files),
+        glibc=system.glibc,
+        glibcxx=system.glibcxx,
+        is_portable=system.is_portable,
+    )
+
+
+def _refused(why: str) -> Facts:
+    """Return the facts of a wheel that cannot be offered."""
+    return Facts("", why[:1000], (), (), (), has_code=False, glibc="", glibcxx="", is_portable=False)
+
+
+def _elves(archive: zipfile.ZipFile) -> Iterator[tuple[str, Elf]]:
+    """Yield the files with machine code, whatever they are named, with what they say of themselves."""
+    budget, room, found = Budget(), _LARGEST_IN_ALL, 0
+    for member in archive.infolist():
+        with archive.open(member) as content:
+            if content.read(len(MAGIC)) != MAGIC:
+                continue
+            found, room = found + 1, room - member.file_size
+            if found > _MOST or room < 0:
+                raise Unfit(f"It has more than {_MOST} files with machine code, or more than 4 GiB of it.")
+            with SpooledTemporaryFile(_IN_MEMORY) as copy:
+                copy.write(MAGIC)
+                while block := content.read(1 << 20):
+                    copy.write(block)
+                try:
+                    yield member.filename, read_elf(cast(BinaryIO, copy), budget)
+                except BadElf as error:
+                    raise BadElf(f"{member.filename} cannot be read: {error}") from error
+
+
+def rename(name: Name, files: Mapping[str, Elf], ordered: Ordered) -> tuple[Name, tuple[str, ...]]:
+    """Return the name that a wheel with these files deserves, and why; raises Unfit."""
+    loaded = {path: elf for path, elf in files.items() if elf.is_loaded}
+    for path, elf in loaded.items():
+        if not fits(elf, ordered.architecture):
+            raise Unfit(f"{path} is for {describe(elf)}, not for {ordered.architecture}.")
+    claimed = _check_platforms(name, ordered)
+    if not loaded:
+        return _without_code(name, claimed, ordered)
+    runs = [platform for platform in ordered.platforms if platform != "linux_armv6l"]
+    too_new = sorted(path for path, elf in loaded.items() if not runs_on_armv6(elf))
+    if "linux_armv6l" not in ordered.platforms:
+        too_new = []
+    elif not too_new:
+        runs = list(ordered.platforms)
+    if not runs:
+        raise Unfit(f"{too_new[0]} does not say that an ARMv6 processor runs it.")
+    notes = []
+    if too_new:
+        notes.append(f"{too_new[0]}, one of {len(too_new)}, does not say that an ARMv6 processor runs it.")
+    if "any" in claimed:
+        # As its files stand it is wrong for every other platform; under this name it is right.
+        notes.append(f"It is named for any platform, but {min(loaded)} is machine code.")
+    tied, why = _tie(replace(name, platforms=frozenset(runs)), loaded, ordered)
+    return tied, (*notes, *why)
+
+
+def _check_platforms(name: Name, ordered: Ordered) -> frozenset[str]:
+    """Return what a wheel claims; raises Unfit for a platform that is not the target's by any name.
+
+    A claim of manylinux was never audited, as everything here is built against the target's own libraries.
+    """
+    machines = {platform.removeprefix("linux_") for platform in ordered.platforms}
+    machines |= _ALSO_CALLED.get(ordered.architecture, set())
+    for platform in name.platforms:
+        match = _CLAIM.fullmatch(platform)
+        if platform != "any" and (match is None or match[1] not in machines):
+            raise Unfit(f"It is named for {platform[:100]}, not for {' or '.join(ordered.platforms)}.")
+    return name.platforms
+
+
+def _without_code(name: Name, claimed: frozenset[str], ordered: Ordered) -> tuple[Name, tuple[str, ...]]:
+    """Return the name of a wheel without machine code.
+
+    One that its backend named for a platform keeps that: what is in it may still depend on the system that it
+    was built on, as a path or the result of a test for a header.  "any" would be a promise that nobody made.
+    """
+    if "any" in claimed:
+        return name, ()
+    note = f"It is named for {', '.join(sorted(claimed))}, but has no machine code."
+    if claimed <= set(ordered.platforms):
+        return name, (note,)
+    return replace(name, platforms=frozenset(ordered.platforms[-1:])), (note,)
+
+
+def _tie(name: Name, loaded: Mapping[str, Elf], ordered: Ordered) -> tuple[Name, tuple[str, ...]]:
+    """Bind a wheel to the Python that it was built with, if its modules are and its name is not."""
+    path = tied_module(loaded, name.abis)
+    if not path:
+        return name, ()
+    modules = [each for each, elf in loaded.items() if elf.is_extension or names_python(each)]
+    abi = "abi3" if all(is_stable(each) for each in modules) else ordered.abi
+    python = re.sub(r"[a-z]+$", "", ordered.abi)
+    note = f"{path} is an extension module for {abi}, and the name says {'.'.join(sorted(name.abis))}."
+    return replace(name, pythons=frozenset({python}), abis=frozenset({abi})), (note,)
+
+
+def read_facts(folder: Path) -> Facts:
+    """Return what an inspection in the sandbox found; raises Unfit unless it has the right form."""
+    try:
+        # A link may lead to our secrets, and a pipe would keep us waiting.
+        descriptor = os.open(folder / FACTS, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            body = file.read(_LARGEST_FACTS + 1)
+        if len(body) > _LARGEST_FACTS:
+            raise Unfit("The inspection found more than anybody could read.")
+        return contract.read(Facts, json.loads(body), "Facts")
+    except (OSError, ValueError, RecursionError) as error:
+        raise Unfit(f"The wheel could not be inspected: {error}") from error
+
+
+def main() -> int:
+    """Inspect the wheel that the command line names."""
+    parser = ArgumentParser(prog="python -m builder.inspection", description=__doc__)
+    parser.add_argument("--architecture", required=True)
+    parser.add_argument("--abi", required=True)
+    parser.add_argument("--platform", action="append", required=True, dest="platforms")
+    parser.add_argument("wheel", type=Path)
+    parser.add_argument("folder", type=Path)
+    asked = parser.parse_args()
+    ordered = Ordered(asked.architecture, asked.abi, tuple(asked.platforms))
+    facts = inspect(asked.wheel, asked.folder, ordered)
+    (asked.folder / FACTS).write_text(json.dumps(asdict(facts)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""What this builder is at the moment: the sandbox it offers, the build it is at, whether it is ending.
+
+All of its threads share one presence, which is its only state beside the settings.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock
+
+from builder.contract import BuilderFacts
+from builder.facts import facts
+from builder.sandbox import Kind
+
+# What a sandbox needs of the system may go or come without us: an upgrade, a sysctl.
+_LOOK_AGAIN_S = 6 * 3600.0
+# A trial on a machine that is busy can fail of that alone.
+_LOOK_SOON_S = 300.0
+
+
+class Presence:
+    """What a builder says of itself, and why it may take no build."""
+
+    def __init__(self, find: Callable[[Path], Kind]) -> None:
+        """Take what finds out which sandbox can be had in a folder; it is asked again every few hours."""
+        self.news = Event()  # set when the server should hear at once what has changed
+        self.was_stopped = False
+        self._find = find
+        self._lock = Lock()
+        self._sandbox: Kind | None = None
+        self._look_at = 0.0
+        self._build = 0
+        self._ending = False
+
+    def facts(self, folder: Path) -> BuilderFacts:
+        """Return the facts of this moment; builds happen in that folder."""
+        sandbox = self.sandbox(folder)
+        return facts(
+            folder,
+            sandbox=str(sandbox.level),
+            lacks=sandbox.lacks,
+            build=self._build,
+            ending=self._ending,
+        )
+
+    def sandbox(self, folder: Path) -> Kind:
+        """Return the sandbox that builds get; what it is is found out while there is none."""
+        with self._lock:
+            if self._sandbox is None or (self.is_idle and time.monotonic() > self._look_at):
+                before, self._sandbox = self._sandbox, self._find(folder)
+                has_fallen = before is not None and len(self._sandbox.lacks) > len(before.lacks)
+                self._look_at = time.monotonic() + (_LOOK_SOON_S if has_fallen else _LOOK_AGAIN_S)
+            return self._sandbox
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no build."""
+        return not self._build
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the process is to end as soon as it is idle."""
+        return self._ending
+
+    @contextmanager
+    def at(self, build: int) -> Iterator[None]:
+        """Be at a build."""
+        self._build = build
+        try:
+            yield
+        finally:
+            self._build = 0
+
+    def end(self) -> None:
+        """Take no build any more, and have the server know."""
+        self._ending = True
+        self.news.set()

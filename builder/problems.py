@@ -1,0 +1,32 @@
+"""What a builder itself finds wrong with its machine, for which it takes no build, in sentences."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+# A Pi has no clock of its own: before it has asked the network it believes in an earlier year, in which no
+# certificate is valid yet and no source may have been uploaded.
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+# Room for the environment of a build, its objects and its wheel; a full disk would fail it for nothing.
+_LEAST_BYTES = 2 << 30
+_LEAST_PART = 0.05
+# From here on a Pi slows itself down by half and more, and does not get well while it works.
+_TOO_HOT_C = 85.0
+
+
+def problems(
+    *, disk_bytes: int, disk_free_bytes: int, temperature_c: float | None, clock: float, ending: bool
+) -> Iterator[str]:
+    """Yield each reason to take no build."""
+    if ending:
+        yield "It is about to end, as it was told to (SIGTERM)."
+    if clock < EARLIEST.timestamp():
+        said = datetime.fromtimestamp(clock, UTC)
+        yield f"Its clock says {said:%Y-%m-%d}: wait until it is synchronised (timedatectl)."
+    least = max(_LEAST_BYTES, disk_bytes * _LEAST_PART)
+    if disk_free_bytes < least:
+        yield (
+            f"The disk of its work folder is nearly full: {disk_free_bytes >> 20} MiB are free, "
+            f"{int(least) >> 20} MiB are needed."
+        )
+    if temperature_c is not None and temperature_c >= _TOO_HOT_C:
+        yield f"It is too hot: {temperature_c:.0f} °C; below {_TOO_HOT_C:.0f} °C it goes on by itself."

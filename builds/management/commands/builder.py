@@ -1,0 +1,53 @@
+"""`manage.py builder NAME DEED`: say what is wanted of a builder."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from builds import enrolment
+from builds.clock import database_now
+from builds.models import Builder
+from builds.redis_users import RedisFault
+
+MODES = ("pause", "resume", "drain", "stop")
+
+
+class Command(BaseCommand):
+    """Say what is wanted of a builder."""
+
+    help = (
+        "pause: gives it nothing more until resume. drain: the same, and says when it is done with what it "
+        "has. stop: ends its process when it is idle. retire: lets it go for good, and gives its build to "
+        "another. rekey: gives it a new token and Redis password. show: says how it is."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name the builder, and what to do."""
+        parser.add_argument("name")
+        parser.add_argument("deed", choices=[*MODES, "retire", "rekey", "show"])
+        parser.add_argument("--reason", default="An operator wanted it so.")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Do it and say so."""
+        builder = Builder.objects.filter(name=options["name"]).select_related("target").first()
+        if builder is None:
+            raise CommandError(f"There is no builder {options['name']}: `create_builder` makes one.")
+        try:
+            self.stdout.write(self._do(builder, options["deed"], options["reason"]))
+        except RedisFault as error:
+            raise CommandError(str(error)) from error
+
+    def _do(self, builder: Builder, deed: str, reason: str) -> str:
+        """Do what is wanted of a builder; return what to say."""
+        if deed == "rekey":
+            return enrolment.rekey(builder).text()
+        if deed == "retire":
+            taken = enrolment.retire(builder, reason, database_now())
+            return f"{builder} is retired; {taken} builds went back into the queue."
+        if deed in MODES:
+            getattr(builder, deed)(reason, database_now())
+        words = [f"{builder} is {builder.standing}.", builder.mode_reason, builder.problem]
+        if build := builder.current_build():
+            words.append(f"It has {build}.")
+        return " ".join(word for word in words if word)

@@ -1,0 +1,94 @@
+"""What follows by itself when an attempt ended for no fault of the package.
+
+Each function queues the next attempt or leaves it; the caller holds the package, in the transaction that
+ended the attempt.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from builds import failures
+from builds.models import Build, Builder, Size
+
+# How long the first, second and third attempt after a loss wait, in units of PIWHEELS_RETRY_S.  What is wrong
+# with the network or with a builder is seldom over in a minute, and mostly in an hour.
+PAUSES = (1, 10, 60)
+
+# Files appear some time after their announcement, and at some of upstream's servers later than at others.
+YOUNG = timedelta(days=1)
+
+
+def after_loss(build: Build, now: datetime) -> None:
+    """Follow a build whose builder fell silent."""
+    # A builder that never began says nothing of the build, so that does not count against it.
+    if build.claimed_at:
+        _later(build, now)
+    else:
+        elsewhere(build)
+
+
+def elsewhere(build: Build) -> None:
+    """Queue an attempt at once for another builder, as this one ended for no reason of its own."""
+    _queue(build, losses=build.losses, not_before=None)
+
+
+def after_failure(build: Build, now: datetime) -> None:
+    """Follow a build that failed: later if it was not the package's fault, on a larger builder for memory."""
+    if failures.is_infrastructure(build.failure) or (build.failure == "no-source" and _is_young(build, now)):
+        _later(build, now)
+    elif build.failure == "out-of-memory" and (size := _larger(build)):
+        build.again(
+            losses=build.losses,
+            priority=build.priority,
+            why=f"It ran out of memory on a {build.size} builder.",
+            size=size,
+        )
+        _tell(build)
+
+
+def _is_young(build: Build, now: datetime) -> bool:
+    """Tell whether upstream has only just got the source."""
+    uploaded_at = build.source.uploaded_at if build.source else None
+    return uploaded_at is not None and now - uploaded_at < YOUNG
+
+
+def _larger(build: Build) -> str:
+    """Return the next size that a builder of the target has; "" if there is none."""
+    there = set(
+        Builder.objects.filter(target=build.target_id, is_enabled=True).values_list("size", flat=True)
+    )
+    larger = Size.values[Size.values.index(build.size) + 1 :]
+    return next((size for size in larger if size in there), "")
+
+
+def _later(build: Build, now: datetime) -> None:
+    """Queue an attempt after a pause longer than the last; in the end a person must look."""
+    losses = build.losses + 1
+    if losses <= Build.MAX_LOSSES:
+        _queue(
+            build,
+            losses=losses,
+            not_before=now + PAUSES[losses - 1] * timedelta(seconds=settings.PIWHEELS_RETRY_S),
+        )
+    else:
+        _tell(build)
+
+
+def _queue(build: Build, *, losses: int, not_before: datetime | None) -> None:
+    """Queue an attempt that goes to another builder if there is one."""
+    build.again(
+        losses=losses,
+        priority=build.priority,
+        why=build.why,
+        not_before=not_before,
+        avoid=build.builder_id,
+    )
+    _tell(build)
+
+
+def _tell(build: Build) -> None:
+    """Have the package's pages and its plan see what was done."""
+    build.version.package.mark_changed()
+    # The plan may have dropped the ended build at the same moment, and must see its successor.
+    build.version.package.request_plan()

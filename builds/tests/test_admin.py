@@ -1,0 +1,85 @@
+"""The operators' door to builders."""
+
+import pytest
+from django.urls import reverse
+
+from builds.models import Builder
+from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+LIST = reverse("admin:builds_builder_changelist")
+
+
+def act(client, action, *builders):
+    return client.post(
+        LIST, {"action": action, "_selected_action": [builder.pk for builder in builders]}, follow=True
+    ).content.decode()
+
+
+def test_the_list_of_builders_tells_how_each_is(admin_client):
+    build, _ = make_running_build()
+    build.builder.drain("Dust.", NOON)
+    make_builder("pi-08", problem="It is <b>hot</b>.", sandbox="box", size="large")
+
+    page = admin_client.get(LIST).content.decode()
+
+    assert "draining: Dust." in page
+    assert f'<a href="/builds/{build.pk}/">' in page
+    assert "It is &lt;b&gt;hot&lt;/b&gt;." in page
+    assert ">box<" in page
+    assert ">Large<" in page
+
+
+def test_the_list_asks_as_often_for_many_builders_as_for_one(admin_client, django_assert_max_num_queries):
+    for number in range(12):
+        make_running_build(make_builder(f"pi-{number}"), version=make_version(f"1.{number}"))
+
+    with django_assert_max_num_queries(12):
+        admin_client.get(LIST)
+
+
+@pytest.mark.parametrize(
+    ("action", "standing"),
+    [
+        ("pause", "paused"),
+        ("drain", "drained"),
+        ("stop", "stopped"),
+        ("resume", "active"),
+        ("retire", "retired"),
+    ],
+)
+def test_an_action_is_done_in_its_operators_name(admin_client, action, standing):
+    builder = make_builder()
+
+    act(admin_client, action, builder)
+
+    builder = Builder.objects.get()
+    assert builder.standing == standing
+    assert "admin" in builder.mode_reason
+
+
+def test_new_keys_are_shown_once(admin_client):
+    page = act(admin_client, "rekey", make_builder())
+
+    token = page.split("token           ")[1].split()[0]
+    assert Builder.objects.by_token(token)
+    assert token not in admin_client.get(LIST).content.decode()
+
+
+def test_a_builder_that_is_added_gets_keys(admin_client):
+    target = make_target()
+    form = {"name": "pi-07", "target": target.pk, "size": "small"}
+
+    page = admin_client.post(reverse("admin:builds_builder_add"), form, follow=True).content.decode()
+
+    assert Builder.objects.by_token(page.split("token           ")[1].split()[0])
+
+
+def test_a_redis_that_does_not_answer_is_said(admin_client, settings):
+    settings.PIWHEELS_REDIS_ADMIN_URL = "unix:///nowhere/redis.sock"
+
+    page = act(admin_client, "retire", make_builder())
+
+    assert "look at PIWHEELS_REDIS_ADMIN_URL" in page
+    assert Builder.objects.get().standing == "retired"

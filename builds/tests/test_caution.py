@@ -1,0 +1,93 @@
+import pytest
+
+from builds.caution import reason_to_hold
+
+# As setuptools 60 and 78 wrote them.
+OLD_NSPKG = (
+    b"import sys, types, os;has_mfs = sys.version_info > (3, 5);p = os.path.join(sys._getframe(1)."
+    b"f_locals['sitedir'], *('zope',));importlib = has_mfs and __import__('importlib.util');has_mfs and "
+    b"__import__('importlib.machinery');m = has_mfs and sys.modules.setdefault('zope', importlib.util."
+    b"module_from_spec(importlib.machinery.PathFinder.find_spec('zope', [os.path.dirname(p)])));m = m or "
+    b"sys.modules.setdefault('zope', types.ModuleType('zope'));mp = (m or []) and m.__dict__.setdefault("
+    b"'__path__',[]);(p not in mp) and mp.append(p)\n"
+)
+NEW_NSPKG = (
+    b"import sys, types, os;p = os.path.join(sys._getframe(1).f_locals['sitedir'], *('google', 'cloud'));"
+    b"importlib = __import__('importlib.util');__import__('importlib.machinery');m = sys.modules.setdefault("
+    b"'google.cloud', importlib.util.module_from_spec(importlib.machinery.PathFinder.find_spec("
+    b"'google.cloud', [os.path.dirname(p)])));m = m or sys.modules.setdefault('google.cloud', "
+    b"types.ModuleType('google.cloud'));mp = (m or []) and m.__dict__.setdefault('__path__',[]);"
+    b"(p not in mp) and mp.append(p);m and setattr(sys.modules['google'], 'cloud', m)\n"
+)
+
+
+def held(*names, package="demo", requires=(), content=b"import evil\n") -> str:
+    return reason_to_hold(package, names, requires, lambda name, limit: content)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("demo.pth", "demo.pth runs, or adds folders, at each start of Python."),
+        ("demo-1.0.data/purelib/demo.pth", "demo.pth runs, or adds folders, at each start of Python."),
+        ("sitecustomize.py", "sitecustomize runs at each start of Python."),
+        ("usercustomize/__init__.py", "usercustomize runs at each start of Python."),
+        ("json/__init__.py", "It has a module json, which is one of the standard library's."),
+        ("demo-1.0.data/platlib/ssl.py", "It has a module ssl, which is one of the standard library's."),
+        ("ssl.cpython-313-arm-linux-gnueabihf.so", "It has a module ssl, which is one of the standard"),
+        ("pip/__init__.py", "It has a module pip, which is pip's."),
+        ("pkg_resources/__init__.py", "It has a module pkg_resources, which is setuptools's."),
+        ("demo-1.0.data/scripts/python3", "It installs a program python3."),
+        ("demo-1.0.data/data/lib/python3.13/site-packages/a.py", "past the installer's back"),
+    ],
+)
+def test_what_is_in_other_peoples_way_is_held(name, why):
+    assert why in held("demo/__init__.py", name, "demo-1.0.dist-info/METADATA")
+
+
+@pytest.mark.parametrize(
+    ("package", "names"),
+    [
+        ("demo", ["demo/__init__.py", "demo/json.py", "demo/sitecustomize.py", "demo/x.pth", "demo.py"]),
+        ("demo", ["demo-1.0.dist-info/METADATA", "demo-1.0.data/scripts/demo", "demo-1.0.data/data/etc/x"]),
+        ("setuptools", ["distutils-precedence.pth", "pkg_resources/__init__.py", "_distutils_hack/a.py"]),
+        ("pip", ["pip/__init__.py"]),
+        # Backports have the name of what they bring; others follow what left the standard library.
+        ("dataclasses", ["dataclasses.py"]),
+        ("standard-imghdr", ["imghdr/__init__.py"]),
+        ("demo", ["tests/__init__.py", "test/__init__.py"]),
+    ],
+)
+def test_what_everybody_does_is_not_held(package, names):
+    assert held(*names, package=package) == ""
+
+
+@pytest.mark.parametrize("content", [OLD_NSPKG, NEW_NSPKG, OLD_NSPKG + NEW_NSPKG])
+def test_the_namespaces_of_setuptools_are_not_held(content):
+    assert held("demo-1.0-py3.11-nspkg.pth", content=content) == ""
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"../evil\n",
+        OLD_NSPKG + b"import evil\n",
+        OLD_NSPKG.replace(b"'importlib.util'", b"'evil'"),
+        OLD_NSPKG.replace(b"'zope'", b"'zope' + evil()"),
+        OLD_NSPKG.replace(b"'zope'", b'"zope;import evil"'),
+        OLD_NSPKG.replace(b"'zope'", b"'zo\\x27pe'"),
+    ],
+)
+def test_what_only_looks_like_a_namespace_is_held(content):
+    assert held("demo-1.0-py3.11-nspkg.pth", content=content) != ""
+
+
+def test_a_requirement_from_elsewhere_is_held():
+    requires = ["six>=1", "evil @ https://example.org/evil.zip ; python_version > '3'"]
+
+    assert held(requires=requires) == "It requires evil from https://example.org/evil.zip."
+
+
+def test_all_reasons_are_given():
+    assert held("sitecustomize.py", "demo.pth").count("start of Python") == 2

@@ -1,0 +1,97 @@
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from builds.models import Builder
+from builds.tests.rows import NOON, make_builder, make_running_build, make_target
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+
+def run(*words):
+    out = StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+def test_a_builder_is_enrolled_with_one_command_that_says_what_to_do_on_the_pi(settings):
+    settings.CSRF_TRUSTED_ORIGINS = ["https://wheels.example.org"]
+    settings.PIWHEELS_ORDERS_URL = "redis://orders:secret@10.8.0.1:6380/0"
+    make_target()
+
+    told = run("create_builder", "pi-07", "trixie-armhf-cp313")
+
+    token = told.split("token           ")[1].split()[0]
+    password = told.split("Redis password  ")[1].split()[0]
+    assert Builder.objects.by_token(token).name == "pi-07"
+    assert "user b-pi-07 on #" in told
+    assert (
+        "sudo deploy/builder-setup https://wheels.example.org/ pi-07 "
+        f"--orders-url redis://b-pi-07:{password}@10.8.0.1:6380/0" in told
+    )
+
+
+def test_a_program_reads_the_same_as_json():
+    make_target()
+
+    keys = json.loads(run("create_builder", "pi-07", "trixie-armhf-cp313", "--json"))
+
+    assert Builder.objects.by_token(keys["token"])
+    assert keys["orders_url"].startswith("redis://b-pi-07:")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["create_builder", "pi-07", "no-such-target"], "There are: .*trixie-armhf-cp313"),
+        (["create_builder", "Pi 7", "trixie-armhf-cp313"], "is no builder's name"),
+        (["builder", "pi-99", "pause"], "There is no builder pi-99"),
+    ],
+)
+def test_what_cannot_be_is_said(words, says):
+    make_target()
+
+    with pytest.raises(CommandError, match=says):
+        run(*words)
+
+
+@pytest.mark.parametrize(
+    ("deed", "standing"),
+    [
+        ("pause", "paused"),
+        ("drain", "drained"),
+        ("stop", "stopped"),
+        ("resume", "active"),
+        ("show", "active"),
+    ],
+)
+def test_a_deed_is_done_and_said(deed, standing):
+    make_builder()
+
+    assert f"pi-07 is {standing}." in run("builder", "pi-07", deed, "--reason", "Dust.")
+    assert Builder.objects.get().standing == standing
+
+
+def test_a_builder_is_retired_and_its_build_goes_back():
+    build, ticket = make_running_build()
+
+    assert "1 builds went back" in run("builder", "pi-07", "retire")
+
+    assert not build.renew(ticket, NOON)
+
+
+def test_new_keys_are_shown_once_and_the_old_ones_are_dead():
+    builder = make_builder()
+
+    told = run("builder", "pi-07", "rekey")
+
+    assert Builder.objects.by_token(builder.token) is None
+    assert Builder.objects.by_token(told.split("token           ")[1].split()[0])
+
+
+def test_what_a_builder_has_is_shown():
+    build, _ = make_running_build()
+
+    assert f"It has {build}." in run("builder", "pi-07", "show")

@@ -1,0 +1,41 @@
+"""Runs plain SQL, for the few statements that each build needs several times over.
+
+The ORM takes 0.4 to 0.8 ms of Python to make such a statement anew each time, and Python's part of running
+it is 0.06 ms; a build needs about thirty.  Both databases understand the same text, so what is here is
+only what their drivers do differently.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+# The database's clock, as Django's `Now()` asks for it.
+_NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
+
+
+def now() -> str:
+    """Return the SQL for the database's time."""
+    return _NOW[connection.vendor]
+
+
+def change(sql: str, values: Sequence[object]) -> int:
+    """Run an INSERT or UPDATE; return how many rows it touched."""
+    # As the ORM has it: an error ends the transaction, even when somebody catches it.
+    with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(sql, _adapted(values))
+        return int(cursor.rowcount)
+
+
+def rows(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:  # Any: what the columns hold
+    """Run a statement that answers with rows, and return them all."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, _adapted(values))
+        return list(cursor.fetchall())
+
+
+def _adapted(values: Sequence[object]) -> list[Any]:  # Any: what the driver takes
+    """Return values as the database keeps them: SQLite has no type for times."""
+    adapt = connection.ops.adapt_datetimefield_value
+    return [adapt(value) if isinstance(value, datetime) else value for value in values]

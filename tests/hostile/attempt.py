@@ -1,0 +1,156 @@
+"""One hostile build, all the way: from its source at the builder to its row on the server."""
+
+import hashlib
+import io
+import itertools
+import json
+import re
+import sysconfig
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+
+from builder.contract import LOG_CHUNK, LOG_LIMIT, SANDBOX_LEVELS
+from builder.tests.server import TICKET, TOKEN
+from builds import host
+from builds.clock import database_now
+from builds.publish import expected_of
+from builds.tests.rows import make_builder, make_running_build, make_version
+from builds.tests.test_api import Pi
+from builds.verify import BadWheel, check_filename
+from tests.hostile.package import End, pack, sources
+from tests.hostile.scene import Scene
+
+MEMORY_BYTES = 512 << 20
+# What could act on a terminal or a browser; logs are kept without it.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
+_HOLE = re.compile(r"HOLE\((\w+)\): .*")
+_MISTAKE = re.compile(r"(Name|Type|Attribute|Import|Lookup|Syntax)Error: .*")
+# No two builds have the same number, though their rows are forgotten: their logs are not.
+_numbers = itertools.count(1000)
+
+
+class Attempt:
+    """A build on the server, its source, and what its builder made of it."""
+
+    def __init__(self, scene: Scene, content: bytes, filename: str, time_limit_s: float) -> None:
+        """Order the build of a source."""
+        self.scene, self.fake = scene, scene.server
+        target = host.host_target()
+        self.row, self.ticket = make_running_build(
+            make_builder(target=target, heard_at=database_now()),
+            now=database_now(),
+            version=make_version("1.0", package="tiny"),
+            pk=next(_numbers),
+        )
+        self.expected = expected_of(self.row)
+        self.fake.refusal_of = self._refusal_of
+        for forget in (self.fake.reports, self.fake.uploads, self.fake.logs, self.fake.asked):
+            forget.clear()
+        self.fake.order(
+            filename,
+            content,
+            build=self.row.pk,
+            target=target.key,
+            platform=sysconfig.get_platform(),
+            time_limit_s=time_limit_s,
+            memory_bytes=MEMORY_BYTES,
+        )
+
+    def run(self, within_s: float) -> str:
+        """Build, and hand on to the server what came; return what the builder says of itself."""
+        began = time.monotonic()
+        said = self.scene.build(self.row.pk, within_s)
+        self.took_s = time.monotonic() - began
+        self.log = bytes(self.fake.logs.get(self.row.pk, b""))
+        self.report = self.fake.reports[-1] if self.fake.reports else {}
+        pi = Pi(self.ticket)
+        for at in range(0, len(self.log), LOG_CHUNK):
+            pi.heartbeat(self.row, self.log[at : at + LOG_CHUNK], at)
+        if self.report:
+            for filename, content in self.fake.uploads.items():
+                pi.upload(self.row, filename, bytes(content))
+            pi.post(f"builds/{self.row.pk}/report", json.dumps(self.report).encode())
+        self.kept_log = pi.log(self.row).decode()
+        self.row.refresh_from_db()
+        return said
+
+    def wheels(self) -> dict[str, str]:
+        """Return the hashes of the wheels that came."""
+        return {name: hashlib.sha256(content).hexdigest() for name, content in self.fake.uploads.items()}
+
+    def wrong_end(self, end: End) -> Iterator[str]:
+        """Say where the build did not end as it should."""
+        if not self.report:
+            yield "no report came"
+        if self.row.state != end.state:
+            yield f"it is {self.row.state} and should be {end.state}: {self.row.reason}"
+        failure = self.report.get("failure", "")
+        if end.state == "failed" and failure not in end.failures:
+            yield f"its failure is {failure!r} and should be one of {end.failures}: {self.row.reason}"
+        if not re.search(end.says, f"{self.row.reason}\n{self.kept_log}"):
+            yield f"neither reason nor log has {end.says!r}: {self.row.reason}"
+        if found := _MISTAKE.search(self.kept_log):
+            yield f"the attack itself is wrong: {found[0]}"
+        if self.took_s > end.within_s:
+            yield f"it took {self.took_s:.0f} s and should take {end.within_s:g} s at most"
+        if len(self.log) > LOG_LIMIT:
+            yield f"its log has {len(self.log)} bytes"
+        if found := _CONTROL.search(self.kept_log):
+            yield f"its log can act on a terminal: {found[0]!r}"
+
+    def gains(self) -> Iterator[str]:
+        """Say what the build got hold of that no build at this level may have."""
+        reached = SANDBOX_LEVELS[: SANDBOX_LEVELS.index(self.scene.level) + 1]
+        yield from (hole[0] for hole in _HOLE.finditer(self.kept_log) if hole[1] in reached)
+        yield from (f"it connected to {name}" for name in self.scene.listeners.knocks)
+        yield from (
+            f"it asked the API for {asked.method} {asked.path}"
+            for asked in self.fake.asked
+            if "/hostile" in asked.path.partition("?")[0].removeprefix("/builder")
+            and "/wheels/" not in asked.path
+        )
+        everything = self._everything()
+        for secret in (self.scene.secret, TOKEN, TICKET):
+            if secret.encode() in everything:
+                yield f"what left the builder has {secret!r} in it"
+        yield from self.scene.damage()
+
+    def _refusal_of(self, filename: str) -> str:
+        """Say no where the server does, before it takes the first byte."""
+        try:
+            check_filename(filename, self.expected)
+        except BadWheel as problem:
+            return str(problem)
+        return ""
+
+    def _everything(self) -> bytes:
+        """Return everything that left the builder, unpacked where it is a zip."""
+        found = [self.log, json.dumps(self.report).encode()]
+        for content in self.fake.uploads.values():
+            found.append(bytes(content))
+            if zipfile.is_zipfile(io.BytesIO(content)):
+                with zipfile.ZipFile(io.BytesIO(content)) as wheel:
+                    members = [each for each in wheel.infolist() if each.file_size < 1 << 20]
+                    found += [wheel.read(each) for each in members[:1000] if not each.is_dir()]
+        return b"\n".join(found)
+
+
+@contextmanager
+def attempt(scene: Scene, content: bytes, filename: str, time_limit_s: float) -> Iterator[Attempt]:
+    """Order the build of a source on a server that forgets it afterwards."""
+    with transaction.atomic():
+        yield Attempt(scene, content, filename, time_limit_s)
+        transaction.set_rollback(True)
+
+
+def good_build(scene: Scene) -> tuple[str, dict[str, str]]:
+    """Build an honest package; return how that ended and the hashes of its wheels."""
+    with attempt(scene, pack(sources()), "tiny-1.0.tar.gz", 60.0) as honest:
+        said = honest.run(90)
+        if said != "done" or honest.row.state != "succeeded":
+            return f"{said}: {honest.row.reason} {honest.kept_log[-3000:]}", {}
+        return "", honest.wheels()
