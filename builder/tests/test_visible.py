@@ -33,7 +33,9 @@ def test_a_package_that_is_declared_is_in_sight_with_what_it_needs(tmp_path):
 
 
 def test_what_other_wheels_need_is_in_sight_too(tmp_path):
-    library = next(path.name for path in visible.folder_of_libraries().glob("libperl.so.*"))
+    folder = visible.folder_of_libraries()
+    assert folder is not None
+    library = next(path.name for path in folder.glob("libperl.so.*"))
 
     assert library in names(visible.show([], [library], tmp_path))
 
