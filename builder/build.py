@@ -127,7 +127,7 @@ class _Attempt:
         with PackageProxy([index for index in indexes if index], socket=doorway, cache=cache) as proxy:
             readable = {**tools.readable(), **extra.readable()}
             box = Box(self.kind, self.place, readable=readable, doorway=doorway)
-            limits = limits_for(self.order, self.place.root)
+            limits = limits_for(self.order, self.place.root, self.settings.build_disk_bytes)
             try:
                 yield Bench(self.order, self.kind, self.place, box, proxy, limits, self.log, self.stop, extra)
             except PipFailed:
