@@ -1,6 +1,6 @@
 """`make test`: every everyday test on PostgreSQL and Redis, then on the embedded default what may differ.
 
-The builder's own tests need neither, so they and the embedded run go on beside the others, on the second core.
+The builder's own tests need neither: they and the embedded run go on beside the others, on the second core.
 """
 
 import os
