@@ -19,5 +19,5 @@ class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody edits a record; its list offers actions to those who may change it."""
-        return obj is None and super().has_change_permission(request, obj)
+        """Nobody edits a record; its list offers its actions, if any, to those who may change it."""
+        return obj is None and bool(self.actions) and super().has_change_permission(request, obj)
