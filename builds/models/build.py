@@ -311,7 +311,7 @@ class Build(models.Model):
 
     def lose(self, now: datetime) -> bool:
         """Give up on this build's builder; False if it has just been heard of."""
-        reason = f"Nothing was heard of builder {self.builder} for too long."
+        reason = f"Builder {self.builder} fell silent, or began anew without it."
         lost = (
             Build.objects.lost(now)
             .filter(pk=self.pk)

@@ -62,6 +62,8 @@ class Builder(models.Model):
 
     # As in Koji: a host that has not been heard of for 180 s gets no new work.
     SILENCE = timedelta(seconds=180)
+    # A hello may have been under way when its builder claimed a build.
+    UNDER_WAY = timedelta(seconds=60)
 
     # What the kernel leaves of the memory of boards with 2 and with 8 GiB is above these.
     MEDIUM_BYTES = 1536 << 20
@@ -194,6 +196,11 @@ class Builder(models.Model):
         self.save(update_fields=["mode", "mode_reason", "mode_at"])
         if mode != self.Mode.ACTIVE:
             self.give_back()
+
+    def forget_build(self, now: datetime) -> None:
+        """End the lease of a build that the builder knows no more: it was killed, and has begun anew."""
+        old = self.builds.filter(state__in=Build.RUNNING, claimed_at__lt=now - self.UNDER_WAY)
+        old.update(lease_until=now)
 
     def give_back(self) -> None:
         """Put the build that the builder was told of, and has not begun, back into the queue."""
