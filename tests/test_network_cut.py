@@ -52,6 +52,8 @@ def network():
         ip("addr", "add", f"{SERVER}/24", "dev", "pwbr0")
         ip("link", "set", "pwbr0", "up")
         for number, name in enumerate(NAMES, start=2):
+            # A run that was killed leaves its end of a cable.
+            subprocess.run(["ip", "link", "del", f"pw-{name}"], check=False, capture_output=True)
             ip("netns", "add", name)
             undo.callback(ip, "netns", "del", name)
             ip("link", "add", f"pw-{name}", "type", "veth", "peer", "name", "eth0", "netns", name)
