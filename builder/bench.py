@@ -21,15 +21,14 @@ from builder.sandbox import Box, Kind, Level
 # A build may have what the system does not need for itself: on a Pi with 1 GiB, three quarters.
 _MEMORY_KEPT = 256 << 20
 _DISK_KEPT = 1 << 30
-_MOST_DISK = 16 << 30
 _PROCESSES = 512
 _INODES = 500_000
 # As Debian's buildd: longer than any honest compiler thinks without a word and without work.
 _STALL_S = 1200.0
 
 
-def limits_for(order: BuildOrder, folder: Path) -> Limits:
-    """Return the most that the order's build may use on this builder."""
+def limits_for(order: BuildOrder, folder: Path, disk_bytes: int) -> Limits:
+    """Return the most that the order's build may use on this builder; of the disk, no more than that."""
     memory = facts.memory("MemTotal")
     memory = max(memory - _MEMORY_KEPT, memory // 2)
     disk = shutil.disk_usage(folder)
@@ -37,7 +36,7 @@ def limits_for(order: BuildOrder, folder: Path) -> Limits:
         time_s=order.time_limit_s,
         stall_s=_STALL_S,
         memory_bytes=min(memory, order.memory_bytes or memory),
-        disk_bytes=max(0, min(_MOST_DISK, disk.free - max(_DISK_KEPT, disk.total // 20))),
+        disk_bytes=max(0, min(disk_bytes, disk.free - max(_DISK_KEPT, disk.total // 20))),
         processes=_PROCESSES,
         inodes=_INODES,
     )

@@ -127,7 +127,7 @@ class _Attempt:
         with PackageProxy([index for index in indexes if index], socket=doorway, cache=cache) as proxy:
             readable = {**tools.readable(), **extra.readable()}
             box = Box(self.kind, self.place, readable=readable, doorway=doorway)
-            limits = limits_for(self.order, self.place.root)
+            limits = limits_for(self.order, self.place.root, self.settings.build_disk_bytes)
             try:
                 yield Bench(self.order, self.kind, self.place, box, proxy, limits, self.log, self.stop, extra)
             except PipFailed:
@@ -145,13 +145,14 @@ class _Attempt:
         with collect(self.place.out) as first, Log(self.place.root) as unread:
             hashes = {wheel.filename: wheel.sha256 for wheel in first}
             began = time.monotonic()
-            pip_wheel.build(replace(bench, log=unread), source, made.rung, time_s=self.order.time_limit_s)
+            try:
+                pip_wheel.build(replace(bench, log=unread), source, made.rung, time_s=self.order.time_limit_s)
+                with collect(self.place.out) as second:
+                    again = {wheel.filename: wheel.sha256 for wheel in second}
+            except (BadOutput, PipFailed):
+                again = {}
         self.log.note(f"built again in {time.monotonic() - began:.1f} s, to compare the bytes")
-        try:
-            with collect(self.place.out) as second:
-                return {wheel.filename: hashes.get(wheel.filename) == wheel.sha256 for wheel in second}
-        except BadOutput:
-            return dict.fromkeys(hashes, False)
+        return {name: again.get(name) == sha256 for name, sha256 in hashes.items()}
 
     def _hand_over(self, bench: Bench, wheel: Wheel, reproducible: bool | None) -> WheelReport:
         """Put a wheel right, try it, upload it and return what there is to say about it."""

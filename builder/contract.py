@@ -177,6 +177,9 @@ class Verdict:
     reason: str
 
 
+# The rungs of the ladder of build tools, in their order; `builder.rungs` says what each is.
+RUNGS = ("current", "setuptools<82", "known-modules", "older-tools", "time-travel")
+
 # How far a build is kept apart from its builder, from the least to the most; `builder.sandbox` says how.
 SANDBOX_LEVELS = ("bare", "box", "full")
 

@@ -14,7 +14,9 @@ from elftools.construct.lib.container import Container
 from elftools.elf.dynamic import Dynamic
 from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
-from elftools.elf.sections import ARMAttributesSection, StringTableSection
+from elftools.elf.sections import StringTableSection
+
+from builder.arm import Arm, arm_attributes, float_abi, processor
 
 MAGIC = b"\x7fELF"
 
@@ -26,17 +28,6 @@ _STEPS_A_FILE = 300_000
 _LARGEST_READ = 256 << 20
 _MOST_NAMES = 10_000
 _FARTHEST = 1 << 40
-
-# ELF for the Arm Architecture, "e_flags".
-_ARM_SOFT, _ARM_HARD = 0x200, 0x400
-# Addenda to the ABI for the Arm Architecture: Tag_ABI_VFP_args says whether floats are passed in the FPU.
-_VFP_ARGS_HARD, _VFP_ARGS_SOFT = 1, 0
-# Tag_CPU_arch up to v6, v6KZ and v6K.  Not v6T2 (8), which has Thumb-2; the Pi 1 and Zero are v6KZ.
-_ARMV6 = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 9})
-# Tag_FP_arch: VFPv2 is what an ARM1176 has.
-_VFPV2 = 2
-# Tag_THUMB_ISA_use: 2 is Thumb-2; 3 leaves it to the architecture, which is looked at as well.
-_THUMB2 = 2
 
 # Debian's names of architectures: machine, bits and byte order.
 _ARCHITECTURES = {
@@ -87,16 +78,6 @@ class Budget:
     """How many steps may still be spent on reading; shared by the files of a wheel."""
 
     steps: int = _STEPS
-
-
-@dataclass(frozen=True)
-class Arm:
-    """What a file for ARM says of the processor that it was made for, in the numbers of ARM's ABI."""
-
-    cpu: int
-    fpu: int
-    simd: int
-    thumb: int
 
 
 @dataclass(frozen=True)
@@ -177,7 +158,7 @@ def _read(stream: IO[bytes]) -> Elf:
     """Read the header, the dynamic segment and, for ARM, the attributes."""
     elf = ELFFile(stream)
     machine = str(elf["e_machine"])
-    attributes = dict(_arm_attributes(elf)) if machine == "EM_ARM" else {}
+    attributes = dict(arm_attributes(elf)) if machine == "EM_ARM" else {}
     dynamic = _dynamic(elf)
     tags = list(_tags(dynamic)) if dynamic else []
     return Elf(
@@ -185,8 +166,8 @@ def _read(stream: IO[bytes]) -> Elf:
         machine=machine,
         bits=elf.elfclass,
         byte_order="little" if elf.little_endian else "big",
-        float_abi=_float_abi(elf["e_flags"], attributes) if machine == "EM_ARM" else "none",
-        arm=_arm(attributes),
+        float_abi=float_abi(elf["e_flags"], attributes) if machine == "EM_ARM" else "none",
+        arm=processor(attributes),
         soname=next((value for tag, value in tags if tag == "DT_SONAME"), ""),
         needed=tuple(value for tag, value in tags if tag == "DT_NEEDED"),
         search=tuple(value for tag, value in tags if tag in ("DT_RPATH", "DT_RUNPATH")),
@@ -253,41 +234,6 @@ def _is_extension(stream: IO[bytes], dynamic: Dynamic) -> bool:
     return _EXTENSION in stream.read(size)
 
 
-def _arm_attributes(elf: ELFFile) -> Iterator[tuple[str, int]]:
-    """Yield what a file for ARM says of itself as a whole."""
-    for section in elf.iter_sections("SHT_ARM_ATTRIBUTES"):
-        if not isinstance(section, ARMAttributesSection):
-            continue
-        for vendor in section.iter_subsections("aeabi"):
-            for scope in vendor.iter_subsubsections("TAG_FILE"):
-                for attribute in scope.iter_attributes():
-                    if isinstance(attribute.value, int):
-                        yield str(attribute.tag), attribute.value
-
-
-def _arm(attributes: Mapping[str, int]) -> Arm | None:
-    """Return the attributes that tell processors apart; one that is not there is 0 by ARM's rule."""
-    if "TAG_CPU_ARCH" not in attributes:
-        return None
-    return Arm(
-        cpu=attributes["TAG_CPU_ARCH"],
-        fpu=attributes.get("TAG_FP_ARCH", 0),
-        simd=attributes.get("TAG_ADVANCED_SIMD_ARCH", 0),
-        thumb=attributes.get("TAG_THUMB_ISA_USE", 0),
-    )
-
-
-def _float_abi(flags: int, attributes: Mapping[str, int]) -> str:
-    """Return how floats are passed: the header's word first, as it is the loader's, else the attributes'."""
-    if flags & _ARM_HARD:
-        return "hard"
-    if flags & _ARM_SOFT:
-        return "soft"
-    return {_VFP_ARGS_HARD: "hard", _VFP_ARGS_SOFT: "soft"}.get(
-        attributes.get("TAG_ABI_VFP_ARGS", -1), "none"
-    )
-
-
 def fits(elf: Elf, architecture: str) -> bool:
     """Tell whether a system of that architecture, by Debian's name, loads this file.
 
@@ -304,15 +250,7 @@ def runs_on_armv6(elf: Elf) -> bool:
 
     Code that looks for NEON before it uses it says so too, and then counts as not running there.
     """
-    arm = elf.arm
-    return (
-        fits(elf, "armhf")
-        and arm is not None
-        and arm.cpu in _ARMV6
-        and arm.fpu <= _VFPV2
-        and arm.simd == 0
-        and arm.thumb != _THUMB2
-    )
+    return fits(elf, "armhf") and elf.arm is not None and elf.arm.is_armv6()
 
 
 def tied_module(files: Mapping[str, Elf], abis: Collection[str]) -> str:

@@ -39,6 +39,8 @@ class Settings:
     build_index: str = ""
     # PIWHEELS_EXTRA_BUILD_INDEX: another one beside it, such as the farm's own; empty is none.
     extra_build_index: str = ""
+    # PIWHEELS_BUILD_DISK_BYTES: the most that a build may write, where the disk has as much to spare.
+    build_disk_bytes: int = 16 << 30
     # PIWHEELS_SANDBOX_AT_MOST: the highest level of the sandbox to try, "bare", "box" or "full": for whoever
     # develops the builder or looks for what breaks a build.  Which level is enough, the server says.
     sandbox_at_most: str = SANDBOX_LEVELS[-1]
@@ -54,6 +56,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         work=Path(environment.get("PIWHEELS_WORK") or Path(tempfile.gettempdir(), "piwheels-builder")),
         build_index=environment.get("PIWHEELS_BUILD_INDEX", ""),
         extra_build_index=environment.get("PIWHEELS_EXTRA_BUILD_INDEX", ""),
+        build_disk_bytes=_bytes(environment.get("PIWHEELS_BUILD_DISK_BYTES") or str(16 << 30)),
         sandbox_at_most=_level(environment.get("PIWHEELS_SANDBOX_AT_MOST") or SANDBOX_LEVELS[-1]),
     )
 
@@ -85,6 +88,13 @@ def _name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise BadSettings("PIWHEELS_BUILDER must be lower-case letters, digits and dashes, 40 at most.")
     return name
+
+
+def _bytes(number: str) -> int:
+    """Return a number of bytes."""
+    if not number.isascii() or not number.isdecimal() or len(number) > 18:
+        raise BadSettings("PIWHEELS_BUILD_DISK_BYTES must be a number of bytes, in digits alone.")
+    return int(number)
 
 
 def _level(name: str) -> str:

@@ -20,7 +20,7 @@ PROXY_SOCKET = Path("/run/proxy.sock")
 DOORWAY = Path("/run/doorway.py")
 
 
-# What compilers, dpkg-shlibdeps and interpreters read; none of it is secret.
+# What compilers and interpreters read; none of it is secret.
 _SHOWN = (
     "/etc/alternatives",
     "/etc/debian_version",

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -17,24 +17,7 @@ from builds import enrolment, recipes
 from builds.clock import database_now
 from builds.models import Build, Builder, Dependency, Recipe, Refusal, Target, Wheel
 from builds.redis_users import RedisFault
-
-
-class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A table that only shows what happened."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody adds a record by hand."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody deletes a record by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody edits a record; its list offers actions to those who may change it."""
-        return obj is None and super().has_change_permission(request, obj)
+from packages.record_admin import RecordAdmin
 
 
 @admin.register(Target)

@@ -25,6 +25,8 @@ def hear(builder: Builder, facts: BuilderFacts, now: datetime) -> Welcome:
     """Note what a builder says of itself, and answer with what is wanted of it."""
     problem = " ".join(problems(facts, builder.target, now))
     builder.learn(facts, problem, now)
+    if not facts.build:
+        builder.forget_build(now)
     stop = builder.mode == Builder.Mode.STOPPED
     return Welcome(heartbeat_s=HELLO_S, stop=stop, problem=problem)
 

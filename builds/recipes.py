@@ -12,12 +12,10 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
+from builder.contract import RUNGS
 from builds import failures
 from builds.models import Build, Recipe, Size
 from packages.models import Package
-
-# The rungs of the ladder, as `builder.rungs` climbs them.
-RUNGS = ("current", "setuptools<82", "setuptools<81 cython<3 numpy<2", "time-travel")
 
 # How many failed builds one recipe queues again at the most; a class may have tens of thousands, and the rest
 # follows with the next save.

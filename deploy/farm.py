@@ -8,6 +8,7 @@ import argparse
 import fcntl
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -149,10 +150,18 @@ def welcome(address: str, var: Path) -> None:
   Install from it:  pip install --index-url {address}/simple/ --only-binary :all: markupsafe
   Add a package:    {os.path.relpath(sys.executable)} manage.py add_package NAME [VERSION]
   Operators:        {address}/admin/ as "admin" with the password in {os.path.relpath(var)}/admin-password
+  Builds run:       {sandbox()}
   End it:           Ctrl-C
 """,
         flush=True,
     )
+
+
+def sandbox() -> str:
+    """Return where this machine's builds run, as whoever started the farm should know."""
+    if shutil.which("bwrap") is None:
+        return "WITHOUT A SANDBOX, as you: follow what you trust, or `apt install bubblewrap` and start again"
+    return "in a sandbox; the admin's list of builders says at which level"
 
 
 def run(packages: Sequence[str], port: int) -> int:

@@ -66,7 +66,7 @@ def wait(process: Any, address: str) -> dict[str, dict[str, Any]]:  # Any: a pro
             raise Ended(f"the farm ended by itself, with status {process.returncode}")
         if time.monotonic() - began > PATIENCE_S:
             break
-        time.sleep(1)
+        time.sleep(5)
         for package in PACKAGES:
             if package.name not in found and (row := ended(address, package.name)):
                 found[package.name] = row

@@ -112,10 +112,11 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def private_redis(home: Path) -> Iterator[str]:
-    """Run a Redis in that folder and give the REDIS_URL of it."""
+def private_redis(home: Path, program: str | None = None) -> Iterator[str]:
+    """Run a Redis in that folder, this machine's unless another is named, and give the REDIS_URL of it."""
     home.mkdir(parents=True, exist_ok=True)
-    server = subprocess.Popen(redis.command(home), stdout=subprocess.DEVNULL)
+    words = redis.command(home)
+    server = subprocess.Popen([program or words[0], *words[1:]], stdout=subprocess.DEVNULL)
     try:
         wait_for(redis.socket(home), server)
         yield f"redis+socket://{redis.socket(home)}"

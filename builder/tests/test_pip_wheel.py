@@ -29,7 +29,8 @@ def bench(tmp_path):
         order = make_order()
         kind = Kind(Level.BARE)
         box = Box(kind, place)
-        yield Bench(order, kind, place, box, proxy, limits_for(order, tmp_path), log, Event())
+        limits = limits_for(order, tmp_path, disk_bytes=1 << 30)
+        yield Bench(order, kind, place, box, proxy, limits, log, Event())
 
 
 def with_order(bench, **fields):

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from builder import rungs
+from builder.contract import RUNGS
 from builder.rungs import CURRENT, LADDER
 from builder.tests.server import make_order
 
@@ -36,6 +37,10 @@ def test_the_words_of_a_failure_choose_the_next_rung(log, name):
     following = rungs.following([CURRENT], log, order, "3.11")
 
     assert (following.name if following else None) == name
+
+
+def test_the_rungs_are_those_of_the_contract():
+    assert tuple(rung.name for rung in LADDER) == RUNGS
 
 
 def test_no_rung_is_tried_twice():

@@ -30,6 +30,13 @@ def test_the_sandbox_is_the_best_unless_less_is_asked_for():
     assert read({**WHOLE, "PIWHEELS_SANDBOX_AT_MOST": "box"}).sandbox_at_most == "box"
 
 
+def test_the_disk_that_a_build_may_fill_is_a_number():
+    assert read(WHOLE).build_disk_bytes == 16 << 30
+    assert read({**WHOLE, "PIWHEELS_BUILD_DISK_BYTES": "1000000"}).build_disk_bytes == 1_000_000
+    with pytest.raises(BadSettings, match="PIWHEELS_BUILD_DISK_BYTES must be a number of bytes"):
+        read({**WHOLE, "PIWHEELS_BUILD_DISK_BYTES": "16G"})
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_missing_setting_is_named(name):
     with pytest.raises(BadSettings, match=f"{name} is not set"):

@@ -20,6 +20,7 @@ say("ptrace", libc.ptrace(0, 0, None, None))
 say("setns", libc.setns(0, 0))
 say("chroot", libc.chroot(b"/tmp"))
 say("fanotify", libc.fanotify_init(0, 0))
+say("memfd", libc.memfd_create(b"x", 0))
 for family in (socket.AF_NETLINK, socket.AF_PACKET, 38, 40):
     try:
         socket.socket(family, socket.SOCK_RAW); print("socket allowed")
@@ -43,6 +44,7 @@ def test_what_a_build_never_needs_is_denied(level, tmp_path):
         denied = ["unshare", "mount", "ptrace", "setns", "chroot", "fanotify"]
         assert box.said.splitlines() == [
             *(f"{name} EPERM" for name in denied),
+            "memfd ENOSYS",
             *["socket EAFNOSUPPORT"] * 4,
             *["TIOCSTI EPERM"] * 2,
         ]

@@ -5,7 +5,7 @@ import pytest
 
 from builder.contract import CONTRACT, BuilderFacts
 from builds import hearing
-from builds.models import Builder
+from builds.models import Build, Builder
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -150,3 +150,22 @@ def test_a_builder_of_another_architecture_is_told_what_its_target_needs():
 
     assert "needs linux-aarch64" in problem
     assert "needs bookworm" in problem
+
+
+def test_a_build_that_its_builder_knows_no_more_is_lost_soon():
+    build, _ = make_running_build(now=NOON)
+    later = NOON + timedelta(seconds=70)
+
+    hearing.hear(build.builder, replace(GOOD, clock=later.timestamp(), build=build.pk), later)
+    assert not Build.objects.lost(later + timedelta(seconds=1)).exists()
+    hearing.hear(build.builder, replace(GOOD, clock=later.timestamp()), later)
+
+    assert list(Build.objects.lost(later + timedelta(seconds=1))) == [build]
+
+
+def test_a_hello_that_was_under_way_at_the_claim_loses_nothing():
+    build, _ = make_running_build(now=NOON)
+
+    hearing.hear(build.builder, GOOD, NOON + timedelta(seconds=5))
+
+    assert not Build.objects.lost(NOON + timedelta(seconds=30)).exists()

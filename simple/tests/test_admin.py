@@ -18,3 +18,18 @@ def test_operators_read_the_counts_and_change_none(admin_client):
     assert wheel.filename in shown.content.decode()
     assert (changed.status_code, admin_client.get("/admin/simple/download/add/").status_code) == (403, 403)
     assert Download.objects.get().count == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("table", "verb"),
+    [
+        ("simple/download", "view"),
+        ("builds/refusal", "view"),
+        ("builds/build", "change"),
+    ],
+)
+def test_a_list_of_records_offers_no_change_that_it_has_no_action_for(admin_client, table, verb):
+    page = admin_client.get(f"/admin/{table}/").content.decode()
+
+    assert f"<h1>Select {table.partition('/')[2]} to {verb}</h1>" in page

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from builder.contract import LOG_CHUNK, LOG_LIMIT, SANDBOX_LEVELS
 from builder.tests.server import TICKET, TOKEN
-from builds import host
+from builds import failures, host
 from builds.clock import database_now
 from builds.publish import expected_of
 from builds.tests.rows import make_builder, make_running_build, make_version
@@ -91,6 +91,8 @@ class Attempt:
         failure = self.report.get("failure", "")
         if end.state == "failed" and failure not in end.failures:
             yield f"its failure is {failure!r} and should be one of {end.failures}: {self.row.reason}"
+        if failures.is_infrastructure(self.row.failure):
+            yield f"it counts as {self.row.failure}, which is no fault of the package, and is tried again"
         if not re.search(end.says, f"{self.row.reason}\n{self.kept_log}"):
             yield f"neither reason nor log has {end.says!r}: {self.row.reason}"
         if found := _MISTAKE.search(self.kept_log):

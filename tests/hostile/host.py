@@ -25,6 +25,7 @@ def main(server: str, work: str, level: str) -> None:
         token=TOKEN,
         orders_url="redis+socket:///nowhere/redis.sock",
         work=Path(work),
+        build_disk_bytes=1 << 30,
     )
     kind = preflight.find(workshop(settings), Level(level))
     for line in sys.stdin:

@@ -6,7 +6,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.hostile import backend
@@ -49,7 +49,7 @@ class Package:
     # Why a builder without a sandbox cannot keep the promise, in a sentence; "" where it can.
     not_at_bare: str = ""
     leaves_processes_at_bare: bool = False
-    at_bare: End | None = None  # where the end is another one there
+    at: Mapping[str, End] = field(default_factory=dict)  # the end at levels where it is another one
     quick: bool = False  # one of those that the everyday tests build
 
     def sdist(self, scene: Mapping[str, object]) -> bytes:
@@ -70,7 +70,7 @@ class Package:
 
     def end_at(self, level: str) -> End:
         """Return what must be true at a level of the sandbox."""
-        return self.at_bare if level == "bare" and self.at_bare else self.end
+        return self.at.get(level, self.end)
 
 
 def sources(more: Mapping[str, str] | None = None, top: str = "tiny-1.0/") -> dict[str, bytes]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+from builder import preflight
 from builder.tests.server import FakeServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +133,13 @@ class Scene:
             self._before = self.picture()
         self.listeners.knocks.clear()
 
+    def changes_of(self, good_build: Callable[["Scene"], tuple[str, dict[str, str]]]) -> list[str]:
+        """Say how an honest build is not what it was before."""
+        outcome, wheels = good_build(self)
+        if not outcome and wheels == self.good:
+            return []
+        return [f"the next build is not as before: {outcome} {wheels}"]
+
     def facts(self) -> dict[str, object]:
         """What the attack is told: all that it could find out in a longer life."""
         host, port = self.server.url.split("/")[2].split(":")
@@ -156,7 +164,7 @@ class Scene:
             self.end()
             _adopt_orphans(True)
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.hostile.host", self.server.url, str(self.work)],
+                [sys.executable, "-m", "tests.hostile.host", self.server.url, str(self.work), self.level],
                 cwd=ROOT,
                 env={
                     **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
@@ -320,4 +328,5 @@ def _own_address() -> str:
 
 def strongest(folder: Path) -> tuple[str, tuple[str, ...]]:
     """Return the strongest level of the sandbox that this machine has, and what keeps it from the next."""
-    return "bare", ("there is no sandbox yet",)
+    kind = preflight.find(folder)
+    return kind.level, kind.lacks

@@ -1,0 +1,383 @@
+"""What was tried: a build, from the queue to its end.
+
+A build only moves forward, by an UPDATE that names the state it leaves; whoever comes second sees that the
+UPDATE touched no row.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from builds import statements
+from builds.models.partial import partial_row, partial_target
+from builds.models.size import Size
+from builds.models.target import Target
+from builds.models.token import digest
+from packages.models import Package, UpstreamFile, Version
+
+# Builders ask for their builds; so a build names its builder by a string, and has the class for types only.
+if TYPE_CHECKING:
+    from builds.models.builder import Builder
+
+
+class BuildQuerySet(models.QuerySet["Build"]):
+    """Questions about builds."""
+
+    def open(self) -> Self:
+        """Builds that have not ended."""
+        return self.filter(state__in=Build.OPEN)
+
+    def ended(self) -> Self:
+        """Builds that a builder brought to an end, or lost, the last one first."""
+        return self.filter(state__in=Build.ENDED).order_by("-finished_at", "-pk")
+
+    def assigned(self) -> Self:
+        """Builds that a builder has, or has been told of."""
+        return self.filter(state__in=Build.ASSIGNED)
+
+    def waiting(self) -> Self:
+        """Builds that no builder has, the next one first."""
+        return self.filter(state=Build.State.QUEUED).order_by("-priority", "-released_at", "pk")
+
+    def due(self, now: datetime) -> Self:
+        """Builds that need not wait for a time."""
+        return self.filter(Q(not_before=None) | Q(not_before__lte=now))
+
+    def of_request(self, pk: int) -> "Build | None":
+        """Return a build with its version, package and target, for a request that has its ticket."""
+        return _with_relations(statements.build(pk))
+
+    def given(self, pk: int, attempt: int, builder: "Builder") -> "Build | None":
+        """Return the same if this attempt was given to that builder."""
+        return _with_relations(statements.given(pk, attempt, builder.pk))
+
+    def lost(self, now: datetime) -> Self:
+        """Assigned builds whose lease ran out."""
+        return self.assigned().filter(lease_until__lt=now)
+
+    def unheard_rings(self, before: datetime) -> Self:
+        """Builds whose builder was told of them before then and has not claimed them."""
+        return self.filter(state=Build.State.DISPATCHED, rang_at__lt=before)
+
+
+class Build(models.Model):
+    """One attempt to build one version for one target."""
+
+    class State(models.TextChoices):
+        """Where a build stands; it only ever moves down this list, or ends."""
+
+        QUEUED = "queued"
+        DISPATCHED = "dispatched"
+        BUILDING = "building"
+        UPLOADING = "uploading"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+        LOST = "lost"
+
+    ASSIGNED = (State.DISPATCHED, State.BUILDING, State.UPLOADING)
+    RUNNING = (State.BUILDING, State.UPLOADING)
+    OPEN = (State.QUEUED, *ASSIGNED)
+    # Of these each says something about its builder; a cancelled one does not.
+    ENDED = (State.SUCCEEDED, State.FAILED, State.LOST)
+
+    # How often a lost build is queued again.  One that took four builders down will take the fifth: a
+    # person must look.
+    MAX_LOSSES = 3
+
+    # What a builder has beyond the time limit of the build itself, to fetch the source and bring the wheels.
+    UPLOAD = timedelta(hours=2)
+
+    version = models.ForeignKey(Version, models.CASCADE, related_name="builds")
+    target = models.ForeignKey(Target, models.PROTECT, related_name="builds")
+    attempt = models.PositiveIntegerField(default=1)
+    losses = models.PositiveSmallIntegerField(
+        default=0, help_text="How many attempts before this one were lost in a row."
+    )
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.TextField(blank=True, help_text="Why it ended as it did, in a sentence.")
+    failure = models.CharField(
+        max_length=30, blank=True, help_text="The class of its failure, as builds.failures has it."
+    )
+    failure_about = models.CharField(
+        max_length=200, blank=True, help_text="What the class is about here, as the header that is missing."
+    )
+    may_return = models.BooleanField(
+        default=False, help_text="Cancelled by the plan, which may want it again; not by an operator."
+    )
+    priority = models.SmallIntegerField(default=0, help_text="Higher is built first.")
+    why = models.CharField(max_length=200, blank=True, help_text="Why it has that priority.")
+    # A copy of the version's, so that one index holds the queue's order.
+    released_at = models.DateTimeField(db_default=Now())
+    source = models.ForeignKey(UpstreamFile, models.PROTECT, null=True, blank=True, related_name="builds")
+    builder = models.ForeignKey("Builder", models.PROTECT, null=True, blank=True, related_name="builds")
+    ticket_hash = models.CharField(max_length=64, blank=True, editable=False)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(db_default=Now())
+    rang_at = models.DateTimeField(null=True, blank=True)
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    duration_s = models.FloatField(null=True, blank=True, help_text="Seconds in `pip wheel`.")
+    cpu_s = models.FloatField(null=True, blank=True, help_text="Seconds of processor time of the same.")
+    peak_memory_bytes = models.BigIntegerField(null=True, blank=True)
+    rung = models.CharField(max_length=30, blank=True, help_text="The rung of the ladder that was reached.")
+    sandbox = models.CharField(max_length=4, blank=True, help_text="The level that it ran at.")
+    size = models.CharField(
+        max_length=6, choices=Size, default=Size.SMALL, help_text="The smallest builder that may have it."
+    )
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="Until when it waits after a fault that was not the package's."
+    )
+    avoid = models.ForeignKey(
+        "Builder",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="Who lost or failed the attempt before; another gets this one, if there is another.",
+    )
+    must_end_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its ticket dies at the latest; set by the claim."
+    )
+
+    objects = BuildQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["version", "target"],
+                condition=Q(state__in=["queued", "dispatched", "building", "uploading"]),
+                name="builds_build_one_open",
+            ),
+            models.UniqueConstraint(
+                fields=["version", "target", "attempt"], name="builds_build_attempt_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["builder"],
+                condition=Q(state__in=["dispatched", "building", "uploading"]),
+                name="builds_build_one_per_builder",
+            ),
+            # A build without a lease in one of these states would never be missed.
+            models.CheckConstraint(
+                condition=~Q(state__in=["dispatched", "building", "uploading"])
+                | Q(lease_until__isnull=False, builder__isnull=False),
+                name="builds_build_leased",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["succeeded", "failed", "cancelled", "lost"])
+                | Q(finished_at__isnull=False),
+                name="builds_build_finished",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("target"),
+                F("priority").desc(),
+                F("released_at").desc(),
+                F("id"),
+                condition=Q(state="queued"),
+                name="builds_build_queue",
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(state__in=["dispatched", "building", "uploading"]),
+                name="builds_build_leases",
+            ),
+            models.Index(fields=["-finished_at"], name="builds_build_finished_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"build {self.pk}: {self.version} for {self.target}"
+
+    def get_absolute_url(self) -> str:
+        """Return the path of the build's page."""
+        return f"/builds/{self.pk}/"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the build has not ended."""
+        return self.state in self.OPEN
+
+    def assign(self, builder: "Builder", now: datetime) -> bool:
+        """Give this build to a builder, who must claim it in time; False if it is no longer waiting.
+
+        Raises IntegrityError when the builder has another build.
+        """
+        lease = now + timedelta(seconds=settings.PIWHEELS_CLAIM_S)
+        return self._move(
+            (self.State.QUEUED,), self.State.DISPATCHED, builder_id=builder.pk, lease_until=lease, rang_at=now
+        )
+
+    def unassign(self) -> bool:
+        """Put this build back into the queue, because its builder could not be told of it."""
+        return self._move(
+            (self.State.DISPATCHED,), self.State.QUEUED, builder_id=None, lease_until=None, rang_at=None
+        )
+
+    def note_ring(self, now: datetime) -> None:
+        """Note that the builder was told again."""
+        Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED).update(rang_at=now)
+
+    def claim(
+        self, builder: "Builder", source: UpstreamFile, now: datetime, time_limit_s: float | None = None
+    ) -> str:
+        """Start this build on its builder and return the ticket; "" if it is not this builder's to start.
+
+        The time limit is the farm's unless a recipe gives another.
+        """
+        limit = timedelta(seconds=time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
+        ticket = secrets.token_urlsafe(32)
+        begun: dict[str, object] = {
+            "state": self.State.BUILDING,
+            "ticket_hash": digest(ticket),
+            "lease_until": self._lease(now),
+            "claimed_at": now,
+            "must_end_at": now + limit + self.UPLOAD,
+            "source_id": source.pk,
+        }
+        claimed = statements.move(self.pk, [self.State.DISPATCHED], begun, builder.pk)
+        return ticket if claimed else ""
+
+    def renew(self, ticket: str, now: datetime) -> bool:
+        """Prolong the lease; False when the ticket is dead.
+
+        It dies with its lease, with its builder, and some time after the build's time limit, so that no
+        builder can keep a build for ever.
+        """
+        return statements.renew(self.pk, self._lease(now), digest(ticket), now)
+
+    def prolong(self, now: datetime) -> None:
+        """Prolong the lease while we ourselves keep the builder waiting."""
+        statements.prolong(self.pk, self._lease(now))
+
+    def _lease(self, now: datetime) -> datetime:
+        return now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
+
+    def prioritise(self, priority: int, why: str) -> None:
+        """Move this build to another place in the queue."""
+        Build.objects.filter(pk=self.pk, state=self.State.QUEUED).update(priority=priority, why=why)
+
+    def begin_upload(self) -> None:
+        """Note that the first bytes of a wheel have come."""
+        if self.state == self.State.BUILDING:
+            self._move((self.State.BUILDING,), self.State.UPLOADING)
+
+    def close(
+        self,
+        state: "Build.State",
+        reason: str,
+        now: datetime,
+        duration_s: float | None = None,
+        **outcome: object,
+    ) -> bool:
+        """End a running build; False if it has already ended otherwise.
+
+        `outcome` is what else is known of it by then: its failure, and what was measured.
+        """
+        return self._move(
+            self.RUNNING,
+            state,
+            reason=reason,
+            finished_at=now,
+            duration_s=duration_s,
+            ticket_hash="",
+            **outcome,
+        )
+
+    def cancel(self, reason: str, now: datetime) -> bool:
+        """End this build because an operator says so; a builder that has it learns so and stops."""
+        return self._end(reason, now, may_return=False)
+
+    def drop(self, reason: str, now: datetime) -> bool:
+        """End this build because the plan has no use for it; a later plan may queue it again."""
+        return self._end(reason, now, may_return=True)
+
+    def _end(self, reason: str, now: datetime, *, may_return: bool) -> bool:
+        return self._move(
+            self.OPEN,
+            self.State.CANCELLED,
+            reason=reason,
+            finished_at=now,
+            ticket_hash="",
+            may_return=may_return,
+        )
+
+    def lose(self, now: datetime) -> bool:
+        """Give up on this build's builder; False if it has just been heard of."""
+        reason = f"Builder {self.builder} fell silent, or began anew without it."
+        lost = (
+            Build.objects.lost(now)
+            .filter(pk=self.pk)
+            .update(
+                state=self.State.LOST,
+                reason=reason,
+                failure="builder-lost",
+                finished_at=now,
+                ticket_hash="",
+            )
+        )
+        return lost == 1
+
+    def abandon(self, reason: str, now: datetime) -> bool:
+        """Give up on this build's builder at once, whatever the lease says; False if it has none."""
+        return self._move(self.ASSIGNED, self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
+
+    def again(
+        self,
+        *,
+        losses: int,
+        priority: int,
+        why: str,
+        size: str = "",
+        not_before: datetime | None = None,
+        avoid: int | None = None,
+    ) -> "Build":
+        """Queue another attempt at the same version for the same target.
+
+        It wants a builder of the same size unless another is given; `avoid` is the builder not to ask again.
+        """
+        last = Build.objects.filter(version=self.version_id, target=self.target_id).order_by("-attempt")[0]
+        return Build.objects.create(
+            version_id=self.version_id,
+            target_id=self.target_id,
+            attempt=last.attempt + 1,
+            losses=losses,
+            priority=priority,
+            why=why,
+            size=size or self.size,
+            not_before=not_before,
+            avoid_id=avoid,
+            released_at=self.released_at,
+        )
+
+    def has_open_siblings(self) -> bool:
+        """Tell whether a build of the same version has not ended."""
+        return statements.has_open_builds(self.version_id, self.OPEN)
+
+    def _move(self, leaving: "tuple[Build.State, ...]", state: "Build.State", **fields: object) -> bool:
+        """Move on from one of those states; False if the build is in none of them."""
+        if not statements.move(self.pk, leaving, {"state": state, **fields}):
+            return False
+        self.state = state
+        for field, value in fields.items():
+            setattr(self, field, value)
+        return True
+
+
+def _with_relations(row: tuple[Any, ...] | None) -> Build | None:
+    """Return what `statements` read of a build, its version, its package and its target."""
+    if row is None:
+        return None
+    values = iter(row)
+    build = partial_row(Build, statements.BUILD, values)
+    build.version = partial_row(Version, statements.VERSION, values)
+    build.version.package = partial_row(Package, statements.PACKAGE, values)
+    build.target = partial_target(values)
+    return build

@@ -1,0 +1,119 @@
+"""What we build for: a target, whose pip decides which wheels it takes."""
+
+import re
+from functools import cache
+from typing import Self
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from packaging import tags
+
+from builds.coverage import Need
+from packages.models import Package
+
+
+@cache
+def _supported_tags(python: str, abi: str, platforms: tuple[str, ...]) -> frozenset[tags.Tag]:
+    """Return the wheel tags for such a target; kept, as they are hundreds and asked for with each wheel."""
+    major, minor = (int(part) for part in python.split("."))
+    return frozenset(tags.cpython_tags((major, minor), [abi], platforms)) | frozenset(
+        tags.compatible_tags((major, minor), f"cp{major}{minor}", platforms)
+    )
+
+
+class TargetQuerySet(models.QuerySet["Target"]):
+    """Questions about targets."""
+
+    def active(self) -> Self:
+        """Targets that we build for."""
+        return self.filter(is_active=True)
+
+
+class Target(models.Model):
+    """What we build for: an OS release, an architecture and a Python."""
+
+    key = models.CharField(max_length=60, unique=True, help_text="As trixie-armhf-cp313.")
+    os_release = models.CharField(max_length=30, help_text="The release's code name, as trixie.")
+    os_name = models.CharField(max_length=60, help_text="What people call it, as Raspberry Pi OS 13.")
+    architecture = models.CharField(max_length=20, help_text="As Debian calls it: armhf, arm64, amd64.")
+    python = models.CharField(max_length=10, help_text="As 3.13.")
+    abi = models.CharField(max_length=20, help_text="As cp313.")
+    platform_tags = models.JSONField(
+        help_text="The platforms that a wheel built here may name, the builder's own last."
+    )
+    glibc = models.CharField(max_length=20, blank=True, help_text="The C library's version, as 2.41.")
+    glibcxx = models.CharField(
+        max_length=20, blank=True, help_text="The newest GLIBCXX version of its libstdc++, as 3.4.33."
+    )
+    is_active = models.BooleanField(
+        default=False, help_text="Off: nothing is built, what was built stays in the index."
+    )
+    order = models.PositiveSmallIntegerField(default=100, help_text="Lower is built and shown first.")
+    preinstalled = models.JSONField(
+        default=list, blank=True, help_text="apt packages that the OS image has; not shown as needed."
+    )
+
+    objects = TargetQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["order", "key"]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def title(self) -> str:
+        """The target as a person says it."""
+        return f"{self.os_name}, {self.architecture}, Python {self.python}"
+
+    @property
+    def platform(self) -> str:
+        """The platform as `sysconfig.get_platform()` says it on a builder of this target."""
+        return str(self.platform_tags[-1]).replace("_", "-", 1)
+
+    def activate(self) -> None:
+        """Build for this target from now on, beginning with what it lacks."""
+        self.is_active = True
+        self.save(update_fields=["is_active"])
+        Package.objects.update(plan_needed=True)
+
+    def deactivate(self) -> None:
+        """Build for this target no more; what waits for it is dropped."""
+        self.is_active = False
+        self.save(update_fields=["is_active"])
+        Package.objects.update(plan_needed=True)
+
+    def note_libraries(self, *, glibc: str, glibcxx: str) -> None:
+        """Note which C and C++ libraries the target has."""
+        if (self.glibc, self.glibcxx) != (glibc, glibcxx):
+            self.glibc, self.glibcxx = glibc, glibcxx
+            self.save(update_fields=["glibc", "glibcxx"])
+
+    def clean(self) -> None:
+        """Refuse what no wheel's tags could be made of."""
+        if not re.fullmatch(r"3\.\d{1,2}", self.python):
+            raise ValidationError({"python": "Give two numbers, such as 3.13."})
+        if not re.fullmatch(r"[a-z0-9]+", self.abi):
+            raise ValidationError({"abi": "Give an ABI tag, such as cp313."})
+        for field in ("glibc", "glibcxx"):
+            if not re.fullmatch(r"(\d{1,4}(\.\d{1,4}){0,3})?", getattr(self, field)):
+                raise ValidationError({field: "Give numbers, such as 2.41."})
+        tags_given = self.platform_tags if isinstance(self.platform_tags, list) else []
+        if not tags_given or not all(
+            isinstance(tag, str) and re.fullmatch(r"linux_\w+", tag) for tag in tags_given
+        ):
+            raise ValidationError({"platform_tags": 'Give a list such as ["linux_armv6l", "linux_armv7l"].'})
+
+    def supported_tags(self) -> frozenset[tags.Tag]:
+        """Return the wheel tags that this target's pip takes from us."""
+        return _supported_tags(self.python, self.abi, tuple(self.platform_tags))
+
+    def need(self) -> Need:
+        """Return what a wheel must be to serve this target."""
+        return Need(
+            supported=self.supported_tags(),
+            python=self.python,
+            os_release=self.os_release,
+            glibc=self.glibc,
+            glibcxx=self.glibcxx,
+        )

@@ -1,0 +1,201 @@
+"""What came out of builds: wheels, what they depend on, and the files that we did not take."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from packaging import tags
+from packaging.utils import parse_wheel_filename
+
+from builds import statements
+from builds.coverage import Offer
+from builds.models.build import Build
+from packages.models import Package, Version
+
+
+class WheelQuerySet(models.QuerySet["Wheel"]):
+    """Questions about wheels."""
+
+    def listed(self) -> Self:
+        """Wheels that the index shows."""
+        return self.filter(withdrawn_at=None, held_reason="")
+
+    def standing(self) -> Self:
+        """Wheels that the index shows, or may show once a person has looked."""
+        return self.filter(withdrawn_at=None)
+
+    def published(self, filename: str) -> tuple[int, str] | None:
+        """Return the build that gave a file of this name its bytes, and their sha256."""
+        return statements.published(filename)
+
+
+class Wheel(models.Model):
+    """A file that came out of a build.
+
+    A row is never deleted and its bytes never change: a name that was once given to a file is never given
+    to another, as on PyPI.
+    """
+
+    build = models.ForeignKey(Build, models.PROTECT, related_name="wheels")
+    package = models.ForeignKey(Package, models.PROTECT, related_name="wheels")
+    version = models.ForeignKey(Version, models.PROTECT, related_name="wheels")
+    filename = models.CharField(max_length=255, unique=True)
+    size = models.BigIntegerField(help_text="Bytes.")
+    sha256 = models.CharField(max_length=64)
+    metadata_sha256 = models.CharField(max_length=64, help_text="Of METADATA, as served beside the file.")
+    requires_python = models.CharField(max_length=255, blank=True)
+    glibc = models.CharField(max_length=20, blank=True, help_text="The least C library that it runs with.")
+    glibcxx = models.CharField(max_length=20, blank=True, help_text="The least libstdc++, as GLIBCXX has it.")
+    is_portable = models.BooleanField(
+        default=False,
+        help_text="Needs nothing of the system but the C and C++ libraries, so newer releases run it too.",
+    )
+    reproducible = models.BooleanField(
+        null=True, blank=True, help_text="Whether a second build gave the same bytes; empty: not tried."
+    )
+    trial = models.CharField(
+        max_length=7, blank=True, help_text="Whether it works where only its own dependencies are."
+    )
+    trial_detail = models.TextField(blank=True, help_text="What was imported, or what went wrong.")
+    held_reason = models.TextField(
+        blank=True, help_text="Why a person must look before the index shows it; empty: shown."
+    )
+    published_at = models.DateTimeField(db_default=Now())
+    yanked = models.BooleanField(default=False, help_text="By us; upstream's yank is the version's.")
+    yanked_reason = models.TextField(blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is not shown.")
+
+    objects = WheelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["filename"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(sha256__regex=r"^[0-9a-f]{64}\Z"), name="builds_wheel_sha256_hex"
+            ),
+            models.CheckConstraint(condition=Q(size__gt=0), name="builds_wheel_not_empty"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["package"], condition=Q(withdrawn_at=None, held_reason=""), name="builds_wheel_listed"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
+
+    @property
+    def path(self) -> str:
+        """Where the file is in the storage; made of its hash, so that no other file can be there."""
+        return f"{self.sha256[:2]}/{self.sha256}/{self.filename}"
+
+    @property
+    def metadata_path(self) -> str:
+        """Where the copy of its METADATA is in the storage."""
+        return f"{self.path}.metadata"
+
+    @property
+    def provenance_path(self) -> str:
+        """Where the statement of what it was made of is in the storage; each build has its own."""
+        return f"{self.path}.{self.build_id}.provenance"
+
+    @property
+    def provenance_url(self) -> str:
+        """The path that the statement is served at, for ever."""
+        return f"/builds/{self.build_id}/provenance/{self.filename}.json"
+
+    @property
+    def url(self) -> str:
+        """The path that the file is served at, for ever."""
+        return f"/simple/{self.package.name}/{self.filename}"
+
+    def tags(self) -> frozenset[tags.Tag]:
+        """Return the tags in the file's name."""
+        return parse_wheel_filename(self.filename)[3]
+
+    def offer(self) -> Offer:
+        """Return what decides which targets this file serves."""
+        return Offer(
+            tags=self.tags(),
+            requires_python=self.requires_python,
+            os_release=self.build.target.os_release,
+            is_portable=self.is_portable,
+            glibc=self.glibc,
+            glibcxx=self.glibcxx,
+        )
+
+    def depend_on(self, needs: "Sequence[tuple[Dependency.Tool, str, str]]") -> None:
+        """Note what must be there for this file to work: tool, name, requirement; each is kept once."""
+        statements.depend(self.pk, needs)
+
+    def yank(self, reason: str) -> None:
+        """Ask installers not to choose this file unless they are told to (PEP 592)."""
+        self._show(yanked=True, yanked_reason=reason)
+
+    def unyank(self) -> None:
+        """Take the yank back."""
+        self._show(yanked=False, yanked_reason="")
+
+    def release(self) -> None:
+        """Show this file, as a person has looked at it."""
+        self._show(held_reason="")
+
+    def withdraw(self, now: datetime) -> None:
+        """Take this file out of the index."""
+        self._show(withdrawn_at=now)
+
+    def _show(self, **fields: object) -> None:
+        """Set fields that the index shows."""
+        for field, value in fields.items():
+            setattr(self, field, value)
+        self.save(update_fields=list(fields))
+        self.package.mark_changed()
+
+
+class Dependency(models.Model):
+    """Something that must be there for a wheel to work: an apt package, another package, or a library."""
+
+    class Tool(models.TextChoices):
+        """What installs the dependency."""
+
+        APT = "apt"
+        PIP = "pip"
+        # Nobody knows: a library that no package on the builder has.
+        NONE = "lib", "library of no package"
+
+    wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="dependencies")
+    tool = models.CharField(max_length=3, choices=Tool)
+    name = models.CharField(max_length=255)
+    requirement = models.TextField(
+        blank=True, help_text="With versions and markers, as METADATA or dpkg-shlibdeps has it."
+    )
+
+    class Meta:
+        verbose_name_plural = "dependencies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["wheel", "tool", "name", "requirement"], name="builds_dependency_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Refusal(models.Model):
+    """A file that a builder brought and that we did not take."""
+
+    build = models.ForeignKey(Build, models.CASCADE, related_name="refusals")
+    filename = models.CharField(max_length=300)
+    sha256 = models.CharField(max_length=64, blank=True)
+    reason = models.TextField()
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.reason}"
