@@ -24,7 +24,7 @@ def bench(request, tmp_path):
         PackageProxy(["http://127.0.0.1:9/simple/"], socket=socket) as proxy,
     ):
         box = Box(kind, place, doorway=socket)
-        yield Bench(order, kind, place, box, proxy, limits_for(order, tmp_path), log, Event())
+        yield Bench(order, kind, place, box, proxy, limits_for(order, tmp_path, 1 << 30), log, Event())
 
 
 def run(bench: Bench) -> int:
