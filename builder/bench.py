@@ -56,10 +56,18 @@ class Bench:
     stop: Event
     extra: Extra = field(default_factory=Extra)
 
+    def offline(self) -> "Bench":
+        """Return the same bench without the way to the index, whose start costs time."""
+        return self._with_box(None)
+
     def with_libraries(self, libraries: Path | None) -> "Bench":
         """Return the same bench with only those of the system's libraries in sight, if that can be done."""
         if libraries is None or self.kind.level is Level.BARE:
             return self
+        return self._with_box(libraries)
+
+    def _with_box(self, libraries: Path | None) -> "Bench":
+        """Return the same bench with a sandbox that has no network at all, unless it is bare."""
         readable = {**tools.readable(), **self.extra.readable()}
         return replace(self, box=Box(self.kind, self.place, readable=readable, libraries=libraries))
 

@@ -2,12 +2,14 @@
 
 Started as a script, as the first process of a sandbox whose network is empty: it listens where pip looks
 for its index, carries each connection to the proxy's unix socket, and ends when the command does.  It needs
-nothing but the standard library and must not import from here.  What may be asked for, the proxy decides.
+nothing but the standard library, as little of it as will do, and must not import from here.  What may be
+asked for, the proxy decides.
 """
 
+import os
 import selectors
+import signal
 import socket
-import subprocess
 import sys
 import time
 from threading import Thread
@@ -24,6 +26,8 @@ _CONNECTIONS = 64
 _LINGER_S = 5.0
 # When the process has no file descriptor left, a look at the listener changes nothing.
 _PAUSE_S = 0.05
+# Python ignores these, and what is ignored stays so in the programs that it starts.
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 class _Way:
@@ -209,9 +213,11 @@ def main(arguments: list[str], address: tuple[str, int] = ADDRESS) -> int:
     with listener:
         Thread(target=Doorway(listener, path).serve, daemon=True).start()
         try:
-            code = subprocess.call(command)
+            process = os.posix_spawnp(command[0], command, os.environ, setsigdef=_IGNORED)
         except OSError as error:
             return _complain(127, f"{command[0]} cannot be started: {error.strerror}.")
+        _, status = os.waitpid(process, 0)
+    code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 

@@ -23,7 +23,7 @@ def inspect(bench: Bench, wheel: Wheel) -> Facts:
     words += [word for platform in order.platforms for word in ("--platform", platform)]
     words += [str(box.inside(copy)), str(box.inside(place.out))]
     with Log(place.root) as told:
-        bench.run(
+        bench.offline().run(
             tools.program(box, "builder.inspection", *words),
             environment=tools.environment(box, {"LANG": "C.UTF-8"}),
             log=told,

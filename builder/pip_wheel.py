@@ -104,7 +104,7 @@ def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
     """Unpack a source where it is built, and return that folder."""
     box, place = bench.box, bench.place
     with Log(place.root) as told:
-        outcome = bench.run(
+        outcome = bench.offline().run(
             tools.program(box, "builder.unpack", str(box.inside(source)), str(box.inside(place.src))),
             environment=tools.environment(box, variables),
             log=told,

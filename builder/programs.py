@@ -1,6 +1,6 @@
 """Runs a stranger's program: watched, its output in the log, and without survivors."""
 
-import json
+import marshal
 import os
 import selectors
 import subprocess
@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from builder import warden
 from builder.client import DeadTicket
@@ -45,6 +44,15 @@ class Program:
     descriptors: Sequence[int] = ()  # what it inherits besides its output
 
 
+@dataclass(frozen=True)
+class _Report:
+    """What a warden tells at its end."""
+
+    cpu_s: float = 0.0
+    largest_bytes: int = 0
+    fault: str = ""
+
+
 def run(
     command: Sequence[str],
     *,
@@ -72,7 +80,7 @@ def supervise(program: Program, *, log: Log, stop: Event, watch: Watch) -> Outco
     """
     order = os.memfd_create("order")
     try:
-        os.write(order, json.dumps(_order(program)).encode())
+        os.write(order, marshal.dumps(_order(program)))
         with _start(order, program) as warden_process:
             watch.gauge.begin(warden_process.pid)
             try:
@@ -83,15 +91,15 @@ def supervise(program: Program, *, log: Log, stop: Event, watch: Watch) -> Outco
         report = _report(order)
     finally:
         os.close(order)
-    if "fault" in report:
-        raise NotStarted(f"The program could not be started: {report['fault']}")
+    if report.fault:
+        raise NotStarted(f"The program could not be started: {report.fault}")
     code = warden_process.returncode
     return Outcome(
         code=code if code >= 0 else 128 - code,
         ended=ended,
         duration_s=duration_s,
-        cpu_s=max(watch.cpu_s, report.get("cpu_s", 0.0)),
-        peak_memory_bytes=max(watch.peak_memory_bytes, report.get("largest_bytes", 0)),
+        cpu_s=max(watch.cpu_s, report.cpu_s),
+        peak_memory_bytes=max(watch.peak_memory_bytes, report.largest_bytes),
     )
 
 
@@ -124,14 +132,14 @@ def _start(order: int, program: Program) -> subprocess.Popen[bytes]:
     )
 
 
-# Any: JSON.
-def _report(order: int) -> dict[str, Any]:
+def _report(order: int) -> _Report:
     """Return what the warden wrote in the order's place; nothing if it was killed."""
+    numbers, _, fault = os.pread(order, os.fstat(order).st_size, 0).partition(b"\n")
     try:
-        report = json.loads(os.pread(order, os.fstat(order).st_size, 0))
+        cpu_s, largest_bytes = numbers.split()
+        return _Report(float(cpu_s), int(largest_bytes), fault.decode())
     except ValueError:
-        return {}
-    return {} if "builder" in report else report
+        return _Report()
 
 
 def _watch(process: subprocess.Popen[bytes], log: Log, stop: Event, watch: Watch) -> str:

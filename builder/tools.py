@@ -37,7 +37,8 @@ def pip(box: Inside) -> list[str]:
 
 def program(box: Inside, name: str, *arguments: str) -> list[str]:
     """Return the command that runs one of our own programs, as `builder.inspection`."""
-    return [python(), "-P", "-s", "-m", name, *arguments]
+    # -S: what they import is on PYTHONPATH, and the system's own packages only take time.
+    return [python(), "-P", "-s", "-S", "-m", name, *arguments]
 
 
 def environment(box: Inside, base: Mapping[str, str]) -> dict[str, str]:

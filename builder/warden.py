@@ -2,20 +2,24 @@
 
 Started as a script, in a process of its own: the kernel gives orphans to this process instead of to init,
 and tells it when the builder dies.  It needs nothing but the standard library and must not import from here.
+Every step of a build waits for its start, so it imports little: no json, no pathlib, no subprocess.
 What a program reaches while it runs (files, network) is not limited by this.
 """
 
+from __future__ import annotations
+
 import ctypes
-import json
+import marshal
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 # From linux/prctl.h.
 _PR_SET_PDEATHSIG = 1
@@ -23,21 +27,28 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 # A killed process may take a moment to go; one in the middle of I/O to a broken disk never does.
 _PATIENCE_S = 10.0
-# The exit code when the program could not be prepared as ordered.
+# The exit codes when the program could not be prepared as ordered, and when there is no such program.
 _UNPREPARED = 125
+_NOT_FOUND = 127
 
 
 class _Ended(Exception):
     """The builder wants the program to end, or is gone."""
 
 
+class _Unprepared(Exception):
+    """The process that was to become the program could not be made as ordered."""
+
+
 def main(descriptor: int) -> int:
     """Carry out the order in a file, as `programs.supervise` writes it; return the program's exit code.
 
-    That is 128 + n after signal n.  A report takes the order's place in the file.
+    That is 128 + n after signal n.  A report takes the order's place in the file: the seconds of processor
+    time, the most bytes that a process had, and in further lines what kept the program from being started.
     """
-    # Any: JSON.
-    order: dict[str, Any] = json.loads(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+    os.set_inheritable(descriptor, False)
+    # Any: an order is a dictionary of words, numbers and lists.  Nobody but the builder has had it so far.
+    order: dict[str, Any] = marshal.loads(os.pread(descriptor, os.fstat(descriptor).st_size, 0))  # noqa: S302
     signal.signal(signal.SIGTERM, _end)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
@@ -48,53 +59,84 @@ def main(descriptor: int) -> int:
     # The builder may have died before we asked to be told.
     if os.getppid() != order["builder"]:
         return 128 + signal.SIGTERM
-    report: dict[str, Any] = {}
+    fault = ""
     try:
-        return _run(order)
+        return _wait(_start(order))
     except _Ended:
         return 128 + signal.SIGTERM
-    except subprocess.SubprocessError as error:
-        report["fault"] = str(error)
+    except _Unprepared as error:
+        fault = str(error)
         return _UNPREPARED
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _kill_all()
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        report["cpu_s"] = used.ru_utime + used.ru_stime
-        report["largest_bytes"] = used.ru_maxrss * 1024
+        report = f"{used.ru_utime + used.ru_stime} {used.ru_maxrss * 1024}\n{fault}"
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(report).encode(), 0)
+        os.pwrite(descriptor, report.encode(), 0)
 
 
-def _run(order: dict[str, Any]) -> int:
-    """Start the program and wait for its end."""
-    # The object stays alive while we wait: on its way out it would bury its process itself.
-    program = subprocess.Popen(
-        order["command"],
-        env=order["environment"],
-        cwd=order["folder"],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        pass_fds=order["descriptors"],
-        # Safe here: there are no other threads.
-        preexec_fn=lambda: _prepare(order),  # noqa: PLW1509
-    )
-    return _wait(program.pid)
+def _start(order: dict[str, Any]) -> int:
+    """Start the program and return its process; raises _Unprepared."""
+    # Both close when the program begins.
+    reader, writer = os.pipe()
+    if (program := os.fork()) == 0:
+        _become(order, writer)
+    os.close(writer)
+    fault = b""
+    while block := os.read(reader, 4096):
+        fault += block
+    os.close(reader)
+    if fault:
+        raise _Unprepared(fault.decode())
+    return program
+
+
+def _become(order: dict[str, Any], writer: int) -> None:
+    """Turn this process, a copy of the warden, into the program; never returns."""
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Python ignores these two, and what is ignored stays so in the program.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        _prepare(order)
+    except BaseException as error:
+        os.write(writer, f"{type(error).__name__}: {error}".encode(errors="replace"))
+        os._exit(_UNPREPARED)
+    command = order["command"]
+    try:
+        os.execvpe(command[0], command, order["environment"])  # noqa: S606 - there is no other way
+    except BaseException as error:
+        os.write(2, f"{command[0]} cannot be started: {error}\n".encode(errors="replace"))
+    finally:
+        os._exit(_NOT_FOUND)
 
 
 def _prepare(order: dict[str, Any]) -> None:
-    """Limit the process that becomes the program."""
+    """Set up and limit the process that becomes the program."""
+    os.setsid()
+    os.chdir(order["folder"])
+    for descriptor in order["descriptors"]:
+        os.set_inheritable(descriptor, True)
     for door in order["doors"]:
-        with Path(door).open("w") as procs:
-            procs.write("0")
+        _write(door, b"0")
     for name, value in order["rlimits"].items():
         kind = getattr(resource, name)
         _, hard = resource.getrlimit(kind)
         most = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (most, most))
     # When memory or time is short, it is the builds' and not the builder's.
-    Path("/proc/self/oom_score_adj").write_text("800")
+    _write("/proc/self/oom_score_adj", b"800")
     os.nice(order["nice"])
+
+
+def _write(path: str, content: bytes) -> None:
+    """Write to a file of the kernel's."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -143,9 +185,10 @@ def _bury() -> None:
 def _descendants() -> list[int]:
     """Return the ids of our children, their children and so on."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            children.setdefault(_parent(entry), []).append(int(entry.name))
+    with os.scandir("/proc") as entries:
+        for entry in entries:
+            if entry.name.isdecimal():
+                children.setdefault(_parent(entry.path), []).append(int(entry.name))
     found: list[int] = []
     wanted = [os.getpid()]
     while wanted:
@@ -155,14 +198,20 @@ def _descendants() -> list[int]:
     return found
 
 
-def _parent(entry: Path) -> int:
+def _parent(folder: str) -> int:
     """Return the parent of a process by its folder in /proc; 0 if it has just gone."""
     try:
-        status = (entry / "stat").read_text(errors="replace")
+        descriptor = os.open(f"{folder}/stat", os.O_RDONLY)
     except OSError:
         return 0
+    try:
+        status = os.read(descriptor, 4096)
+    except OSError:
+        return 0
+    finally:
+        os.close(descriptor)
     # The program's name stands in parentheses and may contain anything, parentheses too.
-    return int(status.rpartition(")")[2].split()[1])
+    return int(status.rpartition(b")")[2].split()[1])
 
 
 if __name__ == "__main__":

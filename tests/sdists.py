@@ -113,6 +113,27 @@ def trouble():
         time.sleep(min(left, 0.2))
 '''
 
+_DEAFNESS = '''
+
+DEAF = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) > 2:
+    os.setsid()
+time.sleep(3600)
+"""
+
+
+def trouble():
+    """Be several processes that hear no SIGTERM, some in sessions of their own, and say nothing for ever."""
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in range(FACTS["processes"]):
+        away = ["away"] if number % 2 else []
+        subprocess.Popen([sys.executable, "-c", DEAF, FACTS["mark"], *away])
+    time.sleep(3600)
+'''
+
 _C = """\
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -175,6 +196,32 @@ def slow_sdist(name: str, version: str, seconds: float) -> bytes:
     """Return an sdist whose build prints lines for that many seconds, then makes a pure wheel."""
     module = f"{module_name(name)}.py"
     return make_sdist(name, version, {module: "ANSWER = 42\n"}, backend=_BACKEND + _SLOWNESS, seconds=seconds)
+
+
+def deaf_sdist(name: str, version: str, processes: int, mark: str) -> bytes:
+    """Return an sdist whose build is also that many silent processes with that argument, deaf to SIGTERM."""
+    module = f"{module_name(name)}.py"
+    facts = {"processes": processes, "mark": mark}
+    return make_sdist(name, version, {module: ""}, backend=_BACKEND + _DEAFNESS, **facts)
+
+
+def heavy_sdist(name: str, version: str, functions: int) -> bytes:
+    """Return an sdist whose extension takes a compiler some time: 100 functions some 4 s."""
+    module = f"_{module_name(name)}"
+    lines = "".join(
+        f"    if (n % {k}) a[n % 8] = a[{k} % 8] * n + (n >> {k}); else n ^= a[{k % 7}];\n"
+        for k in range(3, 23)
+    )
+    body = "".join(
+        f"int work{number}(int *a, int n) {{\n"
+        f"  for (int i = 0; i < n; ++i) {{\n{lines}  }}\n  return n;\n}}\n"
+        for number in range(functions)
+    )
+    files: dict[str, str | bytes] = {
+        f"{module_name(name)}.py": f"from {module} import answer\n",
+        f"{module}.c": _C.replace("@", module) + body,
+    }
+    return make_sdist(name, version, files, extension=module)
 
 
 def make_sdist(

@@ -1,0 +1,38 @@
+from threading import Event
+
+import pytest
+
+from builder import doorway
+from builder.bench import Bench, limits_for
+from builder.log import Log
+from builder.place import made
+from builder.proxy import PackageProxy
+from builder.sandbox import Box, Level, interpreter
+from builder.tests.boxes import kind_of
+from builder.tests.server import make_order
+
+KNOCK = f"import socket; socket.create_connection({doorway.ADDRESS}, timeout=5); print('open')"
+
+
+@pytest.fixture(params=[Level.BOX, Level.FULL])
+def bench(request, tmp_path):
+    """A bench whose sandbox has the way to the index."""
+    kind, order, socket = kind_of(request.param), make_order(), tmp_path / "index.sock"
+    with (
+        made(tmp_path / "1-1") as place,
+        Log(tmp_path) as log,
+        PackageProxy(["http://127.0.0.1:9/simple/"], socket=socket) as proxy,
+    ):
+        box = Box(kind, place, doorway=socket)
+        yield Bench(order, kind, place, box, proxy, limits_for(order, tmp_path, 1 << 30), log, Event())
+
+
+def run(bench: Bench) -> int:
+    return bench.run([str(interpreter()), "-c", KNOCK], environment={}).code
+
+
+def test_only_steps_that_need_the_index_have_the_way_to_it(bench):
+    assert run(bench) == 0
+    assert run(bench.offline()) == 1
+
+    assert "ConnectionRefusedError" in bench.log.read(0, 10_000).decode()
