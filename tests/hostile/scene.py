@@ -187,6 +187,8 @@ class Scene:
         with selectors.DefaultSelector() as selector:
             selector.register(builder.stdout, selectors.EVENT_READ)
             if not selector.select(within_s):
+                # Its answer would be taken for that to the next order.
+                self.end()
                 return f"the builder did not come back within {within_s:g} s"
         return builder.stdout.readline().strip() or "the builder is dead"
 

@@ -246,7 +246,7 @@ def attacks_when_imported(folder):
         "if os.fork() == 0:\n"
         "    os.setsid(); time.sleep(600)\n"
         "os.kill(os.getppid(), signal.SIGKILL)\n"
-        "time.sleep(600)\n"
+        "time.sleep(15)\n"
     )
     members = honest(extra={"tiny_trap/__init__.py": (code % SCENE["token"]).encode()})
     return write_wheel(folder / PURE, members)
