@@ -171,6 +171,7 @@ def test_each_of_a_hundred_builds_ends_exactly_once(farm):
     farm.end("pi-a", signal.SIGKILL)
     farm.wait_until(lambda: farm.is_building("pi-b"))
     power_cut(farm.tree("pi-b"))
+    farm.processes["pi-b"].wait(20)
     farm.wait_until(lambda: farm.is_building("pi-c"))
     ip("link", "set", "pw-pi-c", "down")
     cut_at = time.monotonic()
@@ -185,8 +186,8 @@ def test_each_of_a_hundred_builds_ends_exactly_once(farm):
     ended = sorted(build["version__package__name"] for build in builds if build["state"] == "succeeded")
     assert ended == PACKAGES
     assert {build["state"] for build in builds} <= {"succeeded", "lost"}
-    # What the killed builders had was lost once; what the cut builder had was brought when it came back.
-    assert len(builds) <= BUILDS + 2
+    # What each of the three had may have been lost once: a report is tried for ten minutes as well.
+    assert len(builds) <= BUILDS + len(NAMES)
     for package in PACKAGES:
         (file,) = farm.files(package).values()
         answer = requests.get(f"{farm.address}/simple/{package}/{file['filename']}", timeout=10)
