@@ -63,7 +63,7 @@ def test_a_kill_in_the_middle_loses_nothing(farm, victim):
         farm.wait_until(lambda: not builds_on_this_machine(farm))
     farm.start(victim)
 
-    farm.wait_until(lambda: farm.states(*PACKAGES) == ["succeeded"] * len(PACKAGES), seconds=120)
+    farm.wait_until(lambda: farm.states(*PACKAGES) == ["succeeded"] * len(PACKAGES), seconds=240)
     reader.ended.set()
     reader.join(20)
     builds = farm.builds()
