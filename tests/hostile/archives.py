@@ -202,11 +202,11 @@ _BAD = End(failures=("bad-source",))
 _ZIP = "tiny-1.0.zip"
 
 PACKAGES = {
-    "tar-bomb": _package(bombs, End(failures=("bad-source", "disk-full")), time_limit_s=60),
+    "tar-bomb": _package(bombs, End(failures=("bad-source", "disk-full")), time_limit_s=240),
     "zip-source-bomb": _package(
-        zip_bombs, End(failures=("bad-source", "disk-full")), time_limit_s=60, filename=_ZIP
+        zip_bombs, End(failures=("bad-source", "disk-full")), time_limit_s=240, filename=_ZIP
     ),
-    "many-entries": _package(entries, End(failures=("bad-source", "disk-full")), time_limit_s=60),
+    "many-entries": _package(entries, End(failures=("bad-source", "disk-full")), time_limit_s=240),
     "devices": _package(devices, quick=True),
     "pipe-as-project": _package(pipes),
     "links-out": _package(links),

@@ -306,10 +306,10 @@ PACKAGES = {
         End(failures=("", "disk-full", "out-of-memory")),
         not_at_bare="/dev/shm is the machine's own there.",
     ),
-    "disk": Package(fills_the_disk, _DISK, time_limit_s=60),
-    "disk-at-home": Package(fills_its_home, _DISK, time_limit_s=60),
-    "disk-for-wheels": Package(fills_the_folder_for_wheels, _DISK, time_limit_s=60),
-    "empty-files": Package(makes_empty_files, End(failures=("", "disk-full", "timeout")), time_limit_s=60),
+    "disk": Package(fills_the_disk, _DISK, time_limit_s=240),
+    "disk-at-home": Package(fills_its_home, _DISK, time_limit_s=240),
+    "disk-for-wheels": Package(fills_the_folder_for_wheels, _DISK, time_limit_s=240),
+    "empty-files": Package(makes_empty_files, End(failures=("", "disk-full", "timeout")), time_limit_s=240),
     "sparse-tebibyte": Package(
         writes_a_file_of_a_tebibyte,
         End(failures=("", "bad-output", "disk-full"), says="bytes|too large|File too large|disk"),
@@ -320,7 +320,7 @@ PACKAGES = {
     "endless-output-to-pip": Package(
         prints_into_pip,
         End(failures=("", "timeout", "out-of-memory"), says="the last word|longer than|memory"),
-        time_limit_s=60,
+        time_limit_s=240,
     ),
     "endless-line": Package(prints_one_line, End(failures=("", "timeout"), says="the last word|longer than")),
     "sleep": Package(sleeps_for_ever, _TIME, time_limit_s=4),

@@ -55,7 +55,7 @@ class Listeners:
             self._add(address, socket.SOCK_STREAM, socket.AF_UNIX, address.replace("@", "\0"))
         self._stop, stop = socket.socketpair()
         self._selector.register(stop, selectors.EVENT_READ, None)
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         return self
 
