@@ -53,6 +53,7 @@ CASES = [
     ("missing-tool-subprocess", "missing-tool", "swig", "swig"),
     ("mysql-python", "python2-only", "ConfigParser", ""),
     ("mysqlclient", "missing-pkgconfig", "libmariadb", "default-libmysqlclient-dev"),
+    ("needs-network-address", "needs-network", "127.0.0.1", ""),
     ("needs-network-dns", "needs-network", "data.invalid", ""),
     ("needs-network-git", "needs-network", "localhost.invalid", ""),
     ("needs-network-protocol", "needs-network", "https", ""),

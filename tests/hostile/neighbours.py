@@ -384,7 +384,9 @@ PACKAGES = {
     "traces": Package(looks_into_others, _QUIET, not_at_bare=_SAME_USER),
     "asks-kernel": Package(asks_the_kernel, _QUIET, not_at_bare=_SAME_USER),
     "opens-devices": Package(opens_devices, _QUIET, not_at_bare=_SAME_USER),
-    "changes-neighbour": Package(changes_the_wheel_of_another, _QUIET, not_at_bare=_SAME_USER),
+    "changes-neighbour": Package(
+        changes_the_wheel_of_another, _QUIET, not_at_bare=_SAME_USER, time_limit_s=120
+    ),
     "plants": Package(plants_for_the_next_build, _QUIET, not_at_bare=_SAME_USER),
     "links": Package(links_to_the_outside, _QUIET),
     "replaces-folders": Package(
