@@ -33,7 +33,7 @@ class End:
     # The classes of failure that its builder may give; "" is none, and leaves it to the log.
     failures: tuple[str, ...] = ("",)
     says: str = ""  # a regular expression that is found in the reason or the log
-    within_s: float = 90.0
+    within_s: float = 300.0  # much more than it takes, as machines have other things to do
 
 
 @dataclass(frozen=True)
