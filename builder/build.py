@@ -92,7 +92,7 @@ class _Attempt:
             wheels = self._wheels()
         except PipFailed as error:
             self._tell(error.made)
-            return self._failed(self.told.failure or error.failure, str(error))
+            return self._failed(error.failure or self.told.failure, str(error))
         except tuple(FAILURES) as error:
             return self._failed(FAILURES[type(error)], str(error))
         except OSError as error:
