@@ -73,13 +73,16 @@ class Farm:
         commands = miniature.commands(self.env, self.port)
         return {"redis": redis.command(self.var), **commands}
 
+    def environment(self, name: str) -> dict[str, str]:
+        """Return the environment of one of the processes."""
+        return miniature.builder_settings(self.env, self.address) if name == "builder" else self.env
+
     def start(self, name: str) -> None:
         """Start one of the processes."""
-        env = miniature.builder_settings(self.env, self.address) if name == "builder" else self.env
         with (self.var / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 self.commands()[name],
-                env=env,
+                env=self.environment(name),
                 cwd=miniature.ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -85,29 +85,19 @@ class Cabled(Farm):
         builder = commands.pop("builder")
         return commands | {name: ["ip", "netns", "exec", name, *builder] for name in NAMES}
 
-    def start(self, name):
+    def environment(self, name):
         if name not in NAMES:
-            super().start(name)
-            return
+            return super().environment(name)
         if name not in self.tokens:
             done = self.manage("create_builder", name, self.target)
             assert done.returncode == 0, done.stderr
             (self.tokens[name],) = re.findall(r"\b[A-Za-z0-9_-]{43}\b", done.stdout)[:1]
-        env = miniature.builder_settings(self.env, f"http://{SERVER}:{self.port}") | {
+        return miniature.builder_settings(self.env, f"http://{SERVER}:{self.port}") | {
             "PIWHEELS_BUILDER": name,
             "PIWHEELS_BUILDER_TOKEN": self.tokens[name],
             "PIWHEELS_ORDERS_URL": f"redis://{SERVER}:{self.broker}/0",
             "PIWHEELS_WORK": str(self.var / "work" / name),
         }
-        with (self.var / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                self.commands()[name],
-                env=env,
-                cwd=miniature.ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
 
     @property
     def target(self):
