@@ -6,16 +6,23 @@ their signatures, and unpacked into a folder that the sandbox shows read-only.
 
 import os
 import re
+import signal
 import subprocess
 import sysconfig
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
+from builder.client import DeadTicket
 from builder.log import Log
 from builder.place import remove
 
 _TIME_LIMIT_S = 900.0
+# How soon we notice that the build was called off.
+_GLANCE_S = 0.2
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8"}
 # "Inst libffi-dev (3.4.4-1 Debian:12.5/stable [amd64])", of `apt-get --simulate`.
 _INST = re.compile(r"^Inst (\S+) (?:\[[^\]]*\] )?\((\S+) ", re.MULTILINE)
 _INSIDE = Path("/run/apt")
@@ -63,11 +70,11 @@ def _joined(*paths: Path) -> str:
     return ":".join(str(path) for path in paths)
 
 
-def unpack_extra(packages: Sequence[str], folder: Path, log: Log, *, is_shown: bool) -> Extra:
+def unpack_extra(packages: Sequence[str], folder: Path, log: Log, stop: Event, *, is_shown: bool) -> Extra:
     """Fetch Debian packages, and what they depend on that is not installed, into a folder.
 
     A sandbox shows them at a path of its own; without one, a build sees them where they are.
-    Raises NoSuchPackages when apt cannot give them.
+    Raises NoSuchPackages when apt cannot give them, or DeadTicket when told to stop.
     """
     if not packages:
         return Extra()
@@ -75,7 +82,7 @@ def unpack_extra(packages: Sequence[str], folder: Path, log: Log, *, is_shown: b
     shown_at = _INSIDE if is_shown else root
     for path in (debs, root, database):
         path.mkdir()
-    simulated = _apt(["--simulate", "--no-install-recommends", "install", "--", *packages], debs)
+    simulated = _apt(["--simulate", "--no-install-recommends", "install", "--", *packages], debs, stop)
     wanted = _INST.findall(simulated)
     if len(wanted) > _MOST:
         raise NoSuchPackages(
@@ -85,51 +92,70 @@ def unpack_extra(packages: Sequence[str], folder: Path, log: Log, *, is_shown: b
         f"unpacking {', '.join(f'{name} {version}' for name, version in wanted) or 'nothing: all is there'}"
     )
     if wanted:
-        _apt(["download", "--", *(f"{name}={version}" for name, version in wanted)], debs)
+        _apt(["download", "--", *(f"{name}={version}" for name, version in wanted)], debs, stop)
     for deb in sorted(debs.glob("*.deb")):
-        _run(["dpkg-deb", "--extract", str(deb), str(root)], debs)
-        _register(deb, database)
+        _run(["dpkg-deb", "--extract", str(deb), str(root)], debs, stop)
+        _register(deb, database, stop)
     _relocate(root, shown_at)
     return Extra(root, shown_at, tuple(f"{name} ({version})" for name, version in wanted), database)
 
 
-def _apt(words: Sequence[str], folder: Path) -> str:
+def _apt(words: Sequence[str], folder: Path, stop: Event) -> str:
     """Run apt-get without rights and without questions, and return what it printed."""
     # Its lock is root's, and nothing here needs it.
-    return _run(["apt-get", "-qq", "-o", "Debug::NoLocking=1", *words], folder)
+    return _run(["apt-get", "-q", "-o", "Debug::NoLocking=1", *words], folder, stop)
 
 
-def _run(words: Sequence[str], folder: Path) -> str:
-    """Run one of Debian's own programs; raises NoSuchPackages when it fails."""
+def _run(words: Sequence[str], folder: Path, stop: Event) -> str:
+    """Run one of Debian's own programs; raises NoSuchPackages when it fails, DeadTicket when told to stop."""
+    until = time.monotonic() + _TIME_LIMIT_S
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             words,
             cwd=folder,
-            env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C.UTF-8", "HOME": str(folder)},
+            env={**_ENVIRONMENT, "HOME": str(folder)},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIME_LIMIT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            try:
+                printed, complained = _output(process, until, stop)
+            except BaseException:
+                # With whoever fetches for apt.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+    except OSError as error:
         raise NoSuchPackages(f"{words[0]} could not be run: {error}") from error
-    if done.returncode != 0:
-        raise NoSuchPackages(f"{words[0]} failed: {done.stderr.strip()[-1000:]}")
-    return done.stdout
+    if process.returncode != 0:
+        # apt prints what it lacks, and complains only that it lacks something.
+        said = b"\n".join((printed[-1000:], complained[-1000:])).decode(errors="replace")
+        raise NoSuchPackages(f"{words[0]} failed: {said.strip()}")
+    return printed.decode(errors="replace")
 
 
-def _register(deb: Path, database: Path) -> None:
+def _output(process: "subprocess.Popen[bytes]", until: float, stop: Event) -> tuple[bytes, bytes]:
+    """Return all that a program prints until it ends."""
+    while True:
+        try:
+            return process.communicate(timeout=_GLANCE_S)
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                raise DeadTicket("The build was called off while apt was at work.") from None
+            if time.monotonic() > until:
+                raise NoSuchPackages(f"apt took longer than {_TIME_LIMIT_S:.0f} s.") from None
+
+
+def _register(deb: Path, database: Path, stop: Event) -> None:
     """Put what a package says of its libraries where it would be if the package were installed."""
-    name = _run(["dpkg-deb", "--show", "--showformat=${Package}:${Architecture}", str(deb)], database)
+    name = _run(["dpkg-deb", "--show", "--showformat=${Package}:${Architecture}", str(deb)], database, stop)
     control = database / "control"
-    _run(["dpkg-deb", "--control", str(deb), str(control)], database)
+    _run(["dpkg-deb", "--control", str(deb), str(control)], database, stop)
     for kind in ("symbols", "shlibs"):
         if (control / kind).exists():
             (control / kind).rename(database / f"{name}.{kind}")
     remove(control)
-    listed = _run(["dpkg-deb", "--contents", str(deb)], database)
+    listed = _run(["dpkg-deb", "--contents", str(deb)], database, stop)
     paths = [line.split(" -> ")[0].partition(" ./")[2] for line in listed.splitlines()]
     (database / f"{name}.list").write_text("".join(f"/{path}\n" for path in paths))
 

@@ -106,7 +106,7 @@ class _Attempt:
         self.log.note(f"fetching {self.order.url}")
         source = fetch(self.order, self.place.source, self.stop)
         is_shown = self.kind.level is not Level.BARE
-        extra = unpack_extra(self.order.apt, self.place.apt, self.log, is_shown=is_shown)
+        extra = unpack_extra(self.order.apt, self.place.apt, self.log, self.stop, is_shown=is_shown)
         with self._bench(extra) as bench:
             self.told = replace(self.told, environment=pip_wheel.environment(bench))
             made = pip_wheel.climb(bench, source)
