@@ -6,6 +6,7 @@ a wheel.  What comes out is told and decides nothing: a module may rightly want 
 
 import re
 import tempfile
+import time
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
@@ -21,8 +22,8 @@ from builder.pip_wheel import environment, index_options, quiet_options
 # A package's modules are tried, not all that it has below them.
 _MOST = 5
 _MOST_OTHERS = 1000
-_INSTALL_S = 900.0
-_IMPORT_S = 120.0
+# For all of it: on a Pi, an import that reads much from its card takes many seconds.
+_TRIAL_S = 300.0
 _LONGEST = 2000
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 # What sources leave at the top by mistake, and nobody imports.
@@ -36,6 +37,7 @@ def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
 
     While they are imported, of the system's libraries only those of these apt packages are in sight.
     """
+    until = time.monotonic() + min(_TRIAL_S, bench.order.time_limit_s)
     try:
         with zipfile.ZipFile(wheel.file) as archive:
             members = frozenset(archive.namelist())
@@ -44,15 +46,17 @@ def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
         return Trial("unknown", (), "The wheel cannot be read.")
     path = wheel.copy_to(bench.place.source)
     bench.place.clear()
-    if complaint := _install(bench, path):
+    if complaint := _install(bench, path, until):
         return Trial("unknown", (), f"It could not be installed for a trial: {complaint}")
     shown = Path(tempfile.mkdtemp(prefix="shown-", dir=bench.place.root))
     others = visible.needed_by(_of_others(bench.place.home / "site", members))
     chosen = bench.with_libraries(visible.show(apt, others, shown))
     imported: list[str] = []
     for module in modules:
-        if complaint := _import(chosen, module):
-            return Trial("fails", tuple(imported), f"import {module}: {complaint}")
+        if complaint := _import(chosen, module, until):
+            # What was not given its time has not failed.
+            outcome = "fails" if time.monotonic() < until else "unknown"
+            return Trial(outcome, tuple(imported), f"import {module}: {complaint}")
         imported.append(module)
     if not imported:
         return Trial("unknown", (), "It has no module that could be imported.")
@@ -87,7 +91,7 @@ def _is_meant(module: str) -> bool:
     return all(_IDENTIFIER.fullmatch(part) for part in parts) and parts[0].lower() not in _NOT_MEANT
 
 
-def _install(bench: Bench, path: Path) -> str:
+def _install(bench: Bench, path: Path, until: float) -> str:
     """Install a wheel and what it depends on; return what went wrong."""
     return _run(
         bench,
@@ -102,14 +106,14 @@ def _install(bench: Bench, path: Path) -> str:
                 str(bench.box.inside(path)),
             ),
         ],
-        _INSTALL_S,
+        until,
     )
 
 
-def _import(bench: Bench, module: str) -> str:
+def _import(bench: Bench, module: str, until: float) -> str:
     """Import a module in a process of its own; return what went wrong."""
     code = f"import site, importlib; site.addsitedir({_site(bench)!r}); importlib.import_module({module!r})"
-    return _run(bench, [tools.python(), "-P", "-s", "-c", code], _IMPORT_S)
+    return _run(bench, [tools.python(), "-P", "-s", "-c", code], until)
 
 
 def _of_others(site: Path, members: Collection[str]) -> Iterator[Path]:
@@ -123,8 +127,9 @@ def _site(bench: Bench) -> str:
     return str(bench.box.inside(bench.place.home) / "site")
 
 
-def _run(bench: Bench, command: list[str], time_s: float) -> str:
+def _run(bench: Bench, command: list[str], until: float) -> str:
     """Run a step of a trial; return the last words of one that fails, and nothing of one that does not."""
+    time_s = max(0.0, until - time.monotonic())
     with Log(bench.place.root) as told:
         outcome = bench.run(command, environment=environment(bench), time_s=time_s, log=told)
         if outcome.ended == "exit" and outcome.code == 0:

@@ -15,6 +15,7 @@ import pytest
 
 from builder import preflight
 from builder.build import build as carry_out
+from builder.proxy import PackageProxy
 from builder.sandbox import Kind, Level
 from builder.source import fetch
 from builder.tests.sdists import COMPILE, make_sdist
@@ -68,6 +69,45 @@ def test_a_pure_package_becomes_a_wheel(server, client, pi):
     assert wheel["apt"] == []
     assert "Successfully built tiny" in log_of(server)
     assert [path.name for path in (pi.work / "pi-07").iterdir()] == ["cache"]
+
+
+def test_a_wheel_is_tried_by_importing_what_it_brings(server, client, pi):
+    before = 'members["other.py"] = b"import tiny, nowhere"'
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before), rebuild_under_s=0), client, pi)
+
+    trial = server.reports[0]["wheels"][0]["trial"]
+    assert trial["outcome"] == "fails"
+    assert trial["detail"] == "import other: ModuleNotFoundError: No module named 'nowhere'"
+
+
+def test_an_import_that_does_not_end_proves_nothing_and_costs_the_builder_little(server, client, pi):
+    before = 'members["other.py"] = b"import time; time.sleep(600)"'
+    began = time.monotonic()
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before), rebuild_under_s=0, time_limit_s=8), client, pi)
+
+    trial = server.reports[0]["wheels"][0]["trial"]
+    assert (trial["outcome"], trial["detail"]) == ("unknown", "import other: it reached a limit: time")
+    assert server.reports[0]["succeeded"]
+    assert time.monotonic() - began < 60
+
+
+def test_whose_index_failed_is_not_blamed_for_it(server, client, pi, monkeypatch):
+    monkeypatch.setattr(PackageProxy, "failed", property(lambda _: True))
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist("raise SystemExit(1)")), client, pi)
+
+    assert server.reports[0]["failure"] == "proxy-failed"
+
+
+def test_a_limit_that_was_reached_is_the_packages_also_when_an_index_failed(server, client, pi, monkeypatch):
+    monkeypatch.setattr(PackageProxy, "failed", property(lambda _: True))
+    before = "import time; time.sleep(600)"
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before), time_limit_s=3), client, pi)
+
+    assert server.reports[0]["failure"] == "timeout"
 
 
 @pytest.mark.skipif(not Path("/usr/bin/gcc").exists(), reason="needs gcc")
