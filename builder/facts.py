@@ -14,6 +14,7 @@ from pathlib import Path
 
 from builder.contract import CONTRACT, BuilderFacts
 from builder.problems import problems
+from builder.tools import PATH
 
 _TOLD = ("piwheels", "pip", "celery", "redis", "requests")
 # Programs that builds depend on, and how each is asked for its version.
@@ -71,14 +72,22 @@ def made_with() -> dict[str, str]:
         "compiler": _first_line(["gcc", "--version"]),
         "rust": _first_line(["rustc", "--version"]),
     }
-    return {**{key: value for key, value in found.items() if value}, **_versions()}
+    return {**_versions(), **{key: value for key, value in found.items() if value}}
 
 
 def _first_line(command: list[str]) -> str:
     """Return the first line that a program of this system prints; nothing when there is no such program."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=30, check=False
+            command,
+            # As a build has it: no home, which rustup's stand-in for rustc would fill, and no translations.
+            env={"PATH": PATH, "HOME": os.devnull, "LC_ALL": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=30,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -169,7 +169,8 @@ def command(bench: Bench, rung: Rung, folder: Path, python: str = "") -> list[st
     words += ["wheel", "--no-deps", *quiet_options()]
     words += index_options(bench)[:2] if rung.is_of_its_time else index_options(bench)
     if rung.constraints:
-        constraints = bench.place.tmp / "build-constraints.txt"
+        # Among what a build only reads: where it may write, it could have left a link of that name.
+        constraints = bench.place.source / "build-constraints.txt"
         constraints.write_text("".join(f"{line}\n" for line in rung.constraints))
         words += ["--build-constraint", str(bench.box.inside(constraints))]
     if rung.is_of_its_time:
@@ -200,7 +201,7 @@ def environment(bench: Bench) -> dict[str, str]:
     variables = {
         "HOME": str(box.inside(place.home)),
         "TMPDIR": str(box.inside(place.tmp)),
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PATH": tools.PATH,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",

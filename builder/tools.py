@@ -10,6 +10,8 @@ from typing import Protocol
 # What our own programs import; nothing else of the builder's environment gets inside.
 _PACKAGES = ("pip", "builder", "elftools", "packaging")
 _INSIDE = Path("/run/piwheels")
+# Where builds find the programs that they call.
+PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class Inside(Protocol):
