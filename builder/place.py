@@ -48,11 +48,6 @@ class Place:
         return self.root / "out"
 
     @property
-    def libraries(self) -> Path:
-        """Where the wheels' shared libraries are looked at."""
-        return self.root / "libraries"
-
-    @property
     def apt(self) -> Path:
         """Where Debian packages are unpacked that a recipe asks for."""
         return self.root / "apt"
@@ -65,7 +60,7 @@ class Place:
     @property
     def _written(self) -> tuple[Path, ...]:
         """Those that a build may write to."""
-        return (self.src, self.home, self.tmp, self.out, self.libraries)
+        return (self.src, self.home, self.tmp, self.out)
 
     def clear(self) -> None:
         """Empty what a build may write to, so that the next step finds nothing of the last one."""

@@ -12,9 +12,8 @@ from threading import Event
 
 from builder import warden
 from builder.client import DeadTicket
-from builder.limits import Gauge, Limits, Outcome, Watch
+from builder.limits import Gauge, Outcome, Watch
 from builder.log import Log
-from builder.processes import Family
 
 _BLOCK = 64 << 10
 # How soon we notice a dead ticket or a limit while a program is silent.
@@ -22,10 +21,6 @@ _GLANCE_S = 0.1
 # Longer than the warden's own patience.
 _END_S = 20.0
 _NICE = 10
-
-
-class TookTooLong(Exception):
-    """The program reached its time limit and was killed."""
 
 
 class NotStarted(Exception):
@@ -51,26 +46,6 @@ class _Report:
     cpu_s: float = 0.0
     largest_bytes: int = 0
     fault: str = ""
-
-
-def run(
-    command: Sequence[str],
-    *,
-    environment: Mapping[str, str],
-    folder: Path,
-    log: Log,
-    time_limit_s: float,
-    stop: Event,
-) -> int:
-    """Run a command in a folder and return its exit code; all that it started is dead by then.
-
-    Raises TookTooLong, or DeadTicket when told to stop.
-    """
-    program = Program(command, environment, folder)
-    outcome = supervise(program, log=log, stop=stop, watch=Watch(Limits(time_limit_s), Family(folder)))
-    if outcome.ended == "time":
-        raise TookTooLong
-    return outcome.code
 
 
 def supervise(program: Program, *, log: Log, stop: Event, watch: Watch) -> Outcome:

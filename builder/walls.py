@@ -60,7 +60,6 @@ def inside(place: Place) -> dict[Path, Path]:
         place.home: Path("/home/build"),
         place.tmp: Path("/tmp"),  # noqa: S108 - the build's own, on the disk: a Pi's memory is short
         place.out: Path("/out"),
-        place.libraries: Path("/libraries"),
     }
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from builder import programs
 from builder.client import DeadTicket
+from builder.limits import Limits, Outcome, Watch
 from builder.log import Log
+from builder.processes import Family
 
 # Writes its own id to a file and sleeps, in a session of its own, deaf to requests to end; the parents of
 # such a process are gone at once, so it belongs to nobody.
@@ -35,15 +37,11 @@ def log(tmp_path):
         yield log
 
 
-def run(log, folder, code, *arguments, time_limit_s=30.0, stop=None) -> int:
-    return programs.run(
-        [sys.executable, "-c", code, *arguments],
-        environment={"PATH": "/usr/bin:/bin"},
-        folder=folder,
-        log=log,
-        time_limit_s=time_limit_s,
-        stop=stop or threading.Event(),
-    )
+def run(log, folder, code, *arguments, time_limit_s=30.0, stop=None) -> Outcome:
+    command = [sys.executable, "-c", code, *arguments]
+    program = programs.Program(command, {"PATH": "/usr/bin:/bin"}, folder)
+    watch = Watch(Limits(time_limit_s), Family(folder))
+    return programs.supervise(program, log=log, stop=stop or threading.Event(), watch=watch)
 
 
 def is_alive(pid: int) -> bool:
@@ -62,9 +60,11 @@ def written_pid(path: Path) -> int:
 
 
 def test_a_program_prints_into_the_log(log, tmp_path):
-    code = run(log, tmp_path, "import sys; print('out', flush=True); print('err', file=sys.stderr); exit(3)")
+    outcome = run(
+        log, tmp_path, "import sys; print('out', flush=True); print('err', file=sys.stderr); exit(3)"
+    )
 
-    assert code == 3
+    assert outcome.code == 3
     assert log.read(0, 100) == b"out\nerr\n"
 
 
@@ -91,28 +91,29 @@ def test_a_program_leaves_no_core(log, tmp_path):
 
 
 def test_a_program_that_dies_of_a_signal_says_which(log, tmp_path):
-    assert run(log, tmp_path, "import os; os.kill(os.getpid(), 11)") == 128 + signal.SIGSEGV
+    assert run(log, tmp_path, "import os; os.kill(os.getpid(), 11)").code == 128 + signal.SIGSEGV
 
 
 def test_a_program_that_is_not_there_fails(log, tmp_path):
-    arguments = {"environment": {}, "folder": tmp_path, "log": log, "time_limit_s": 30}
+    program = programs.Program(["/nowhere/x"], {}, tmp_path)
+    watch = Watch(Limits(30), Family(tmp_path))
 
-    assert programs.run(["/nowhere/x"], stop=threading.Event(), **arguments) != 0
+    assert programs.supervise(program, log=log, stop=threading.Event(), watch=watch).code != 0
     assert b"/nowhere/x" in log.read(0, 10_000)
 
 
 def test_a_daemon_dies_with_its_program(log, tmp_path):
-    code = run(log, tmp_path, DAEMON, str(tmp_path / "pid"))
+    outcome = run(log, tmp_path, DAEMON, str(tmp_path / "pid"))
 
-    assert code == 0
+    assert outcome.code == 0
     assert log.read(0, 100) == b"ready\n"
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
 def test_the_time_limit_ends_everything(log, tmp_path):
-    with pytest.raises(programs.TookTooLong):
-        run(log, tmp_path, DAEMON + "time.sleep(600)", str(tmp_path / "pid"), time_limit_s=1.5)
+    outcome = run(log, tmp_path, DAEMON + "time.sleep(600)", str(tmp_path / "pid"), time_limit_s=1.5)
 
+    assert outcome.ended == "time"
     assert log.read(0, 100) == b"ready\n"
     assert not is_alive(written_pid(tmp_path / "pid"))
 
@@ -130,16 +131,20 @@ def test_a_program_that_is_called_off_ends_at_once(log, tmp_path):
 
 
 def test_many_processes_that_start_each_other_are_all_ended(log, tmp_path):
-    # Each process forks a successor and ends, for as long as it is let.
-    chain = "import os\nwhile True:\n    if os.fork(): os._exit(0)\n    open('beat', 'w').write('x')"
+    # Each process forks a successor and ends, for as long as it is let; a minute, should this test be killed.
+    chain = """
+import os, time
+end = time.monotonic() + 60
+if os.fork() == 0:
+    while time.monotonic() < end:
+        if os.fork():
+            os._exit(0)
+        open("beat", "w").write("x")
+    os._exit(0)
+time.sleep(60)
+"""
 
-    with pytest.raises(programs.TookTooLong):
-        run(
-            log,
-            tmp_path,
-            f"import os\nif os.fork() == 0:\n    exec({chain!r})\nimport time; time.sleep(600)",
-            time_limit_s=1,
-        )
+    assert run(log, tmp_path, chain, time_limit_s=1).ended == "time"
 
     (tmp_path / "beat").unlink()
     time.sleep(0.2)
@@ -151,7 +156,7 @@ def test_who_kills_the_guard_does_not_hang_the_builder(log, tmp_path):
     kill = "import os, time\nif os.fork() == 0: time.sleep(60)\nos.kill(os.getppid(), 9)"
     began = time.monotonic()
 
-    assert run(log, tmp_path, kill) == 128 + signal.SIGKILL
+    assert run(log, tmp_path, kill).code == 128 + signal.SIGKILL
     assert time.monotonic() - began < 2.5
 
 
@@ -162,11 +167,14 @@ def test_a_killed_builder_takes_its_program_with_it(tmp_path):
 import sys, threading
 from pathlib import Path
 from builder import programs
+from builder.limits import Limits, Watch
 from builder.log import Log
+from builder.processes import Family
 folder = Path({str(tmp_path)!r})
+program = programs.Program([sys.executable, "-c", {program!r}, "daemon"], {{}}, folder)
 with Log(folder) as log:
-    programs.run([sys.executable, "-c", {program!r}, "daemon"],
-        environment={{}}, folder=folder, log=log, time_limit_s=600, stop=threading.Event())
+    watch = Watch(Limits(600), Family(folder))
+    programs.supervise(program, log=log, stop=threading.Event(), watch=watch)
 """
     root = Path(programs.__file__).parents[1]
     with subprocess.Popen([sys.executable, "-c", builder], cwd=root) as process:
