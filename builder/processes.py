@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,15 +71,11 @@ def _tells_children() -> bool:
 
 def _children(pid: int) -> Iterator[int]:
     """Yield the children of all threads of a process; none of one that has ended."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return
-    for thread in threads:
-        try:
-            yield from map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
-        except OSError:
-            continue
+    # Thread by thread, so that one which ends just now hides no other's children.
+    with suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                yield from map(int, (thread / "children").read_text().split())
 
 
 def _family_among(root: int, living: Iterable[Process]) -> list[Process]:
