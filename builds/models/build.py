@@ -6,7 +6,7 @@ UPDATE touched no row.
 
 import secrets
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from django.conf import settings
 from django.db import models
@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from builds import statements
-from builds.models.partial import partial_row, partial_target
+from builds.models.partial import moment, partial_row, partial_target
 from builds.models.size import Size
 from builds.models.target import Target
 from builds.models.token import digest
@@ -372,7 +372,7 @@ class Build(models.Model):
 
 
 def _with_relations(row: tuple[Any, ...] | None) -> Build | None:
-    """Return what `statements` read of a build, its version, its package and its target."""
+    """Return what `statements` read of a build, its version, package, target, source and builder."""
     if row is None:
         return None
     values = iter(row)
@@ -380,4 +380,11 @@ def _with_relations(row: tuple[Any, ...] | None) -> Build | None:
     build.version = partial_row(Version, statements.VERSION, values)
     build.version.package = partial_row(Package, statements.PACKAGE, values)
     build.target = partial_target(values)
+    build.claimed_at = moment(build.claimed_at)
+    source = partial_row(UpstreamFile, statements.SOURCE, values)
+    source.uploaded_at = moment(source.uploaded_at)
+    builder = cast("Builder", partial_row(Build.builder.field.related_model, statements.ITS_BUILDER, values))
+    # Of a build that has none yet, their columns are empty.
+    build.source = source if build.source_id else None
+    build.builder = builder if build.builder_id else None
     return build
