@@ -10,6 +10,7 @@ what can go wrong in `fake_pypi_faults`.
 
 import copy
 import threading
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,7 +31,7 @@ class FakePyPI(Upstream):
     def __init__(self, **options: Any) -> None:  # Any: what the server takes
         super().__init__(**options)
         self.journal = Journal(UPLOADED_AT)
-        self.projects: dict[str, FakeProject] = {}
+        self.projects: MutableMapping[str, FakeProject] = {}
         self.requests: list[Request] = []
         self._stale: dict[tuple[str, str], FakeProject | None] = {}
         self._stale_root: tuple[int, list[tuple[str, int]]] | None = None

@@ -29,7 +29,17 @@ class FakeFile:
     @property
     def sha256(self) -> str:
         """The digest that the index shows."""
-        return self.announced or hashlib.sha256(self.content).hexdigest()
+        return self.announced or hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.body)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that are served."""
+        return self.content
 
 
 @dataclass
@@ -107,7 +117,7 @@ def detail_json(base: str, project: FakeProject, tells_serials: bool) -> Answer:
                     "hashes": {"sha256": file.sha256},
                     "requires-python": file.requires_python,
                     "yanked": False if file.yanked is None else file.yanked or True,
-                    "size": len(file.content),
+                    "size": file.size,
                     "upload-time": _time(file),
                 }
                 for file in project.files
@@ -148,7 +158,7 @@ def json_api(base: str, project: FakeProject) -> Answer:
                 "url": _url(base, project, file),
                 "packagetype": file.packagetype,
                 "digests": {"sha256": file.sha256},
-                "size": len(file.content),
+                "size": file.size,
                 "upload_time_iso_8601": _time(file),
                 "requires_python": file.requires_python,
                 "yanked": file.yanked is not None,
@@ -173,18 +183,19 @@ def json_api(base: str, project: FakeProject) -> Answer:
 
 def file(file: FakeFile, wanted: str) -> Answer:
     """Return a file, or the part of it that a Range header asks for."""
-    size = len(file.content)
+    content = file.body
+    size = len(content)
     headers = {"Accept-Ranges": "bytes", "ETag": f'"{file.sha256}"'}
     kind = "application/octet-stream"
     if not wanted.startswith("bytes=") or "," in wanted:
-        return Answer(file.content, kind, headers=headers)
+        return Answer(content, kind, headers=headers)
     first, _, last = wanted.removeprefix("bytes=").partition("-")
     start = int(first) if first else max(size - int(last), 0)
     end = min(int(last), size - 1) if first and last else size - 1
     if start > end:
         return Answer(b"", kind, 416, headers | {"Content-Range": f"bytes */{size}"})
     headers["Content-Range"] = f"bytes {start}-{end}/{size}"
-    return Answer(file.content[start : end + 1], kind, 206, headers)
+    return Answer(content[start : end + 1], kind, 206, headers)
 
 
 def _json(content: Any, content_type: str, serial: int | None) -> Answer:  # Any: whatever JSON can hold
