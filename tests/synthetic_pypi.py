@@ -42,12 +42,18 @@ class SyntheticPyPI(FakePyPI):
                 self.happened += 1
                 chance = random.Random(f"{self.seed}/event/{self.happened}")
                 name = self.somebody(chance)
-                deed = chance.choices(list(_DEEDS), list(_DEEDS.values()))[0]
+                _, deed = chance.choices(list(DEEDS.values()), [often for often, _ in DEEDS.values()])[0]
                 deed(self, name, f"{chance.randrange(1, 9)}.{self.happened}", chance)
                 if chance.random() < 0.1:
                     self.journal.skip(chance.randrange(1, 4))
                 if chance.random() < 0.01:
                     self.journal.jump(chance.uniform(-600, 600))
+
+    def do(self, deed: str, name: str, chance: random.Random) -> None:
+        """Let one thing happen to a project."""
+        with self._state:
+            self.happened += 1
+            DEEDS[deed][1](self, name, f"1.{self.happened}", chance)
 
     def note(self, request: Request) -> None:
         """Count a request; a log of them would grow without end."""
@@ -182,21 +188,21 @@ def _write_noise(upstream: SyntheticPyPI, name: str, version: str, chance: rando
 Deed = Callable[[SyntheticPyPI, str, str, random.Random], None]
 
 # What happens, and how often of some 400 times.
-_DEEDS: dict[Deed, int] = {
-    _release: 200,
-    _release_wheels: 20,
-    _release_nothing: 10,
-    _come_late: 15,
-    _begin: 30,
-    _of_version(_yank): 20,
-    _of_version(_remove_file): 10,
-    _of_version(lambda upstream, name, version: upstream.remove(name, version)): 12,
-    _of_version(_hide): 6,
-    _of_project(lambda upstream, name: upstream.remove(name)): 6,
-    _of_project(_quarantine): 6,
-    _of_project(_archive): 6,
-    _of_project(_spell): 4,
-    _of_project(lambda upstream, name: upstream.summarise(name, "Told anew")): 6,
-    _of_project(lambda upstream, name: upstream.add_role(name, "bob")): 30,
-    _write_noise: 8,
+DEEDS: dict[str, tuple[int, Deed]] = {
+    "release": (200, _release),
+    "release wheels": (20, _release_wheels),
+    "release nothing": (10, _release_nothing),
+    "come late": (15, _come_late),
+    "begin": (30, _begin),
+    "yank": (20, _of_version(_yank)),
+    "remove file": (10, _of_version(_remove_file)),
+    "remove version": (12, _of_version(lambda upstream, name, version: upstream.remove(name, version))),
+    "hide": (6, _of_version(_hide)),
+    "remove": (6, _of_project(lambda upstream, name: upstream.remove(name))),
+    "quarantine": (6, _of_project(_quarantine)),
+    "archive": (6, _of_project(_archive)),
+    "spell": (4, _of_project(_spell)),
+    "summarise": (6, _of_project(lambda upstream, name: upstream.summarise(name, "Told anew"))),
+    "add role": (30, _of_project(lambda upstream, name: upstream.add_role(name, "bob"))),
+    "write noise": (8, _write_noise),
 }
