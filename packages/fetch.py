@@ -16,6 +16,9 @@ PAGE_S = 120
 PAGE_BYTES = 64 << 20
 MAX_REDIRECTS = 3
 MAX_RETRY_AFTER_S = 3600
+# What parsers raise about an answer that is garbage; a moment in the year 1 is an OverflowError where it is
+# not in UTC.
+SENSELESS = (ValueError, ArithmeticError, AssertionError, LookupError, RecursionError)
 
 
 class UpstreamUnavailable(Exception):
@@ -37,11 +40,16 @@ def ask(session: requests.Session, url: str, accept: str) -> Iterator[requests.R
     try:
         with _follow(session, url, accept) as response:
             if response.status_code not in (200, 404, 410):
-                raise UpstreamUnavailable(f"{url} answers {response.status_code}.", _retry_after(response))
+                raise UpstreamUnavailable(f"{url} answers {response.status_code}.", retry_after(response))
             yield response if response.status_code == 200 else None
     except requests.RequestException as error:
-        kind = UpstreamTimeout if _is_timeout(error) else UpstreamUnavailable
-        raise kind(f"{url} does not answer: {error}") from error
+        raise _unanswered(url, error) from error
+
+
+def _unanswered(url: str, error: requests.RequestException) -> UpstreamUnavailable:
+    """Return what it means to us that a request failed."""
+    kind = UpstreamTimeout if _is_timeout(error) else UpstreamUnavailable
+    return kind(f"{url} does not answer: {error}")
 
 
 def _follow(session: requests.Session, url: str, accept: str) -> requests.Response:
@@ -67,6 +75,21 @@ def _follow(session: requests.Session, url: str, accept: str) -> requests.Respon
     raise UpstreamUnavailable(f"{url} redirects too often.")
 
 
+def post(session: requests.Session, url: str, content: bytes) -> requests.Response:
+    """Send XML to an address, and return the answer as it is, its body still to come."""
+    try:
+        return session.post(
+            url,
+            data=content,
+            headers={"Accept": "text/xml", "Content-Type": "text/xml"},
+            timeout=(CONNECT_S, READ_S),
+            stream=True,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        raise _unanswered(url, error) from error
+
+
 def body(response: requests.Response) -> bytes:
     """Return the body of an answer about one project."""
     return b"".join(chunks(response, PAGE_BYTES, PAGE_S))
@@ -76,13 +99,16 @@ def chunks(response: requests.Response, limit: int, seconds: float) -> Iterator[
     """Return a body in pieces, as long as it is neither too large nor too slow."""
     end = time.monotonic() + seconds
     size = 0
-    for chunk in response.iter_content(1 << 16):
-        size += len(chunk)
-        if size > limit:
-            raise UpstreamUnavailable(f"{response.url} has more than {limit} bytes.")
-        if time.monotonic() > end:
-            raise UpstreamTimeout(f"{response.url} takes more than {seconds} s.")
-        yield chunk
+    try:
+        for chunk in response.iter_content(1 << 16):
+            size += len(chunk)
+            if size > limit:
+                raise UpstreamUnavailable(f"{response.url} has more than {limit} bytes.")
+            if time.monotonic() > end:
+                raise UpstreamTimeout(f"{response.url} takes more than {seconds} s.")
+            yield chunk
+    except requests.RequestException as error:
+        raise _unanswered(response.url, error) from error
 
 
 def _is_timeout(error: requests.RequestException) -> bool:
@@ -90,7 +116,7 @@ def _is_timeout(error: requests.RequestException) -> bool:
     return isinstance(error, requests.Timeout) or any(isinstance(arg, ReadTimeoutError) for arg in error.args)
 
 
-def _retry_after(response: requests.Response) -> int | None:
+def retry_after(response: requests.Response) -> int | None:
     """Return how many seconds upstream asks us to wait; a date instead of a number is not read."""
     seconds = response.headers.get("Retry-After", "")
     if not (seconds.isascii() and seconds.isdigit()):

@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from packages import sync
+from packages import journal, sync
 
 # How many packages a run marks, and how many it looks up.  A look-up takes a second or less, and a run should
 # not keep a worker's thread for long.
@@ -48,3 +48,9 @@ def watch() -> int:
 def refresh() -> int:
     """Look up the packages that are marked."""
     return _alone(lambda: sync.refresh(sync.upstream(), now=timezone.now(), limit=LOOK_UPS))
+
+
+@shared_task(name="packages.poll")
+def poll() -> int:
+    """Mark the packages that upstream's journal has news of; only one run reads it at a time."""
+    return journal.poll(sync.upstream().changelog, settings.PIWHEELS_WATCH, now=timezone.now())

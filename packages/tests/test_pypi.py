@@ -8,7 +8,8 @@ from packaging.specifiers import SpecifierSet
 
 from packages import fetch
 from packages.fetch import UpstreamTimeout
-from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable, _join
+from packages.project import join
+from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable
 from tests.fake_pypi import UPLOADED_AT, FakePyPI
 
 
@@ -182,8 +183,8 @@ def test_an_index_on_https_has_no_files_on_http(upstream, pypi):
     upstream.add_sdist("demo", "1.0")
     page, facts = pypi._page("demo"), pypi._facts("demo")
 
-    assert only_file(_join("demo", page, facts, allow_http=True))
-    assert _join("demo", page, facts, allow_http=False).versions[0].files == ()
+    assert only_file(join("demo", page, facts, allow_http=True))
+    assert join("demo", page, facts, allow_http=False).versions[0].files == ()
 
 
 @pytest.mark.parametrize("path", ["/simple/demo/", "/pypi/demo/json"])

@@ -1,4 +1,4 @@
-"""Which names `sync` looks up, and when; what it then writes is in `test_sync`."""
+"""Which names `sync` looks up, and when; what it then writes is in `test_merge`."""
 
 from datetime import datetime, timedelta, timezone
 
