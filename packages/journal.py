@@ -6,15 +6,14 @@ place in the journal are written in one transaction, so an event may be read twi
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 
 from django.db import transaction
 
 from packages.changelog import PAGE_ROWS, Changelog, Event, NoJournal
 from packages.fetch import UpstreamUnavailable
-from packages.merge import BATCH
+from packages.merge import batches
 from packages.models import Dirty, Package, SyncCursor
 from packages.project import canonical
 
@@ -90,7 +89,7 @@ def _begin(serial: int, cursor: SyncCursor, now: datetime) -> int:
     if not cursor.begin(serial):
         raise Overtaken
     packages = Package.objects.values_list("name", flat=True)
-    return sum(Dirty.remind(names, Dirty.Why.LISTING, now) for names in _batches(packages.iterator()))
+    return sum(Dirty.remind(names, Dirty.Why.FIRST, now) for names in batches(packages.iterator()))
 
 
 @transaction.atomic
@@ -105,7 +104,7 @@ def _note(events: Sequence[Event], cursor: SyncCursor, watched: Collection[str],
         if not event.action.startswith(NOISE) and (name := canonical(event.name)):
             serials[name] = max(event.serial, serials.get(name, 0))
     if ALL not in watched:
-        ours = {name for names in _batches(serials) for name in _known(names)}
+        ours = {name for names in batches(serials) for name in _known(names)}
         ours.update(name for name in map(canonical, watched) if name in serials)
         serials = {name: serials[name] for name in ours}
     return Dirty.hint(serials, Dirty.Why.JOURNAL, now)
@@ -115,10 +114,3 @@ def _known(names: Collection[str]) -> Iterator[str]:
     """Return those of some names that we follow, or wait to look up."""
     yield from Package.objects.filter(name__in=names).values_list("name", flat=True)
     yield from Dirty.objects.filter(name__in=names).values_list("name", flat=True)
-
-
-def _batches(names: Iterable[str]) -> Iterator[list[str]]:
-    """Return names in lists that one statement can take."""
-    rest = iter(names)
-    while batch := list(islice(rest, BATCH)):
-        yield batch

@@ -5,29 +5,49 @@ The same state again changes nothing.  What follows from a change is for others 
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import TypeVar
 
 from django.db import models, transaction
 
+from packages import doubt
+from packages.doubt import StaleAnswer
 from packages.models import Alias, Package, UpstreamFile, Version, canonical_version
 from packages.project import File, Project, Release
 
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row", bound=models.Model)
+Item = TypeVar("Item")
 
 # SQLite takes 999 variables in a statement.
 BATCH = 500
 
 
-def apply(project: Project, now: datetime) -> Package:
-    """Bring a package's rows to upstream's state, all or none; the same state again changes nothing."""
+def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Return items in lists that one statement can take."""
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def apply(project: Project, now: datetime, *, believes_older: bool = False) -> Package:
+    """Bring a package's rows to upstream's state, all or none; the same state again changes nothing.
+
+    Raises StaleAnswer for a state that is older than ours, unless that is to be believed, and TooMuchVanishes
+    for one that has lost everything while too many others have.
+    """
     with transaction.atomic():
         package, is_new = Package.objects.select_for_update().get_or_create(
             name=project.name, defaults={"display_name": project.display_name or project.name}
         )
+        if not believes_older:
+            _refuse_older(package, project)
+        if not is_new and _is_emptied(package, project):
+            doubt.judge(package.name, doubt.EMPTY, now)
+            package.emptied_at = now
         changed = _apply_project(package, project, now)
         if is_new or "display_name" in changed:
             _note_spelling(package, now)
@@ -39,21 +59,45 @@ def apply(project: Project, now: datetime) -> Package:
     return package
 
 
+def confirm(package: Package, now: datetime) -> None:
+    """Write down that upstream's state is still the one that we have."""
+    Package.objects.filter(pk=package.pk).update(fetched_at=now)
+
+
 def vanish(name: str, now: datetime) -> Package | None:
-    """Write down that upstream has no such package; None if we never had it."""
+    """Write down that upstream has no such package; None if we never had it.
+
+    Raises TooMuchVanishes when too many others have vanished with it.
+    """
     with transaction.atomic():
         package = Package.objects.select_for_update().filter(name=name).first()
         if package is None:
             return None
-        changed = _set(package, status=Package.Status.GONE, status_reason="")
-        _set(package, fetched_at=now)
-        package.save(update_fields=[*changed, "fetched_at"])
-        if changed:
-            package.versions.listed().update(gone_at=now)
-            UpstreamFile.objects.listed().filter(version__package=package).update(gone_at=now)
-            package.request_plan()
-            package.mark_changed()
+        if package.status == Package.Status.GONE:
+            confirm(package, now)
+            return package
+        doubt.judge(name, doubt.ABSENT, now)
+        _set(package, status=Package.Status.GONE, status_reason="", etag="", emptied_at=now, fetched_at=now)
+        package.save(update_fields=["status", "status_reason", "etag", "emptied_at", "fetched_at"])
+        package.versions.listed().update(gone_at=now)
+        UpstreamFile.objects.listed().filter(version__package=package).update(gone_at=now)
+        package.request_plan()
+        package.mark_changed()
     return package
+
+
+def _refuse_older(package: Package, project: Project) -> None:
+    """Raise StaleAnswer if we know a later state: two look-ups may end in another order than they began."""
+    if project.serial is not None and package.serial is not None and project.serial < package.serial:
+        raise StaleAnswer(f"The answer has serial {project.serial}, and we know {package.serial}.")
+
+
+def _is_emptied(package: Package, project: Project) -> bool:
+    """Whether upstream has no file any more of a package of which it had some."""
+    return (
+        not any(release.files for release in project.versions)
+        and UpstreamFile.objects.listed().filter(version__package=package).exists()
+    )
 
 
 def _apply_project(package: Package, project: Project, now: datetime) -> set[str]:
@@ -69,8 +113,10 @@ def _apply_project(package: Package, project: Project, now: datetime) -> set[str
     if project.summary is not None:
         facts["summary"] = project.summary
     changed = _set(package, **facts)
-    _set(package, serial=project.serial, fetched_at=now)
-    package.save(update_fields=[*changed, "serial", "fetched_at"])
+    # An answer without a serial comes from a cache that drops headers; what we know is worth more.
+    serial = package.serial if project.serial is None else project.serial
+    _set(package, serial=serial, etag=project.etag, fetched_at=now)
+    package.save(update_fields=[*changed, "serial", "etag", "emptied_at", "fetched_at"])
     return changed
 
 

@@ -78,6 +78,7 @@ class Project:
     status_reason: str
     serial: int | None
     versions: tuple[Release, ...]
+    etag: str = ""  # of a page that tells the same as this; "" where none does
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,11 @@ class Facts:
     files: dict[str, FileFacts] = field(default_factory=dict)
 
 
-def join(name: str, page: ProjectPage, facts: Facts, *, allow_http: bool) -> Project:
-    """Return what both APIs say; the files are those of the simple API."""
+def join(name: str, page: ProjectPage, facts: Facts, *, allow_http: bool, etag: str = "") -> Project:
+    """Return what both APIs say; the files are those of the simple API.
+
+    The page's ETag stands for both answers where both are of one serial, and else for nothing.
+    """
     files: dict[str, dict[str, File]] = {number: {} for number in facts.numbers}
     for package in page.packages:
         known = facts.files.get(package.filename)
@@ -112,7 +116,8 @@ def join(name: str, page: ProjectPage, facts: Facts, *, allow_http: bool) -> Pro
         if file and number and _is_kept(number, MAX_NAME):
             files.setdefault(number, {})[file.filename] = file
     # With caches between, the one with the lower serial is the older, and the join as old as that one.
-    serials = [serial for serial in (_number(page.last_serial), facts.serial) if serial is not None]
+    both = _number(page.last_serial), facts.serial
+    serials = [serial for serial in both if serial is not None]
     return Project(
         name=name,
         display_name=facts.display_name,
@@ -121,6 +126,7 @@ def join(name: str, page: ProjectPage, facts: Facts, *, allow_http: bool) -> Pro
         status_reason=_text(page.status_reason, MAX_STATUS_REASON),
         serial=min(serials, default=None),
         versions=tuple(Release(number, tuple(found.values())) for number, found in files.items()),
+        etag=etag if len(serials) == 2 and both[0] == both[1] else "",
     )
 
 

@@ -7,32 +7,40 @@ asking.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import requests
 from packaging.utils import canonicalize_name
 from pypi_simple import (
-    ACCEPT_HTML_PREFERRED,
     ACCEPT_JSON_PREFERRED,
-    IndexPage,
     ProjectPage,
     UnsupportedRepoVersionError,
-    parse_links_stream,
 )
 
-from packages import fetch
+from packages import fetch, listing
 from packages.changelog import Changelog
 from packages.fetch import UpstreamUnavailable
-from packages.project import Facts, Project, canonical, join, read_facts
+from packages.listing import Entry
+from packages.project import Facts, Project, join, read_facts
 
 __all__ = ["NoSuchProject", "PyPI", "UpstreamUnavailable"]
 
-# The root page had 40 MB in 2026.  Its reader writes to the database as it comes.
+# The list of all projects had 40 MB in 2026.  Its reader writes to the database as it comes.
 ROOT_S = 3600
 ROOT_BYTES = 512 << 20
 
 
 class NoSuchProject(Exception):
     """Upstream has no project of that name."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The list of all projects, to be read once."""
+
+    entries: Iterator[Entry]
+    has_serials: bool
+    etag: str
 
 
 class PyPI:
@@ -43,41 +51,51 @@ class PyPI:
         self.session = session or fetch.open_session()
         self.changelog = Changelog(self._beside("pypi"), self.session)
 
-    def project(self, name: str) -> Project:
+    def project(self, name: str, etag: str = "") -> Project:
         """Return the state of a project.
 
-        Raises NoSuchProject when neither API has it, and UpstreamUnavailable when the state is not known.
+        Raises NoSuchProject when neither API has it, UpstreamUnavailable when the state is not known, and
+        Unchanged when it is still the one that had that ETag.
         """
         name = canonicalize_name(name)
-        page = self._page(name)
+        found = self._page(name, etag)
         facts = self._facts(name)
-        if page is None and facts is None:
+        if found is None and facts is None:
             raise NoSuchProject(f"There is no {name} at {self.simple_url}.")
-        if page is None:
+        if found is None:
             # One of the two answers is an old one from a cache.
             raise UpstreamUnavailable(f"The simple API has no {name}, but the JSON API has.")
+        page, etag = found
         with _reading(f"{self.simple_url}{name}/"):
-            return join(name, page, facts or Facts(), allow_http=self.simple_url.startswith("http:"))
+            is_http = self.simple_url.startswith("http:")
+            return join(name, page, facts or Facts(), allow_http=is_http, etag=etag)
 
-    def names(self) -> Iterator[str]:
-        """Return the canonical names of all projects, while they arrive."""
-        with fetch.ask(self.session, self.simple_url, ACCEPT_HTML_PREFERRED) as response:
+    @contextmanager
+    def listing(self, etag: str = "") -> Iterator[Listing]:
+        """Open the list of all projects, which arrives while it is read.
+
+        Raises Unchanged when it is still the one that had that ETag, and UpstreamUnavailable, also while the
+        entries are read.
+        """
+        url = self.simple_url
+        with fetch.ask(self.session, url, ACCEPT_JSON_PREFERRED, etag) as response, _reading(url):
             if response is None:
-                raise UpstreamUnavailable(f"There is no index at {self.simple_url}.")
+                raise UpstreamUnavailable(f"There is no index at {url}.")
             chunks = fetch.chunks(response, ROOT_BYTES, ROOT_S)
-            with _reading(self.simple_url):
-                for spelling in _spellings(chunks, response):
-                    if name := canonical(spelling):
-                        yield name
+            if has_serials := _is_json(response):
+                entries = listing.read_json(chunks)
+            else:
+                entries = listing.read_html(chunks, response.url, _charset(response))
+            yield Listing(_guarded(entries, url), has_serials=has_serials, etag=fetch.etag_of(response))
 
     def _beside(self, path: str) -> str:
         """Return the address of something that PyPI has beside its simple API."""
         return self.simple_url.removesuffix("simple/") + path
 
-    def _page(self, name: str) -> ProjectPage | None:
-        """Return what the simple API says of a project; None if it does not know it."""
+    def _page(self, name: str, etag: str) -> tuple[ProjectPage, str] | None:
+        """Return what the simple API says of a project, and its ETag; None if it does not know it."""
         url = f"{self.simple_url}{name}/"
-        with fetch.ask(self.session, url, ACCEPT_JSON_PREFERRED) as response, _reading(url):
+        with fetch.ask(self.session, url, ACCEPT_JSON_PREFERRED, etag) as response, _reading(url):
             if response is None:
                 return None
             body = fetch.body(response)
@@ -88,7 +106,7 @@ class PyPI:
             if canonicalize_name(page.project) != name:
                 raise ValueError(f"the answer is about {page.project}")
             page.last_serial = page.last_serial or response.headers.get("X-PyPI-Last-Serial")
-            return page
+            return page, fetch.etag_of(response)
 
     def _facts(self, name: str) -> Facts | None:
         """Return what the JSON API says of a project; None if it does not know it.
@@ -100,15 +118,6 @@ class PyPI:
             if response is None:
                 return None
             return read_facts(name, json.loads(fetch.body(response)))
-
-
-def _spellings(chunks: Iterator[bytes], response: requests.Response) -> Iterator[str]:
-    """Return the names on the root page."""
-    if _is_json(response):
-        yield from IndexPage.from_json_data(json.loads(b"".join(chunks))).projects
-    else:
-        for link in parse_links_stream(chunks, response.url, _charset(response)):
-            yield link.text
 
 
 def _charset(response: requests.Response) -> str | None:
@@ -124,6 +133,12 @@ def _is_json(response: requests.Response) -> bool:
     if kind in ("application/vnd.pypi.simple.v1+html", "text/html"):
         return False
     raise ValueError(f"the answer is {kind or 'of no kind'}")
+
+
+def _guarded(entries: Iterator[Entry], url: str) -> Iterator[Entry]:
+    """Return the entries of a list, and turn what its reader raises into UpstreamUnavailable."""
+    with _reading(url):
+        yield from entries
 
 
 @contextmanager

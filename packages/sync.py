@@ -1,46 +1,34 @@
-"""Keeps up with PyPI: which packages to look up, and looking them up.
+"""Looks marked names up at PyPI, several at a time, and has what it says written down.
 
 A mark that something changed is a hint; the state is what is fetched, and `merge` writes it.  So nothing here
-depends on the order of hints.
+depends on the order of hints, and a look-up may be done twice.  Threads fetch, and the caller's thread alone
+talks to the database.
 """
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import islice
 
 from django.conf import settings
-from django.db.models import Q
-from packaging.utils import InvalidName, canonicalize_name
 
-from packages.fetch import UpstreamTimeout
-from packages.journal import ALL
-from packages.merge import BATCH, apply, vanish
+from packages import doubt, fetch, merge
+from packages.doubt import ABSENT, DoubtfulAbsence, StaleAnswer, TooMuchVanishes
+from packages.fetch import Unchanged, UpstreamTimeout
 from packages.models import Dirty, Package, SyncCursor
+from packages.project import Project
 from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable
 
 logger = logging.getLogger(__name__)
 
-# How often to read the list of all names, and when to try again if that failed.
-LISTING = timedelta(hours=1)
-LISTING_AGAIN = timedelta(minutes=5)
 # How often an answer that contradicts what we know is put off before we believe it.  With the pauses of
 # `Dirty.put_off` that is half an hour, in which caches between upstream and us find out.
 PATIENCE = 10
 # A run begins no look-up after this many seconds: it keeps a worker's thread from giving out builds.
 RUN_S = 20
-# What is noted of a name that upstream does not have.
-ABSENT = "Upstream has no such package."
-
-
-class StaleAnswer(UpstreamUnavailable):
-    """Upstream's answer is older than what it said before: it came from a cache."""
-
-
-class DoubtfulAbsence(UpstreamUnavailable):
-    """Upstream has no such package, but had it before: during an outage it says so too."""
 
 
 def upstream() -> PyPI:
@@ -50,48 +38,7 @@ def upstream() -> PyPI:
 
 @cache
 def _client(simple_url: str) -> PyPI:
-    return PyPI(simple_url)
-
-
-def watch(pypi: PyPI, names: Collection[str], *, now: datetime, refresh_s: float, limit: int) -> int:
-    """Mark what has to be looked up: watched names that we lack, and packages that were long not looked at.
-
-    Names that wait already keep their place.  Returns how many were marked, of the packages `limit` at most.
-    """
-    if SyncCursor.current().is_journal_heard(now):
-        refresh_s = max(refresh_s, settings.PIWHEELS_RESCAN_S)
-    missing = _list_all(pypi, now) if ALL in names else _mark_missing(_canonical(names), now)
-    old = Package.objects.to_refresh(now - timedelta(seconds=refresh_s))
-    waiting = Dirty.objects.values("name")
-    return missing + _mark(old.exclude(name__in=waiting).values_list("name", flat=True)[:limit], now)
-
-
-def refresh(pypi: PyPI, *, now: datetime, limit: int) -> int:
-    """Look up names that are marked, and return how many of them are settled.
-
-    When upstream asks for a pause or keeps us waiting, the rest waits for the next time.
-    """
-    began = time.monotonic()
-    settled = 0
-    for dirty in Dirty.objects.due(now)[:limit]:
-        passed_s = time.monotonic() - began
-        if passed_s > RUN_S:
-            break
-        moment = now + timedelta(seconds=passed_s)
-        if not dirty.hold(moment):
-            continue
-        try:
-            settled += _settle(pypi, dirty, moment)
-        except UpstreamUnavailable as error:
-            logger.warning("%s is put off: %s", dirty.name, error)
-            dirty.put_off(moment + timedelta(seconds=error.retry_after or 0), _legible(error))
-            if error.retry_after is not None or isinstance(error, UpstreamTimeout):
-                break
-        # What upstream says was made by strangers, and one name must not stop the others.
-        except Exception as error:
-            logger.exception("%s cannot be looked up, or its rows cannot be written.", dirty.name)
-            dirty.put_off(moment, _legible(error))
-    return settled
+    return PyPI(simple_url, fetch.open_session(settings.PIWHEELS_FETCHERS))
 
 
 def look_up(
@@ -107,33 +54,165 @@ def look_up(
     Raises StaleAnswer when the answer has a lower serial than it must have, and DoubtfulAbsence when upstream
     no longer has the package, unless that is to be believed.
     """
-    try:
-        project = pypi.project(name)
-    except NoSuchProject as error:
-        if not believes_absence and _is_here(name):
-            raise DoubtfulAbsence(ABSENT) from error
-        return vanish(name, now)
-    if least_serial is not None and project.serial is not None and project.serial < least_serial:
-        raise StaleAnswer(f"The answer has serial {project.serial}, not {least_serial} or a later one.")
-    return apply(project, now)
+    question = Question(
+        Dirty(name=name, not_before=now), None, least_serial, believes_absence=believes_absence
+    )
+    return _write(question, lambda: pypi.project(name), now)
 
 
-def _settle(pypi: PyPI, dirty: Dirty, now: datetime) -> bool:
-    """Look a marked name up and forget the mark; False if it has to be looked up again."""
-    known = Package.objects.filter(name=dirty.name).values_list("serial", flat=True).first()
-    is_patient = dirty.attempts < PATIENCE
-    least_serial = max(dirty.wanted_serial or 0, known or 0) if is_patient else None
-    # Attempts that failed otherwise say nothing of an absence: the last one, long ago, must have seen it too.
-    believes_absence = not is_patient and dirty.error == ABSENT
-    package = look_up(pypi, dirty.name, now=now, least_serial=least_serial, believes_absence=believes_absence)
+@dataclass(frozen=True)
+class Question:
+    """A look-up: of which name, and what of its answer is to be believed."""
+
+    dirty: Dirty
+    package: Package | None
+    least_serial: int | None
+    believes_absence: bool = False
+    believes_older: bool = False
+
+    @property
+    def etag(self) -> str:
+        """The mark of the state that we have, unless the first answer could not be used."""
+        return self.package.etag if self.package and not self.dirty.attempts else ""
+
+
+def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
+    """Look up names that are marked, several at a time, and return how many of them are settled.
+
+    When upstream asks for a pause or keeps us waiting, the rest waits for the next time.
+    """
+    if SyncCursor.current().paused_until > now:
+        return 0
+    doubt.relax(now)
+    held = Dirty.hold_due(now, limit)
+    run = _Run(pypi, now)
+    with ThreadPoolExecutor(fetchers) as pool:
+        questions = iter(_questions(held))
+        asked: dict[Future[Project], Question] = {}
+        while run.goes_on or asked:
+            while run.goes_on and len(asked) < fetchers and (question := next(questions, None)):
+                asked[pool.submit(pypi.project, question.dirty.name, question.etag)] = question
+            if not asked:
+                break
+            for future in wait(asked, return_when=FIRST_COMPLETED).done:
+                run.settle(asked.pop(future), future)
+    Dirty.let_go([question.dirty for question in questions], now)
+    return run.settled
+
+
+def _questions(held: list[Dirty]) -> Iterator[Question]:
+    """Return what to ask of names that we hold."""
+    names = [dirty.name for dirty in held]
+    packages = {package.name: package for package in Package.objects.filter(name__in=names)}
+    for dirty in held:
+        package = packages.get(dirty.name)
+        is_patient = dirty.attempts < PATIENCE
+        known = package.serial if package else None
+        least = max(dirty.wanted_serial or 0, known or 0) if is_patient else None
+        # Attempts that failed otherwise say nothing of an absence: the last one, long ago, must have seen it.
+        yield Question(
+            dirty,
+            package,
+            least,
+            believes_absence=not is_patient and dirty.error == ABSENT,
+            believes_older=not is_patient,
+        )
+
+
+@dataclass
+class _Run:
+    """One run of look-ups: what is settled, and whether to begin more."""
+
+    pypi: PyPI
+    began_at: datetime
+    settled: int = 0
+    is_stopped: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def now(self) -> datetime:
+        """The time of the run's caller, and what has passed since."""
+        return self.began_at + timedelta(seconds=time.monotonic() - self.began)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to begin another look-up."""
+        return not self.is_stopped and time.monotonic() - self.began <= RUN_S
+
+    def settle(self, question: Question, answer: Future[Project]) -> None:
+        """Write down an answer and forget the mark, or put the name off."""
+        dirty, now = question.dirty, self.now
+        try:
+            self.settled += _settle(question, answer.result, now)
+        except UpstreamUnavailable as error:
+            logger.warning("%s is put off: %s", dirty.name, error)
+            dirty.put_off(now + timedelta(seconds=error.retry_after or 0), _legible(error))
+            self._heed(error, now)
+        # What upstream says was made by strangers, and one name must not stop the others.
+        except Exception as error:
+            logger.exception("%s cannot be looked up, or its rows cannot be written.", dirty.name)
+            dirty.put_off(now, _legible(error))
+
+    def _heed(self, error: UpstreamUnavailable, now: datetime) -> None:
+        """Do what an outage asks of us."""
+        if isinstance(error, TooMuchVanishes):
+            doubt.note(error, now)
+        if isinstance(error, StaleAnswer):
+            SyncCursor.current().count_stale()
+        if error.retry_after is not None:
+            SyncCursor.current().pause(now + timedelta(seconds=error.retry_after))
+        if error.retry_after is not None or isinstance(error, UpstreamTimeout):
+            self.is_stopped = True
+
+
+def _settle(question: Question, answer: Callable[[], Project], now: datetime) -> bool:
+    """Write an answer down and forget the mark; False if the name has to be looked up again."""
+    dirty, before = question.dirty, question.package
+    package = _write(question, answer, now)
     if package is None:
         # Perhaps it is so new that a cache does not know it; perhaps somebody mistyped it.
         logger.warning("Upstream has no %s, and neither have we.", dirty.name)
-        if is_patient:
+        if not question.believes_older:
             dirty.put_off(now, ABSENT)
             return False
+    elif dirty.why == Dirty.Why.LISTING and before and _is_correction(before, package):
+        logger.error("The journal had not told that %s has changed.", dirty.name)
+        SyncCursor.current().count_correction()
     dirty.clear()
     return True
+
+
+def _write(question: Question, answer: Callable[[], Project], now: datetime) -> Package | None:
+    """Write down what upstream answers; None if neither it nor we have the package."""
+    name, least = question.dirty.name, question.least_serial
+    try:
+        project = answer()
+    except NoSuchProject as error:
+        if not question.believes_absence and _is_here(name):
+            raise DoubtfulAbsence(ABSENT) from error
+        return merge.vanish(name, now)
+    except Unchanged:
+        package = question.package
+        _refuse_before(least, package.serial if package else None)
+        if package:
+            merge.confirm(package, now)
+        return package
+    _refuse_before(least, project.serial)
+    return merge.apply(project, now, believes_older=question.believes_older)
+
+
+def _refuse_before(least: int | None, serial: int | None) -> None:
+    """Raise StaleAnswer for an answer with a lower serial than it must have."""
+    if least is not None and serial is not None and serial < least:
+        raise StaleAnswer(f"The answer has serial {serial}, not {least} or a later one.")
+
+
+def _is_correction(before: Package, now: Package) -> bool:
+    """Whether a change came to light that the journal should have told of before."""
+    now.refresh_from_db(fields=["revision", "serial", "status"])
+    is_told = (now.serial or 0) > max(before.serial or 0, SyncCursor.current().serial)
+    is_event = now.serial != before.serial or now.status == Package.Status.GONE
+    return now.revision != before.revision and is_event and not is_told
 
 
 def _is_here(name: str) -> bool:
@@ -145,41 +224,3 @@ def _legible(error: Exception) -> str:
     """Return what an error says on one line, without what a database cannot keep."""
     line = " ".join(str(error).split()) or type(error).__name__
     return "".join(character if character.isprintable() else "\ufffd" for character in line)
-
-
-def _list_all(pypi: PyPI, now: datetime) -> int:
-    """Mark all of upstream's names that we lack, unless that was done lately; return how many."""
-    SyncCursor.objects.get_or_create()
-    due = Q(listed_at=None) | Q(listed_at__lte=now - LISTING)
-    if not SyncCursor.objects.filter(due).update(listed_at=now):
-        return 0
-    marked = 0
-    try:
-        names = pypi.names()
-        while batch := list(islice(names, BATCH)):
-            marked += _mark_missing(batch, now)
-    except UpstreamUnavailable as error:
-        logger.warning("The list of all names was not read to its end: %s", error)
-        SyncCursor.objects.update(listed_at=now - LISTING + LISTING_AGAIN)
-    return marked
-
-
-def _mark_missing(names: Iterable[str], now: datetime) -> int:
-    """Mark those of some names that are no packages of ours."""
-    names = set(names)
-    have = Package.objects.filter(name__in=names).values_list("name", flat=True)
-    return _mark(names.difference(have), now)
-
-
-def _mark(names: Iterable[str], now: datetime, why: Dirty.Why = Dirty.Why.AGE) -> int:
-    """Mark some names, and return how many were not marked before."""
-    return Dirty.remind(set(names), why, now)
-
-
-def _canonical(names: Iterable[str]) -> Iterator[str]:
-    """Return the canonical forms of names that a person wrote."""
-    for name in names:
-        try:
-            yield canonicalize_name(name, validate=True)
-        except InvalidName:
-            logger.error("%r in PIWHEELS_WATCH is no package's name.", name)

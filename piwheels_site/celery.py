@@ -42,6 +42,7 @@ app.conf.beat_schedule = {
     for task, seconds in [
         ("packages.poll", settings.PIWHEELS_POLL_S),
         ("packages.watch", 10),
+        ("packages.reconcile", 60),
         ("packages.sync", 2),
         ("builds.plan", 1),
         ("builds.dispatch", 1),

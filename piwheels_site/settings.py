@@ -81,6 +81,10 @@ PIWHEELS_WATCH = env("PIWHEELS_WATCH", default="").split()
 PIWHEELS_DEPTH = env.int("PIWHEELS_DEPTH", default=0)
 # How often to read upstream's journal of changes, in seconds.
 PIWHEELS_POLL_S = env.float("PIWHEELS_POLL_S", default=30.0)
+# How many questions to ask of upstream at a time; its people want no more than 10.
+PIWHEELS_FETCHERS = env.int("PIWHEELS_FETCHERS", default=4)
+if not 1 <= PIWHEELS_FETCHERS <= 10:
+    raise ImproperlyConfigured("PIWHEELS_FETCHERS must be a number from 1 to 10.")
 # How often to look at a followed package while upstream's journal tells what changes, in seconds.  Not all
 # changes are in it; 30 days of all of PyPI are one question in four seconds.
 PIWHEELS_RESCAN_S = env.int("PIWHEELS_RESCAN_S", default=30 * 86400)

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Self
 
-from django.db import models
-from django.db.models import Q
+from django.db import models, transaction
+from django.db.models import F, Q
 from django.db.models.functions import Greatest, Now
 from packaging.utils import canonicalize_name
 
@@ -42,6 +42,7 @@ class SyncCursor(models.Model):
         UNKNOWN = "", "not asked yet"
         SERIALS = "serials", "names and serials"
         NAMES = "names", "names only"
+        EACH = "each", "not read, as few packages are followed"
 
     # Reading a page of the journal takes two minutes at most; a poller that died is replaced after this.
     POLLING = timedelta(minutes=3)
@@ -49,6 +50,8 @@ class SyncCursor(models.Model):
     LISTING = timedelta(minutes=65)
     # A journal that was silent for this long tells nothing of what changed meanwhile.
     SILENCE = timedelta(minutes=15)
+    # It is read each hour where there is no journal.
+    LISTED = timedelta(hours=3)
     # How often to ask for a journal that was absent.
     ASK_AGAIN = timedelta(days=1)
 
@@ -119,6 +122,12 @@ class SyncCursor(models.Model):
         """Whether the journal tells what changes, so that nobody has to ask each package."""
         return self.journal == self.Journal.XML_RPC and now - self.polled_at < self.SILENCE
 
+    def is_listing_heard(self, now: datetime) -> bool:
+        """Whether the list of all projects tells what changes, if only now and then."""
+        if self.listing != self.Listing.SERIALS or self.listed_at is None:
+            return False
+        return now - self.listed_at < self.LISTED
+
     def take_poll(self, now: datetime) -> bool:
         """Become the only poller for a while; False if another is, or there is nothing to poll."""
         if self.journal == self.Journal.ABSENT and now - self.journal_asked_at < self.ASK_AGAIN:
@@ -166,6 +175,44 @@ class SyncCursor(models.Model):
         """Ask nothing of upstream until then."""
         self._rows().update(paused_until=Greatest("paused_until", until))
 
+    def doubt(self, count: int, now: datetime) -> bool:
+        """Believe no absence of so many packages at once; False if we did not anyway."""
+        self._rows().filter(doubted__lt=count).update(doubted=count)
+        return self._rows().filter(doubted_at=None).update(doubted_at=now, doubted=count) == 1
+
+    def settle_doubt(self) -> None:
+        """Believe absences again, as long as they are few."""
+        self._rows().update(doubted_at=None, doubted=0)
+
+    def believe(self, until: datetime) -> None:
+        """Believe all absences until then."""
+        self._rows().update(doubted_at=None, doubted=0, believed_until=until)
+
+    def take_listing(self, now: datetime) -> bool:
+        """Become the only reader of the list of all projects for a while; False if another is."""
+        free = Q(listing_until__lte=now, paused_until__lte=now)
+        return self._rows().filter(free).update(listing_until=now + self.LISTING) == 1
+
+    def release_listing(self, until: datetime) -> None:
+        """Let the list be read again from then on."""
+        self._rows().update(listing_until=until)
+
+    def hear_listing(self, kind: Listing, etag: str, now: datetime) -> None:
+        """Note that the list was read to its end, and what it tells."""
+        self._rows().update(listing=kind, listing_etag=etag, listed_at=now)
+
+    def take_scan(self, now: datetime, since: datetime) -> bool:
+        """Note that the slow scan takes packages now; False if somebody else does."""
+        return self._rows().filter(scanned_at=since).update(scanned_at=now) == 1
+
+    def count_stale(self) -> None:
+        """Count an answer that came from an old cache."""
+        self._rows().update(stale_answers=F("stale_answers") + 1)
+
+    def count_correction(self) -> None:
+        """Count a change that the journal had not told of."""
+        self._rows().update(corrections=F("corrections") + 1)
+
     def _rows(self) -> "models.QuerySet[SyncCursor]":
         return SyncCursor.objects.filter(pk=self.pk)
 
@@ -184,6 +231,7 @@ class Dirty(models.Model):
     class Why(models.TextChoices):
         """Who says so."""
 
+        FIRST = "first", "the first look at all of upstream"
         JOURNAL = "journal", "an event in upstream's journal"
         LISTING = "listing", "upstream's list of all projects"
         AGE = "age", "nobody has looked for long"
@@ -262,6 +310,26 @@ class Dirty(models.Model):
         return plain_sql.change(
             _HINT.format(places=places), [value for row in rows for value in (*row, row[-1])]
         )
+
+    @classmethod
+    def hold_due(cls, now: datetime, limit: int) -> "list[Dirty]":
+        """Take names that are due, and keep others from looking them up for a while."""
+        until = now + cls.HOLD
+        with transaction.atomic():
+            held = list(Dirty.objects.select_for_update(skip_locked=True).due(now)[:limit])
+            for batch in range(0, len(held), MARKED_AT_ONCE):
+                names = [dirty.name for dirty in held[batch : batch + MARKED_AT_ONCE]]
+                Dirty.objects.filter(name__in=names).update(not_before=until)
+        for dirty in held:
+            dirty.not_before = until
+        return held
+
+    @classmethod
+    def let_go(cls, held: "Collection[Dirty]", now: datetime) -> None:
+        """Let others look up names that we took and did not come to."""
+        if held:
+            ours = Dirty.objects.filter(not_before=next(iter(held)).not_before)
+            ours.filter(name__in=[dirty.name for dirty in held]).update(not_before=now)
 
     def hold(self, now: datetime) -> bool:
         """Keep others from looking this name up for a while; False if they came first."""
