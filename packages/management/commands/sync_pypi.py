@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from packaging.utils import InvalidName, canonicalize_name
 
-from packages import sync
+from packages import journal, sync
 from packages.models import Package
 from packages.pypi import UpstreamUnavailable
 
@@ -51,7 +51,7 @@ def _canonical(names: list[str]) -> list[str]:
 
 def _followed() -> list[str]:
     """Return the names of the packages that this farm follows."""
-    watched = _canonical([name for name in settings.PIWHEELS_WATCH if name != sync.ALL])
+    watched = _canonical([name for name in settings.PIWHEELS_WATCH if name != journal.ALL])
     names = sorted({*watched, *Package.objects.values_list("name", flat=True)})
     if not names:
         raise CommandError(

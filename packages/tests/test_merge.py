@@ -5,7 +5,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from packages import sync
+from packages import merge, sync
 from packages.models import Package, UpstreamFile, Version
 from tests.fake_pypi import UPLOADED_AT
 
@@ -326,7 +326,7 @@ def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, n
             upstream.add_sdist(name, f"1.{minor}", b"")
         project = pypi.project(name)
         if happening != "new versions":
-            sync.apply(project, now)
+            merge.apply(project, now)
             for minor in range(versions - 1):
                 if happening == "yanks":
                     upstream.yank(name, f"1.{minor}")
@@ -334,7 +334,7 @@ def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, n
                     upstream.remove(name, f"1.{minor}")
             project = pypi.project(name)
         with CaptureQueriesContext(connection) as captured:
-            sync.apply(project, now)
+            merge.apply(project, now)
         return len(captured)
 
     few, many = queries("few", 2), queries("many", 40)
