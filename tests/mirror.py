@@ -13,7 +13,7 @@ import requests
 from django.db import connection
 from requests.adapters import HTTPAdapter
 
-from packages import fetch, sync
+from packages import fetch, journal, reconcile, sync
 from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version
 from packages.pypi import PyPI
 from tests.fake_pypi import FakePyPI
@@ -103,7 +103,15 @@ class Mirror:
 
     def watch(self, refresh_s: float = 24 * 3600) -> None:
         """Mark what is watched and missing, and what nobody looked at for long."""
-        sync.watch(self.pypi, self.watched, now=self.now, refresh_s=refresh_s, limit=1000)
+        reconcile.watch(self.watched, now=self.now, refresh_s=refresh_s, limit=1000)
+
+    def poll(self) -> None:
+        """Read the journal."""
+        journal.poll(self.pypi.changelog, self.watched, now=self.now)
+
+    def compare(self) -> None:
+        """Compare all names with the list of them."""
+        reconcile.reconcile(self.pypi, self.watched, now=self.now)
 
     def refresh(self) -> None:
         """Look up what is marked."""
@@ -131,6 +139,8 @@ class Mirror:
         """Let enough time pass, without faults, for everything to be known."""
         for turn in range(16):
             self.pass_time(PATIENT_S)
+            self.poll()
+            self.compare()
             self.watch(refresh_s=0 if turn < 2 else 24 * 3600)
             self.refresh()
             if turn > 2 and not Dirty.objects.exists():

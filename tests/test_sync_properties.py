@@ -26,7 +26,7 @@ from tests.synthetic_pypi import DEEDS, SyntheticPyPI
 from tests.upstream_state import differences, listed_though_hidden
 
 PROJECTS = 4
-STEPS = ("watch", "refresh")
+STEPS = ("poll", "compare", "watch", "refresh")
 PATHS = ("/", "/simple/", "/simple/{}/", "/pypi", "/pypi/{}/")
 SECONDS = (1, 10, 100, 700, 4000)
 # So often everything may be denied; for ever would be no fault but a removal.
