@@ -5,14 +5,14 @@ The same state again changes nothing.  What follows from a change is for others 
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TypeVar
 
 from django.db import models, transaction
 
-from packages import doubt
+from packages import doubt, plain_sql
 from packages.doubt import StaleAnswer
 from packages.models import Alias, Package, UpstreamFile, Version, canonical_version
 from packages.project import File, Project, Release
@@ -57,6 +57,73 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
             package.request_plan()
             package.mark_changed()
     return package
+
+
+@transaction.atomic
+def create(projects: Sequence[Project], now: datetime) -> None:
+    """Write down packages that we do not have, all or none, in a few statements for all of them.
+
+    Raises IntegrityError when we have one of them after all, or one of their files.
+    """
+    packages = {project.name: _new_package(project, now) for project in projects}
+    Package.objects.bulk_create(packages.values(), BATCH)
+    Alias.objects.bulk_create(
+        [Alias(package=package, name=package.display_name, seen_at=now) for package in packages.values()],
+        BATCH,
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=["seen_at"],
+    )
+    _create_versions(packages, projects)
+
+
+def _create_versions(packages: dict[str, Package], projects: Sequence[Project]) -> None:
+    """Write down the versions and files of packages that are new, without the ORM's work for each."""
+    releases = [(packages[project.name].pk, release) for project in projects for release in project.versions]
+    plain_sql.fill(
+        Version._meta.db_table,
+        ("package_id", "number", "canonical", "is_prerelease", "released_at", "yanked", "yanked_reason",
+         "skip_reason"),
+        (
+            (package, release.number, *canonical_version(release.number), release.released_at, release.yanked,
+             release.yanked_reason, "")
+            for package, release in releases
+        ),
+    )  # fmt: skip
+    written = Version.objects.filter(package__in=packages.values())
+    ids = {(package, number): pk for pk, package, number in written.values_list("pk", "package", "number")}
+    # A name that a package has twice is one file, as `apply` has it.
+    files = {
+        (package, file.filename): (ids[package, release.number], file)
+        for package, release in releases
+        for file in release.files
+    }
+    plain_sql.fill(
+        UpstreamFile._meta.db_table,
+        ("version_id", "filename", "kind", "url", "sha256", "size", "requires_python", "uploaded_at",
+         "yanked", "yanked_reason"),
+        (
+            (version, file.filename, file.kind, file.url, file.sha256, file.size, file.requires_python,
+             file.uploaded_at, file.yanked, file.yanked_reason)
+            for version, file in files.values()
+        ),
+    )  # fmt: skip
+
+
+def _new_package(project: Project, now: datetime) -> Package:
+    """Return a row for a package that we have not seen before."""
+    return Package(
+        name=project.name,
+        display_name=project.display_name or project.name,
+        summary=project.summary or "",
+        status=project.status,
+        status_reason=project.status_reason,
+        serial=project.serial,
+        etag=project.etag,
+        fetched_at=now,
+        # As `apply` leaves a new one: with a plan to make, and the first revision of its pages.
+        revision=1,
+    )
 
 
 def confirm(package: Package, now: datetime) -> None:

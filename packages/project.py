@@ -7,7 +7,7 @@ digest, of a kind that we do not use) is left out here.
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
@@ -139,7 +139,7 @@ def _file(package: DistributionPackage, known: FileFacts | None, *, allow_http: 
         not kind
         or not _is_kept(package.filename, MAX_FILENAME)
         or not _is_kept(package.url, MAX_URL)
-        or urlsplit(package.url).scheme not in schemes
+        or package.url.partition(":")[0].lower() not in schemes
         or len(sha256) != 64
         or not set(sha256) <= set("0123456789abcdef")
     ):
@@ -215,6 +215,8 @@ def _number_in(filename: str, name: str) -> str:
     return str(version) if found == name else ""
 
 
+# Most files have one of a few hundred.
+@lru_cache(maxsize=4096)
 def _requires_python(specifiers: str | None) -> str:
     """Return specifiers that can be read; those that cannot count as absent, as for pip."""
     try:

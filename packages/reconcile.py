@@ -34,7 +34,7 @@ SCAN = timedelta(minutes=5)
 FRESH = timedelta(days=1)
 
 
-def watch(pypi: PyPI, names: Collection[str], *, now: datetime, refresh_s: float, limit: int) -> int:
+def watch(names: Collection[str], *, now: datetime, refresh_s: float, limit: int) -> int:
     """Mark what has to be looked up: watched names that we lack, and packages that were long not looked at.
 
     Names that wait already keep their place.  Returns how many were marked, of the packages `limit` at most.

@@ -9,11 +9,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
+from django import db
 from django.conf import settings
+from django.db import transaction
 
 from packages import doubt, fetch, merge
 from packages.doubt import ABSENT, DoubtfulAbsence, StaleAnswer, TooMuchVanishes
@@ -29,6 +31,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = 10
 # A run begins no look-up after this many seconds: it keeps a worker's thread from giving out builds.
 RUN_S = 20
+# How many new packages are written together.
+AT_ONCE = 100
 
 
 def upstream() -> PyPI:
@@ -69,6 +73,7 @@ class Question:
     least_serial: int | None
     believes_absence: bool = False
     believes_older: bool = False
+    is_alone: bool = False  # written without others
 
     @property
     def etag(self) -> str:
@@ -96,6 +101,7 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
                 break
             for future in wait(asked, return_when=FIRST_COMPLETED).done:
                 run.settle(asked.pop(future), future)
+        run.write_new()
     Dirty.let_go([question.dirty for question in questions], now)
     return run.settled
 
@@ -127,6 +133,7 @@ class _Run:
     began_at: datetime
     settled: int = 0
     is_stopped: bool = False
+    new: list[tuple[Question, Project]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -143,6 +150,11 @@ class _Run:
         """Write down an answer and forget the mark, or put the name off."""
         dirty, now = question.dirty, self.now
         try:
+            if question.package is None and (project := _new(question, answer)):
+                self.new.append((question, project))
+                if len(self.new) >= AT_ONCE:
+                    self.write_new()
+                return
             self.settled += _settle(question, answer.result, now)
         except UpstreamUnavailable as error:
             logger.warning("%s is put off: %s", dirty.name, error)
@@ -152,6 +164,21 @@ class _Run:
         except Exception as error:
             logger.exception("%s cannot be looked up, or its rows cannot be written.", dirty.name)
             dirty.put_off(now, _legible(error))
+
+    def write_new(self) -> None:
+        """Write down the packages that are new to us, together if that can be."""
+        new, self.new = self.new, []
+        try:
+            with transaction.atomic():
+                merge.create([project for _, project in new], self.now)
+                Dirty.forget([question.dirty for question, _ in new])
+            self.settled += len(new)
+        # One by one, to find out which of them cannot be written.
+        except db.Error:
+            for question, project in new:
+                answer: Future[Project] = Future()
+                answer.set_result(project)
+                self.settle(replace(question, is_alone=True), answer)
 
     def _heed(self, error: UpstreamUnavailable, now: datetime) -> None:
         """Do what an outage asks of us."""
@@ -163,6 +190,15 @@ class _Run:
             SyncCursor.current().pause(now + timedelta(seconds=error.retry_after))
         if error.retry_after is not None or isinstance(error, UpstreamTimeout):
             self.is_stopped = True
+
+
+def _new(question: Question, answer: Future[Project]) -> Project | None:
+    """Return the state of a package that is new to us; None if there is none, or it is written alone."""
+    if question.is_alone or answer.exception() is not None:
+        return None
+    project = answer.result()
+    _refuse_before(question.least_serial, project.serial)
+    return project
 
 
 def _settle(question: Question, answer: Callable[[], Project], now: datetime) -> bool:

@@ -35,7 +35,6 @@ def watch() -> int:
     """Mark the packages that have to be looked up upstream."""
     return _alone(
         lambda: reconcile.watch(
-            sync.upstream(),
             settings.PIWHEELS_WATCH,
             now=timezone.now(),
             refresh_s=settings.PIWHEELS_REFRESH_S,

@@ -114,7 +114,7 @@ class Mirror:
 
     def watch(self) -> None:
         """Mark what is watched and missing, and what nobody looked at for long."""
-        reconcile.watch(self.pypi, self.watched, now=self.now, refresh_s=DAY_S, limit=100_000)
+        reconcile.watch(self.watched, now=self.now, refresh_s=DAY_S, limit=100_000)
 
     def compare(self) -> None:
         """Compare all names when it is time."""

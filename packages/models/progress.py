@@ -340,6 +340,13 @@ class Dirty(models.Model):
         self.not_before = until
         return held == 1
 
+    @classmethod
+    def forget(cls, held: "Collection[Dirty]") -> None:
+        """Forget names that we took together, unless they were marked again since."""
+        if held:
+            ours = Dirty.objects.filter(not_before=next(iter(held)).not_before)
+            ours.filter(name__in=[dirty.name for dirty in held]).delete()
+
     def clear(self) -> None:
         """Forget the name, unless it was marked again since we took it."""
         Dirty.objects.filter(pk=self.pk, not_before=self.not_before).delete()

@@ -1,6 +1,7 @@
 """Versions of packages, and the files that upstream offers of them."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Self
 
 from django.db import models
@@ -79,6 +80,8 @@ class Version(models.Model):
         self.package.mark_changed()
 
 
+# The same few thousand numbers are those of most versions.
+@lru_cache(maxsize=16_384)
 def canonical_version(number: str) -> tuple[str, bool]:
     """Return a version's PEP 440 form and whether it is a pre-release; ("", False) for a legacy one."""
     try:

@@ -184,3 +184,24 @@ def test_an_operator_may_say_that_upstream_is_right(followed, capsys):
     assert "believed for a day" in run(capsys, "reconcile", "--believe")
 
     assert SyncCursor.objects.get().doubted_at is None
+
+
+def test_all_of_upstream_is_looked_up_now(followed, capsys):
+    for name in ("one", "two"):
+        followed.add_sdist(name, "1.0")
+
+    assert run(capsys, "sync_pypi", "--all") == "2 packages were looked up, 0 wait for another try.\n"
+
+    assert {package.name for package in Package.objects.all()} == {"one", "two"}
+
+
+def test_all_of_upstream_is_not_looked_up_while_it_is_away(followed):
+    followed.fail("/simple/", 503)
+
+    with pytest.raises(CommandError, match="Try again later"):
+        call_command("sync_pypi", "--all")
+
+
+def test_names_and_all_is_one_too_many(followed):
+    with pytest.raises(CommandError, match="--all"):
+        call_command("sync_pypi", "--all", "demo")

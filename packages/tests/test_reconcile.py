@@ -8,8 +8,8 @@ from packages.models import Dirty, Package, SyncCursor
 pytestmark = pytest.mark.django_db
 
 
-def watch(pypi, names, now, limit=100):
-    return reconcile.watch(pypi, names, now=now, refresh_s=300, limit=limit)
+def watch(names, now, limit=100):
+    return reconcile.watch(names, now=now, refresh_s=300, limit=limit)
 
 
 def marked():
@@ -20,17 +20,17 @@ def test_watched_names_that_we_lack_are_marked_once(upstream, pypi, look_up, now
     upstream.add_sdist("demo", "1.0")
     look_up()
 
-    assert watch(pypi, ["Demo", "Other.Pkg", "other-pkg", "no/name"], now) == 1
+    assert watch(["Demo", "Other.Pkg", "other-pkg", "no/name"], now) == 1
     assert marked() == ["other-pkg"]
-    assert watch(pypi, ["Demo", "other-pkg"], now) == 0
+    assert watch(["Demo", "other-pkg"], now) == 0
 
 
 def test_packages_are_marked_when_their_state_is_old(upstream, pypi, look_up, now):
     upstream.add_sdist("demo", "1.0")
     look_up()
 
-    assert watch(pypi, [], now + timedelta(seconds=299)) == 0
-    assert watch(pypi, [], now + timedelta(seconds=301)) == 1
+    assert watch([], now + timedelta(seconds=299)) == 0
+    assert watch([], now + timedelta(seconds=301)) == 1
     assert marked() == ["demo"]
 
 
@@ -38,16 +38,16 @@ def test_the_longest_neglected_are_marked_first(pypi, now):
     for name, hours in (("a", 1), ("b", 3), ("c", 2)):
         Package.objects.create(name=name, display_name=name, fetched_at=now - timedelta(hours=hours))
 
-    assert watch(pypi, [], now, limit=1) == 1
+    assert watch([], now, limit=1) == 1
     assert marked() == ["b"]
-    assert watch(pypi, [], now, limit=1) == 1
+    assert watch([], now, limit=1) == 1
     assert marked() == ["b", "c"]
 
 
 def test_a_name_that_is_put_off_keeps_its_pause(pypi, now):
     Dirty.objects.create(name="demo", not_before=now).put_off(now, "no answer")
 
-    assert watch(pypi, ["demo"], now) == 0
+    assert watch(["demo"], now) == 0
     assert Dirty.objects.get().not_before > now
 
 
@@ -191,10 +191,17 @@ def test_a_farm_that_follows_many_compares_them_with_the_list(upstream, pypi, lo
     assert marked() == ["ours"]
 
 
-def test_an_unchanged_list_is_not_read(pypi, now):
-    """The fake of these tests has no ETag, so its list is always new."""
-    assert compare(pypi, now) == 0
-    assert cursor().listing_etag == ""
+def test_an_unchanged_list_is_not_sent_again(upstream, pypi, now):
+    upstream.add_project("demo")
+    assert compare(pypi, now) == 1
+    Dirty.objects.all().delete()
+
+    assert compare(pypi, now + timedelta(hours=1)) == 0
+
+    assert cursor().listed_at == now + timedelta(hours=1)
+    assert upstream.requests[-1].headers["If-None-Match"] == cursor().listing_etag
+    upstream.add_project("other")
+    assert compare(pypi, now + timedelta(hours=2)) == 2
 
 
 def test_one_reader_compares_at_a_time(upstream, pypi, now):
@@ -226,12 +233,12 @@ def test_while_the_journal_is_heard_packages_are_looked_at_in_turn(pypi, now, se
             name=f"demo{number}", display_name="x", fetched_at=now - timedelta(days=20 - number)
         )
 
-    assert watch(pypi, [], now + timedelta(seconds=100)) == 0
-    assert watch(pypi, [], now + timedelta(seconds=400)) == 4
+    assert watch([], now + timedelta(seconds=100)) == 0
+    assert watch([], now + timedelta(seconds=400)) == 4
     assert marked() == ["demo0", "demo1", "demo2", "demo3"]
-    assert watch(pypi, [], now + timedelta(seconds=401)) == 0
+    assert watch([], now + timedelta(seconds=401)) == 0
     SyncCursor.objects.update(polled_at=now + timedelta(seconds=700))
-    assert watch(pypi, [], now + timedelta(seconds=700)) == 3
+    assert watch([], now + timedelta(seconds=700)) == 3
 
 
 def test_what_was_looked_at_lately_is_not_scanned(pypi, now, settings):
@@ -239,13 +246,13 @@ def test_what_was_looked_at_lately_is_not_scanned(pypi, now, settings):
     SyncCursor.objects.create(journal="xml-rpc", polled_at=now, scanned_at=now)
     Package.objects.create(name="demo", display_name="x", fetched_at=now)
 
-    assert watch(pypi, [], now + timedelta(seconds=400)) == 0
+    assert watch([], now + timedelta(seconds=400)) == 0
 
 
 def test_a_list_with_serials_spares_asking_each_package(pypi, now):
     Package.objects.create(name="demo", display_name="x", fetched_at=now - timedelta(hours=2))
     SyncCursor.objects.create(journal="absent", listing="serials", listed_at=now, scanned_at=now)
 
-    assert watch(pypi, [], now) == 0
+    assert watch([], now) == 0
     SyncCursor.objects.update(listing="names")
-    assert watch(pypi, [], now) == 1
+    assert watch([], now) == 1
