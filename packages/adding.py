@@ -9,9 +9,10 @@ from django.db import transaction
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version as ParsedVersion
 
-from packages import sync
+from packages import merge
 from packages.models import Package, Version, canonical_version
-from packages.pypi import MAX_NAME, NoSuchProject, Project, PyPI
+from packages.project import MAX_NAME, Project
+from packages.pypi import NoSuchProject, PyPI
 
 
 class CannotAdd(Exception):
@@ -50,7 +51,7 @@ def add(
     number = None if version is None else _number(project, version)
     with transaction.atomic():
         is_new = not Package.objects.filter(name=project.name).exists()
-        package = sync.apply(project, now)
+        package = merge.apply(project, now)
         if number is None or depth is not None:
             package.follow(depth)
         elif is_new:

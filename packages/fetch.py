@@ -1,13 +1,16 @@
 """Asks an index over HTTP: who we are, what we wait for, and how much of an answer we take."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from importlib import metadata
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ReadTimeoutError
 
 CONNECT_S, READ_S = 5, 30
@@ -15,7 +18,11 @@ CONNECT_S, READ_S = 5, 30
 PAGE_S = 120
 PAGE_BYTES = 64 << 20
 MAX_REDIRECTS = 3
+MAX_ETAG = 200
 MAX_RETRY_AFTER_S = 3600
+# What parsers raise about an answer that is garbage; a moment in the year 1 is an OverflowError where it is
+# not in UTC.
+SENSELESS = (ValueError, ArithmeticError, AssertionError, LookupError, RecursionError)
 
 
 class UpstreamUnavailable(Exception):
@@ -31,26 +38,42 @@ class UpstreamTimeout(UpstreamUnavailable):
     """Upstream kept us waiting, as it probably would with the next question."""
 
 
+class Unchanged(Exception):
+    """Upstream's answer is still the one that we have."""
+
+
 @contextmanager
-def ask(session: requests.Session, url: str, accept: str) -> Iterator[requests.Response | None]:
-    """Ask for an address; its answer is a good one, or None if there is nothing."""
+def ask(
+    session: requests.Session, url: str, accept: str, etag: str = ""
+) -> Iterator[requests.Response | None]:
+    """Ask for an address; its answer is a good one, or None if there is nothing.
+
+    Raises Unchanged when the answer is still the one that had that ETag.
+    """
     try:
-        with _follow(session, url, accept) as response:
+        with _follow(session, url, accept, etag) as response:
+            if response.status_code == 304 and etag:
+                raise Unchanged(f"{url} is as it was.")
             if response.status_code not in (200, 404, 410):
-                raise UpstreamUnavailable(f"{url} answers {response.status_code}.", _retry_after(response))
+                raise UpstreamUnavailable(f"{url} answers {response.status_code}.", retry_after(response))
             yield response if response.status_code == 200 else None
     except requests.RequestException as error:
-        kind = UpstreamTimeout if _is_timeout(error) else UpstreamUnavailable
-        raise kind(f"{url} does not answer: {error}") from error
+        raise _unanswered(url, error) from error
 
 
-def _follow(session: requests.Session, url: str, accept: str) -> requests.Response:
+def _unanswered(url: str, error: requests.RequestException) -> UpstreamUnavailable:
+    """Return what it means to us that a request failed."""
+    kind = UpstreamTimeout if _is_timeout(error) else UpstreamUnavailable
+    return kind(f"{url} does not answer: {error}")
+
+
+def _follow(session: requests.Session, url: str, accept: str, etag: str) -> requests.Response:
     """Ask for an address, following redirects on its own host: it is the one that we were told to trust."""
     host = urlsplit(url).hostname
     for _ in range(MAX_REDIRECTS + 1):
         response = session.get(
             url,
-            headers={"Accept": accept},
+            headers={"Accept": accept, **({"If-None-Match": etag} if etag else {})},
             timeout=(CONNECT_S, READ_S),
             stream=True,
             allow_redirects=False,
@@ -67,6 +90,21 @@ def _follow(session: requests.Session, url: str, accept: str) -> requests.Respon
     raise UpstreamUnavailable(f"{url} redirects too often.")
 
 
+def post(session: requests.Session, url: str, content: bytes) -> requests.Response:
+    """Send XML to an address, and return the answer as it is, its body still to come."""
+    try:
+        return session.post(
+            url,
+            data=content,
+            headers={"Accept": "text/xml", "Content-Type": "text/xml"},
+            timeout=(CONNECT_S, READ_S),
+            stream=True,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        raise _unanswered(url, error) from error
+
+
 def body(response: requests.Response) -> bytes:
     """Return the body of an answer about one project."""
     return b"".join(chunks(response, PAGE_BYTES, PAGE_S))
@@ -76,13 +114,16 @@ def chunks(response: requests.Response, limit: int, seconds: float) -> Iterator[
     """Return a body in pieces, as long as it is neither too large nor too slow."""
     end = time.monotonic() + seconds
     size = 0
-    for chunk in response.iter_content(1 << 16):
-        size += len(chunk)
-        if size > limit:
-            raise UpstreamUnavailable(f"{response.url} has more than {limit} bytes.")
-        if time.monotonic() > end:
-            raise UpstreamTimeout(f"{response.url} takes more than {seconds} s.")
-        yield chunk
+    try:
+        for chunk in response.iter_content(1 << 16):
+            size += len(chunk)
+            if size > limit:
+                raise UpstreamUnavailable(f"{response.url} has more than {limit} bytes.")
+            if time.monotonic() > end:
+                raise UpstreamTimeout(f"{response.url} takes more than {seconds} s.")
+            yield chunk
+    except requests.RequestException as error:
+        raise _unanswered(response.url, error) from error
 
 
 def _is_timeout(error: requests.RequestException) -> bool:
@@ -90,7 +131,13 @@ def _is_timeout(error: requests.RequestException) -> bool:
     return isinstance(error, requests.Timeout) or any(isinstance(arg, ReadTimeoutError) for arg in error.args)
 
 
-def _retry_after(response: requests.Response) -> int | None:
+def etag_of(response: requests.Response) -> str:
+    """Return the ETag of an answer, or "" for one that cannot be kept."""
+    etag: str = response.headers.get("ETag", "")
+    return etag if len(etag) <= MAX_ETAG and etag.isascii() and etag.isprintable() else ""
+
+
+def retry_after(response: requests.Response) -> int | None:
     """Return how many seconds upstream asks us to wait; a date instead of a number is not read."""
     seconds = response.headers.get("Retry-After", "")
     if not (seconds.isascii() and seconds.isdigit()):
@@ -98,9 +145,18 @@ def _retry_after(response: requests.Response) -> int | None:
     return min(int(seconds[:9]), MAX_RETRY_AFTER_S)
 
 
-def open_session() -> requests.Session:
-    """Return a session that tells who we are, and keeps no cookies: several threads share it."""
+def open_session(connections: int = 10) -> requests.Session:
+    """Return a session that tells who we are, and keeps no cookies: several threads share it.
+
+    It has no more connections than that to a host; a thread that needs one more waits.
+    """
     session = requests.Session()
+    # Reading the environment anew takes half the time of a question.
+    session.proxies.update(getproxies())
+    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=connections, pool_block=True))
     session.headers["User-Agent"] = f"piwheels/{_own_version()} (+https://github.com/piwheels/piwheels)"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return session

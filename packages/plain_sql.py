@@ -5,8 +5,9 @@ it is 0.06 ms; a build needs about thirty.  Both databases understand the same t
 only what their drivers do differently.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from io import StringIO
 from typing import Any
 
 from django.db import connection, transaction
@@ -39,3 +40,29 @@ def _adapted(values: Sequence[object]) -> list[Any]:  # Any: what the driver tak
     """Return values as the database keeps them: SQLite has no type for times."""
     adapt = connection.ops.adapt_datetimefield_value
     return [adapt(value) if isinstance(value, datetime) else value for value in values]
+
+
+def fill(table: str, columns: Sequence[str], values: Iterable[Sequence[object]]) -> None:
+    """Add many new rows to a table, which may be hundreds of thousands in a bootstrap.
+
+    PostgreSQL has a way of its own for that, which takes a fifth of the time of an INSERT by the ORM.
+    """
+    names = ", ".join(columns)
+    with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            lines = StringIO("".join(map(_line, values)))
+            with connection.wrap_database_errors:
+                cursor.cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN", lines)
+        else:
+            places = ", ".join(["%s"] * len(columns))
+            insert = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608
+            cursor.executemany(insert, [_adapted(row) for row in values])
+
+
+# What has a meaning in COPY's text format.
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _line(values: Sequence[object]) -> str:
+    """Return a row as a line of COPY's text format."""
+    return "\t".join(["\\N" if value is None else str(value).translate(_ESCAPED) for value in values]) + "\n"

@@ -1,53 +1,31 @@
 """PyPI's client: bytes in, dataclasses out.
 
-An index's simple API says which files there are and in what state the project is; its JSON API says which
-version each file belongs to, and what else the simple API may lack.  Both are joined here, and whatever could
-not be kept (too long, without a digest, of a kind that we do not use) is left out here.  Rows are made of it
-in `sync`, and `fetch` does the asking.
+What it returns is described and joined in `project`; rows are made of it in `merge`, and `fetch` does the
+asking.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 import requests
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import canonicalize_name
 from pypi_simple import (
-    ACCEPT_HTML_PREFERRED,
     ACCEPT_JSON_PREFERRED,
-    DistributionPackage,
-    IndexPage,
     ProjectPage,
-    ProjectStatus,
     UnsupportedRepoVersionError,
-    parse_links_stream,
 )
 
-from packages import fetch
+from packages import fetch, listing
+from packages.changelog import Changelog
 from packages.fetch import UpstreamUnavailable
+from packages.listing import Entry
+from packages.project import Facts, Project, join, read_facts
 
-__all__ = ["File", "NoSuchProject", "Project", "PyPI", "Release", "UpstreamUnavailable"]
+__all__ = ["NoSuchProject", "PyPI", "UpstreamUnavailable"]
 
-# What the rows can hold.
-MAX_NAME = 200
-MAX_FILENAME = 255
-MAX_SUMMARY = 300
-MAX_STATUS_REASON = 500
-MAX_REASON = 2000
-MAX_URL = 1000
-MAX_NUMBER = 2**63 - 1
-
-# What pip unpacks.  Index pages also have sources that it does not, as `.tar.Z`.
-SOURCE_SUFFIXES = (
-    *(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz"),
-    *(".tar.lz", ".tlz", ".tar.lzma"),
-)
-
-# The root page had 40 MB in 2026.  Its reader writes to the database as it comes.
+# The list of all projects had 40 MB in 2026.  Its reader writes to the database as it comes.
 ROOT_S = 3600
 ROOT_BYTES = 512 << 20
 
@@ -57,54 +35,12 @@ class NoSuchProject(Exception):
 
 
 @dataclass(frozen=True)
-class File:
-    """A file that upstream offers."""
+class Listing:
+    """The list of all projects, to be read once."""
 
-    filename: str
-    kind: str  # "source" or "wheel"
-    url: str
-    sha256: str
-    size: int | None
-    requires_python: str
-    uploaded_at: datetime | None
-    yanked: bool
-    yanked_reason: str
-
-
-@dataclass(frozen=True)
-class Release:
-    """A version that upstream has, perhaps without files."""
-
-    number: str
-    files: tuple[File, ...]
-
-    @property
-    def yanked(self) -> bool:
-        """Whether all of its files are yanked."""
-        return bool(self.files) and all(file.yanked for file in self.files)
-
-    @property
-    def yanked_reason(self) -> str:
-        """Why it is yanked; empty when it is not."""
-        return next((file.yanked_reason for file in self.files if file.yanked_reason), "") * self.yanked
-
-    @property
-    def released_at(self) -> datetime | None:
-        """When its first file came."""
-        return min((file.uploaded_at for file in self.files if file.uploaded_at), default=None)
-
-
-@dataclass(frozen=True)
-class Project:
-    """All that upstream says of a project."""
-
-    name: str  # canonical
-    display_name: str | None  # None: upstream does not say
-    summary: str | None  # None: upstream does not say
-    status: str  # "active", "archived", "deprecated" or "quarantined"
-    status_reason: str
-    serial: int | None
-    versions: tuple[Release, ...]
+    entries: Iterator[Entry]
+    has_serials: bool
+    etag: str
 
 
 class PyPI:
@@ -113,38 +49,53 @@ class PyPI:
     def __init__(self, simple_url: str, session: requests.Session | None = None) -> None:
         self.simple_url = simple_url.rstrip("/") + "/"
         self.session = session or fetch.open_session()
+        self.changelog = Changelog(self._beside("pypi"), self.session)
 
-    def project(self, name: str) -> Project:
+    def project(self, name: str, etag: str = "") -> Project:
         """Return the state of a project.
 
-        Raises NoSuchProject when neither API has it, and UpstreamUnavailable when the state is not known.
+        Raises NoSuchProject when neither API has it, UpstreamUnavailable when the state is not known, and
+        Unchanged when it is still the one that had that ETag.
         """
         name = canonicalize_name(name)
-        page = self._page(name)
+        found = self._page(name, etag)
         facts = self._facts(name)
-        if page is None and facts is None:
+        if found is None and facts is None:
             raise NoSuchProject(f"There is no {name} at {self.simple_url}.")
-        if page is None:
+        if found is None:
             # One of the two answers is an old one from a cache.
             raise UpstreamUnavailable(f"The simple API has no {name}, but the JSON API has.")
+        page, etag = found
         with _reading(f"{self.simple_url}{name}/"):
-            return _join(name, page, facts or _Facts(), allow_http=self.simple_url.startswith("http:"))
+            is_http = self.simple_url.startswith("http:")
+            return join(name, page, facts or Facts(), allow_http=is_http, etag=etag)
 
-    def names(self) -> Iterator[str]:
-        """Return the canonical names of all projects, while they arrive."""
-        with fetch.ask(self.session, self.simple_url, ACCEPT_HTML_PREFERRED) as response:
+    @contextmanager
+    def listing(self, etag: str = "") -> Iterator[Listing]:
+        """Open the list of all projects, which arrives while it is read.
+
+        Raises Unchanged when it is still the one that had that ETag, and UpstreamUnavailable, also while the
+        entries are read.
+        """
+        url = self.simple_url
+        with fetch.ask(self.session, url, ACCEPT_JSON_PREFERRED, etag) as response, _reading(url):
             if response is None:
-                raise UpstreamUnavailable(f"There is no index at {self.simple_url}.")
+                raise UpstreamUnavailable(f"There is no index at {url}.")
             chunks = fetch.chunks(response, ROOT_BYTES, ROOT_S)
-            with _reading(self.simple_url):
-                for spelling in _spellings(chunks, response):
-                    if name := _canonical(spelling):
-                        yield name
+            if has_serials := _is_json(response):
+                entries = listing.read_json(chunks)
+            else:
+                entries = listing.read_html(chunks, response.url, _charset(response))
+            yield Listing(_guarded(entries, url), has_serials=has_serials, etag=fetch.etag_of(response))
 
-    def _page(self, name: str) -> ProjectPage | None:
-        """Return what the simple API says of a project; None if it does not know it."""
+    def _beside(self, path: str) -> str:
+        """Return the address of something that PyPI has beside its simple API."""
+        return self.simple_url.removesuffix("simple/") + path
+
+    def _page(self, name: str, etag: str) -> tuple[ProjectPage, str] | None:
+        """Return what the simple API says of a project, and its ETag; None if it does not know it."""
         url = f"{self.simple_url}{name}/"
-        with fetch.ask(self.session, url, ACCEPT_JSON_PREFERRED) as response, _reading(url):
+        with fetch.ask(self.session, url, ACCEPT_JSON_PREFERRED, etag) as response, _reading(url):
             if response is None:
                 return None
             body = fetch.body(response)
@@ -155,209 +106,18 @@ class PyPI:
             if canonicalize_name(page.project) != name:
                 raise ValueError(f"the answer is about {page.project}")
             page.last_serial = page.last_serial or response.headers.get("X-PyPI-Last-Serial")
-            return page
+            return page, fetch.etag_of(response)
 
-    def _facts(self, name: str) -> "_Facts | None":
+    def _facts(self, name: str) -> Facts | None:
         """Return what the JSON API says of a project; None if it does not know it.
 
         Nor does it know one that is quarantined or has no version.
         """
-        url = f"{self.simple_url.removesuffix('simple/')}pypi/{name}/json"
+        url = self._beside(f"pypi/{name}/json")
         with fetch.ask(self.session, url, "application/json") as response, _reading(url):
             if response is None:
                 return None
-            return _read_facts(name, json.loads(fetch.body(response)))
-
-
-@dataclass(frozen=True)
-class _FileFacts:
-    """What the JSON API says of a file."""
-
-    number: str
-    packagetype: str
-    sha256: str
-    size: int | None
-    uploaded_at: datetime | None
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What the JSON API says of a project."""
-
-    display_name: str | None = None
-    summary: str | None = None
-    serial: int | None = None
-    numbers: tuple[str, ...] = ()
-    files: dict[str, _FileFacts] = field(default_factory=dict)
-
-
-def _join(name: str, page: ProjectPage, facts: _Facts, *, allow_http: bool) -> Project:
-    """Return what both APIs say; the files are those of the simple API."""
-    files: dict[str, dict[str, File]] = {number: {} for number in facts.numbers}
-    for package in page.packages:
-        known = facts.files.get(package.filename)
-        number = known.number if known else _number_in(package.filename, name)
-        file = _file(package, known, allow_http=allow_http)
-        if file and number and _is_kept(number, MAX_NAME):
-            files.setdefault(number, {})[file.filename] = file
-    # With caches between, the one with the lower serial is the older, and the join as old as that one.
-    serials = [serial for serial in (_number(page.last_serial), facts.serial) if serial is not None]
-    return Project(
-        name=name,
-        display_name=facts.display_name,
-        summary=facts.summary,
-        status=(page.status or ProjectStatus.ACTIVE).value,
-        status_reason=_text(page.status_reason, MAX_STATUS_REASON),
-        serial=min(serials, default=None),
-        versions=tuple(Release(number, tuple(found.values())) for number, found in files.items()),
-    )
-
-
-def _file(package: DistributionPackage, known: _FileFacts | None, *, allow_http: bool) -> File | None:
-    """Return a file that we can use, or None."""
-    kind = _kind(package.filename, known.packagetype if known else "")
-    sha256 = (package.digests.get("sha256") or (known.sha256 if known else "")).lower()
-    schemes = ("https", "http") if allow_http else ("https",)
-    if (
-        not kind
-        or not _is_kept(package.filename, MAX_FILENAME)
-        or not _is_kept(package.url, MAX_URL)
-        or urlsplit(package.url).scheme not in schemes
-        or len(sha256) != 64
-        or not set(sha256) <= set("0123456789abcdef")
-    ):
-        return None
-    size, uploaded_at = _number(package.size), _aware(package.upload_time)
-    return File(
-        filename=package.filename,
-        kind=kind,
-        url=package.url,
-        sha256=sha256,
-        size=known.size if size is None and known else size,
-        requires_python=_requires_python(package.requires_python),
-        uploaded_at=known.uploaded_at if uploaded_at is None and known else uploaded_at,
-        yanked=package.is_yanked,
-        yanked_reason=_text(package.yanked_reason, MAX_REASON),
-    )
-
-
-def _read_facts(name: str, answer: object) -> _Facts:
-    """Return what an answer of the JSON API says; raises ValueError if it is none."""
-    top = _object(answer)
-    info = _object(top["info"]) if "info" in top else {}
-    display_name = info.get("name")
-    if not isinstance(display_name, str) or canonicalize_name(display_name) != name:
-        raise ValueError(f"the answer is about {display_name}")
-    versions = {
-        number: files if isinstance(files, list) else []
-        for number, files in _object(top.get("releases", {})).items()
-    }
-    return _Facts(
-        display_name=display_name if _is_kept(display_name, MAX_NAME) else None,
-        summary=_text(info.get("summary"), MAX_SUMMARY),
-        serial=_number(top.get("last_serial")),
-        numbers=tuple(number for number in versions if _is_kept(number, MAX_NAME)),
-        files={
-            str(_object(file).get("filename")): _read_file_facts(number, _object(file))
-            for number, files in versions.items()
-            for file in files
-        },
-    )
-
-
-def _read_file_facts(number: str, file: dict[str, object]) -> _FileFacts:
-    """Return what the JSON API says of a file of that version."""
-    uploaded_at = file.get("upload_time_iso_8601")
-    return _FileFacts(
-        number=number,
-        packagetype=str(file.get("packagetype")),
-        sha256=str(_object(file.get("digests", {})).get("sha256", "")),
-        size=_number(file.get("size")),
-        uploaded_at=_aware(datetime.fromisoformat(uploaded_at) if isinstance(uploaded_at, str) else None),
-    )
-
-
-def _kind(filename: str, packagetype: str) -> str:
-    """Return what can be done with a file: "source", "wheel" or nothing ("")."""
-    if filename.endswith(".whl") and packagetype in ("", "bdist_wheel"):
-        return "wheel"
-    if filename.lower().endswith(SOURCE_SUFFIXES) and packagetype in ("", "sdist"):
-        return "source"
-    return ""
-
-
-def _number_in(filename: str, name: str) -> str:
-    """Return the version that a file's name tells, or "" where it does not tell it for sure."""
-    try:
-        if filename.endswith(".whl"):
-            found, version, *_ = parse_wheel_filename(filename)
-        else:
-            found, version = parse_sdist_filename(filename)
-    except ValueError:
-        return ""
-    return str(version) if found == name else ""
-
-
-def _requires_python(specifiers: str | None) -> str:
-    """Return specifiers that can be read; those that cannot count as absent, as for pip."""
-    try:
-        SpecifierSet(specifiers or "")
-    except InvalidSpecifier:
-        return ""
-    kept = (specifiers or "").strip()
-    return kept if _is_kept(kept, 255) else ""
-
-
-def _is_kept(text: str, limit: int) -> bool:
-    """Whether a text can be kept as it is: no NUL, no lone surrogates, not empty and not too long."""
-    return 0 < len(text) <= limit and text.isprintable()
-
-
-def _text(value: object, limit: int) -> str:
-    """Return prose that can be kept: on one line, and cut with an ellipsis where it is too long."""
-    if not isinstance(value, str):
-        return ""
-    line = " ".join(value.replace("\0", "\ufffd").encode("utf-8", "replace").decode().split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _number(value: object) -> int | None:
-    """Return a number that can be kept, or None."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:20])
-    return value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else None
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    """Return a moment in UTC; upstream means UTC where it does not say."""
-    if moment is None:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _object(value: object) -> dict[str, object]:
-    """Return a JSON object; raises ValueError if it is none."""
-    if not isinstance(value, dict):
-        raise ValueError(f"there is {type(value).__name__} instead of an object")
-    return value
-
-
-def _spellings(chunks: Iterator[bytes], response: requests.Response) -> Iterator[str]:
-    """Return the names on the root page."""
-    if _is_json(response):
-        yield from IndexPage.from_json_data(json.loads(b"".join(chunks))).projects
-    else:
-        for link in parse_links_stream(chunks, response.url, _charset(response)):
-            yield link.text
-
-
-def _canonical(spelling: str) -> str:
-    """Return the canonical form of a name, or "" for what is none."""
-    try:
-        name = canonicalize_name(spelling, validate=True)
-    except InvalidName:
-        return ""
-    return name if len(name) <= MAX_NAME else ""
+            return read_facts(name, json.loads(fetch.body(response)))
 
 
 def _charset(response: requests.Response) -> str | None:
@@ -375,15 +135,16 @@ def _is_json(response: requests.Response) -> bool:
     raise ValueError(f"the answer is {kind or 'of no kind'}")
 
 
+def _guarded(entries: Iterator[Entry], url: str) -> Iterator[Entry]:
+    """Return the entries of a list, and turn what its reader raises into UpstreamUnavailable."""
+    with _reading(url):
+        yield from entries
+
+
 @contextmanager
 def _reading(url: str) -> Iterator[None]:
     """Turn what parsers raise about an answer into UpstreamUnavailable."""
     try:
         yield
-    # The parsers of pages raise AssertionError and LookupError for some garbage, and a moment in the year 1
-    # is an OverflowError where it is not in UTC.
-    except (
-        *(ValueError, ArithmeticError, AssertionError, LookupError, RecursionError),
-        UnsupportedRepoVersionError,
-    ) as error:
+    except (*fetch.SENSELESS, UnsupportedRepoVersionError) as error:
         raise UpstreamUnavailable(f"The answer of {url} makes no sense: {error}") from error

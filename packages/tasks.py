@@ -7,12 +7,12 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from packages import sync
+from packages import journal, reconcile, sync
 
 # How many packages a run marks, and how many it looks up.  A look-up takes a second or less, and a run should
 # not keep a worker's thread for long.
 MARKS = 100
-LOOK_UPS = 20
+LOOK_UPS = 100
 
 
 # Held by the run that talks to upstream.  One that is slow to answer must not take all of a worker's threads,
@@ -34,8 +34,7 @@ def _alone(run: Callable[[], int]) -> int:
 def watch() -> int:
     """Mark the packages that have to be looked up upstream."""
     return _alone(
-        lambda: sync.watch(
-            sync.upstream(),
+        lambda: reconcile.watch(
             settings.PIWHEELS_WATCH,
             now=timezone.now(),
             refresh_s=settings.PIWHEELS_REFRESH_S,
@@ -47,4 +46,26 @@ def watch() -> int:
 @shared_task(name="packages.sync")
 def refresh() -> int:
     """Look up the packages that are marked."""
-    return _alone(lambda: sync.refresh(sync.upstream(), now=timezone.now(), limit=LOOK_UPS))
+    return _alone(
+        lambda: sync.refresh(
+            sync.upstream(),
+            now=timezone.now(),
+            limit=LOOK_UPS,
+            fetchers=settings.PIWHEELS_FETCHERS,
+        )
+    )
+
+
+@shared_task(name="packages.poll")
+def poll() -> int:
+    """Mark the packages that upstream's journal has news of; only one run reads it at a time."""
+    return journal.poll(sync.upstream().changelog, settings.PIWHEELS_WATCH, now=timezone.now())
+
+
+@shared_task(name="packages.reconcile")
+def compare() -> int:
+    """Compare all names with upstream's when it is time; only one run reads the list at a time."""
+    now = timezone.now()
+    return (
+        reconcile.reconcile(sync.upstream(), settings.PIWHEELS_WATCH, now=now) if reconcile.is_due(now) else 0
+    )

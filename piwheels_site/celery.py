@@ -40,7 +40,9 @@ def tick(task: str, seconds: float) -> dict[str, object]:
 app.conf.beat_schedule = {
     task: tick(task, seconds)
     for task, seconds in [
+        ("packages.poll", settings.PIWHEELS_POLL_S),
         ("packages.watch", 10),
+        ("packages.reconcile", 60),
         ("packages.sync", 2),
         ("builds.plan", 1),
         ("builds.dispatch", 1),

@@ -79,7 +79,16 @@ PIWHEELS_PYPI = env("PIWHEELS_PYPI", default=PYPI_SIMPLE_ENDPOINT).rstrip("/") +
 PIWHEELS_WATCH = env("PIWHEELS_WATCH", default="").split()
 # How many of each package's newest versions to build; 0 builds the whole history.
 PIWHEELS_DEPTH = env.int("PIWHEELS_DEPTH", default=0)
-# How often to look at a followed package, in seconds.
+# How often to read upstream's journal of changes, in seconds.
+PIWHEELS_POLL_S = env.float("PIWHEELS_POLL_S", default=30.0)
+# How many questions to ask of upstream at a time; its people want no more than 10.
+PIWHEELS_FETCHERS = env.int("PIWHEELS_FETCHERS", default=4)
+if not 1 <= PIWHEELS_FETCHERS <= 10:
+    raise ImproperlyConfigured("PIWHEELS_FETCHERS must be a number from 1 to 10.")
+# How often to look at a followed package while upstream's journal tells what changes, in seconds.  Not all
+# changes are in it; 30 days of all of PyPI are one question in four seconds.
+PIWHEELS_RESCAN_S = env.int("PIWHEELS_RESCAN_S", default=30 * 86400)
+# How often to look at a followed package where upstream has no journal, in seconds.
 PIWHEELS_REFRESH_S = env.int("PIWHEELS_REFRESH_S", default=300)
 # How long a build may take on the builder, in seconds.  The longest known honest ones take 3 hours.
 PIWHEELS_TIME_LIMIT_S = env.int("PIWHEELS_TIME_LIMIT_S", default=3 * 3600)

@@ -1,126 +1,70 @@
 """A PyPI of a test's own: a real HTTP server over a state that the test changes, with faults to switch on.
 
-It serves what the real one serves to a mirror and to pip: the simple API as HTML and as PEP 691 JSON, the
-JSON API, and the files with Range.  Each change gets a serial.
+What people do to it is here, each with its line in the journal; what it serves is in `fake_pypi_server`, and
+what can go wrong in `fake_pypi_faults`.
 
     with FakePyPI() as upstream:
         upstream.add_sdist("demo", "1.0")
         PyPI(upstream.simple_url).project("demo")
 """
 
-import copy
-import sys
 import threading
-import time
-from dataclasses import dataclass
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from tests import fake_pypi_pages as pages
+from tests.fake_pypi_faults import Request
+from tests.fake_pypi_journal import Entry, Journal
 from tests.fake_pypi_pages import FakeFile, FakeProject
+from tests.fake_pypi_server import JSON_API, SIMPLE, Upstream
 from tests.sdists import make_wheel, pure_sdist, stem
 
 UPLOADED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Request:
-    """A request as it came."""
+class FakePyPI(Upstream):
+    """The server and its state."""
 
-    method: str
-    path: str
-    headers: dict[str, str]
-
-
-@dataclass
-class _Fault:
-    """What goes wrong, and how many times more."""
-
-    path_prefix: str
-    times: int
-    status: int = 200
-    retry_after: int | None = None
-    kept: int | None = None  # how many bytes of the body are sent
-    pause_s: float = 0
-    location: str | None = None
-
-
-class _Server(ThreadingHTTPServer):
-    """A server that does not mind clients that go away."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # Any: as the library has it
-        """Say nothing of a connection that a client closed; that is what tests of patience do."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class FakePyPI:
-    """The server and its state.
-
-    With `json` off it answers every request for the simple API in HTML, as PyPI's proxies do.  With
-    `json_api` off it has no JSON API.
-    """
-
-    def __init__(self, *, json: bool = True, json_api: bool = True, host: str = "127.0.0.1") -> None:
-        self.json = json
-        self.json_api = json_api
-        self.serial = 1000
-        self.projects: dict[str, FakeProject] = {}
+    def __init__(self, **options: Any) -> None:  # Any: what the server takes
+        super().__init__(**options)
+        self.journal = Journal(UPLOADED_AT)
+        self.projects: MutableMapping[str, FakeProject] = {}
         self.requests: list[Request] = []
-        self._stale: dict[str, FakeProject] = {}
-        self._faults: list[_Fault] = []
+        self._stale: dict[tuple[str, str], FakeProject | None] = {}
+        self._stale_root: tuple[int, list[tuple[str, int]]] | None = None
         # The state is read by the server's threads and changed by the test's.
-        self._lock = threading.RLock()
-        self._host = host
-        self._server = _Server((host, 0), _handler_of(self))
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._state = threading.RLock()
 
     @property
-    def url(self) -> str:
-        """The server's address, without a slash at its end."""
-        return f"http://{self._host}:{self._server.server_port}"
-
-    @property
-    def simple_url(self) -> str:
-        """What to give to pip as its index, and to `PyPI`."""
-        return f"{self.url}/simple/"
+    def serial(self) -> int:
+        """The serial of what happened last."""
+        return self.journal.serial
 
     # What the upstream's people do.
 
     def add_project(self, name: str) -> FakeProject:
         """Register a project without versions, or return the one that has the name."""
-        with self._lock:
+        with self._state:
             key = canonicalize_name(name)
             if key not in self.projects:
                 self.projects[key] = FakeProject(name)
-                self._changed(key)
+                self._write(key, None, "create")
+                self.add_role(name, "alice")
             return self.projects[key]
+
+    def add_role(self, name: str, user: str) -> None:
+        """Give somebody a role; nothing that we read changes but the serial."""
+        self._write(name, None, f"add Owner {user}")
 
     def add_version(self, name: str, version: str) -> None:
         """Release a version without files."""
-        with self._lock:
-            self.add_project(name).versions.setdefault(version, [])
-            self._changed(name)
+        with self._state:
+            project = self.add_project(name)
+            if version not in project.versions:
+                project.versions[version] = []
+                self._write(name, version, "new release")
 
     def add_sdist(
         self,
@@ -167,89 +111,110 @@ class FakePyPI:
                 uploaded_at,
                 requires_python,
             ),
+            tag.partition("-")[0],
         )
 
     def add_file(self, name: str, version: str, filename: str, packagetype: str) -> FakeFile:
         """Upload a file of another kind, as ("demo-1.0.win32.exe", "bdist_wininst")."""
-        return self._add(name, version, FakeFile(filename, packagetype, b"MZ", UPLOADED_AT))
+        return self._add(name, version, FakeFile(filename, packagetype, b"MZ", UPLOADED_AT), "any")
 
     def yank(self, name: str, version: str, reason: str = "") -> None:
         """Yank all files of a version."""
-        self._yank(name, version, reason)
+        self._yank(name, version, reason, "yank release")
 
     def unyank(self, name: str, version: str) -> None:
         """Take the yank of a version back."""
-        self._yank(name, version, None)
+        self._yank(name, version, None, "unyank release")
 
     def remove(self, name: str, version: str | None = None, filename: str | None = None) -> None:
         """Remove a project, one of its versions, or one file of that version."""
-        with self._lock:
+        with self._state:
             key = canonicalize_name(name)
             if version is None:
-                self.serial += 1
+                self._write(name, None, "remove project")
                 del self.projects[key]
                 return
             versions = self.projects[key].versions
             if filename is None:
                 del versions[version]
+                self.projects[key].hidden.discard(version)
+                self._write(name, version, "remove release")
             else:
                 versions[version] = [file for file in versions[version] if file.filename != filename]
-            self._changed(key)
+                self._write(name, version, f"remove file {filename}")
 
     def spell(self, name: str, spelling: str) -> None:
         """Spell a project's name otherwise."""
-        with self._lock:
-            self.projects[canonicalize_name(name)].name = spelling
-            self._changed(name)
+        with self._state:
+            project = self.projects[canonicalize_name(name)]
+            old, project.name = project.name, spelling
+            self._write(name, None, f"rename from {old}")
 
     def summarise(self, name: str, summary: str | None) -> None:
         """Give a project another summary."""
-        with self._lock:
+        with self._state:
             self.projects[canonicalize_name(name)].summary = summary
-            self._changed(name)
+            self._write(name, None, "update summary")
 
     def quarantine(self, name: str, reason: str | None = None) -> None:
         """Hide a project's files until somebody has looked at it."""
         self.set_status(name, "quarantined", reason)
 
     def set_status(self, name: str, status: str | None, reason: str | None = None) -> None:
-        """Give a project a status (PEP 792); None is an active one."""
-        with self._lock:
+        """Give a project a status (PEP 792); None is an active one.
+
+        The real one writes of no status into its journal but of a quarantine.
+        """
+        with self._state:
             project = self.projects[canonicalize_name(name)]
-            project.status, project.status_reason = status, reason
-            # The real one writes nothing into its journal when a project is archived.
-            if status != "archived":
-                self._changed(name)
+            old, project.status, project.status_reason = project.status, status, reason
+            if status == "quarantined" != old:
+                self._write(name, None, "project quarantined")
+            elif old == "quarantined" != status:
+                self._write(name, None, "project quarantine cleared")
 
-    # What goes wrong.
+    def hide(self, name: str, version: str) -> None:
+        """Hide the files of one version until somebody has looked at it."""
+        with self._state:
+            self.projects[canonicalize_name(name)].hidden.add(version)
+            self._write(name, version, "release quarantined")
 
-    def fail(
-        self, path_prefix: str, status: int = 503, times: int = 1, retry_after: int | None = None
-    ) -> None:
-        """Answer requests below a path with a status, that many times."""
-        self._fault(_Fault(path_prefix, times, status=status, retry_after=retry_after))
+    def show(self, name: str, version: str) -> None:
+        """Show the files of a hidden version again."""
+        with self._state:
+            self.projects[canonicalize_name(name)].hidden.discard(version)
+            self._write(name, version, "release quarantine cleared")
 
-    def truncate(self, path_prefix: str, kept: int = 20, times: int = 1) -> None:
-        """End the connection after some bytes of the body."""
-        self._fault(_Fault(path_prefix, times, kept=kept))
+    def write(self, name: str, action: str, version: str | None = None) -> int:
+        """Write anything into the journal, also of a project that there is not."""
+        with self._state:
+            return self._write(name, version, action)
 
-    def delay(self, path_prefix: str, seconds: float, times: int = 1) -> None:
-        """Answer late."""
-        self._fault(_Fault(path_prefix, times, pause_s=seconds))
+    # What goes wrong with caches; the other faults are in `Faults`.
 
-    def redirect(self, path_prefix: str, location: str, times: int = 1) -> None:
-        """Send requests below a path elsewhere."""
-        self._fault(_Fault(path_prefix, times, status=301, location=location))
-
-    def go_stale(self, name: str) -> None:
-        """Serve a project as it is now, whatever happens to it, as a cache would."""
-        with self._lock:
-            self._stale[canonicalize_name(name)] = copy.deepcopy(self.projects[canonicalize_name(name)])
+    def go_stale(self, name: str, *apis: str) -> None:
+        """Serve a project as it is now, whatever happens to it, as a cache would; of both APIs or of one."""
+        with self._state:
+            name = canonicalize_name(name)
+            for api in apis or (SIMPLE, JSON_API):
+                project = self.projects.get(name)
+                self._stale[api, name] = project and project.copy()
 
     def refresh(self, name: str) -> None:
         """Serve a project as it is again."""
-        with self._lock:
-            del self._stale[canonicalize_name(name)]
+        with self._state:
+            for api in (SIMPLE, JSON_API):
+                self._stale.pop((api, canonicalize_name(name)), None)
+
+    def freeze_root(self) -> None:
+        """Serve the root page as it is now, whatever happens."""
+        with self._state:
+            self._stale_root = self._root()
+
+    def thaw_root(self) -> None:
+        """Serve the root page as it is again."""
+        with self._state:
+            self._stale_root = None
 
     def paths(self) -> list[str]:
         """Return the paths that were asked for, in their order."""
@@ -257,109 +222,55 @@ class FakePyPI:
 
     # What the server's threads ask for.
 
-    def note(self, request: Request) -> _Fault | None:
-        """Log a request and return what shall go wrong with it."""
-        with self._lock:
+    def note(self, request: Request) -> None:
+        """Log a request."""
+        with self._state:
             self.requests.append(request)
-            for fault in self._faults:
-                if fault.times > 0 and request.path.startswith(fault.path_prefix):
-                    fault.times -= 1
-                    return fault
-            return None
 
-    def shown(self, name: str) -> FakeProject | None:
-        """Return a copy of the project that is served under a canonical name."""
-        with self._lock:
-            return copy.deepcopy(self._stale.get(name) or self.projects.get(name))
+    def last_serial(self) -> int:
+        """Return the serial of the journal's last entry."""
+        return self.serial
 
-    def listed(self) -> list[FakeProject]:
-        """Return copies of the projects that the root page shows."""
-        with self._lock:
-            return [
-                copy.deepcopy(project)
-                for _, project in sorted(self.projects.items())
-                if project.status != "quarantined"
-            ]
+    def since(self, serial: int, limit: int) -> list[Entry]:
+        """Return the first entries of the journal after a serial."""
+        with self._state:
+            return self.journal.since(serial, limit)
 
-    def _add(self, name: str, version: str, file: FakeFile) -> FakeFile:
-        with self._lock:
-            self.add_project(name).versions.setdefault(version, []).append(file)
-            self._changed(name)
+    def listed(self) -> tuple[int, list[tuple[str, int]]]:
+        """Return the root page's serial, and the names that it shows with theirs."""
+        with self._state:
+            return self._stale_root or self._root()
+
+    def shown(self, name: str, api: str) -> FakeProject | None:
+        """Return a copy of what one of the APIs shows of the project with a canonical name."""
+        with self._state:
+            key = (api, name)
+            project = self._stale[key] if key in self._stale else self.projects.get(name)
+            return project and project.copy()
+
+    def _root(self) -> tuple[int, list[tuple[str, int]]]:
+        return self.serial, [
+            (project.name, project.serial)
+            for _, project in sorted(self.projects.items())
+            if project.status != "quarantined"
+        ]
+
+    def _add(self, name: str, version: str, file: FakeFile, python: str = "source") -> FakeFile:
+        with self._state:
+            self.add_version(name, version)
+            self.projects[canonicalize_name(name)].versions[version].append(file)
+            self._write(name, version, f"add {python} file {file.filename}")
             return file
 
-    def _yank(self, name: str, version: str, reason: str | None) -> None:
-        with self._lock:
+    def _yank(self, name: str, version: str, reason: str | None, action: str) -> None:
+        with self._state:
             for file in self.projects[canonicalize_name(name)].versions[version]:
                 file.yanked = reason
-            self._changed(name)
+            self._write(name, version, action)
 
-    def _changed(self, name: str) -> None:
-        self.serial += 1
-        self.projects[canonicalize_name(name)].serial = self.serial
-
-    def _fault(self, fault: _Fault) -> None:
-        with self._lock:
-            self._faults.append(fault)
-
-
-def _handler_of(upstream: FakePyPI) -> type[BaseHTTPRequestHandler]:
-    """Return the class that answers requests from that state."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Headers and body leave in two writes, and Nagle's algorithm would hold the second for 40 ms.
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            fault = upstream.note(Request(self.command, self.path, dict(self.headers.items())))
-            if fault and fault.pause_s:
-                time.sleep(fault.pause_s)
-            if fault and fault.status != 200:
-                headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
-                headers |= {"Location": fault.location} if fault.location is not None else {}
-                self._send(pages.Answer(b"as the test wants it", status=fault.status, headers=headers))
-            else:
-                self._send(_answer(upstream, self), fault.kept if fault else None)
-
-        do_HEAD = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing; the tests look at `requests`."""
-
-        def _send(self, answer: pages.Answer, kept: int | None = None) -> None:
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.content_type)
-            self.send_header("Content-Length", str(len(answer.body)))
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "HEAD":
-                return
-            self.wfile.write(answer.body[:kept])
-            if kept is not None:
-                self.close_connection = True
-
-    return Handler
-
-
-def _answer(upstream: FakePyPI, request: BaseHTTPRequestHandler) -> pages.Answer:
-    """Answer a request that nothing shall go wrong with."""
-    path = unquote(urlsplit(request.path).path)
-    accepts_json = upstream.json and pages.SIMPLE_JSON in request.headers.get("Accept", "")
-    match path.strip("/").split("/"):
-        case ["simple"]:
-            return pages.root(upstream.listed(), upstream.serial, accepts_json)
-        case ["simple", name] if not path.endswith("/") or name != canonicalize_name(name):
-            return pages.Answer(b"", status=301, headers={"Location": f"/simple/{canonicalize_name(name)}/"})
-        case ["simple", name] if project := upstream.shown(name):
-            answer = pages.detail_json if accepts_json else pages.detail_html
-            return answer(upstream.url, project)
-        case ["pypi", name, "json"] if upstream.json_api and (
-            project := upstream.shown(canonicalize_name(name))
-        ):
-            return pages.json_api(upstream.url, project)
-        case ["files", name, filename] if project := upstream.shown(name):
-            for file in project.files:
-                if file.filename == filename:
-                    return pages.file(file, request.headers.get("Range", ""))
-    return pages.NOT_FOUND
+    def _write(self, name: str, version: str | None, action: str) -> int:
+        project = self.projects.get(canonicalize_name(name))
+        serial = self.journal.write(project.name if project else name, version, action)
+        if project:
+            project.serial = serial
+        return serial

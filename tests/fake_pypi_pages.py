@@ -1,11 +1,13 @@
 """What a fake PyPI shows of its projects: the simple API's pages, the JSON API, and files with Range."""
 
+import copy
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
@@ -28,7 +30,17 @@ class FakeFile:
     @property
     def sha256(self) -> str:
         """The digest that the index shows."""
-        return self.announced or hashlib.sha256(self.content).hexdigest()
+        return self.announced or hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.body)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that are served."""
+        return self.content
 
 
 @dataclass
@@ -41,13 +53,24 @@ class FakeProject:
     status: str | None = None
     status_reason: str | None = None
     versions: dict[str, list[FakeFile]] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)  # versions that are in quarantine
+
+    @property
+    def releases(self) -> dict[str, list[FakeFile]]:
+        """The versions that are shown, with their files."""
+        if self.status == "quarantined":
+            return {}
+        return {version: files for version, files in self.versions.items() if version not in self.hidden}
 
     @property
     def files(self) -> list[FakeFile]:
         """The files that the simple API shows."""
-        if self.status == "quarantined":
-            return []
-        return [file for files in self.versions.values() for file in files]
+        return [file for files in self.releases.values() for file in files]
+
+    def copy(self) -> Self:
+        """Return the project as it is now, whatever becomes of it."""
+        versions = {version: [copy.copy(file) for file in files] for version, files in self.versions.items()}
+        return replace(self, versions=versions, hidden=set(self.hidden))
 
 
 @dataclass(frozen=True)
@@ -63,32 +86,36 @@ class Answer:
 NOT_FOUND = Answer(b"Not Found", status=404)
 
 
-def root(projects: list[FakeProject], serial: int, accepts_json: bool) -> Answer:
+def root(projects: Iterable[tuple[str, int]], serial: int, accepts_json: bool, tells_serials: bool) -> Answer:
     """Return the page of all names."""
+    told = serial if tells_serials else None
     if accepts_json:
         return _json(
             {
-                "meta": {"api-version": "1.4", "_last-serial": serial},
-                "projects": [{"name": p.name, "_last-serial": p.serial} for p in projects],
+                "meta": {"api-version": "1.4"} | _last_serial(told),
+                "projects": [
+                    {"name": name} | _last_serial(own if tells_serials else None) for name, own in projects
+                ],
             },
             SIMPLE_JSON,
-            serial,
+            told,
         )
-    links = [f'<a href="/simple/{canonicalize_name(p.name)}/">{escape(p.name)}</a><br/>' for p in projects]
-    return _page([], links, serial)
+    links = [f'<a href="/simple/{canonicalize_name(name)}/">{escape(name)}</a><br/>' for name, _ in projects]
+    return _page([], links, told)
 
 
-def detail_json(base: str, project: FakeProject) -> Answer:
+def detail_json(base: str, project: FakeProject, tells_serials: bool) -> Answer:
     """Return a project's page as PEP 691 has it, with PEP 700 and 792."""
+    serial = project.serial if tells_serials else None
     status: dict[str, str] = {"status": project.status or "active"}
     if project.status_reason is not None:
         status["reason"] = project.status_reason
     return _json(
         {
-            "meta": {"api-version": "1.4", "_last-serial": project.serial},
+            "meta": {"api-version": "1.4"} | _last_serial(serial),
             "name": canonicalize_name(project.name),
             "project-status": status,
-            "versions": [v for v, files in project.versions.items() if files and project.files],
+            "versions": [version for version, files in project.releases.items() if files],
             "files": [
                 {
                     "filename": file.filename,
@@ -96,18 +123,18 @@ def detail_json(base: str, project: FakeProject) -> Answer:
                     "hashes": {"sha256": file.sha256},
                     "requires-python": file.requires_python,
                     "yanked": False if file.yanked is None else file.yanked or True,
-                    "size": len(file.content),
+                    "size": file.size,
                     "upload-time": _time(file),
                 }
                 for file in project.files
             ],
         },
         SIMPLE_JSON,
-        project.serial,
+        serial,
     )
 
 
-def detail_html(base: str, project: FakeProject) -> Answer:
+def detail_html(base: str, project: FakeProject, tells_serials: bool) -> Answer:
     """Return a project's page as PEP 503 has it, with PEP 592 and 792."""
     metas = []
     if project.status is not None:
@@ -123,12 +150,12 @@ def detail_html(base: str, project: FakeProject) -> Answer:
             attributes += f' data-yanked="{escape(file.yanked)}"'
         href = f"{_url(base, project, file)}#sha256={file.sha256}"
         links.append(f'<a href="{escape(href)}"{attributes}>{escape(file.filename)}</a><br/>')
-    return _page(metas, links, project.serial)
+    return _page(metas, links, project.serial if tells_serials else None)
 
 
 def json_api(base: str, project: FakeProject) -> Answer:
-    """Return what the JSON API says; nothing of a project that is quarantined or has no version."""
-    if not project.versions or project.status == "quarantined":
+    """Return what the JSON API says; nothing of a project that shows no version."""
+    if not project.releases:
         return NOT_FOUND
     releases = {
         version: [
@@ -137,7 +164,7 @@ def json_api(base: str, project: FakeProject) -> Answer:
                 "url": _url(base, project, file),
                 "packagetype": file.packagetype,
                 "digests": {"sha256": file.sha256},
-                "size": len(file.content),
+                "size": file.size,
                 "upload_time_iso_8601": _time(file),
                 "requires_python": file.requires_python,
                 "yanked": file.yanked is not None,
@@ -145,9 +172,9 @@ def json_api(base: str, project: FakeProject) -> Answer:
             }
             for file in files
         ]
-        for version, files in project.versions.items()
+        for version, files in project.releases.items()
     }
-    last = list(project.versions)[-1]
+    last = list(releases)[-1]
     return _json(
         {
             "info": {"name": project.name, "summary": project.summary, "version": last},
@@ -162,28 +189,39 @@ def json_api(base: str, project: FakeProject) -> Answer:
 
 def file(file: FakeFile, wanted: str) -> Answer:
     """Return a file, or the part of it that a Range header asks for."""
-    size = len(file.content)
+    content = file.body
+    size = len(content)
     headers = {"Accept-Ranges": "bytes", "ETag": f'"{file.sha256}"'}
     kind = "application/octet-stream"
     if not wanted.startswith("bytes=") or "," in wanted:
-        return Answer(file.content, kind, headers=headers)
+        return Answer(content, kind, headers=headers)
     first, _, last = wanted.removeprefix("bytes=").partition("-")
     start = int(first) if first else max(size - int(last), 0)
     end = min(int(last), size - 1) if first and last else size - 1
     if start > end:
         return Answer(b"", kind, 416, headers | {"Content-Range": f"bytes */{size}"})
     headers["Content-Range"] = f"bytes {start}-{end}/{size}"
-    return Answer(file.content[start : end + 1], kind, 206, headers)
+    return Answer(content[start : end + 1], kind, 206, headers)
 
 
-def _json(content: Any, content_type: str, serial: int) -> Answer:  # Any: whatever JSON can hold
-    return Answer(json.dumps(content).encode(), content_type, headers={"X-PyPI-Last-Serial": str(serial)})
+def _json(content: Any, content_type: str, serial: int | None) -> Answer:  # Any: whatever JSON can hold
+    return Answer(json.dumps(content).encode(), content_type, headers=_serial_header(serial))
 
 
-def _page(metas: list[str], links: list[str], serial: int) -> Answer:
+def _page(metas: list[str], links: list[str], serial: int | None) -> Answer:
     head = '<meta name="pypi:repository-version" content="1.4">' + "".join(metas)
     body = f"<!DOCTYPE html><html><head>{head}</head><body>{''.join(links)}</body></html>"
-    return Answer(body.encode(), headers={"X-PyPI-Last-Serial": str(serial)})
+    # The real one's pages end so.
+    body += "" if serial is None else f"<!--SERIAL {serial}-->"
+    return Answer(body.encode(), headers=_serial_header(serial))
+
+
+def _last_serial(serial: int | None) -> dict[str, Any]:
+    return {} if serial is None else {"_last-serial": serial}
+
+
+def _serial_header(serial: int | None) -> dict[str, str]:
+    return {} if serial is None else {"X-PyPI-Last-Serial": str(serial)}
 
 
 def _url(base: str, project: FakeProject, file: FakeFile) -> str:

@@ -134,6 +134,10 @@ def trouble():
     time.sleep(3600)
 '''
 
+# The backend of packages that build.
+PURE_BACKEND = _BACKEND + _NO_TROUBLE
+PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "_backend"\nbackend-path = ["."]\n'
+
 _C = """\
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -229,7 +233,7 @@ def make_sdist(
     version: str,
     files: dict[str, str | bytes],
     *,
-    backend: str = _BACKEND + _NO_TROUBLE,
+    backend: str = PURE_BACKEND,
     extension: str = "",
     libraries: tuple[str, ...] = (),
     requires_python: str = "",
@@ -250,7 +254,7 @@ def make_sdist(
     }
     contents = {
         "PKG-INFO": metadata(name, version, requires_python=requires_python, requires=requires),
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "_backend"\nbackend-path = ["."]\n',
+        "pyproject.toml": PYPROJECT,
         "_backend.py": backend,
         "_backend.json": json.dumps(told),
         **files,

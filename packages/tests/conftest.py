@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from packages import fetch, sync
+from packages.changelog import Changelog
 from packages.models import Package
 from packages.pypi import PyPI
+from packages.tests.xml_rpc import FakeJournal
 from tests.fake_pypi import FakePyPI
 
 
@@ -55,3 +57,15 @@ def refresh(pypi, now):
         return sync.refresh(pypi, now=now + timedelta(seconds=after), limit=limit)
 
     return run
+
+
+@pytest.fixture
+def journal():
+    with FakeJournal() as server:
+        yield server
+
+
+@pytest.fixture
+def changelog(journal):
+    with fetch.open_session() as session:
+        yield Changelog(journal.url, session)

@@ -1,7 +1,8 @@
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from packages.models import Package, Version
+from packages.models import Dirty, Package, SyncCursor, Version
 
 pytestmark = pytest.mark.django_db
 
@@ -158,3 +159,49 @@ def test_one_failure_fails_the_command_and_stops_no_other_package(followed):
 def test_a_look_up_of_nothing_is_refused(followed, arguments):
     with pytest.raises(CommandError):
         call_command("sync_pypi", *arguments)
+
+
+def test_all_names_are_compared_now(followed, settings, capsys):
+    settings.PIWHEELS_WATCH = ["all"]
+    followed.add_sdist("demo", "1.0")
+
+    assert run(capsys, "reconcile") == "1 packages are to be looked up.\n"
+
+    assert Dirty.objects.get().name == "demo"
+
+
+def test_a_comparison_that_could_not_be_made_fails(followed, settings):
+    settings.PIWHEELS_WATCH = ["all"]
+    followed.fail("/simple/", 503)
+
+    with pytest.raises(CommandError, match="not read to its end"):
+        call_command("reconcile")
+
+
+def test_an_operator_may_say_that_upstream_is_right(followed, capsys):
+    SyncCursor.objects.create(doubted_at=timezone.now(), doubted=20)
+
+    assert "believed for a day" in run(capsys, "reconcile", "--believe")
+
+    assert SyncCursor.objects.get().doubted_at is None
+
+
+def test_all_of_upstream_is_looked_up_now(followed, capsys):
+    for name in ("one", "two"):
+        followed.add_sdist(name, "1.0")
+
+    assert run(capsys, "sync_pypi", "--all") == "2 packages were looked up, 0 wait for another try.\n"
+
+    assert {package.name for package in Package.objects.all()} == {"one", "two"}
+
+
+def test_all_of_upstream_is_not_looked_up_while_it_is_away(followed):
+    followed.fail("/simple/", 503)
+
+    with pytest.raises(CommandError, match="Try again later"):
+        call_command("sync_pypi", "--all")
+
+
+def test_names_and_all_is_one_too_many(followed):
+    with pytest.raises(CommandError, match="--all"):
+        call_command("sync_pypi", "--all", "demo")

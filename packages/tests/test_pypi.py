@@ -8,7 +8,8 @@ from packaging.specifiers import SpecifierSet
 
 from packages import fetch
 from packages.fetch import UpstreamTimeout
-from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable, _join
+from packages.project import join
+from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable
 from tests.fake_pypi import UPLOADED_AT, FakePyPI
 
 
@@ -180,10 +181,10 @@ def test_a_file_without_sha256_is_left_out(upstream, pypi, monkeypatch):
 
 def test_an_index_on_https_has_no_files_on_http(upstream, pypi):
     upstream.add_sdist("demo", "1.0")
-    page, facts = pypi._page("demo"), pypi._facts("demo")
+    (page, _), facts = pypi._page("demo", ""), pypi._facts("demo")
 
-    assert only_file(_join("demo", page, facts, allow_http=True))
-    assert _join("demo", page, facts, allow_http=False).versions[0].files == ()
+    assert only_file(join("demo", page, facts, allow_http=True))
+    assert join("demo", page, facts, allow_http=False).versions[0].files == ()
 
 
 @pytest.mark.parametrize("path", ["/simple/demo/", "/pypi/demo/json"])
@@ -308,7 +309,8 @@ def test_the_names_of_all_projects_are_canonical(upstream, pypi):
         upstream.add_project(name)
     upstream.quarantine("other")
 
-    assert list(pypi.names()) == ["demo-pkg"]
+    with pypi.listing() as listing:
+        assert [name for name, _ in listing.entries] == ["demo-pkg"]
 
 
 def test_a_list_of_names_that_ends_early_is_told_as_such(upstream, pypi):
@@ -316,5 +318,14 @@ def test_a_list_of_names_that_ends_early_is_told_as_such(upstream, pypi):
         upstream.add_project(f"demo{number}")
     upstream.truncate("/simple/", kept=700)
 
-    with pytest.raises(UpstreamUnavailable):
-        list(pypi.names())
+    with pytest.raises(UpstreamUnavailable), pypi.listing() as listing:
+        list(listing.entries)
+
+
+def test_the_list_of_all_projects_tells_serials_in_json(upstream, pypi):
+    upstream.add_project("demo")
+
+    with pypi.listing() as listing:
+        serials = [serial for _, serial in listing.entries]
+
+    assert (listing.has_serials, serials) == (upstream.json, [upstream.serial if upstream.json else None])

@@ -1,10 +1,12 @@
-"""Which names `sync` looks up, and when; what it then writes is in `test_sync`."""
+"""Which names `sync` looks up, and when; what it then writes is in `test_merge`."""
 
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from packages import fetch, sync
+from packages import fetch, merge, sync
+from packages.doubt import StaleAnswer
 from packages.models import Dirty, Package, SyncCursor, Version
 from packages.pypi import PyPI, UpstreamUnavailable
 
@@ -222,10 +224,10 @@ def test_an_answer_that_cannot_be_used_stops_no_other(upstream, refresh, now, sp
 class Careless(PyPI):
     """A client that lets through what its parsers raise."""
 
-    def project(self, name):
+    def project(self, name, etag=""):
         if name == "bad":
             raise TypeError("'NoneType' object\0is not subscriptable")
-        return super().project(name)
+        return super().project(name, etag)
 
 
 def test_an_answer_that_breaks_our_own_code_stops_no_other(upstream, pypi, now, caplog):
@@ -285,83 +287,9 @@ def test_a_mark_that_comes_during_a_look_up_survives_it(upstream, pypi, refresh,
     dirty.hold(now)
 
     Dirty.mark("demo")
-    sync._settle(pypi, dirty, now)
+    sync._settle(sync.Question(dirty, None, None), lambda: pypi.project("demo"), now)
 
     assert Dirty.objects.filter(name="demo").exists()
-
-
-def watch(pypi, names, now, limit=100):
-    return sync.watch(pypi, names, now=now, refresh_s=300, limit=limit)
-
-
-def marked():
-    return sorted(Dirty.objects.values_list("name", flat=True))
-
-
-def test_watched_names_that_we_lack_are_marked_once(upstream, pypi, look_up, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-
-    assert watch(pypi, ["Demo", "Other.Pkg", "other-pkg", "no/name"], now) == 1
-    assert marked() == ["other-pkg"]
-    assert watch(pypi, ["Demo", "other-pkg"], now) == 0
-
-
-def test_packages_are_marked_when_their_state_is_old(upstream, pypi, look_up, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-
-    assert watch(pypi, [], now + timedelta(seconds=299)) == 0
-    assert watch(pypi, [], now + timedelta(seconds=301)) == 1
-    assert marked() == ["demo"]
-
-
-def test_the_longest_neglected_are_marked_first(pypi, now):
-    for name, hours in (("a", 1), ("b", 3), ("c", 2)):
-        Package.objects.create(name=name, display_name=name, fetched_at=now - timedelta(hours=hours))
-
-    assert watch(pypi, [], now, limit=1) == 1
-    assert marked() == ["b"]
-    assert watch(pypi, [], now, limit=1) == 1
-    assert marked() == ["b", "c"]
-
-
-def test_a_name_that_is_put_off_keeps_its_pause(pypi, now):
-    mark("demo", now).put_off(now, "no answer")
-
-    assert watch(pypi, ["demo"], now) == 0
-    assert Dirty.objects.get().not_before > now
-
-
-def test_all_of_upstream_is_marked_once_an_hour(upstream, pypi, now):
-    upstream.add_project("Demo.Pkg")
-    assert watch(pypi, ["all"], now) == 1
-    assert marked() == ["demo-pkg"]
-
-    upstream.add_project("new")
-    assert watch(pypi, ["all"], now + timedelta(minutes=59)) == 0
-    assert watch(pypi, ["all"], now + timedelta(minutes=61)) == 1
-    assert marked() == ["demo-pkg", "new"]
-    assert upstream.paths() == ["/simple/"] * 2
-
-
-def test_many_names_are_marked_in_batches(upstream, pypi, now, monkeypatch):
-    monkeypatch.setattr(sync, "BATCH", 7)
-    for number in range(50):
-        upstream.add_project(f"demo{number}")
-
-    assert watch(pypi, ["all"], now) == 50
-    assert Dirty.objects.count() == 50
-
-
-def test_a_list_that_broke_off_is_read_again_soon(upstream, pypi, now):
-    upstream.add_project("demo")
-    upstream.fail("/simple/", 503)
-
-    assert watch(pypi, ["all"], now) == 0
-    assert watch(pypi, ["all"], now + timedelta(minutes=4)) == 0
-    assert watch(pypi, ["all"], now + timedelta(minutes=6)) == 1
-    assert SyncCursor.objects.count() == 1
 
 
 def test_a_look_up_may_ask_for_a_serial(upstream, look_up):
@@ -370,3 +298,81 @@ def test_a_look_up_may_ask_for_a_serial(upstream, look_up):
     with pytest.raises(UpstreamUnavailable):
         look_up(least_serial=upstream.serial + 1)
     assert look_up(least_serial=upstream.serial)
+
+
+def correct(refresh, now, **fields):
+    """Look `demo` up because the list of all names differed, and return how many corrections there were."""
+    SyncCursor.objects.update_or_create(defaults=fields)
+    mark("demo", now, why="listing")
+    refresh()
+    return SyncCursor.objects.get().corrections
+
+
+def test_a_change_that_the_journal_missed_is_counted(upstream, look_up, refresh, now, caplog):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.yank("demo", "1.0")
+
+    assert correct(refresh, now, serial=upstream.serial) == 1
+    assert "The journal had not told" in caplog.text
+
+
+def test_a_change_that_the_journal_has_yet_to_tell_is_no_correction(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.yank("demo", "1.0")
+
+    assert correct(refresh, now, serial=upstream.serial - 1) == 0
+
+
+def test_what_is_never_in_the_journal_is_no_correction(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.set_status("demo", "archived")
+
+    assert correct(refresh, now, serial=upstream.serial) == 0
+    assert Package.objects.get().status == "archived"
+
+
+def test_answers_from_old_caches_are_counted(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    mark("demo", now, wanted_serial=upstream.serial + 1)
+
+    refresh()
+
+    assert SyncCursor.objects.get().stale_answers == 1
+
+
+def test_a_pause_that_upstream_wants_is_everybodys(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    mark("demo", now)
+    SyncCursor.objects.create(paused_until=now + timedelta(seconds=30))
+
+    assert refresh() == 0
+    assert upstream.requests == []
+    assert refresh(after=31) == 1
+
+
+def test_several_names_are_looked_up_at_once(upstream, pypi, now):
+    names = [f"demo{number}" for number in range(6)]
+    for name in names:
+        upstream.add_sdist(name, "1.0")
+        mark(name, now)
+    upstream.delay("/simple/", 0.2, times=6)
+
+    began = time.monotonic()
+    assert sync.refresh(pypi, now=now, limit=9, fetchers=6) == 6
+
+    assert time.monotonic() - began < 1.0
+    assert Package.objects.count() == 6
+
+
+def test_an_older_answer_that_comes_late_changes_nothing(upstream, pypi, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    early = pypi.project("demo")
+    upstream.yank("demo", "1.0")
+    look_up()
+
+    with pytest.raises(StaleAnswer):
+        merge.apply(early, now)
+    assert Version.objects.get().yanked

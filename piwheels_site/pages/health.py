@@ -1,16 +1,19 @@
 """Whether the site can do its work, for whoever watches it."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from celery import Celery
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from kombu import Connection
 
 from builds.clock import database_now
 from builds.dispatch import orders
+from packages.health import sync_health
 from piwheels_site.celery import app
 
 # Who asks wants to know now; a server that needs longer is not well.
@@ -40,10 +43,17 @@ CHECKS: dict[str, Callable[[], object]] = {
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when database and brokers answer, else 503, and say which one did not."""
+    """Answer 200 when database and brokers answer, else 503, and say which one did not.
+
+    Tells also how well we keep up with upstream, and from what of it.
+    """
     states = {name: _state(check) for name, check in CHECKS.items()}
     healthy = all(state == "ok" for state in states.values())
-    return JsonResponse({"status": "ok" if healthy else "failing", **states}, status=200 if healthy else 503)
+    # Being behind upstream is worth a look, and no reason to send people to another server.
+    sync = asdict(sync_health(timezone.now())) if states["database"] == "ok" else None
+    return JsonResponse(
+        {"status": "ok" if healthy else "failing", **states, "sync": sync}, status=200 if healthy else 503
+    )
 
 
 def _state(check: Callable[[], object]) -> str:

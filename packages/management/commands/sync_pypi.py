@@ -1,8 +1,6 @@
-"""`manage.py sync_pypi [NAME ...]`: look packages up upstream now, without waiting for a worker."""
+"""`manage.py sync_pypi [--all | NAME ...]`: look packages up upstream now, without waiting for a worker."""
 
-import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
 
 from django import db
 from django.conf import settings
@@ -10,35 +8,70 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from packaging.utils import InvalidName, canonicalize_name
 
-from packages import sync
+from packages import bootstrap, journal, sync
 from packages.models import Package
+from packages.progress_bar import ProgressBar
 from packages.pypi import UpstreamUnavailable
 
 
 class Command(BaseCommand):
     """Look packages up upstream now."""
 
-    help = "Look packages up upstream now: those named, or all that this farm follows."
+    help = "Look packages up upstream now: those named, all that this farm follows, or all that there are."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
         parser.add_argument("names", nargs="*", metavar="NAME", help="without any, all that are followed")
+        parser.add_argument(
+            "--all",
+            action="store_true",
+            dest="everything",
+            help="all that upstream has and we lack or know an older state of; can be stopped and goes on",
+        )
 
-    def handle(self, *args: object, names: list[str], **options: object) -> None:
+    def handle(self, *args: object, names: list[str], everything: bool, **options: object) -> None:
         """Look the packages up, and fail if one of them could not be."""
-        wanted = _canonical(names) if names else _followed()
+        if everything and names:
+            raise CommandError("Name packages, or say --all.")
+        if everything:
+            self._look_at_everything()
+        else:
+            self._look_at(_canonical(names) if names else _followed())
+
+    def _look_at(self, wanted: list[str]) -> None:
+        """Look some packages up, one by one."""
         failures = []
-        for name in _with_progress(wanted):
-            try:
-                if sync.look_up(sync.upstream(), name, now=timezone.now()) is None:
-                    failures.append(f"{name}: upstream has no such package; look at the spelling.")
-            except UpstreamUnavailable as error:
-                failures.append(f"{name}: {error} Try again later.")
-            except db.Error as error:
-                failures.append(f"{name}: its rows cannot be written: {error}")
+        with ProgressBar(len(wanted)) as bar:
+            for name in wanted:
+                bar.show(name)
+                if failure := _failure(name):
+                    failures.append(failure)
+                bar.advance(1)
         if failures:
             raise CommandError("\n".join([f"{len(failures)} of {len(wanted)} failed.", *failures]))
         self.stdout.write(f"{len(wanted)} packages are as upstream has them.")
+
+    def _look_at_everything(self) -> None:
+        """Look all of upstream up."""
+        try:
+            result = bootstrap.run(sync.upstream(), settings.PIWHEELS_FETCHERS)
+        except UpstreamUnavailable as error:
+            raise CommandError(f"{error} Try again later; what was looked up stays.") from error
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. Say it again, and it goes on from here.") from None
+        self.stdout.write(f"{result.settled} packages were looked up, {result.waiting} wait for another try.")
+
+
+def _failure(name: str) -> str:
+    """Look a package up, and return what went wrong; "" if nothing did."""
+    try:
+        if sync.look_up(sync.upstream(), name, now=timezone.now()) is None:
+            return f"{name}: upstream has no such package; look at the spelling."
+    except UpstreamUnavailable as error:
+        return f"{name}: {error} Try again later."
+    except db.Error as error:
+        return f"{name}: its rows cannot be written: {error}"
+    return ""
 
 
 def _canonical(names: list[str]) -> list[str]:
@@ -51,21 +84,10 @@ def _canonical(names: list[str]) -> list[str]:
 
 def _followed() -> list[str]:
     """Return the names of the packages that this farm follows."""
-    watched = _canonical([name for name in settings.PIWHEELS_WATCH if name != sync.ALL])
+    watched = _canonical([name for name in settings.PIWHEELS_WATCH if name != journal.ALL])
     names = sorted({*watched, *Package.objects.values_list("name", flat=True)})
     if not names:
         raise CommandError(
             "Nothing is followed yet: name packages here, in PIWHEELS_WATCH or to add_package."
         )
     return names
-
-
-def _with_progress(names: Sequence[str]) -> Iterator[str]:
-    """Return the names one by one, and show on a terminal how far we are."""
-    for number, name in enumerate(names, 1):
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\033[K{number}/{len(names)} {name}")
-            sys.stderr.flush()
-        yield name
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\033[K")

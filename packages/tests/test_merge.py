@@ -5,7 +5,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from packages import sync
+from packages import merge, sync
 from packages.models import Package, UpstreamFile, Version
 from tests.fake_pypi import UPLOADED_AT
 
@@ -40,6 +40,43 @@ def test_a_new_package_is_written_down(upstream, look_up, now):
         ">=3.9",
         UPLOADED_AT,
     )
+
+
+def written(name):
+    """Return all that is known of a package but what differs with its name."""
+    facts = ("summary", "status", "etag", "fetched_at", "plan_needed", "revision", "generation")
+    of_version = ("number", "canonical", "is_prerelease", "released_at", "yanked", "yanked_reason", "gone_at")
+    of_file = (
+        "version__number",
+        "kind",
+        "requires_python",
+        "uploaded_at",
+        "yanked",
+        "yanked_reason",
+        "gone_at",
+    )
+    versions = Version.objects.filter(package__name=name).order_by("number")
+    files = UpstreamFile.objects.filter(version__package__name=name).order_by("kind")
+    return [
+        Package.objects.values(*facts).get(name=name) | {"etag": ""},
+        list(versions.values(*of_version)),
+        list(files.values(*of_file)),
+    ]
+
+
+def test_many_new_packages_are_written_as_one_is(upstream, pypi, look_up, now):
+    for name in ("one", "two", "Three"):
+        upstream.add_sdist(name, "1.0rc1", requires_python=">=3.9")
+        upstream.add_wheel(name, "1.0")
+        upstream.yank(name, "1.0", "bad")
+        upstream.add_version(name, "2.0")
+    look_up("one")
+
+    merge.create([pypi.project("two"), pypi.project("three")], now)
+
+    assert written("one") == written("two") == written("three")
+    assert [len(rows) for rows in written("three")[1:]] == [3, 2]
+    assert [alias.name for alias in Package.objects.get(name="three").aliases.all()] == ["Three"]
 
 
 def test_the_same_state_again_changes_nothing_but_when_we_looked(upstream, pypi, look_up, now):
@@ -326,7 +363,7 @@ def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, n
             upstream.add_sdist(name, f"1.{minor}", b"")
         project = pypi.project(name)
         if happening != "new versions":
-            sync.apply(project, now)
+            merge.apply(project, now)
             for minor in range(versions - 1):
                 if happening == "yanks":
                     upstream.yank(name, f"1.{minor}")
@@ -334,7 +371,7 @@ def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, n
                     upstream.remove(name, f"1.{minor}")
             project = pypi.project(name)
         with CaptureQueriesContext(connection) as captured:
-            sync.apply(project, now)
+            merge.apply(project, now)
         return len(captured)
 
     few, many = queries("few", 2), queries("many", 40)

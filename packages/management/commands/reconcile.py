@@ -1,0 +1,41 @@
+"""`manage.py reconcile`: compare all names with upstream's list now, without waiting for the schedule."""
+
+from argparse import ArgumentParser
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from packages import doubt, reconcile, sync
+from packages.models import SyncCursor
+
+
+class Command(BaseCommand):
+    """Compare all names with upstream's list now."""
+
+    help = "Compare all names with upstream's list now; what differs is looked up by the worker."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument(
+            "--believe",
+            action="store_true",
+            help="upstream has really removed what it denies: for a day, withdraw whatever vanishes",
+        )
+
+    def handle(self, *args: object, believe: bool, **options: object) -> None:
+        """Compare, and say what is to be looked up."""
+        now = timezone.now()
+        if believe:
+            count = doubt.believe(now)
+            self.stdout.write(
+                f"Upstream is believed for a day; {count} packages that it denies are asked for."
+            )
+        before = SyncCursor.current().listed_at
+        marked = reconcile.reconcile(sync.upstream(), settings.PIWHEELS_WATCH, now=now)
+        if SyncCursor.current().listed_at == before:
+            raise CommandError(
+                "Upstream's list was not read to its end: it does not answer (the log says why), or somebody"
+                " else reads it at this moment. Try again in some minutes."
+            )
+        self.stdout.write(f"{marked} packages are to be looked up.")

@@ -1,0 +1,21 @@
+"""What exists upstream, as rows: packages, their spellings, versions and files, and how far we have read.
+
+Nothing here knows of builds.  Who depends on a package's facts looks at `revision` and `plan_needed`.
+"""
+
+from packages.models.package import NEVER, Alias, Package, PackageQuerySet
+from packages.models.progress import Dirty, SyncCursor
+from packages.models.version import UpstreamFile, UpstreamFileQuerySet, Version, canonical_version
+
+__all__ = [
+    "NEVER",
+    "Alias",
+    "Dirty",
+    "Package",
+    "PackageQuerySet",
+    "SyncCursor",
+    "UpstreamFile",
+    "UpstreamFileQuerySet",
+    "Version",
+    "canonical_version",
+]

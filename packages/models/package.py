@@ -1,0 +1,165 @@
+"""Packages and the spellings of their names."""
+
+from datetime import UTC, datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from packages import plain_sql
+
+# PEP 503: the form that the index uses in its URLs.
+CANONICAL = r"^[a-z0-9]+(-[a-z0-9]+)*\Z"
+
+# A time that compares as older than all others, where NULL would sort differently on each database.
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class PackageQuerySet(models.QuerySet["Package"]):
+    """Questions about packages."""
+
+    def to_plan(self) -> Self:
+        """Packages of which something changed that decides what to build."""
+        return self.filter(plan_needed=True)
+
+    def to_refresh(self, before: datetime) -> Self:
+        """Packages that nobody has looked up upstream since then, the longest neglected first."""
+        return self.filter(fetched_at__lt=before).order_by("fetched_at")
+
+
+class Package(models.Model):
+    """A project on PyPI that this farm follows."""
+
+    class Status(models.TextChoices):
+        """What upstream says of the project (PEP 792), and that it is gone."""
+
+        ACTIVE = "active"
+        ARCHIVED = "archived"
+        DEPRECATED = "deprecated"
+        QUARANTINED = "quarantined"
+        GONE = "gone"
+
+    name = models.CharField(max_length=200, unique=True, help_text="The canonical name (PEP 503).")
+    display_name = models.CharField(max_length=200, help_text="The spelling that upstream uses.")
+    summary = models.CharField(max_length=300, blank=True)
+    status = models.CharField(max_length=12, choices=Status, default=Status.ACTIVE)
+    status_reason = models.CharField(max_length=500, blank=True)
+    skip_reason = models.CharField(
+        max_length=200, blank=True, help_text="Why an operator wants no builds; empty to build."
+    )
+    depth = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="How many of the newest versions to build: 0 is none but those asked for, "
+        "empty is what the farm's setting says.",
+    )
+    serial = models.BigIntegerField(null=True, blank=True, help_text="Upstream's serial, as last seen.")
+    etag = models.CharField(
+        max_length=200, default="", db_default="", blank=True, help_text="Upstream's mark of that state."
+    )
+    emptied_at = models.DateTimeField(
+        null=True, blank=True, help_text="When upstream last took away all that it had."
+    )
+    generation = models.PositiveIntegerField(
+        default=1, help_text="Grows when a name that had gone is registered anew."
+    )
+    added_at = models.DateTimeField(db_default=Now())
+    fetched_at = models.DateTimeField(default=NEVER, help_text="When upstream was last asked about it.")
+    plan_needed = models.BooleanField(
+        default=True, help_text="Something changed that decides what is to be built."
+    )
+    revision = models.PositiveBigIntegerField(
+        default=0, help_text="Grows with each change that a reader of the index or the pages could see."
+    )
+    changed_at = models.DateTimeField(db_default=Now())
+
+    objects = PackageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(name__regex=CANONICAL), name="packages_package_name_canonical")
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(plan_needed=True), name="packages_package_to_plan"),
+            models.Index(fields=["fetched_at"], name="packages_package_to_refresh"),
+            models.Index(
+                fields=["emptied_at"],
+                condition=Q(emptied_at__isnull=False),
+                name="packages_package_emptied",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    def get_absolute_url(self) -> str:
+        """Return the path of the package's page."""
+        return f"/project/{self.name}/"
+
+    def mark_changed(self) -> None:
+        """Tell whoever keeps pages of this package that they are old.
+
+        The row is locked until the caller's transaction ends, so no two changes share a revision.
+        """
+        # Once for each build, and five times as fast as the ORM makes it (0.07 ms for 0.36).
+        clock = plain_sql.now()
+        plain_sql.change(
+            f"UPDATE packages_package SET revision = revision + 1, changed_at = {clock} WHERE id = %s",  # noqa: S608
+            [self.pk],
+        )
+
+    def hold(self) -> None:
+        """Keep others from changing this row until the transaction ends.
+
+        Whoever changes a package and its builds in one transaction takes the package first, so that two of
+        them cannot wait for each other.
+        """
+        Package.objects.select_for_update().filter(pk=self.pk).values_list("pk").first()
+
+    def request_plan(self) -> None:
+        """Ask for another look at what is to be built of this package."""
+        Package.objects.filter(pk=self.pk).update(plan_needed=True)
+
+    def begin_plan(self) -> bool:
+        """Take the request for a look; False if somebody else did.
+
+        To be called in the transaction that makes the plan: a change that comes meanwhile waits for its
+        end and asks anew.
+        """
+        return Package.objects.filter(pk=self.pk, plan_needed=True).update(plan_needed=False) == 1
+
+    def skip(self, reason: str) -> None:
+        """Build nothing more of this package."""
+        self._change(skip_reason=reason)
+
+    def unskip(self) -> None:
+        """Build this package again."""
+        self._change(skip_reason="")
+
+    def follow(self, depth: int | None) -> None:
+        """Build that many of the newest versions; None is what the farm's setting says."""
+        self._change(depth=depth)
+
+    def _change(self, **fields: object) -> None:
+        """Set fields that decide what is built and what pages show."""
+        for field, value in fields.items():
+            setattr(self, field, value)
+        Package.objects.filter(pk=self.pk).update(
+            **fields, plan_needed=True, revision=F("revision") + 1, changed_at=Now()
+        )
+
+
+class Alias(models.Model):
+    """A spelling of a package's name that has been seen upstream."""
+
+    package = models.ForeignKey(Package, models.CASCADE, related_name="aliases")
+    name = models.CharField(max_length=200, unique=True)
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "aliases"
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,359 @@
+"""How far we have read upstream, where we read it, and which names are to be looked up."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Greatest, Now
+from packaging.utils import canonicalize_name
+
+from packages import plain_sql
+from packages.models.package import NEVER
+
+# SQLite takes 999 variables in a statement, and a mark has up to seven.
+MARKED_AT_ONCE = 140
+
+# The ORM has no "only if it is greater" for a row that is already there.
+_HINT = """
+    INSERT INTO packages_dirty (name, wanted_serial, why, marked_at, not_before, attempts, error)
+    VALUES {places}
+    ON CONFLICT (name) DO UPDATE
+    SET wanted_serial = EXCLUDED.wanted_serial, why = EXCLUDED.why, not_before = EXCLUDED.not_before,
+        attempts = 0, error = ''
+    WHERE packages_dirty.wanted_serial IS NULL OR packages_dirty.wanted_serial < EXCLUDED.wanted_serial
+"""
+
+
+class SyncCursor(models.Model):
+    """How far we have read upstream's journal, and what upstream has for us to read; one row."""
+
+    class Journal(models.TextChoices):
+        """Whether upstream tells us what changed."""
+
+        UNKNOWN = "", "not asked yet"
+        XML_RPC = "xml-rpc", "XML-RPC"
+        ABSENT = "absent", "upstream has none"
+
+    class Listing(models.TextChoices):
+        """What upstream's list of all projects tells."""
+
+        UNKNOWN = "", "not asked yet"
+        SERIALS = "serials", "names and serials"
+        NAMES = "names", "names only"
+        EACH = "each", "not read, as few packages are followed"
+
+    # Reading a page of the journal takes two minutes at most; a poller that died is replaced after this.
+    POLLING = timedelta(minutes=3)
+    # Reading the list of all projects takes an hour at most (`pypi.ROOT_S`).
+    LISTING = timedelta(minutes=65)
+    # A journal that was silent for this long tells nothing of what changed meanwhile.
+    SILENCE = timedelta(minutes=15)
+    # It is read each hour where there is no journal.
+    LISTED = timedelta(hours=3)
+    # How often to ask for a journal that was absent.
+    ASK_AGAIN = timedelta(days=1)
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    serial = models.BigIntegerField(
+        default=0, help_text="The last event of which the name is marked; 0 before the first."
+    )
+    upstream_serial = models.BigIntegerField(
+        default=0, db_default=0, help_text="Upstream's last event, as last heard."
+    )
+    journal = models.CharField(max_length=8, choices=Journal, default="", db_default="", blank=True)
+    journal_asked_at = models.DateTimeField(
+        default=NEVER, db_default=NEVER, help_text="When upstream was last asked for one."
+    )
+    polled_at = models.DateTimeField(
+        default=NEVER, db_default=NEVER, help_text="When the journal was last read to its end."
+    )
+    polling_until = models.DateTimeField(
+        default=NEVER, db_default=NEVER, help_text="Until when one poller keeps others away."
+    )
+    listing = models.CharField(max_length=8, choices=Listing, default="", db_default="", blank=True)
+    listing_etag = models.CharField(max_length=200, default="", db_default="", blank=True)
+    listing_until = models.DateTimeField(
+        default=NEVER, db_default=NEVER, help_text="Until when one reader keeps others away."
+    )
+    listed_at = models.DateTimeField(null=True, blank=True, help_text="When all names were last read.")
+    scanned_at = models.DateTimeField(
+        default=NEVER, db_default=NEVER, help_text="When the slow scan last took packages."
+    )
+    paused_until = models.DateTimeField(
+        default=NEVER, help_text="Until when upstream wants to be left alone."
+    )
+    stale_answers = models.BigIntegerField(
+        default=0, db_default=0, help_text="How many answers came from an old cache."
+    )
+    corrections = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How many changes the journal had not told of; each is a fault somewhere.",
+    )
+    doubted_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when nothing is withdrawn, as too much was to vanish at once."
+    )
+    doubted = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How many packages were to vanish then."
+    )
+    believed_until = models.DateTimeField(
+        default=NEVER, help_text="Until when an operator believes whatever vanishes."
+    )
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="packages_cursor_single")]
+
+    def __str__(self) -> str:
+        return f"serial {self.serial}"
+
+    @classmethod
+    def current(cls) -> "SyncCursor":
+        """Return the row, as it is now."""
+        return cls.objects.get_or_create(pk=1)[0]
+
+    @property
+    def lag(self) -> int:
+        """How many events upstream has that we have not read, as far as we know."""
+        return max(self.upstream_serial - self.serial, 0)
+
+    def is_journal_heard(self, now: datetime) -> bool:
+        """Whether the journal tells what changes, so that nobody has to ask each package."""
+        return self.journal == self.Journal.XML_RPC and now - self.polled_at < self.SILENCE
+
+    def is_listing_heard(self, now: datetime) -> bool:
+        """Whether the list of all projects tells what changes, if only now and then."""
+        if self.listing != self.Listing.SERIALS or self.listed_at is None:
+            return False
+        return now - self.listed_at < self.LISTED
+
+    def take_poll(self, now: datetime) -> bool:
+        """Become the only poller for a while; False if another is, or there is nothing to poll."""
+        if self.journal == self.Journal.ABSENT and now - self.journal_asked_at < self.ASK_AGAIN:
+            return False
+        free = Q(polling_until__lte=now, paused_until__lte=now)
+        return self._rows().filter(free).update(polling_until=now + self.POLLING) == 1
+
+    def prolong_poll(self, now: datetime, upstream_serial: int) -> None:
+        """Stay the only poller, as there is more to read."""
+        self._rows().update(polling_until=now + self.POLLING, upstream_serial=upstream_serial)
+
+    def release_poll(self, now: datetime) -> None:
+        """Let the next poll begin."""
+        self._rows().update(polling_until=now)
+
+    def hear_journal(self, now: datetime, upstream_serial: int) -> None:
+        """Note that upstream has a journal, and where that ends."""
+        self._rows().update(
+            journal=self.Journal.XML_RPC,
+            journal_asked_at=now,
+            polled_at=now,
+            upstream_serial=upstream_serial,
+        )
+
+    def miss_journal(self, now: datetime) -> None:
+        """Note that upstream has no journal; it is asked again after a day."""
+        self._rows().update(journal=self.Journal.ABSENT, journal_asked_at=now)
+
+    def advance(self, serial: int) -> bool:
+        """Move to a later event; False if somebody else has moved since we read where we are.
+
+        To be called in the transaction that marks the names of all events up to that one.
+        """
+        moved = self._rows().filter(serial=self.serial, serial__lte=serial).update(serial=serial)
+        self.serial = serial
+        return moved == 1
+
+    def begin(self, serial: int) -> bool:
+        """Start from an event, with a look at all names to come; False if somebody else did."""
+        moved = self._rows().filter(serial=0).update(serial=serial, listed_at=None, listing_etag="")
+        self.serial = serial
+        return moved == 1
+
+    def pause(self, until: datetime) -> None:
+        """Ask nothing of upstream until then."""
+        self._rows().update(paused_until=Greatest("paused_until", until))
+
+    def doubt(self, count: int, now: datetime) -> bool:
+        """Believe no absence of so many packages at once; False if we did not anyway."""
+        self._rows().filter(doubted__lt=count).update(doubted=count)
+        return self._rows().filter(doubted_at=None).update(doubted_at=now, doubted=count) == 1
+
+    def settle_doubt(self) -> None:
+        """Believe absences again, as long as they are few."""
+        self._rows().update(doubted_at=None, doubted=0)
+
+    def believe(self, until: datetime) -> None:
+        """Believe all absences until then."""
+        self._rows().update(doubted_at=None, doubted=0, believed_until=until)
+
+    def take_listing(self, now: datetime) -> bool:
+        """Become the only reader of the list of all projects for a while; False if another is."""
+        free = Q(listing_until__lte=now, paused_until__lte=now)
+        return self._rows().filter(free).update(listing_until=now + self.LISTING) == 1
+
+    def release_listing(self, until: datetime) -> None:
+        """Let the list be read again from then on."""
+        self._rows().update(listing_until=until)
+
+    def hear_listing(self, kind: Listing, etag: str, now: datetime) -> None:
+        """Note that the list was read to its end, and what it tells."""
+        self._rows().update(listing=kind, listing_etag=etag, listed_at=now)
+
+    def take_scan(self, now: datetime, since: datetime) -> bool:
+        """Note that the slow scan takes packages now; False if somebody else does."""
+        return self._rows().filter(scanned_at=since).update(scanned_at=now) == 1
+
+    def count_stale(self) -> None:
+        """Count an answer that came from an old cache."""
+        self._rows().update(stale_answers=F("stale_answers") + 1)
+
+    def count_correction(self) -> None:
+        """Count a change that the journal had not told of."""
+        self._rows().update(corrections=F("corrections") + 1)
+
+    def _rows(self) -> "models.QuerySet[SyncCursor]":
+        return SyncCursor.objects.filter(pk=self.pk)
+
+
+class DirtyQuerySet(models.QuerySet["Dirty"]):
+    """Questions about dirty names."""
+
+    def due(self, now: datetime) -> Self:
+        """Names to look up now, the longest waiting first."""
+        return self.filter(not_before__lte=now).order_by("not_before")
+
+
+class Dirty(models.Model):
+    """A name to look up upstream, because something about it may have changed."""
+
+    class Why(models.TextChoices):
+        """Who says so."""
+
+        FIRST = "first", "the first look at all of upstream"
+        JOURNAL = "journal", "an event in upstream's journal"
+        LISTING = "listing", "upstream's list of all projects"
+        AGE = "age", "nobody has looked for long"
+        PERSON = "person", "somebody asked for it"
+
+    # One look-up takes seconds; a name whose fetcher died is taken again after this.
+    HOLD = timedelta(minutes=5)
+
+    name = models.CharField(max_length=200, primary_key=True)
+    wanted_serial = models.BigIntegerField(
+        null=True, blank=True, help_text="An answer with a lower serial is an old one from a cache."
+    )
+    why = models.CharField(max_length=8, choices=Why, default=Why.PERSON, db_default="person")
+    marked_at = models.DateTimeField(db_default=Now(), help_text="Since when it waits.")
+    attempts = models.PositiveIntegerField(default=0)
+    not_before = models.DateTimeField(db_default=Now())
+    error = models.CharField(max_length=500, blank=True)
+
+    objects = DirtyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "dirty names"
+        indexes = [
+            models.Index(fields=["not_before"], name="packages_dirty_not_before"),
+            models.Index(fields=["marked_at"], name="packages_dirty_marked_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def mark(cls, name: str, wanted_serial: int | None = None) -> None:
+        """Have a name looked up soon, because somebody asks; a second mark joins the first.
+
+        Raises ValueError for what is no package name.
+        """
+        canonical = canonicalize_name(name, validate=True)
+        Dirty.objects.bulk_create(
+            [Dirty(name=canonical, wanted_serial=wanted_serial, not_before=Now())],
+            update_conflicts=True,
+            unique_fields=["name"],
+            update_fields=["not_before", *(["wanted_serial"] if wanted_serial else [])],
+        )
+
+    @classmethod
+    def hint(cls, serials: Mapping[str, int], why: Why, now: datetime) -> int:
+        """Mark names that changed with an event, and return for how many that is news.
+
+        A mark that waits for the same event or a later one stays as it is, so a hint may come twice, late or
+        in any order.  One that waits for less begins anew, so that a look-up which is on its way and may have
+        come too early does not settle it.
+        """
+        rows = [(name, serials[name], why.value, now) for name in sorted(serials)]
+        return sum(
+            cls._hint(rows[start : start + MARKED_AT_ONCE]) for start in range(0, len(rows), MARKED_AT_ONCE)
+        )
+
+    @classmethod
+    def remind(cls, names: Collection[str], why: Why, now: datetime) -> int:
+        """Mark names that may have changed, unless they are marked, and return how many were not.
+
+        No more names than one statement takes.
+        """
+        wanted = set(names)
+        new = wanted.difference(Dirty.objects.filter(name__in=wanted).values_list("name", flat=True))
+        Dirty.objects.bulk_create(
+            [Dirty(name=name, why=why, marked_at=now, not_before=now) for name in sorted(new)],
+            MARKED_AT_ONCE,
+            ignore_conflicts=True,
+        )
+        return len(new)
+
+    @staticmethod
+    def _hint(rows: list[tuple[str, int, str, datetime]]) -> int:
+        places = ", ".join(["(%s, %s, %s, %s, %s, 0, '')"] * len(rows))
+        return plain_sql.change(
+            _HINT.format(places=places), [value for row in rows for value in (*row, row[-1])]
+        )
+
+    @classmethod
+    def hold_due(cls, now: datetime, limit: int) -> "list[Dirty]":
+        """Take names that are due, and keep others from looking them up for a while."""
+        until = now + cls.HOLD
+        with transaction.atomic():
+            held = list(Dirty.objects.select_for_update(skip_locked=True).due(now)[:limit])
+            for batch in range(0, len(held), MARKED_AT_ONCE):
+                names = [dirty.name for dirty in held[batch : batch + MARKED_AT_ONCE]]
+                Dirty.objects.filter(name__in=names).update(not_before=until)
+        for dirty in held:
+            dirty.not_before = until
+        return held
+
+    @classmethod
+    def let_go(cls, held: "Collection[Dirty]", now: datetime) -> None:
+        """Let others look up names that we took and did not come to."""
+        if held:
+            ours = Dirty.objects.filter(not_before=next(iter(held)).not_before)
+            ours.filter(name__in=[dirty.name for dirty in held]).update(not_before=now)
+
+    def hold(self, now: datetime) -> bool:
+        """Keep others from looking this name up for a while; False if they came first."""
+        until = now + self.HOLD
+        # Not compared with the time that we read: SQLite's own clock writes "12:00:00.500" and Django
+        # "12:00:00.500000", which are two texts.
+        held = Dirty.objects.filter(pk=self.pk, not_before__lte=now).update(not_before=until)
+        self.not_before = until
+        return held == 1
+
+    @classmethod
+    def forget(cls, held: "Collection[Dirty]") -> None:
+        """Forget names that we took together, unless they were marked again since."""
+        if held:
+            ours = Dirty.objects.filter(not_before=next(iter(held)).not_before)
+            ours.filter(name__in=[dirty.name for dirty in held]).delete()
+
+    def clear(self) -> None:
+        """Forget the name, unless it was marked again since we took it."""
+        Dirty.objects.filter(pk=self.pk, not_before=self.not_before).delete()
+
+    def put_off(self, now: datetime, error: str) -> None:
+        """Try again later, each time after a longer pause: 2 s, 4 s, ... an hour at most."""
+        pause = timedelta(seconds=min(2 ** min(self.attempts + 1, 12), 3600))
+        Dirty.objects.filter(pk=self.pk, not_before=self.not_before).update(
+            attempts=self.attempts + 1, not_before=now + pause, error=error[:500]
+        )

@@ -1,0 +1,138 @@
+"""Versions of packages, and the files that upstream offers of them."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from packaging.version import InvalidVersion
+from packaging.version import Version as ParsedVersion
+
+from packages.models.package import Package
+
+
+class VersionQuerySet(models.QuerySet["Version"]):
+    """Questions about versions."""
+
+    def listed(self) -> Self:
+        """Versions that upstream still has."""
+        return self.filter(gone_at=None)
+
+
+class Version(models.Model):
+    """One version of a package.
+
+    `1.0` and `1.0.0` are two rows: upstream can have both.
+    """
+
+    package = models.ForeignKey(Package, models.CASCADE, related_name="versions")
+    number = models.CharField(max_length=200, help_text="The string that upstream uses.")
+    canonical = models.CharField(
+        max_length=200, blank=True, help_text="Its PEP 440 form; empty for a legacy version, never built."
+    )
+    is_prerelease = models.BooleanField(default=False)
+    released_at = models.DateTimeField(null=True, blank=True, help_text="When its first file came.")
+    yanked = models.BooleanField(default=False)
+    yanked_reason = models.TextField(blank=True)
+    skip_reason = models.CharField(
+        max_length=200, blank=True, help_text="Why an operator wants no builds; empty to build."
+    )
+    requested_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody asked for this version; it is then built first."
+    )
+    gone_at = models.DateTimeField(null=True, blank=True, help_text="When upstream was seen without it.")
+
+    objects = VersionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["package", "number"], name="packages_version_number_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.number}"
+
+    @property
+    def sort_key(self) -> tuple[bool, ParsedVersion, str]:
+        """A key that orders versions by PEP 440, with the legacy ones below all others."""
+        parsed = ParsedVersion(self.canonical) if self.canonical else ParsedVersion("0")
+        return bool(self.canonical), parsed, self.number
+
+    def request(self, now: datetime) -> None:
+        """Ask for this version to be built before all that nobody asked for."""
+        self.requested_at = now
+        self.save(update_fields=["requested_at"])
+        self.package.request_plan()
+
+    def skip(self, reason: str) -> None:
+        """Build this version no more."""
+        self._set_skip(reason)
+
+    def unskip(self) -> None:
+        """Build this version again."""
+        self._set_skip("")
+
+    def _set_skip(self, reason: str) -> None:
+        self.skip_reason = reason
+        self.save(update_fields=["skip_reason"])
+        self.package.request_plan()
+        self.package.mark_changed()
+
+
+# The same few thousand numbers are those of most versions.
+@lru_cache(maxsize=16_384)
+def canonical_version(number: str) -> tuple[str, bool]:
+    """Return a version's PEP 440 form and whether it is a pre-release; ("", False) for a legacy one."""
+    try:
+        parsed = ParsedVersion(number)
+    except InvalidVersion:
+        return "", False
+    return str(parsed), parsed.is_prerelease
+
+
+class UpstreamFileQuerySet(models.QuerySet["UpstreamFile"]):
+    """Questions about upstream's files."""
+
+    def listed(self) -> Self:
+        """Files that upstream still has."""
+        return self.filter(gone_at=None)
+
+    def sources(self) -> Self:
+        """Files that a wheel can be built from."""
+        return self.filter(kind=UpstreamFile.Kind.SOURCE)
+
+
+class UpstreamFile(models.Model):
+    """A file that upstream offers: a source that we may build, or a wheel that it built itself."""
+
+    class Kind(models.TextChoices):
+        """What can be done with a file."""
+
+        SOURCE = "source"
+        WHEEL = "wheel"
+
+    version = models.ForeignKey(Version, models.CASCADE, related_name="files")
+    # Upstream never gives a name to other bytes, not even after a removal; so neither do we accept it.
+    filename = models.CharField(max_length=255, unique=True)
+    kind = models.CharField(max_length=6, choices=Kind)
+    url = models.URLField(max_length=1000)
+    sha256 = models.CharField(max_length=64)
+    size = models.BigIntegerField(null=True, blank=True, help_text="Bytes.")
+    requires_python = models.CharField(max_length=255, blank=True)
+    uploaded_at = models.DateTimeField(null=True, blank=True)
+    yanked = models.BooleanField(default=False)
+    yanked_reason = models.TextField(blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True, help_text="When upstream was seen without it.")
+
+    objects = UpstreamFileQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(sha256__regex=r"^[0-9a-f]{64}\Z"), name="packages_file_sha256_hex"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
