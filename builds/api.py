@@ -13,7 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builder import contract
-from builds import hearing, incoming, logs, queue, recipes, results
+from builds import hearing, incoming, logs, recipes, results, wishes
 from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
@@ -111,7 +111,7 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
     if found is None:
         return error(404, "No such build was given to this builder.")
     now = database_now()
-    source = queue.source_of(found)
+    source = wishes.source_of(found)
     if source is None:
         found.drop("Upstream has no source for it any more.", now)
         return error(409, "Upstream has no source for this version any more.")

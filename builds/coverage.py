@@ -4,6 +4,7 @@ Decided from tags, Requires-Python and what the machine code asks of the system,
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
@@ -62,6 +63,7 @@ def is_pure(tags: frozenset[Tag]) -> bool:
     return all(tag.platform == "any" for tag in tags)
 
 
+@lru_cache(maxsize=4096)
 def admits(requires_python: str, python: str) -> bool:
     """Tell whether a Requires-Python admits a Python such as 3.13.
 

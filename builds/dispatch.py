@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 # between taking it and asking for the build.
 RING_AGAIN = timedelta(seconds=30)
 
+# How many builds that waited for a time a tick makes ready: more than it can give out, and done in no time.
+WOKEN = 500
+
 
 @cache
 def orders() -> Celery:
@@ -68,6 +71,7 @@ def ring(build: Build, builder: Builder) -> bool:
 
 def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one."""
+    Build.objects.wake(now, WOKEN)
     given = 0
     for (target, size), builders in _free(now).items():
         for build, builder in queue.next_for(target, builders, size, now):

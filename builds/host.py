@@ -32,6 +32,8 @@ def host_target() -> Target:
             "abi": abi,
             "platform_tags": [sysconfig.get_platform().replace("-", "_").replace(".", "_")],
             "order": 1,
+            # For most hosts upstream has wheels of nearly everything; who builds nothing shows nothing.
+            "policy": Target.Policy.EVERYTHING,
             "preinstalled": _preinstalled(),
         },
     )

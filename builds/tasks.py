@@ -2,14 +2,20 @@
 
 from celery import shared_task
 
-from builds import dispatch, quarantine, queue
+from builds import dispatch, plan, quarantine, raising
 from builds.clock import database_now
 
 
 @shared_task(name="builds.plan")
-def plan() -> int:
+def plan_changed() -> int:
     """Queue what changed packages lack."""
-    return queue.plan_changed(database_now(), limit=200)
+    return plan.plan_changed(database_now(), limit=200)
+
+
+@shared_task(name="builds.raise_classes")
+def raise_classes() -> int:
+    """Move the builds of classes that operators have raised, or no longer raise."""
+    return raising.raise_classes(limit=5000)
 
 
 @shared_task(name="builds.dispatch")

@@ -46,6 +46,7 @@ app.conf.beat_schedule = {
         ("packages.sync", 2),
         ("builds.plan", 1),
         ("builds.dispatch", 1),
+        ("builds.raise_classes", 5),
         ("builds.sweep", 5),
         ("builds.quarantine", 30),
         ("builds.tidy", 3600),

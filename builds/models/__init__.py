@@ -1,10 +1,13 @@
 """What we build for, who builds, what was tried and what came out, as rows."""
 
-from builds.models.build import Build, BuildQuerySet
+from builds.models.build import Build
+from builds.models.build_queryset import BuildQuerySet
 from builds.models.builder import Builder, BuilderQuerySet
+from builds.models.campaign import Campaign, CampaignQuerySet
 from builds.models.recipe import Recipe
 from builds.models.size import Size
 from builds.models.target import Target, TargetQuerySet
+from builds.models.wanted import Demand, Push, Skip
 from builds.models.wheel import Dependency, Refusal, Wheel, WheelQuerySet
 
 __all__ = [
@@ -12,10 +15,15 @@ __all__ = [
     "BuildQuerySet",
     "Builder",
     "BuilderQuerySet",
+    "Campaign",
+    "CampaignQuerySet",
+    "Demand",
     "Dependency",
+    "Push",
     "Recipe",
     "Refusal",
     "Size",
+    "Skip",
     "Target",
     "TargetQuerySet",
     "Wheel",

@@ -6,7 +6,7 @@ UPDATE touched no row.
 
 import secrets
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
@@ -14,77 +14,25 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from builds import statements
-from builds.models.partial import moment, partial_row, partial_target
+from builds.models.build_queryset import BuildQuerySet
+from builds.models.campaign import Campaign
 from builds.models.size import Size
+from builds.models.state import ASSIGNED, ENDED, OPEN, RUNNING
+from builds.models.state import State as BuildState
 from builds.models.target import Target
 from builds.models.token import digest
-from packages.models import Package, UpstreamFile, Version
+from packages.models import UpstreamFile, Version
 
 # Builders ask for their builds; so a build names its builder by a string, and has the class for types only.
 if TYPE_CHECKING:
     from builds.models.builder import Builder
 
 
-class BuildQuerySet(models.QuerySet["Build"]):
-    """Questions about builds."""
-
-    def open(self) -> Self:
-        """Builds that have not ended."""
-        return self.filter(state__in=Build.OPEN)
-
-    def ended(self) -> Self:
-        """Builds that a builder brought to an end, or lost, the last one first."""
-        return self.filter(state__in=Build.ENDED).order_by("-finished_at", "-pk")
-
-    def assigned(self) -> Self:
-        """Builds that a builder has, or has been told of."""
-        return self.filter(state__in=Build.ASSIGNED)
-
-    def waiting(self) -> Self:
-        """Builds that no builder has, the next one first."""
-        return self.filter(state=Build.State.QUEUED).order_by("-priority", "-released_at", "pk")
-
-    def due(self, now: datetime) -> Self:
-        """Builds that need not wait for a time."""
-        return self.filter(Q(not_before=None) | Q(not_before__lte=now))
-
-    def of_request(self, pk: int) -> "Build | None":
-        """Return a build with its version, package and target, for a request that has its ticket."""
-        return _with_relations(statements.build(pk))
-
-    def given(self, pk: int, attempt: int, builder: "Builder") -> "Build | None":
-        """Return the same if this attempt was given to that builder."""
-        return _with_relations(statements.given(pk, attempt, builder.pk))
-
-    def lost(self, now: datetime) -> Self:
-        """Assigned builds whose lease ran out."""
-        return self.assigned().filter(lease_until__lt=now)
-
-    def unheard_rings(self, before: datetime) -> Self:
-        """Builds whose builder was told of them before then and has not claimed them."""
-        return self.filter(state=Build.State.DISPATCHED, rang_at__lt=before)
-
-
 class Build(models.Model):
     """One attempt to build one version for one target."""
 
-    class State(models.TextChoices):
-        """Where a build stands; it only ever moves down this list, or ends."""
-
-        QUEUED = "queued"
-        DISPATCHED = "dispatched"
-        BUILDING = "building"
-        UPLOADING = "uploading"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
-        CANCELLED = "cancelled"
-        LOST = "lost"
-
-    ASSIGNED = (State.DISPATCHED, State.BUILDING, State.UPLOADING)
-    RUNNING = (State.BUILDING, State.UPLOADING)
-    OPEN = (State.QUEUED, *ASSIGNED)
-    # Of these each says something about its builder; a cancelled one does not.
-    ENDED = (State.SUCCEEDED, State.FAILED, State.LOST)
+    State = BuildState
+    ASSIGNED, RUNNING, OPEN, ENDED = ASSIGNED, RUNNING, OPEN, ENDED
 
     # How often a lost build is queued again.  One that took four builders down will take the fifth: a
     # person must look.
@@ -110,8 +58,17 @@ class Build(models.Model):
     may_return = models.BooleanField(
         default=False, help_text="Cancelled by the plan, which may want it again; not by an operator."
     )
-    priority = models.SmallIntegerField(default=0, help_text="Higher is built first.")
-    why = models.CharField(max_length=200, blank=True, help_text="Why it has that priority.")
+    priority = models.IntegerField(default=0, help_text="Higher is built first; builds.priority makes it.")
+    why = models.CharField(max_length=300, blank=True, help_text="Why it has that priority.")
+    expected_s = models.FloatField(null=True, blank=True, help_text="How long it may take, by those before.")
+    is_long = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="One that others should not all have to wait for; they go before it.",
+    )
+    campaign = models.ForeignKey(
+        Campaign, models.SET_NULL, null=True, blank=True, related_name="builds", db_index=False
+    )
     # A copy of the version's, so that one index holds the queue's order.
     released_at = models.DateTimeField(db_default=Now())
     source = models.ForeignKey(UpstreamFile, models.PROTECT, null=True, blank=True, related_name="builds")
@@ -177,13 +134,27 @@ class Build(models.Model):
             ),
         ]
         indexes = [
+            # Equal in the first three and read in the order of the rest: the next builds are the first rows,
+            # however many there are.
             models.Index(
                 F("target"),
+                F("size"),
+                F("is_long"),
                 F("priority").desc(),
                 F("released_at").desc(),
                 F("id"),
-                condition=Q(state="queued"),
-                name="builds_build_queue",
+                condition=Q(state="queued", not_before=None),
+                name="builds_build_lanes",
+            ),
+            models.Index(
+                fields=["not_before"],
+                condition=Q(state="queued", not_before__isnull=False),
+                name="builds_build_pausing",
+            ),
+            models.Index(
+                fields=["campaign", "state"],
+                condition=Q(campaign__isnull=False),
+                name="builds_build_campaign",
             ),
             models.Index(
                 fields=["lease_until"],
@@ -260,10 +231,6 @@ class Build(models.Model):
     def _lease(self, now: datetime) -> datetime:
         return now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
 
-    def prioritise(self, priority: int, why: str) -> None:
-        """Move this build to another place in the queue."""
-        Build.objects.filter(pk=self.pk, state=self.State.QUEUED).update(priority=priority, why=why)
-
     def begin_upload(self) -> None:
         """Note that the first bytes of a wheel have come."""
         if self.state == self.State.BUILDING:
@@ -271,7 +238,7 @@ class Build(models.Model):
 
     def close(
         self,
-        state: "Build.State",
+        state: BuildState,
         reason: str,
         now: datetime,
         duration_s: float | None = None,
@@ -338,10 +305,11 @@ class Build(models.Model):
         size: str = "",
         not_before: datetime | None = None,
         avoid: int | None = None,
+        campaign: int | None = None,
     ) -> "Build":
         """Queue another attempt at the same version for the same target.
 
-        It wants a builder of the same size unless another is given; `avoid` is the builder not to ask again.
+        What is not given is as it was; `avoid` is the builder not to ask again.
         """
         last = Build.objects.filter(version=self.version_id, target=self.target_id).order_by("-attempt")[0]
         return Build.objects.create(
@@ -355,13 +323,16 @@ class Build(models.Model):
             not_before=not_before,
             avoid_id=avoid,
             released_at=self.released_at,
+            expected_s=self.expected_s,
+            is_long=self.is_long,
+            campaign_id=campaign or self.campaign_id,
         )
 
     def has_open_siblings(self) -> bool:
         """Tell whether a build of the same version has not ended."""
         return statements.has_open_builds(self.version_id, self.OPEN)
 
-    def _move(self, leaving: "tuple[Build.State, ...]", state: "Build.State", **fields: object) -> bool:
+    def _move(self, leaving: tuple[BuildState, ...], state: BuildState, **fields: object) -> bool:
         """Move on from one of those states; False if the build is in none of them."""
         if not statements.move(self.pk, leaving, {"state": state, **fields}):
             return False
@@ -369,22 +340,3 @@ class Build(models.Model):
         for field, value in fields.items():
             setattr(self, field, value)
         return True
-
-
-def _with_relations(row: tuple[Any, ...] | None) -> Build | None:
-    """Return what `statements` read of a build, its version, package, target, source and builder."""
-    if row is None:
-        return None
-    values = iter(row)
-    build = partial_row(Build, statements.BUILD, values)
-    build.version = partial_row(Version, statements.VERSION, values)
-    build.version.package = partial_row(Package, statements.PACKAGE, values)
-    build.target = partial_target(values)
-    build.claimed_at = moment(build.claimed_at)
-    source = partial_row(UpstreamFile, statements.SOURCE, values)
-    source.uploaded_at = moment(source.uploaded_at)
-    builder = cast("Builder", partial_row(Build.builder.field.related_model, statements.ITS_BUILDER, values))
-    # Of a build that has none yet, their columns are empty.
-    build.source = source if build.source_id else None
-    build.builder = builder if build.builder_id else None
-    return build

@@ -1,6 +1,7 @@
 """What we build for: a target, whose pip decides which wheels it takes."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Self
 
@@ -8,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from packaging import tags
 
+from builds import upstream
 from builds.coverage import Need
 from packages.models import Package
 
@@ -32,6 +34,12 @@ class TargetQuerySet(models.QuerySet["Target"]):
 class Target(models.Model):
     """What we build for: an OS release, an architecture and a Python."""
 
+    class Policy(models.TextChoices):
+        """Which versions are to have a wheel."""
+
+        GAPS = "gaps", "gaps: what upstream has no wheel of that this target can use"
+        EVERYTHING = "everything", "everything, for an index that needs no other beside it"
+
     key = models.CharField(max_length=60, unique=True, help_text="As trixie-armhf-cp313.")
     os_release = models.CharField(max_length=30, help_text="The release's code name, as trixie.")
     os_name = models.CharField(max_length=60, help_text="What people call it, as Raspberry Pi OS 13.")
@@ -44,6 +52,13 @@ class Target(models.Model):
     glibc = models.CharField(max_length=20, blank=True, help_text="The C library's version, as 2.41.")
     glibcxx = models.CharField(
         max_length=20, blank=True, help_text="The newest GLIBCXX version of its libstdc++, as 3.4.33."
+    )
+    policy = models.CharField(
+        max_length=10,
+        choices=Policy,
+        default=Policy.GAPS,
+        db_default=Policy.GAPS,
+        help_text="What is built of what there is.",
     )
     is_active = models.BooleanField(
         default=False, help_text="Off: nothing is built, what was built stays in the index."
@@ -83,11 +98,19 @@ class Target(models.Model):
         self.save(update_fields=["is_active"])
         Package.objects.update(plan_needed=True)
 
+    def follow(self, policy: str) -> None:
+        """Build by this policy from now on."""
+        self.policy = policy
+        self.save(update_fields=["policy"])
+        Package.objects.update(plan_needed=True)
+
     def note_libraries(self, *, glibc: str, glibcxx: str) -> None:
-        """Note which C and C++ libraries the target has."""
+        """Note which C and C++ libraries the target has; they decide which wheels run there."""
         if (self.glibc, self.glibcxx) != (glibc, glibcxx):
             self.glibc, self.glibcxx = glibc, glibcxx
             self.save(update_fields=["glibc", "glibcxx"])
+            if self.is_active:
+                Package.objects.update(plan_needed=True)
 
     def clean(self) -> None:
         """Refuse what no wheel's tags could be made of."""
@@ -107,6 +130,13 @@ class Target(models.Model):
     def supported_tags(self) -> frozenset[tags.Tag]:
         """Return the wheel tags that this target's pip takes from us."""
         return _supported_tags(self.python, self.abi, tuple(self.platform_tags))
+
+    def served_upstream(self, wheels: Iterable[upstream.UpstreamWheel]) -> list[str]:
+        """Return upstream's files that this target needs no other than, if its policy lets them count."""
+        if self.policy != self.Policy.GAPS:
+            return []
+        machines = upstream.machines(self.python, self.abi, tuple(self.platform_tags), self.glibc)
+        return upstream.serving(wheels, machines, self.python)
 
     def need(self) -> Need:
         """Return what a wheel must be to serve this target."""

@@ -2,8 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from builds import queue
+from builds import plan as planning
+from builds import queue, wishes
 from builds.models import Build, Builder, Size, Target
+from builds.priority import Rank, span
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -26,7 +28,7 @@ def target():
 
 def plan(name="demo"):
     Package.objects.update(plan_needed=True)
-    return queue.plan(Package.objects.get(name=name), NOON)
+    return planning.plan(Package.objects.get(name=name), NOON)
 
 
 def queued(**filters):
@@ -51,9 +53,9 @@ def test_a_plan_made_twice_is_the_same(target):
 def test_what_has_not_changed_is_not_planned(target):
     make_version()
     package = Package.objects.get()
-    queue.plan(package, NOON)
+    planning.plan(package, NOON)
 
-    assert queue.plan_changed(NOON, limit=10) == 0
+    assert planning.plan_changed(NOON, limit=10) == 0
     assert not Package.objects.to_plan().exists()
 
 
@@ -95,7 +97,7 @@ def test_of_several_sources_the_tarball_is_built(target):
 
     plan()
 
-    assert queue.source_of(Build.objects.get()).filename == "demo-1.0.tar.gz"
+    assert wishes.source_of(Build.objects.get()).filename == "demo-1.0.tar.gz"
 
 
 def test_of_equal_versions_the_last_is_built(target):
@@ -311,9 +313,9 @@ def test_who_is_not_an_older_system_of_the_same_kind_is_not_waited_for(other):
 def test_a_request_does_not_wait_for_an_older_system():
     old, new = make_targets()
     both, alone = make_version("1.0"), make_version("2.0")
-    make_build(both, old, priority=100)
-    asked = make_build(both, new, priority=100)
-    make_build(alone, new, priority=50)
+    make_build(both, old, priority=span(Rank.PERSON)[0])
+    asked = make_build(both, new, priority=span(Rank.PERSON)[0])
+    make_build(alone, new, priority=span(Rank.RELEASE)[0])
 
     assert first_for(new, 1) == [asked]
 
@@ -327,7 +329,7 @@ def test_the_next_builds_cost_a_few_queries(django_assert_num_queries):
 
     builders = [make_builder(f"pi-q{number}", new) for number in range(5)]
 
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         assert len(queue.next_for(new, builders, Size.SMALL, NOON)) == 5
 
 
@@ -345,7 +347,7 @@ def test_a_target_that_becomes_active_gets_its_builds(target):
 
     target.activate()
 
-    assert queue.plan_changed(NOON, limit=10) == 1
+    assert planning.plan_changed(NOON, limit=10) == 1
 
 
 def test_a_plan_costs_the_same_for_one_version_and_for_many(target, django_assert_max_num_queries):
@@ -353,15 +355,15 @@ def test_a_plan_costs_the_same_for_one_version_and_for_many(target, django_asser
         make_version(f"1.{minor}")
     Package.objects.update(plan_needed=True)
 
-    with django_assert_max_num_queries(13):
-        queue.plan(Package.objects.get(), NOON)
+    with django_assert_max_num_queries(17):
+        planning.plan(Package.objects.get(), NOON)
 
 
 def test_a_package_that_cannot_be_planned_does_not_keep_others_from_their_plans(target, caplog):
     make_version(package="bad", canonical="this is no version")
     make_version(package="good")
 
-    assert queue.plan_changed(NOON, limit=10) == 1
+    assert planning.plan_changed(NOON, limit=10) == 1
 
     assert queued() == ["1.0"]
     assert "No plan could be made for bad" in caplog.text

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from builder import contract
-from builds import queue, recipes
+from builds import plan, recipes
 from builds.models import Build, Recipe
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 from packages.models import Package
@@ -106,7 +106,7 @@ def test_the_size_of_a_recipe_holds_for_builds_again_and_for_new_ones():
     make_version("2.0")
     Package.objects.update(plan_needed=True)
 
-    queue.plan(Package.objects.get(), NOON)
+    plan.plan(Package.objects.get(), NOON)
 
     assert set(Build.objects.waiting().values_list("size", flat=True)) == {"large"}
 

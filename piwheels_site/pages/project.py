@@ -1,6 +1,7 @@
 """The page of a package: its versions by target, its files and what they need; and the same as JSON."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,11 @@ from django.views.decorators.http import require_safe
 from packaging.utils import InvalidName, canonicalize_name
 
 from builds import failures
-from builds.coverage import Need, admits, covers
-from builds.models import Build, Dependency, Target, Wheel
+from builds.coverage import admits, covers
+from builds.models import Build, Dependency, Skip, Target, Wheel
 from builds.remarks import remarks_on
+from builds.upstream import UpstreamWheel
+from builds.wishes import upstream_wheels
 from packages.models import Package, UpstreamFile, Version
 from simple import index
 
@@ -78,7 +81,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
         "package": package,
         "page": page,
         "targets": targets,
-        "rows": _rows(page, targets),
+        "rows": _rows(package, page, targets),
         "headline": _headline(package, versions),
         "index": request.build_absolute_uri("/simple/"),
         "upstream": upstream_url(package),
@@ -99,7 +102,7 @@ def upstream_url(package: Package) -> str:
     return f"{settings.PIWHEELS_PYPI.removesuffix('simple/')}project/{package.name}/"
 
 
-def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
+def _rows(package: Package, page: Page[Version], targets: list[Target]) -> list[Row]:
     """Return the rows of one page of versions, with a few queries for all of them."""
     shown = [version.pk for version in page]
     wheels: dict[int, list[Wheel]] = defaultdict(list)
@@ -118,6 +121,8 @@ def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
         .exclude(held_reason="")
         .values_list("build", flat=True)
     )
+    upstream = upstream_wheels(UpstreamFile.objects.filter(version__in=shown))
+    skips = {skip.target_id: skip.reason for skip in Skip.objects.filter(package=package)}
     # A target takes hundreds of tags, so they are not made anew for each version.
     needs = [(target, target.need()) for target in targets]
     return [
@@ -125,13 +130,16 @@ def _rows(page: Page[Version], targets: list[Target]) -> list[Row]:
             version=version,
             cells=[
                 _cell(
-                    version,
-                    target,
-                    need,
-                    builds.get((version.pk, target.pk)),
-                    wheels[version.pk],
-                    sources,
-                    held=held,
+                    _Known(
+                        version=version,
+                        target=target,
+                        build=builds.get((version.pk, target.pk)),
+                        source=sources.get(version.pk),
+                        wheels=[wheel for wheel in wheels[version.pk] if covers(wheel.offer(), need)],
+                        is_upstream=bool(target.served_upstream(upstream.get(version.pk, []))),
+                        skip=skips.get(target.pk, ""),
+                    ),
+                    held,
                 )
                 for target, need in needs
             ],
@@ -158,39 +166,48 @@ def _wheels() -> Any:  # Any: a QuerySet of Wheel with things prefetched
     )
 
 
-def _cell(
-    version: Version,
-    target: Target,
-    need: Need,
-    build: Build | None,
-    wheels: list[Wheel],
-    sources: dict[int, UpstreamFile],
-    *,
-    held: set[int],
-) -> Cell:
+@dataclass(frozen=True)
+class _Known:
+    """What is known of one version for one target."""
+
+    version: Version
+    target: Target
+    build: Build | None  # the last attempt
+    source: UpstreamFile | None
+    wheels: list[Wheel]  # that serve it
+    is_upstream: bool  # whether upstream's serve it
+    skip: str  # why it is not built for this target
+
+
+def _cell(known: _Known, held: set[int]) -> Cell:
     """Return what a target has of a version: a wheel, a build, or the reason for neither."""
+    build = known.build
     if build and build.pk in held:
         return Cell("…", "built, waits for an operator", build.get_absolute_url(), "none")
     if build and build.state == Build.State.SUCCEEDED:
         return Cell(*SAID[Build.State.SUCCEEDED], build.get_absolute_url(), build.state)
-    for wheel in wheels:
-        if covers(wheel.offer(), need):
-            return Cell("✔", "served by another target's wheel", wheel.build.get_absolute_url(), "succeeded")
+    for wheel in known.wheels:
+        return Cell("✔", "served by another target's wheel", wheel.build.get_absolute_url(), "succeeded")
+    # What is built nevertheless is said by its build.
+    if known.is_upstream and not (build and build.is_open):
+        return Cell("✔", "served by upstream's wheel", upstream_url(known.version.package), "succeeded")
     if build:
         sign, word = SAID[Build.State(build.state)]
         found = failures.of(build.failure, "") if build.state == Build.State.FAILED else None
         said = f"{word}: {found.failure.title}" if found and build.failure != "unknown" else word
         return Cell(sign, said, build.get_absolute_url(), build.state)
-    return Cell("–", _why_not(version, target, sources.get(version.pk)), "", "none")
+    return Cell("–", _why_not(known), "", "none")
 
 
-def _why_not(version: Version, target: Target, source: UpstreamFile | None) -> str:
+def _why_not(known: _Known) -> str:
     """Return why a version is not even queued for a target."""
+    version, target, source = known.version, known.target, known.source
     reasons = [
         (version.gone_at, "removed upstream"),
         (version.yanked, "yanked upstream"),
         (version.package.skip_reason, f"skipped: {version.package.skip_reason}"),
         (version.skip_reason, f"skipped: {version.skip_reason}"),
+        (known.skip, f"skipped: {known.skip}"),
         (not version.canonical, "not a version that pip can read"),
         (source is None, "no source"),
         (source and not admits(source.requires_python, target.python), f"not for Python {target.python}"),
@@ -242,6 +259,8 @@ def project_json(request: HttpRequest, name: str) -> HttpResponse:
     tried = Build.objects.filter(version__package=package).select_related("target")
     for build in tried.order_by("attempt"):
         builds[build.version_id][build.target.key] = _build(build)
+    upstream = upstream_wheels(UpstreamFile.objects.filter(version__package=package))
+    targets = Target.objects.active()
     body = {
         "package": package.name,
         "summary": package.summary,
@@ -251,6 +270,7 @@ def project_json(request: HttpRequest, name: str) -> HttpResponse:
             version.number: {
                 **_release(package, version, wheels[version.pk]),
                 "builds": builds[version.pk],
+                "served_upstream": _served_upstream(targets, upstream.get(version.pk, [])),
             }
             for version in versions
         },
@@ -269,12 +289,19 @@ def _release(package: Package, version: Version, wheels: list[Wheel]) -> dict[st
     }
 
 
+def _served_upstream(targets: Iterable[Target], wheels: list[UpstreamWheel]) -> dict[str, list[str]]:
+    """Return which of upstream's files serve which targets, so that nothing is built for them."""
+    found = {target.key: target.served_upstream(wheels) for target in targets} if wheels else {}
+    return {key: filenames for key, filenames in found.items() if filenames}
+
+
 def _build(build: Build) -> dict[str, object]:
     """Return the last attempt for a target as the JSON has it; piwheels.org's has none."""
     return {
         "build_id": build.pk,
         "state": build.state,
         "reason": build.reason,
+        "why": build.why,
         "failure": build.failure,
         "failure_about": build.failure_about,
         "rung": build.rung,

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from builds.models import Build, Dependency, Recipe, Target, Wheel
+from builds.models import Build, Campaign, Demand, Dependency, Push, Recipe, Skip, Target, Wheel
 from builds.tests.rows import (
     NOON,
     make_build,
     make_builder,
     make_running_build,
+    make_source,
     make_target,
     make_version,
     make_wheel,
@@ -119,6 +120,26 @@ def test_what_is_not_built_says_why(client, fields, why):
     assert why in text(client.get("/project/demo/"))
 
 
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [("gaps", "✔ served by upstream&#x27;s wheel"), ("everything", "– not among the newest")],
+)
+def test_what_upstream_serves_is_shown_as_served_where_it_counts(client, policy, says):
+    make_target(policy=policy)
+    make_source(make_version(), "-py3-none-any.whl", kind="wheel")
+
+    assert says in text(client.get("/project/demo/"))
+    served = client.get("/project/demo/json").json()["releases"]["1.0"]["served_upstream"]
+    assert served == ({"trixie-armhf-cp313": ["demo-1.0-py3-none-any.whl"]} if policy == "gaps" else {})
+
+
+def test_what_an_operator_skips_for_one_target_says_why_there(client):
+    version = make_version()
+    Skip(package=version.package, target=make_target(), reason="Its tests burn the board.").begin()
+
+    assert "– skipped: Its tests burn the board." in text(client.get("/project/demo/"))
+
+
 def test_a_prerelease_does_not_speak_for_its_package(client):
     make_built("1.0")
     Build.objects.all()
@@ -158,7 +179,7 @@ def test_many_versions_come_in_pages_at_a_constant_cost(client, django_assert_ma
         make_version(f"1.{minor}")
     make_target()
 
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         first = text(client.get("/project/demo/"))
 
     assert "versions 1 to 25 of 60" in first
@@ -254,12 +275,14 @@ def test_the_json_has_the_shape_of_piwheels_org(client):
                         "build_id": build.pk,
                         "state": "succeeded",
                         "reason": "",
+                        "why": "",
                         "failure": "",
                         "failure_about": "",
                         "rung": "",
                         "duration": 12.5,
                     }
                 },
+                "served_upstream": {},
             }
         },
     }
@@ -367,6 +390,10 @@ def every_row():
         Dependency.objects.create(wheel=wheel, tool="apt", name="libpq5"),
         wheel.build.refusals.create(filename="x.whl", reason="no"),
         Recipe.objects.create(package=package, apt=["libffi-dev"]),
+        Demand.objects.create(package=package, downloads=3),
+        Push.objects.create(package=package),
+        Skip.objects.create(package=package, target=wheel.build.target, reason="no"),
+        Campaign.objects.create(name="spring", target=wheel.build.target, kind="wanted", count=10),
     ]
 
 

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 
 from builds import enrolment, recipes
 from builds.clock import database_now
-from builds.models import Build, Builder, Dependency, Recipe, Refusal, Target, Wheel
+from builds.models import Build, Builder, Dependency, Push, Recipe, Refusal, Target, Wheel
 from builds.redis_users import RedisFault
 from packages.record_admin import RecordAdmin
 
@@ -24,9 +24,15 @@ from packages.record_admin import RecordAdmin
 class TargetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What the farm builds for; a new OS release is a new row."""
 
-    list_display = ["key", "os_name", "architecture", "python", "is_active", "order"]
+    list_display = ["key", "os_name", "architecture", "python", "policy", "is_active", "order"]
     readonly_fields = ["is_active"]
     actions = ["activate", "deactivate"]
+
+    def save_model(self, request: HttpRequest, obj: Target, form: "ModelForm[Target]", change: bool) -> None:
+        """Save, and build by another policy if it is one."""
+        super().save_model(request, obj, form, change)
+        if change and "policy" in form.changed_data:
+            obj.follow(obj.policy)
 
     def has_delete_permission(self, request: HttpRequest, obj: Target | None = None) -> bool:
         """Only what was never built for can go."""
@@ -145,7 +151,7 @@ class BuildAdmin(RecordAdmin):
     list_filter = ["state", "target", "builder"]
     list_select_related = ["version__package", "target", "builder"]
     search_fields = ["version__package__name__startswith"]
-    actions = ["cancel", "requeue"]
+    actions = ["cancel", "requeue", "push_version", "push_package"]
 
     @admin.action(description="Cancel these builds")
     def cancel(self, request: HttpRequest, queryset: QuerySet[Build]) -> None:
@@ -163,6 +169,21 @@ class BuildAdmin(RecordAdmin):
                 build.again(losses=0, priority=build.priority, why=f"{request.user} asked for it again.")
                 again += 1
         self.message_user(request, f"{again} builds queued again.")
+
+    @admin.action(description="Build their versions before all others")
+    def push_version(self, request: HttpRequest, queryset: QuerySet[Build]) -> None:
+        """Push each build's version, for its target."""
+        for build in queryset.select_related("version__package"):
+            Push(version=build.version, target_id=build.target_id, by=str(request.user)).begin()
+
+    @admin.action(description="Build their packages before all others, all versions")
+    def push_package(self, request: HttpRequest, queryset: QuerySet[Build]) -> None:
+        """Push each build's package, for its target."""
+        packages = {
+            (build.version.package, build.target_id) for build in queryset.select_related("version__package")
+        }
+        for package, target in packages:
+            Push(package=package, target_id=target, by=str(request.user)).begin()
 
 
 class DependencyInline(admin.TabularInline):  # type: ignore[type-arg]

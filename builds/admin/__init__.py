@@ -1,0 +1,5 @@
+"""The operators' door, one module for what the farm is and did, and one for what is wanted of it."""
+
+from builds.admin import farm, wanted
+
+__all__ = ["farm", "wanted"]

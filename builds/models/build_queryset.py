@@ -1,0 +1,122 @@
+"""Questions about builds, asked of all of them."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from django.db import models
+from django.db.models import F
+
+from builds import statements
+from builds.models import state
+from builds.models.partial import moment, partial_row, partial_target
+from builds.models.size import Size
+from builds.models.state import State
+from builds.models.target import Target
+from builds.priority import Place
+from packages.models import Package, UpstreamFile, Version
+
+# A build asks these questions; so they have its class for types only.
+if TYPE_CHECKING:
+    from builds.models.build import Build
+    from builds.models.builder import Builder
+
+
+class BuildQuerySet(models.QuerySet["Build"]):
+    """Questions about builds."""
+
+    def open(self) -> Self:
+        """Builds that have not ended."""
+        return self.filter(state__in=state.OPEN)
+
+    def ended(self) -> Self:
+        """Builds that a builder brought to an end, or lost, the last one first."""
+        return self.filter(state__in=state.ENDED).order_by("-finished_at", "-pk")
+
+    def assigned(self) -> Self:
+        """Builds that a builder has, or has been told of."""
+        return self.filter(state__in=state.ASSIGNED)
+
+    def waiting(self) -> Self:
+        """Builds that no builder has, the next one first."""
+        return self.filter(state=State.QUEUED).order_by("-priority", "-released_at", "pk")
+
+    def ready(self) -> Self:
+        """Waiting builds that need not wait for a time."""
+        return self.waiting().filter(not_before=None)
+
+    def in_lane(self, target: "Target", size: str, *, is_long: bool) -> Self:
+        """Builds of a target that are ready, of one size and length; one index has them in their order."""
+        return self.ready().filter(target=target, size=size, is_long=is_long)
+
+    def wake(self, now: datetime, limit: int) -> int:
+        """Make builds ready whose time has come; return how many.
+
+        Those that wait for a time are in no lane, so that however many there are, nobody has to pass them.
+        """
+        due = self.filter(state=State.QUEUED, not_before__lte=now).order_by("not_before")
+        found = list(due.values_list("pk", flat=True)[:limit])
+        return self.filter(pk__in=found, state=State.QUEUED).update(not_before=None) if found else 0
+
+    def shift(self, target: "Target", leave: range, enter: range, limit: int) -> int:
+        """Move some builds that are ready from one class to another; return how many.
+
+        Inside their class they keep their order.
+        """
+        some = self.ready().filter(
+            target=target,
+            # Named one by one, so that the index of the lanes leads to them.
+            size__in=Size.values,
+            is_long__in=[False, True],
+            priority__range=(leave[0], leave[-1]),
+        )
+        found = list(some.order_by().values_list("pk", flat=True)[:limit])
+        step = enter.start - leave.start
+        return (
+            self.filter(pk__in=found, state=State.QUEUED).update(priority=F("priority") + step)
+            if found
+            else 0
+        )
+
+    def move_to(self, places: "Mapping[Build, Place]") -> None:
+        """Give builds other places in the queue; what left it meanwhile loses nothing by it."""
+        for build, place in places.items():
+            for field, value in vars(place).items():
+                setattr(build, field, value)
+        self.bulk_update(places, [field.name for field in fields(Place)], batch_size=500)
+
+    def of_request(self, pk: int) -> "Build | None":
+        """Return a build with its version, package and target, for a request that has its ticket."""
+        return self._with_relations(statements.build(pk))
+
+    def given(self, pk: int, attempt: int, builder: "Builder") -> "Build | None":
+        """Return the same if this attempt was given to that builder."""
+        return self._with_relations(statements.given(pk, attempt, builder.pk))
+
+    def lost(self, now: datetime) -> Self:
+        """Assigned builds whose lease ran out."""
+        return self.assigned().filter(lease_until__lt=now)
+
+    def unheard_rings(self, before: datetime) -> Self:
+        """Builds whose builder was told of them before then and has not claimed them."""
+        return self.filter(state=State.DISPATCHED, rang_at__lt=before)
+
+    def _with_relations(self, row: "tuple[Any, ...] | None") -> "Build | None":
+        """Return what `statements` read of a build, its version, package, target, source and builder."""
+        if row is None:
+            return None
+        values = iter(row)
+        build = partial_row(self.model, statements.BUILD, values)
+        build.version = partial_row(Version, statements.VERSION, values)
+        build.version.package = partial_row(Package, statements.PACKAGE, values)
+        build.target = partial_target(values)
+        build.claimed_at = moment(build.claimed_at)
+        source = partial_row(UpstreamFile, statements.SOURCE, values)
+        source.uploaded_at = moment(source.uploaded_at)
+        model = self.model.builder.field.related_model
+        builder = cast("Builder", partial_row(model, statements.ITS_BUILDER, values))
+        # Of a build that has none yet, their columns are empty.
+        build.source = source if build.source_id else None
+        build.builder = builder if build.builder_id else None
+        return build

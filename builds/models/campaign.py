@@ -1,0 +1,103 @@
+"""A great many builds that an operator wants, a few hundred of them at a time."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from builds.models.target import Target
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    """Questions about campaigns."""
+
+    def running(self) -> Self:
+        """Campaigns that go on, the oldest first."""
+        return self.filter(state=Campaign.State.RUNNING).order_by("pk")
+
+
+class Campaign(models.Model):
+    """A great many builds for one target that an operator wants, below new releases and above history."""
+
+    class Kind(models.TextChoices):
+        """What it goes through."""
+
+        MOST_WANTED = "wanted", "the newest version of the most wanted packages"
+        FAILED = "failed", "again what failed in one way"
+        PACKAGES = "packages", "the newest version of these packages"
+
+    class State(models.TextChoices):
+        """Where it stands."""
+
+        RUNNING = "running"
+        STOPPED = "stopped"
+        FINISHED = "finished"
+
+    name = models.CharField(max_length=100, unique=True)
+    target = models.ForeignKey(Target, models.PROTECT, related_name="campaigns")
+    kind = models.CharField(max_length=8, choices=Kind)
+    count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many of the most wanted packages."
+    )
+    failure = models.CharField(max_length=30, blank=True, help_text="The class of failure to try again.")
+    since = models.DateTimeField(null=True, blank=True, help_text="What failed since then; empty: ever.")
+    packages = models.TextField(blank=True, help_text="Names of packages, separated by spaces.")
+    state = models.CharField(max_length=8, choices=State, default=State.RUNNING, editable=False)
+    total = models.PositiveIntegerField(default=0, editable=False, help_text="What it goes through in all.")
+    looked_at = models.PositiveIntegerField(default=0, editable=False, help_text="How far it is with that.")
+    # The packages to go through as they were at the start, as what is wanted most changes meanwhile ...
+    todo = models.JSONField(default=list, editable=False)
+    # ... or the last of the failed builds that it looked at.
+    cursor = models.BigIntegerField(default=0, editable=False)
+    by = models.CharField(max_length=150, blank=True, editable=False, help_text="Who started it.")
+    started_at = models.DateTimeField(db_default=Now(), editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="wanted", count__gt=0, failure="", packages="")
+                | (Q(kind="failed", count=None, packages="") & ~Q(failure=""))
+                | (Q(kind="packages", count=None, failure="") & ~Q(packages="")),
+                name="builds_campaign_of_its_kind",
+                violation_error_message=(
+                    "Give what its kind needs and nothing else: a count, a class of failure, or packages."
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def begin(self, todo: Sequence[int], total: int) -> None:
+        """Note what there is to go through."""
+        self.todo, self.total = list(todo), total
+        self.save(update_fields=["todo", "total"])
+
+    def advance(self, by: int, cursor: int = 0) -> None:
+        """Note how far it is."""
+        self.looked_at += by
+        self.cursor = cursor
+        self.save(update_fields=["looked_at", "cursor"])
+
+    def finish(self, now: datetime) -> bool:
+        """End this campaign because there is nothing left to do; False if it had ended."""
+        return self._end(self.State.FINISHED, now)
+
+    def stop(self, now: datetime) -> bool:
+        """End this campaign because an operator says so; False if it had ended."""
+        return self._end(self.State.STOPPED, now)
+
+    def _end(self, state: "Campaign.State", now: datetime) -> bool:
+        ended = Campaign.objects.filter(pk=self.pk, state=self.State.RUNNING).update(
+            state=state, ended_at=now
+        )
+        if ended:
+            self.state, self.ended_at = state, now
+        return ended == 1

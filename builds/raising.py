@@ -1,0 +1,22 @@
+"""Moves the builds of a class that an operator has raised, or no longer raises.
+
+A class may have millions of builds, so they are moved some at a time.
+"""
+
+from builds import priority
+from builds.models import Build, Push, Target
+from builds.priority import RAISABLE, Rank
+
+
+def raise_classes(limit: int) -> int:
+    """Move so many builds of each class and target to where they belong; return how many that were."""
+    pushes = list(Push.objects.exclude(rank=None))
+    moved = 0
+    for target in Target.objects.active():
+        raised = {Rank(push.rank) for push in pushes if push.rank and push.target_id in (None, target.pk)}
+        for rank in RAISABLE:
+            leave, enter = ({rank}, set()) if rank not in raised else (set(), {rank})
+            moved += Build.objects.shift(
+                target, priority.span(rank, leave), priority.span(rank, enter), limit
+            )
+    return moved

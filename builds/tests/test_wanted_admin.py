@@ -1,0 +1,97 @@
+"""The operators' door to what is wanted."""
+
+import pytest
+from django.urls import reverse
+
+from builds.models import Build, Push, Skip, Target
+from builds.priority import Rank
+from builds.tests.rows import make_build, make_target, make_version
+from packages.models import Package
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+
+def test_a_skip_is_decided_and_taken_back_in_an_operators_name(admin_client):
+    version, target = make_version(), make_target()
+    Package.objects.update(plan_needed=False)
+
+    admin_client.post(
+        reverse("admin:builds_skip_add"),
+        {"package": version.package.pk, "target": target.pk, "reason": "Burns boards."},
+    )
+
+    skip = Skip.objects.get()
+    assert (skip.reason, skip.by) == ("Burns boards.", "admin")
+    assert Package.objects.get().plan_needed
+
+    Package.objects.update(plan_needed=False)
+    admin_client.post(reverse("admin:builds_skip_delete", args=[skip.pk]), {"post": "yes"})
+    assert not Skip.objects.exists()
+    assert Package.objects.get().plan_needed
+
+
+def test_a_skip_needs_a_reason(admin_client):
+    version, target = make_version(), make_target()
+
+    page = admin_client.post(
+        reverse("admin:builds_skip_add"), {"package": version.package.pk, "target": target.pk, "reason": ""}
+    )
+
+    assert "This field is required." in page.content.decode()
+
+
+@pytest.mark.parametrize(("action", "field"), [("push_version", "version"), ("push_package", "package")])
+def test_a_build_leads_to_a_push_of_its_version_or_package(admin_client, action, field):
+    build = make_build()
+    Package.objects.update(plan_needed=False)
+
+    admin_client.post(
+        reverse("admin:builds_build_changelist"), {"action": action, "_selected_action": [build.pk]}
+    )
+
+    push = Push.objects.get()
+    assert getattr(push, field) == (build.version if field == "version" else build.version.package)
+    assert (push.target, push.by) == (build.target, "admin")
+    assert Package.objects.get().plan_needed
+
+
+def test_a_class_is_raised(admin_client):
+    admin_client.post(reverse("admin:builds_push_add"), {"rank": int(Rank.HISTORY), "reason": "Spring."})
+
+    assert Push.objects.get().rank == Rank.HISTORY
+
+
+@pytest.mark.parametrize("given", [(), ("package", "rank")])
+def test_a_push_is_of_one_thing(admin_client, given):
+    values = {"package": make_version().package.pk, "rank": int(Rank.HISTORY)}
+
+    page = admin_client.post(reverse("admin:builds_push_add"), {name: values[name] for name in given})
+
+    assert "Name a package, a version or a class: one of them." in page.content.decode()
+    assert not Push.objects.exists()
+
+
+def test_another_policy_is_followed_at_once(admin_client):
+    target = make_target()
+    make_version()
+    Package.objects.update(plan_needed=False)
+    shown = {
+        field.name: getattr(target, field.name)
+        for field in Target._meta.fields
+        if field.name not in ("id", "is_active")
+    }
+
+    admin_client.post(
+        reverse("admin:builds_target_change", args=[target.pk]),
+        {**shown, "platform_tags": '["linux_armv7l"]', "preinstalled": "[]", "policy": "everything"},
+    )
+
+    target.refresh_from_db()
+    assert target.policy == "everything"
+    assert Package.objects.get().plan_needed
+
+
+@pytest.mark.parametrize("name", ["skip", "push", "demand"])
+def test_the_lists_show_themselves(admin_client, name):
+    assert admin_client.get(reverse(f"admin:builds_{name}_changelist")).status_code == 200
+    assert Build.objects.count() == 0

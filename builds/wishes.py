@@ -1,0 +1,113 @@
+"""Which versions of a package are worth a wheel, whatever the target, and what each is built from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.conf import settings
+from packaging.version import Version as ParsedVersion
+
+from builds.models import Build
+from builds.upstream import UpstreamWheel
+from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
+
+# pip unpacks all of these; where upstream has several, it is the first that is built.
+SOURCE_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A version that could have a wheel, and the source to build it from."""
+
+    version: Version
+    source: UpstreamFile
+    depth: int  # 1 for the newest, or the newest of the pre-releases
+    is_newest: bool
+    is_chosen: bool  # by the package's depth, or because somebody asked for it
+
+
+def candidates(package: Package) -> list[Candidate]:
+    """Return the versions of a package that could have a wheel, the newest first.
+
+    Nothing of a skipped or quarantined package, nothing yanked or without a source, no version that pip
+    cannot read.  Chosen are the newest few by the package's depth, but no nightly (`.dev`), and those that
+    somebody asked for.
+    """
+    if package.skip_reason or package.status in (Package.Status.QUARANTINED, Package.Status.GONE):
+        return []
+    sources = _best_of(UpstreamFile.objects.filter(version__package=package))
+    versions = _versions(package, sources)
+    finals = [version for version in versions if not version.is_prerelease] or versions
+    limit = package.depth if package.depth is not None else settings.PIWHEELS_DEPTH or None
+    deep = {version.pk: depth for depth, version in enumerate(finals, 1)}
+    others = [version for version in versions if version.pk not in deep]
+    place = {version.pk: depth for depth, version in enumerate(others, 1)} | deep
+    return [
+        Candidate(
+            version=version,
+            source=sources[version.pk],
+            depth=place[version.pk],
+            is_newest=version == finals[0],
+            is_chosen=bool(version.requested_at)
+            or (
+                (limit is None or deep.get(version.pk, limit + 1) <= limit)
+                and not ParsedVersion(version.canonical).is_devrelease
+            ),
+        )
+        for version in versions
+    ]
+
+
+def _versions(package: Package, sources: dict[int, UpstreamFile]) -> list[Version]:
+    """Return the versions that could have a wheel, the newest first."""
+    usable = package.versions.listed().filter(yanked=False, skip_reason="").exclude(canonical="")
+    found = sorted(
+        (version for version in usable if version.pk in sources),
+        key=lambda version: version.sort_key,
+        reverse=True,
+    )
+    return _without_twins(found)
+
+
+def _without_twins(versions: Iterable[Version]) -> list[Version]:
+    """Keep one of `1.0` and `1.0.0`, whose wheels would have one name: the one released last."""
+    kept: dict[ParsedVersion, Version] = {}
+    for version in versions:
+        twin = kept.get(ParsedVersion(version.canonical))
+        if twin is None or (
+            version.released_at and twin.released_at and version.released_at > twin.released_at
+        ):
+            kept[ParsedVersion(version.canonical)] = version
+    return list(kept.values())
+
+
+def upstream_wheels(files: UpstreamFileQuerySet) -> dict[int, list[UpstreamWheel]]:
+    """Return the wheels among upstream's files, by version, without those that are yanked."""
+    wheels = files.listed().filter(kind=UpstreamFile.Kind.WHEEL, yanked=False).order_by("filename")
+    found: dict[int, list[UpstreamWheel]] = {}
+    for version, filename, requires_python in wheels.values_list("version", "filename", "requires_python"):
+        found.setdefault(version, []).append(UpstreamWheel(filename, requires_python))
+    return found
+
+
+def source_of(build: Build) -> UpstreamFile | None:
+    """Return the source to build from, or None when there is no longer one."""
+    return _best_of(UpstreamFile.objects.filter(version=build.version_id)).get(build.version_id)
+
+
+def _best_of(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
+    """Return the one of these files that each version is built from."""
+    best: dict[int, UpstreamFile] = {}
+    needed = files.only("version", "filename", "url", "sha256", "requires_python", "uploaded_at")
+    for file in needed.listed().sources().filter(yanked=False):
+        other = best.get(file.version_id)
+        if _rank(file) is not None and (other is None or _rank(file) < _rank(other)):  # type: ignore[operator]
+            best[file.version_id] = file
+    return best
+
+
+def _rank(file: UpstreamFile) -> tuple[int, str] | None:
+    """Return how much a source is preferred, lower first; None for a kind that pip cannot build."""
+    for rank, ending in enumerate(SOURCE_ENDINGS):
+        if file.filename.endswith(ending):
+            return rank, file.filename
+    return None
