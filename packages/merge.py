@@ -45,14 +45,15 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         )
         if not believes_older:
             _refuse_older(package, project)
-        if not is_new and _is_emptied(package, project):
+        releases = project.versions if project.tells_versions else _releases_by_file(package, project)
+        if not is_new and _is_emptied(package, releases):
             doubt.judge(package.name, doubt.EMPTY, now)
             package.emptied_at = now
         changed = _apply_project(package, project, now)
         if is_new or "display_name" in changed:
             _note_spelling(package, now)
-        versions, are_versions_new = _apply_versions(package, project.versions, now)
-        are_files_new = _apply_files(package, project.versions, versions, now)
+        versions, are_versions_new = _apply_versions(package, releases, now)
+        are_files_new = _apply_files(package, releases, versions, now)
         if is_new or changed or are_versions_new or are_files_new:
             package.request_plan()
             package.mark_changed()
@@ -159,10 +160,30 @@ def _refuse_older(package: Package, project: Project) -> None:
         raise StaleAnswer(f"The answer has serial {project.serial}, and we know {package.serial}.")
 
 
-def _is_emptied(package: Package, project: Project) -> bool:
+def _releases_by_file(package: Package, project: Project) -> tuple[Release, ...]:
+    """Return the versions of a project of which upstream named the files alone.
+
+    What we know of a file's version holds on, whatever its name tells, and a version that had no files is not
+    missed.  Else an hour without the JSON API would take files away whose names do not tell their version.
+    """
+    files = [(release.number, file) for release in project.versions for file in release.files]
+    files += [("", file) for file in project.unplaced]
+    if not files:
+        return project.versions
+    rows = UpstreamFile.objects.filter(version__package=package)
+    known = dict(rows.values_list("filename", "version__number"))
+    empty = package.versions.listed().exclude(pk__in=rows.listed().values("version"))
+    found: dict[str, dict[str, File]] = {number: {} for number in empty.values_list("number", flat=True)}
+    for told, file in files:
+        if number := known.get(file.filename, told):
+            found.setdefault(number, {})[file.filename] = file
+    return tuple(Release(number, tuple(its.values())) for number, its in found.items())
+
+
+def _is_emptied(package: Package, releases: tuple[Release, ...]) -> bool:
     """Whether upstream has no file any more of a package of which it had some."""
     return (
-        not any(release.files for release in project.versions)
+        not any(release.files for release in releases)
         and UpstreamFile.objects.listed().filter(version__package=package).exists()
     )
 
