@@ -70,6 +70,10 @@ class PyPI:
             is_http = self.simple_url.startswith("http:")
             return join(name, page, facts, allow_http=is_http, etag=etag)
 
+    def has(self, name: str) -> bool:
+        """Whether the simple API has a project; raises UpstreamUnavailable when that is not known."""
+        return self._page(canonicalize_name(name), "") is not None
+
     @contextmanager
     def listing(self, etag: str = "") -> Iterator[Listing]:
         """Open the list of all projects, which arrives while it is read.
