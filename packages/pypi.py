@@ -28,6 +28,8 @@ __all__ = ["NoSuchProject", "PyPI", "UpstreamUnavailable"]
 # The list of all projects had 40 MB in 2026.  Its reader writes to the database as it comes.
 ROOT_S = 3600
 ROOT_BYTES = 512 << 20
+# Where a page ends; PyPI's have a comment behind it.
+PAGE_END = 200
 
 
 class NoSuchProject(Exception):
@@ -105,6 +107,9 @@ class PyPI:
             body = fetch.body(response)
             if _is_json(response):
                 page = ProjectPage.from_json_data(json.loads(body), response.url)
+            elif b"</html>" not in body[-PAGE_END:].lower():
+                # Its beginning would be read as a page with fewer files, or none.
+                raise ValueError("the page breaks off")
             else:
                 page = ProjectPage.from_html(name, body, response.url, _charset(response))
             if canonicalize_name(page.project) != name:
