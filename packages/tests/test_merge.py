@@ -259,7 +259,7 @@ def test_a_package_that_vanished_is_gone_with_its_versions(upstream, look_up, no
     assert look_up().revision == package.revision == 2
 
 
-def test_a_name_that_somebody_registers_anew_is_another_generation(upstream, look_up):
+def test_a_name_that_somebody_registers_anew_is_another_generation(upstream, look_up, now):
     upstream.add_sdist("demo", "1.0")
     look_up()
     upstream.remove("demo")
@@ -272,9 +272,37 @@ def test_a_name_that_somebody_registers_anew_is_another_generation(upstream, loo
     assert version("1.0").gone_at is not None
     assert version("2.0").gone_at is None
     assert look_up().generation == 2
+    assert package.registered_anew_at == now
 
 
-def test_other_bytes_under_a_known_name_are_an_alarm_and_not_taken(upstream, look_up, caplog):
+def test_a_name_that_changed_hands_before_we_looked_is_another_generation(upstream, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.remove("demo")
+    upstream.add_sdist("demo", "1.0", filename="demo-1.0.zip")
+
+    package = look_up()
+
+    assert (package.generation, package.registered_anew_at) == (2, now)
+    assert {file.filename: file.gone_at for file in UpstreamFile.objects.all()} == {
+        "demo-1.0.tar.gz": now,
+        "demo-1.0.zip": None,
+    }
+
+
+def test_a_release_and_a_removal_are_no_change_of_hands(upstream, look_up):
+    for number in ("1.0", "2.0"):
+        upstream.add_sdist("demo", number)
+    look_up()
+    upstream.remove("demo", "1.0")
+    upstream.add_sdist("demo", "3.0")
+
+    package = look_up()
+
+    assert (package.generation, package.registered_anew_at) == (1, None)
+
+
+def test_other_bytes_under_a_known_name_are_an_alarm_and_not_taken(upstream, look_up, now, caplog):
     old = upstream.add_sdist("demo", "1.0")
     look_up()
     upstream.remove("demo", "1.0")
@@ -282,8 +310,8 @@ def test_other_bytes_under_a_known_name_are_an_alarm_and_not_taken(upstream, loo
 
     package = look_up()
 
-    assert version().files.get().sha256 == old.sha256
-    assert package.revision == 1
+    assert (version().files.get().sha256, version().files.get().gone_at) == (old.sha256, now)
+    assert package.revision == 2
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert new.sha256 in record.getMessage()
 
