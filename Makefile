@@ -1,7 +1,7 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-hostile test-real \
-        lock bench apt-contents clean
+.PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
+        test-real lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -56,6 +56,9 @@ test-hostile: $(VENV)/dev.stamp ## every hostile package at every level of the s
 
 test-faults: $(VENV)/dev.stamp ## kills, a power cut and ten minutes without a network during a hundred builds; as root
 	$(BIN)/python -m tests.run tests/test_network_cut.py -m faults
+
+test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 events; takes an hour or so
+	$(BIN)/python -m tests.run tests/test_day.py tests/test_sync_properties.py -m day -s
 
 test-real: $(VENV)/dev.stamp ## build twenty real packages from PyPI and print what became of each
 	$(BIN)/python -m tests.real_packages --write

@@ -45,8 +45,9 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         )
         if not believes_older:
             _refuse_older(package, project)
+        releases = project.versions if project.tells_versions else _releases_by_file(package, project)
         before = set() if is_new else _listed(package)
-        listed = {file.filename for release in project.versions for file in release.files}
+        listed = {file.filename for release in releases for file in release.files}
         if before and not listed:
             doubt.judge(package.name, doubt.EMPTY, now)
             package.emptied_at = now
@@ -56,8 +57,8 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         changed = _apply_project(package, project, now, is_other=is_other)
         if is_new or "display_name" in changed:
             _note_spelling(package, now)
-        versions, are_versions_new = _apply_versions(package, project.versions, now)
-        are_files_new = _apply_files(package, project.versions, versions, now)
+        versions, are_versions_new = _apply_versions(package, releases, now)
+        are_files_new = _apply_files(package, releases, versions, now)
         if is_new or changed or are_versions_new or are_files_new:
             package.request_plan()
             package.mark_changed()
@@ -162,6 +163,26 @@ def _refuse_older(package: Package, project: Project) -> None:
     """Raise StaleAnswer if we know a later state: two look-ups may end in another order than they began."""
     if project.serial is not None and package.serial is not None and project.serial < package.serial:
         raise StaleAnswer(f"The answer has serial {project.serial}, and we know {package.serial}.")
+
+
+def _releases_by_file(package: Package, project: Project) -> tuple[Release, ...]:
+    """Return the versions of a project of which upstream named the files alone.
+
+    What we know of a file's version holds on, whatever its name tells, and a version that had no files is not
+    missed.  Else an hour without the JSON API would take files away whose names do not tell their version.
+    """
+    files = [(release.number, file) for release in project.versions for file in release.files]
+    files += [("", file) for file in project.unplaced]
+    if not files:
+        return project.versions
+    rows = UpstreamFile.objects.filter(version__package=package)
+    known = dict(rows.values_list("filename", "version__number"))
+    empty = package.versions.listed().exclude(pk__in=rows.listed().values("version"))
+    found: dict[str, dict[str, File]] = {number: {} for number in empty.values_list("number", flat=True)}
+    for told, file in files:
+        if number := known.get(file.filename, told):
+            found.setdefault(number, {})[file.filename] = file
+    return tuple(Release(number, tuple(its.values())) for number, its in found.items())
 
 
 def _listed(package: Package) -> set[str]:

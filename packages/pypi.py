@@ -68,7 +68,7 @@ class PyPI:
         page, etag = found
         with _reading(f"{self.simple_url}{name}/"):
             is_http = self.simple_url.startswith("http:")
-            return join(name, page, facts or Facts(), allow_http=is_http, etag=etag)
+            return join(name, page, facts, allow_http=is_http, etag=etag)
 
     @contextmanager
     def listing(self, etag: str = "") -> Iterator[Listing]:

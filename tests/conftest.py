@@ -46,10 +46,13 @@ def shared_database():
         yield url
 
 
+# Marks of what takes ten minutes or more.
+SLOW = ("faults", "day")
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leave out what takes ten minutes, unless `-m` speaks of it."""
-    if "faults" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("faults")]
+    """Leave out what takes long, unless `-m` speaks of it."""
+    slow = [mark for mark in SLOW if mark not in config.option.markexpr]
+    left_out = [item for item in items if any(map(item.get_closest_marker, slow))]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

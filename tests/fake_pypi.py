@@ -8,7 +8,6 @@ what can go wrong in `fake_pypi_faults`.
         PyPI(upstream.simple_url).project("demo")
 """
 
-import copy
 import threading
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
@@ -198,7 +197,8 @@ class FakePyPI(Upstream):
         with self._state:
             name = canonicalize_name(name)
             for api in apis or (SIMPLE, JSON_API):
-                self._stale[api, name] = copy.deepcopy(self.projects.get(name))
+                project = self.projects.get(name)
+                self._stale[api, name] = project and project.copy()
 
     def refresh(self, name: str) -> None:
         """Serve a project as it is again."""
@@ -245,7 +245,8 @@ class FakePyPI(Upstream):
         """Return a copy of what one of the APIs shows of the project with a canonical name."""
         with self._state:
             key = (api, name)
-            return copy.deepcopy(self._stale[key] if key in self._stale else self.projects.get(name))
+            project = self._stale[key] if key in self._stale else self.projects.get(name)
+            return project and project.copy()
 
     def _root(self) -> tuple[int, list[tuple[str, int]]]:
         return self.serial, [

@@ -1,12 +1,13 @@
 """What a fake PyPI shows of its projects: the simple API's pages, the JSON API, and files with Range."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from packaging.utils import canonicalize_name
@@ -65,6 +66,11 @@ class FakeProject:
     def files(self) -> list[FakeFile]:
         """The files that the simple API shows."""
         return [file for files in self.releases.values() for file in files]
+
+    def copy(self) -> Self:
+        """Return the project as it is now, whatever becomes of it."""
+        versions = {version: [copy.copy(file) for file in files] for version, files in self.versions.items()}
+        return replace(self, versions=versions, hidden=set(self.hidden))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import requests
+from django.conf import settings
 from django.db import connection
 from requests.adapters import HTTPAdapter
 
@@ -20,6 +21,7 @@ from tests.fake_pypi import FakePyPI
 
 BEGINNING = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PATIENT_S = 3700
+DAY_S = 24 * 3600
 # What a database says when a transaction is undone; also a dead process's is.
 UNDOING = ("ROLLBACK", "RELEASE")
 
@@ -31,11 +33,13 @@ class Killed(BaseException):
 class _Strike:
     """Does something once, before or after the n-th statement or request."""
 
-    def __init__(self, point: int, deed: Callable[[], object], *, is_late: bool) -> None:
+    def __init__(self, point: int, deed: Callable[[], object], *, is_late: bool, outside: bool) -> None:
         self.point = point
         self.deed = deed
         self.is_late = is_late
+        self.outside = outside
         self.passed = 0
+        self.is_done = False
         self.is_dead = False
 
     def around(self, execute: Callable[[], Any]) -> Any:  # Any: whatever it returns
@@ -43,7 +47,9 @@ class _Strike:
         if self.is_dead:
             raise Killed
         self.passed += 1
-        is_it = self.passed == self.point
+        is_it = self.passed >= self.point and not self.is_done
+        is_it = is_it and not (self.outside and connection.in_atomic_block)
+        self.is_done |= is_it
         if is_it and not self.is_late:
             self._do()
         result = execute()
@@ -82,12 +88,13 @@ class _Line(HTTPAdapter):
 class Mirror:
     """A farm that follows a fake PyPI."""
 
-    def __init__(self, upstream: FakePyPI, watched: list[str]) -> None:
+    def __init__(self, upstream: FakePyPI, watched: list[str], fetchers: int = 1) -> None:
         self.upstream = upstream
+        self.fetchers = fetchers
         self.watched = watched
         self.now = BEGINNING
-        self.session = fetch.open_session()
-        self._line = _Line()
+        self.session = fetch.open_session(fetchers)
+        self._line = _Line(pool_maxsize=fetchers)
         self.session.mount("http://", self._line)
         self.pypi = PyPI(upstream.simple_url, self.session)
         for model in (Dirty, SyncCursor, UpstreamFile, Version, Alias, Package):
@@ -99,33 +106,40 @@ class Mirror:
     def __exit__(self, *args: object) -> None:
         self.session.close()
 
-    # The steps, as beat and its workers take them.
-
-    def watch(self, refresh_s: float = 24 * 3600) -> None:
-        """Mark what is watched and missing, and what nobody looked at for long."""
-        reconcile.watch(self.watched, now=self.now, refresh_s=refresh_s, limit=1000)
+    # The steps, as beat has them taken.
 
     def poll(self) -> None:
         """Read the journal."""
         journal.poll(self.pypi.changelog, self.watched, now=self.now)
 
-    def compare(self) -> None:
-        """Compare all names with the list of them."""
-        reconcile.reconcile(self.pypi, self.watched, now=self.now)
+    def watch(self) -> None:
+        """Mark what is watched and missing, and what nobody looked at for long."""
+        reconcile.watch(self.watched, now=self.now, refresh_s=DAY_S, limit=100_000)
 
-    def refresh(self) -> None:
-        """Look up what is marked."""
-        sync.refresh(self.pypi, now=self.now, limit=1000)
+    def compare(self) -> None:
+        """Compare all names when it is time."""
+        if reconcile.is_due(self.now):
+            reconcile.reconcile(self.pypi, self.watched, now=self.now)
+
+    def refresh(self) -> int:
+        """Look up what is marked, and return how much of it is settled."""
+        return sync.refresh(self.pypi, now=self.now, limit=100_000, fetchers=self.fetchers)
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass for the farm."""
         self.now += timedelta(seconds=seconds)
 
     @contextmanager
-    def struck(self, point: int, deed: Callable[[], object], *, is_late: bool) -> Iterator[_Strike]:
-        """Do something at the n-th statement or request of what is inside; it may kill that."""
-        strike = _Strike(point, deed, is_late=is_late)
-        self._line.strike = strike
+    def struck(
+        self, point: int, deed: Callable[[], object], *, is_late: bool, outside: bool = False
+    ) -> Iterator[_Strike]:
+        """Do something at the n-th statement or request of what is inside; it may kill that.
+
+        With `outside` it waits for the end of a transaction, as others do who write.
+        """
+        strike = _Strike(point, deed, is_late=is_late, outside=outside)
+        # Requests are made by threads, which would meet the others on connections of their own.
+        self._line.strike = None if outside else strike
         try:
             with connection.execute_wrapper(strike.statement):
                 yield strike
@@ -136,15 +150,18 @@ class Mirror:
             self._line.strike = None
 
     def settle(self) -> None:
-        """Let enough time pass, without faults, for everything to be known."""
-        for turn in range(16):
-            self.pass_time(PATIENT_S)
-            self.poll()
-            self.compare()
-            self.watch(refresh_s=0 if turn < 2 else 24 * 3600)
-            self.refresh()
-            if turn > 2 and not Dirty.objects.exists():
-                return
+        """Let so much time pass that everything was looked at, also what no event tells of, and is known."""
+        for _ in range(2):
+            self.pass_time(settings.PIWHEELS_RESCAN_S * 1.1)
+            for turn in range(20):
+                self.pass_time(PATIENT_S)
+                self.poll()
+                self.watch()
+                self.compare()
+                while self.refresh():
+                    pass
+                if turn > 1 and not Dirty.objects.exists():
+                    break
 
 
 def die() -> None:

@@ -16,8 +16,8 @@ from tests.fake_pypi import FakePyPI
 from tests.fake_pypi_faults import Request
 from tests.fake_pypi_pages import FakeProject
 
-# Of what happens, half happens to one project of a hundred.
-HOT = 100
+# Of what happens, half happens to one project of ten.
+HOT = 10
 
 
 class SyntheticPyPI(FakePyPI):
@@ -31,6 +31,8 @@ class SyntheticPyPI(FakePyPI):
         self.catalogue = Catalogue(seed, projects, versions)
         self.projects = self.catalogue
         self.journal.serial = self.catalogue.last_serial
+        # The names of files and projects that were here and, at some time, were not.
+        self.withdrawn: set[str] = set()
         # Versions that lost a file: nobody can upload a file of that name again.
         self.emptied: set[tuple[str, str]] = set()
         self._newcomers: list[str] = []
@@ -39,11 +41,9 @@ class SyntheticPyPI(FakePyPI):
         """Let the next things happen; the same seed has the same things happen in the same order."""
         with self._state:
             for _ in range(times):
-                self.happened += 1
                 chance = random.Random(f"{self.seed}/event/{self.happened}")
-                name = self.somebody(chance)
-                _, deed = chance.choices(list(DEEDS.values()), [often for often, _ in DEEDS.values()])[0]
-                deed(self, name, f"{chance.randrange(1, 9)}.{self.happened}", chance)
+                deed = chance.choices(list(DEEDS), [often for often, _ in DEEDS.values()])[0]
+                self.do(deed, self.somebody(chance), chance)
                 if chance.random() < 0.1:
                     self.journal.skip(chance.randrange(1, 4))
                 if chance.random() < 0.01:
@@ -53,7 +53,9 @@ class SyntheticPyPI(FakePyPI):
         """Let one thing happen to a project."""
         with self._state:
             self.happened += 1
-            DEEDS[deed][1](self, name, f"1.{self.happened}", chance)
+            before = self._seen(name)
+            DEEDS[deed][1](self, name, f"{chance.randrange(1, 9)}.{self.happened}", chance)
+            self.withdrawn |= before - self._seen(name)
 
     def note(self, request: Request) -> None:
         """Count a request; a log of them would grow without end."""
@@ -76,6 +78,11 @@ class SyntheticPyPI(FakePyPI):
             return chance.choice(self._newcomers)
         count = self.catalogue.count
         return self.catalogue.name(chance.randrange(max(count // HOT, 1) if chance.random() < 0.5 else count))
+
+    def _seen(self, name: str) -> set[str]:
+        """Return what a farm can see of a project: its name and those of its files."""
+        project = self.catalogue.peek(name)
+        return {name, *(file.filename for file in project.files)} if project else set()
 
     def begin(self, name: str) -> None:
         """Register a project; a name of one that is gone belongs to somebody else then."""

@@ -6,9 +6,10 @@ that it always had, and no event is forgotten.
 
 import random
 import sys
+from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -18,6 +19,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from packaging.utils import canonicalize_name
 
 from packages.models import Dirty, Package, SyncCursor, UpstreamFile
 from packages.sync import PATIENCE
@@ -26,11 +28,37 @@ from tests.synthetic_pypi import DEEDS, SyntheticPyPI
 from tests.upstream_state import differences, listed_though_hidden
 
 PROJECTS = 4
-STEPS = ("poll", "compare", "watch", "refresh")
-PATHS = ("/", "/simple/", "/simple/{}/", "/pypi", "/pypi/{}/")
-SECONDS = (1, 10, 100, 700, 4000)
-# So often everything may be denied; for ever would be no fault but a removal.
-DENIALS = 3
+STEPS = ("poll", "watch", "compare", "refresh")
+SWITCHES = ("json", "json_api", "xmlrpc", "etags", "serials")
+# What is in the journal and changes nothing that anybody reads.
+NOISE = ("add Owner", "docdestroy", "nuke user")
+SECONDS = (1, 10, 100, 700, 4000, 20_000)
+FAULTS: dict[str, Callable[[SyntheticPyPI, str, random.Random], None]] = {
+    "server error": lambda upstream, path, chance: upstream.fail(path, 500, chance.randrange(1, 5)),
+    "outage": lambda upstream, path, chance: upstream.fail(path, 503, chance.randrange(1, 5)),
+    "too many": lambda upstream, path, chance: upstream.fail(path, 429, 1, retry_after=20),
+    "too many calls": lambda upstream, path, chance: upstream.limit_calls(20),
+    "cut": lambda upstream, path, chance: upstream.truncate(path, chance.randrange(400)),
+    "half": lambda upstream, path, chance: upstream.garble(path, chance.randrange(400)),
+    "absence": lambda upstream, path, chance: upstream.fail(path, 404, 2),
+    "flapping": lambda upstream, path, chance: upstream.flap(path, 404, 2),
+}
+# So often something may be denied; for ever would be no fault but a removal.
+DENIALS, MOST_DENIALS = ("absence", "flapping"), 3
+
+Deed = tuple[str, int, int]
+NUMBER, SEED = st.integers(0, 7), st.integers(0, 99)
+DEED = st.tuples(st.sampled_from(sorted(DEEDS)), NUMBER, SEED)
+DEEDS_BEFORE = st.lists(DEED, max_size=2)
+STEP, POINT = st.sampled_from([*STEPS, "poll", "refresh"]), st.integers(0, 999)
+PATH = st.sampled_from(["/", "/simple/", "/simple/{}/", "/pypi", "/pypi/{}/"])
+# How many statements and requests a step usually has.
+POINTS = {"poll": 9, "watch": 3, "compare": 10, "refresh": 40}
+
+
+def _point(step: str, number: int) -> int:
+    """Return one of the points of a step."""
+    return 1 + number % POINTS[step]
 
 
 class Following(RuleBasedStateMachine):
@@ -43,8 +71,7 @@ class Following(RuleBasedStateMachine):
         self.mirror = Mirror(self.upstream, ["all"])
         self.names: set[str] = set()
         self.shown: dict[str, str] = {}  # every file that ever was, and its digest
-        self.missed: set[str] = set()  # files and names that upstream was without at some time
-        self.serial = 0
+        self.start = self.serial = 0  # of the cursor
         self.denials = 0
         self.stubborn: set[str] = set()
         self.look()
@@ -58,92 +85,78 @@ class Following(RuleBasedStateMachine):
             self.mirror.session.close()
             self.upstream.__exit__(None, None, None)
 
-    @initialize(everything=st.booleans())
-    def begin(self, everything: bool) -> None:
-        """Follow everything, or some."""
+    @initialize(everything=st.booleans(), is_new=st.sampled_from([True, False, False, False]))
+    def begin(self, everything: bool, is_new: bool) -> None:
+        """Follow everything, or some; since today, or since some time."""
         if not everything:
             self.mirror.watched = [self.upstream.catalogue.name(number) for number in range(2)]
+        if not is_new:
+            self.the_farm_works(1)
+            self.the_farm_works(1)
 
     # What happens.
 
-    @rule(deed=st.sampled_from(sorted(DEEDS)), number=st.integers(0, 7), chance=st.randoms())
-    def something_happens(self, deed: str, number: int, chance: random.Random) -> None:
+    @rule(deeds=st.lists(DEED, min_size=1, max_size=5))
+    def much_happens(self, deeds: list[Deed]) -> None:
+        """Let some things happen before anybody looks."""
+        for deed in deeds:
+            self.something_happens(deed)
+
+    def something_happens(self, deed: Deed) -> None:
         """Let something happen to a project."""
-        names = sorted(self.names)
-        self.upstream.do(deed, names[number % len(names)], chance)
+        kind, number, seed = deed
+        self.upstream.do(kind, self.name(number), random.Random(seed))
         self.look()
-
-    @rule(serials=st.integers(1, 3), seconds=st.sampled_from([-5000, 5000]))
-    def the_journal_is_odd(self, serials: int, seconds: int) -> None:
-        """Leave serials out and set the journal's clock."""
-        self.upstream.journal.skip(serials)
-        self.upstream.journal.jump(seconds)
-
-    @rule(seconds=st.sampled_from(SECONDS))
-    def time_passes(self, seconds: int) -> None:
-        """Let time pass."""
-        self.mirror.pass_time(seconds)
 
     # What the farm does.
 
-    @rule(step=st.sampled_from(STEPS))
-    def the_farm_works(self, step: str) -> None:
-        """Take a step."""
-        getattr(self.mirror, step)()
-        self.note_stubborn()
+    @rule(seconds=st.sampled_from(SECONDS))
+    def the_farm_works(self, seconds: int) -> None:
+        """Take all steps, some time later."""
+        self.mirror.pass_time(seconds)
+        for step in STEPS:
+            self.work(step)
 
-    @rule(step=st.sampled_from(STEPS), point=st.integers(1, 60), is_late=st.booleans())
-    def the_farm_is_killed(self, step: str, point: int, is_late: bool) -> None:
+    @rule(step=STEP, point=POINT, is_late=st.booleans(), deeds=DEEDS_BEFORE)
+    def the_farm_is_killed(self, step: str, point: int, is_late: bool, deeds: list[Deed]) -> None:
         """Take a step, and be killed before or after some statement or request."""
-        with self.mirror.struck(point, die, is_late=is_late):
-            getattr(self.mirror, step)()
-        self.note_stubborn()
+        self.much_happens(deeds)
+        with self.mirror.struck(_point(step, point), die, is_late=is_late):
+            self.work(step)
 
-    @rule(
-        step=st.sampled_from(STEPS),
-        point=st.integers(1, 60),
-        deed=st.sampled_from(sorted(DEEDS)),
-        number=st.integers(0, 7),
-        chance=st.randoms(),
-    )
-    def something_happens_meanwhile(
-        self, step: str, point: int, deed: str, number: int, chance: random.Random
+    @rule(step=STEP, point=POINT, deeds=DEEDS_BEFORE, meanwhile=DEED)
+    def something_happens_meanwhile(self, step: str, point: int, deeds: list[Deed], meanwhile: Deed) -> None:
+        """Take a step, in the middle of which something happens."""
+        self.much_happens(deeds)
+        with self.mirror.struck(_point(step, point), lambda: self.something_happens(meanwhile), is_late=True):
+            self.work(step)
+
+    @rule(step=STEP, other=STEP, point=POINT, deeds=DEEDS_BEFORE, meanwhile=st.none() | DEED)
+    def two_workers_meet(
+        self, step: str, other: str, point: int, deeds: list[Deed], meanwhile: Deed | None
     ) -> None:
-        """Take a step in the middle of which something happens."""
-        with self.mirror.struck(point, lambda: self.something_happens(deed, number, chance), is_late=True):
-            getattr(self.mirror, step)()
-        self.note_stubborn()
+        """Take a step, in the middle of which another worker takes one, perhaps as something happened."""
+
+        def meet() -> None:
+            if meanwhile:
+                self.something_happens(meanwhile)
+            self.work(other)
+
+        self.much_happens(deeds)
+        with self.mirror.struck(_point(step, point), meet, is_late=True, outside=True):
+            self.work(step)
 
     # What goes wrong.
 
-    @rule(
-        path=st.sampled_from(PATHS),
-        number=st.integers(0, 7),
-        status=st.sampled_from([429, 500, 503]),
-        times=st.integers(1, 4),
-    )
-    def upstream_fails(self, path: str, number: int, status: int, times: int) -> None:
-        """Fail some requests."""
-        self.upstream.fail(self.below(path, number), status, times, retry_after=5 if status == 429 else None)
+    @rule(fault=st.sampled_from(sorted(FAULTS)), path=PATH, number=NUMBER, seed=SEED)
+    def something_goes_wrong(self, fault: str, path: str, number: int, seed: int) -> None:
+        """Have some of the next requests fail."""
+        if fault in DENIALS:
+            self.denials += 1
+        if self.denials <= MOST_DENIALS:
+            FAULTS[fault](self.upstream, path.format(self.name(number)), random.Random(seed))
 
-    @precondition(lambda self: self.denials < DENIALS)
-    @rule(path=st.sampled_from(PATHS), number=st.integers(0, 7), flaps=st.booleans())
-    def upstream_denies(self, path: str, number: int, flaps: bool) -> None:
-        """Deny that something is there, or be in two minds about it."""
-        self.denials += 1
-        (self.upstream.flap if flaps else self.upstream.fail)(self.below(path, number), 404, 2)
-
-    @rule(path=st.sampled_from(PATHS), number=st.integers(0, 7), kept=st.integers(0, 400), cuts=st.booleans())
-    def an_answer_is_not_whole(self, path: str, number: int, kept: int, cuts: bool) -> None:
-        """Send some bytes of an answer."""
-        (self.upstream.truncate if cuts else self.upstream.garble)(self.below(path, number), kept)
-
-    @rule()
-    def too_many_calls(self) -> None:
-        """Have enough of calls for a while."""
-        self.upstream.limit_calls(20)
-
-    @rule(switch=st.sampled_from(["json", "json_api", "xmlrpc", "etags", "serials"]))
+    @rule(switch=st.sampled_from(SWITCHES))
     def upstream_can_do_less_or_more(self, switch: str) -> None:
         """Take something from what upstream can do, or give it back."""
         setattr(self.upstream, switch, not getattr(self.upstream, switch))
@@ -152,17 +165,13 @@ class Following(RuleBasedStateMachine):
             self.caches_catch_up()
 
     @precondition(lambda self: self.upstream.serials)
-    @rule(number=st.integers(0, 7), apis=st.sampled_from([(), ("simple",), ("pypi",)]))
-    def a_page_grows_old(self, number: int, apis: tuple[str, ...]) -> None:
-        """Serve a project as it is now for some time."""
-        names = sorted(self.names)
-        self.upstream.go_stale(names[number % len(names)], *apis)
-
-    @precondition(lambda self: self.upstream.serials)
-    @rule()
-    def the_root_grows_old(self) -> None:
-        """Serve the root as it is now for some time."""
-        self.upstream.freeze_root()
+    @rule(number=NUMBER, apis=st.sampled_from([(), ("simple",), ("pypi",)]), is_root=st.booleans())
+    def a_page_grows_old(self, number: int, apis: tuple[str, ...], is_root: bool) -> None:
+        """Serve a project or the list of all as it is now for some time."""
+        if is_root:
+            self.upstream.freeze_root()
+        else:
+            self.upstream.go_stale(self.name(number), *apis)
 
     @rule()
     def caches_catch_up(self) -> None:
@@ -171,15 +180,19 @@ class Following(RuleBasedStateMachine):
         for name in self.names:
             self.upstream.refresh(name)
 
-    @rule()
-    def rows_come_twice(self) -> None:
-        """Show each row of the journal twice, or no longer."""
-        self.upstream.journal.copies = 3 - self.upstream.journal.copies
-
-    @rule(rows=st.sampled_from([1, 2, 50_000]))
-    def pages_of_the_journal_are_short(self, rows: int) -> None:
-        """Show less of the journal at once."""
-        self.upstream.page_rows = rows
+    @rule(
+        serials=st.integers(0, 3),
+        seconds=st.sampled_from([-5000, 0, 5000]),
+        copies=st.sampled_from([1, 2]),
+        rows=st.sampled_from([1, 3, 50_000]),
+    )
+    def the_journal_is_odd(self, serials: int, seconds: int, copies: int, rows: int) -> None:
+        """Leave serials out, set the journal's clock, show each row twice, and less of them at once."""
+        self.upstream.journal.skip(serials)
+        self.upstream.journal.jump(seconds)
+        self.upstream.journal.copies = copies
+        # The real one never shows half of what it has at a serial.
+        self.upstream.page_rows = rows * copies
 
     # What is true at the end ...
 
@@ -188,7 +201,7 @@ class Following(RuleBasedStateMachine):
         """Let everything be well again: then we have what upstream has."""
         self.upstream.mend()
         self.caches_catch_up()
-        for switch in ("json", "json_api", "xmlrpc", "etags", "serials"):
+        for switch in SWITCHES:
             setattr(self.upstream, switch, True)
         self.mirror.settle()
         self.stubborn.clear()
@@ -212,40 +225,62 @@ class Following(RuleBasedStateMachine):
         """No fault is taken for a removal."""
         gone = UpstreamFile.objects.exclude(gone_at=None).values_list("filename", flat=True)
         away = Package.objects.filter(status=Package.Status.GONE).values_list("name", flat=True)
-        assert {*gone, *away} <= self.missed
+        assert {*gone, *away} <= self.upstream.withdrawn
+
+    @invariant()
+    def no_event_is_passed_over(self) -> None:
+        """I6."""
+        serial = SyncCursor.objects.values_list("serial", flat=True).first() or 0
+        assert self.serial <= serial <= self.upstream.serial
+        self.start = self.start or serial
+        self.serial = serial
 
     @invariant()
     def no_event_is_forgotten(self) -> None:
-        """I5 and I6."""
-        serial = SyncCursor.objects.values_list("serial", flat=True).first() or 0
-        assert self.serial <= serial <= self.upstream.serial
-        self.serial = serial
+        """I5: a name with an event that was read is either marked, or known as it was then or later."""
+        marked = set(Dirty.objects.values_list("name", flat=True))
+        for name, serial in self.events().items():
+            if name not in marked | self.stubborn:
+                package = Package.objects.filter(name=name).first()
+                if package is None or package.status == Package.Status.GONE:
+                    assert name in self.upstream.withdrawn
+                else:
+                    assert package.serial is None or package.serial >= serial
+
+    @invariant()
+    def no_event_is_missed(self) -> None:
+        """What the list of all projects shows, the journal has told of before."""
+        assert not SyncCursor.objects.filter(corrections__gt=0).exists()
+
+    def events(self) -> dict[str, int]:
+        """Return the last event of each project that we follow, of those events that were read."""
+        followed = set(self.followed())
+        return {
+            name: entry.serial
+            for entry in self.upstream.since(self.start, 100_000)
+            if entry.serial <= self.serial and not entry.action.startswith(NOISE)
+            if (name := canonicalize_name(entry.name)) in followed
+        }
 
     def look(self) -> None:
         """Note what upstream has now."""
         self.names.update(self.upstream.projects)
-        here = set()
         for name in self.names:
             project = self.upstream.catalogue.peek(name)
-            if project is None:
-                self.missed.add(name)
-            for file in project.files if project else ():
-                here.add(file.filename)
-                self.shown[file.filename] = file.sha256
-        self.missed |= self.shown.keys() - here
+            self.shown.update((file.filename, file.sha256) for file in (project.files if project else ()))
 
-    def note_stubborn(self) -> None:
-        """Note whose old answers are about to be believed, because they did not change for so long."""
+    def work(self, step: str) -> None:
+        """Take a step; then note whose old answers are about to be believed, as they last for so long."""
+        getattr(self.mirror, step)()
         self.stubborn.update(Dirty.objects.filter(attempts__gte=PATIENCE - 1).values_list("name", flat=True))
 
     def followed(self) -> list[str]:
         """Return the names of which we must know everything."""
         return sorted(self.names) if self.mirror.watched == ["all"] else self.mirror.watched
 
-    def below(self, path: str, number: int) -> str:
-        """Return a path, which may be a project's."""
-        names = sorted(self.names)
-        return path.format(names[number % len(names)])
+    def name(self, number: int) -> str:
+        """Return one of the names that there ever were."""
+        return sorted(self.names)[number % len(self.names)]
 
 
 EVERYDAY = settings(
@@ -255,9 +290,18 @@ EVERYDAY = settings(
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
 )
 
 
 @pytest.mark.django_db(transaction=True)
 def test_in_the_end_we_have_what_upstream_has():
     run_state_machine_as_test(Following, settings=EVERYDAY)
+
+
+@pytest.mark.day
+@pytest.mark.django_db(transaction=True)
+def test_in_the_end_of_a_thousand_histories_we_have_what_upstream_has():
+    often = settings(EVERYDAY, max_examples=1000, stateful_step_count=50, derandomize=False)
+
+    run_state_machine_as_test(Following, settings=often)

@@ -95,6 +95,9 @@ def listed_though_hidden() -> list[str]:
 
 
 def _is_same(upstream: State | None, ours: State | None) -> bool:
+    if upstream and ours is None:
+        # What was in quarantine before we came is in no list, and there is nothing to know of it.
+        return upstream.status == "quarantined"
     if upstream is None or ours is None or upstream.versions:
         return upstream == ours
     # Only the JSON API tells how a name is spelled, and nothing of a project that shows no version.

@@ -406,3 +406,31 @@ def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, n
 
     assert few == many
     assert many < 20
+
+
+def test_an_hour_without_the_json_api_takes_no_file_away(upstream, look_up):
+    upstream.add_sdist("demo", "2004d", filename="demo-2004d.tar.gz")
+    upstream.add_sdist("demo", "1.0-beta", filename="demo-1.0b0.tar.gz")
+    upstream.add_version("demo", "2.0")
+    before = look_up()
+
+    upstream.json_api = False
+    upstream.add_role("demo", "bob")
+    after = look_up()
+
+    assert (version("2004d").gone_at, version("1.0-beta").gone_at, version("2.0").gone_at) == (None,) * 3
+    assert UpstreamFile.objects.listed().count() == 2
+    assert after.revision == before.revision
+
+
+def test_a_file_that_is_removed_in_an_hour_without_the_json_api_is_gone(upstream, look_up, now):
+    upstream.add_sdist("demo", "2004d", filename="demo-2004d.tar.gz")
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+
+    upstream.json_api = False
+    upstream.remove("demo", "2004d")
+    look_up()
+
+    assert (version("2004d").gone_at, version("1.0").gone_at) == (now, None)
+    assert version("2004d").files.get().gone_at == now
