@@ -46,10 +46,15 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         if not believes_older:
             _refuse_older(package, project)
         releases = project.versions if project.tells_versions else _releases_by_file(package, project)
-        if not is_new and _is_emptied(package, releases):
+        before = set() if is_new else _listed(package)
+        listed = {file.filename for release in releases for file in release.files}
+        if before and not listed:
             doubt.judge(package.name, doubt.EMPTY, now)
             package.emptied_at = now
-        changed = _apply_project(package, project, now)
+        # Whoever has the name now need not be whom we took files from.  A removal may be so short that nobody
+        # looked meanwhile; then there is nothing left of what was there before.
+        is_other = package.status == Package.Status.GONE or bool(before and listed and not before & listed)
+        changed = _apply_project(package, project, now, is_other=is_other)
         if is_new or "display_name" in changed:
             _note_spelling(package, now)
         versions, are_versions_new = _apply_versions(package, releases, now)
@@ -180,22 +185,17 @@ def _releases_by_file(package: Package, project: Project) -> tuple[Release, ...]
     return tuple(Release(number, tuple(its.values())) for number, its in found.items())
 
 
-def _is_emptied(package: Package, releases: tuple[Release, ...]) -> bool:
-    """Whether upstream has no file any more of a package of which it had some."""
-    return (
-        not any(release.files for release in releases)
-        and UpstreamFile.objects.listed().filter(version__package=package).exists()
-    )
+def _listed(package: Package) -> set[str]:
+    """Return the names of the files that upstream had of a package when we last looked."""
+    files = UpstreamFile.objects.listed().filter(version__package=package)
+    return set(files.values_list("filename", flat=True))
 
 
-def _apply_project(package: Package, project: Project, now: datetime) -> set[str]:
+def _apply_project(package: Package, project: Project, now: datetime, *, is_other: bool) -> set[str]:
     """Write what upstream says of the project itself, and return the names of the fields that changed."""
-    facts: dict[str, object] = {
-        "status": project.status,
-        "status_reason": project.status_reason,
-        # Whoever has the name now need not be whom we took files from.
-        "generation": package.generation + (package.status == Package.Status.GONE),
-    }
+    facts: dict[str, object] = {"status": project.status, "status_reason": project.status_reason}
+    if is_other:
+        facts |= {"generation": package.generation + 1, "registered_anew_at": now}
     if project.display_name is not None:
         facts["display_name"] = project.display_name
     if project.summary is not None:
@@ -277,6 +277,8 @@ def _apply_files(
                 " name to other bytes, so find out what happened.",
                 *(filename, listed[filename][1].sha256, row.sha256),
             )
+            # The bytes that we know are gone, whatever took their place.
+            facts.append((row, {"gone_at": row.gone_at or now}))
     is_changed = _update(UpstreamFile.objects.all(), facts)
     new = [_new_file(*pair) for filename, pair in listed.items() if filename not in known]
     UpstreamFile.objects.bulk_create(new, BATCH)
