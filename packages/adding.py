@@ -3,16 +3,20 @@
 Unlike `sync`, which takes what comes, this looks upstream at once and refuses with a reason.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version as ParsedVersion
 
 from packages import merge
-from packages.models import Package, Version, canonical_version
+from packages.models import Dirty, Package, Version, canonical_version
 from packages.project import MAX_NAME, Project
 from packages.pypi import NoSuchProject, PyPI
+
+# Whoever reads the journal passes over names that we do not have, which a new one was while it was fetched;
+# after this time they have read on.
+SECOND_LOOK = timedelta(minutes=2)
 
 
 class CannotAdd(Exception):
@@ -52,6 +56,8 @@ def add(
     with transaction.atomic():
         is_new = not Package.objects.filter(name=project.name).exists()
         package = merge.apply(project, now)
+        if is_new:
+            Dirty.remind([package.name], Dirty.Why.FIRST, now + SECOND_LOOK)
         if number is None or depth is not None:
             package.follow(depth)
         elif is_new:

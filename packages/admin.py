@@ -3,6 +3,7 @@
 Whatever upstream says is shown and cannot be edited, as the next look-up would write it anew.
 """
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.contrib import admin
@@ -11,6 +12,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
+from packages import doubt
+from packages.health import sync_health
 from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version
 
 # What an action writes as the reason; a better one can be written into the row's form.
@@ -48,7 +51,7 @@ class PackageAdmin(UpstreamAdmin):
     list_display = ["name", "status", "summary", "skip_reason", "depth", "fetched_at"]
     list_filter = ["status", ("skip_reason", admin.EmptyFieldListFilter), "plan_needed"]
     search_fields = ["name"]
-    actions = ["skip", "unskip", "look_up", "plan"]
+    actions = ["skip", "unskip", "look_up", "plan", "rejoin"]
 
     def save_model(
         self, request: HttpRequest, obj: Package, form: "ModelForm[Package]", change: bool
@@ -77,6 +80,12 @@ class PackageAdmin(UpstreamAdmin):
         for package in queryset:
             Dirty.mark(package.name)
         self.message_user(request, "They are looked up within a minute or so.")
+
+    @admin.action(description="It is the same project as before it was gone", permissions=["change"])
+    def rejoin(self, request: HttpRequest, queryset: QuerySet[Package]) -> None:
+        """Show again what was built before the name was registered anew."""
+        for package in queryset:
+            package.rejoin()
 
     @admin.action(description="Plan again", permissions=["change"])
     def plan(self, request: HttpRequest, queryset: QuerySet[Package]) -> None:
@@ -151,13 +160,36 @@ class AliasAdmin(UpstreamAdmin):
 class DirtyAdmin(UpstreamAdmin):
     """Names that wait to be looked up."""
 
-    list_display = ["name", "wanted_serial", "attempts", "not_before", "error"]
-    list_filter = [("error", admin.EmptyFieldListFilter)]
+    list_display = ["name", "why", "wanted_serial", "marked_at", "attempts", "not_before", "error"]
+    list_filter = ["why", ("error", admin.EmptyFieldListFilter)]
     search_fields = ["name__startswith"]
 
 
 @admin.register(SyncCursor)
 class SyncCursorAdmin(UpstreamAdmin):
-    """How far we have read."""
+    """How far we have read, what of upstream is in use, and what is in doubt."""
 
-    list_display = ["serial", "listed_at"]
+    list_display = [
+        *("serial", "lag", "journal", "polled_at", "listing", "listed_at", "oldest"),
+        *("stale_answers", "corrections", "paused_until", "warning"),
+    ]
+    actions = ["believe"]
+
+    @admin.display(description="longest waiting name")
+    def oldest(self, cursor: SyncCursor) -> str:
+        """Show since when the longest waiting name waits."""
+        seconds = sync_health(timezone.now()).oldest_s
+        return "none waits" if seconds is None else f"{timedelta(seconds=round(seconds))}"
+
+    @admin.display(description="warning")
+    def warning(self, cursor: SyncCursor) -> str:
+        """Show what an operator has to know."""
+        return sync_health(timezone.now()).warning or "none"
+
+    @admin.action(
+        description="Upstream is right: withdraw what it removed, for a day", permissions=["change"]
+    )
+    def believe(self, request: HttpRequest, queryset: QuerySet[SyncCursor]) -> None:
+        """Believe all absences, as the operator has looked."""
+        count = doubt.believe(timezone.now())
+        self.message_user(request, f"{count} packages that upstream denies are asked for and then withdrawn.")

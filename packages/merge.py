@@ -45,14 +45,20 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         )
         if not believes_older:
             _refuse_older(package, project)
-        if not is_new and _is_emptied(package, project):
+        releases = project.versions if project.tells_versions else _releases_by_file(package, project)
+        before = set() if is_new else _listed(package)
+        listed = {file.filename for release in releases for file in release.files}
+        if before and not listed:
             doubt.judge(package.name, doubt.EMPTY, now)
             package.emptied_at = now
-        changed = _apply_project(package, project, now)
+        # Whoever has the name now need not be whom we took files from.  A removal may be so short that nobody
+        # looked meanwhile; then there is nothing left of what was there before.
+        is_other = package.status == Package.Status.GONE or bool(before and listed and not before & listed)
+        changed = _apply_project(package, project, now, is_other=is_other)
         if is_new or "display_name" in changed:
             _note_spelling(package, now)
-        versions, are_versions_new = _apply_versions(package, project.versions, now)
-        are_files_new = _apply_files(package, project.versions, versions, now)
+        versions, are_versions_new = _apply_versions(package, releases, now)
+        are_files_new = _apply_files(package, releases, versions, now)
         if is_new or changed or are_versions_new or are_files_new:
             package.request_plan()
             package.mark_changed()
@@ -159,22 +165,37 @@ def _refuse_older(package: Package, project: Project) -> None:
         raise StaleAnswer(f"The answer has serial {project.serial}, and we know {package.serial}.")
 
 
-def _is_emptied(package: Package, project: Project) -> bool:
-    """Whether upstream has no file any more of a package of which it had some."""
-    return (
-        not any(release.files for release in project.versions)
-        and UpstreamFile.objects.listed().filter(version__package=package).exists()
-    )
+def _releases_by_file(package: Package, project: Project) -> tuple[Release, ...]:
+    """Return the versions of a project of which upstream named the files alone.
+
+    What we know of a file's version holds on, whatever its name tells, and a version that had no files is not
+    missed.  Else an hour without the JSON API would take files away whose names do not tell their version.
+    """
+    files = [(release.number, file) for release in project.versions for file in release.files]
+    files += [("", file) for file in project.unplaced]
+    if not files:
+        return project.versions
+    rows = UpstreamFile.objects.filter(version__package=package)
+    known = dict(rows.values_list("filename", "version__number"))
+    empty = package.versions.listed().exclude(pk__in=rows.listed().values("version"))
+    found: dict[str, dict[str, File]] = {number: {} for number in empty.values_list("number", flat=True)}
+    for told, file in files:
+        if number := known.get(file.filename, told):
+            found.setdefault(number, {})[file.filename] = file
+    return tuple(Release(number, tuple(its.values())) for number, its in found.items())
 
 
-def _apply_project(package: Package, project: Project, now: datetime) -> set[str]:
+def _listed(package: Package) -> set[str]:
+    """Return the names of the files that upstream had of a package when we last looked."""
+    files = UpstreamFile.objects.listed().filter(version__package=package)
+    return set(files.values_list("filename", flat=True))
+
+
+def _apply_project(package: Package, project: Project, now: datetime, *, is_other: bool) -> set[str]:
     """Write what upstream says of the project itself, and return the names of the fields that changed."""
-    facts: dict[str, object] = {
-        "status": project.status,
-        "status_reason": project.status_reason,
-        # Whoever has the name now need not be whom we took files from.
-        "generation": package.generation + (package.status == Package.Status.GONE),
-    }
+    facts: dict[str, object] = {"status": project.status, "status_reason": project.status_reason}
+    if is_other:
+        facts |= {"generation": package.generation + 1, "registered_anew_at": now}
     if project.display_name is not None:
         facts["display_name"] = project.display_name
     if project.summary is not None:
@@ -256,6 +277,8 @@ def _apply_files(
                 " name to other bytes, so find out what happened.",
                 *(filename, listed[filename][1].sha256, row.sha256),
             )
+            # The bytes that we know are gone, whatever took their place.
+            facts.append((row, {"gone_at": row.gone_at or now}))
     is_changed = _update(UpstreamFile.objects.all(), facts)
     new = [_new_file(*pair) for filename, pair in listed.items() if filename not in known]
     UpstreamFile.objects.bulk_create(new, BATCH)

@@ -79,6 +79,9 @@ class Project:
     serial: int | None
     versions: tuple[Release, ...]
     etag: str = ""  # of a page that tells the same as this; "" where none does
+    # Whether upstream said which version each file is of, and which versions have none.
+    tells_versions: bool = True
+    unplaced: tuple[File, ...] = ()  # files whose names do not tell their version, where nobody else does
 
 
 @dataclass(frozen=True)
@@ -103,18 +106,22 @@ class Facts:
     files: dict[str, FileFacts] = field(default_factory=dict)
 
 
-def join(name: str, page: ProjectPage, facts: Facts, *, allow_http: bool, etag: str = "") -> Project:
-    """Return what both APIs say; the files are those of the simple API.
+def join(name: str, page: ProjectPage, answer: Facts | None, *, allow_http: bool, etag: str = "") -> Project:
+    """Return what both APIs say; the files are those of the simple API, and the other need not answer.
 
     The page's ETag stands for both answers where both are of one serial, and else for nothing.
     """
+    facts = answer or Facts()
     files: dict[str, dict[str, File]] = {number: {} for number in facts.numbers}
+    unplaced: list[File] = []
     for package in page.packages:
         known = facts.files.get(package.filename)
         number = known.number if known else _number_in(package.filename, name)
         file = _file(package, known, allow_http=allow_http)
         if file and number and _is_kept(number, MAX_NAME):
             files.setdefault(number, {})[file.filename] = file
+        elif file:
+            unplaced.append(file)
     # With caches between, the one with the lower serial is the older, and the join as old as that one.
     both = _number(page.last_serial), facts.serial
     serials = [serial for serial in both if serial is not None]
@@ -127,6 +134,8 @@ def join(name: str, page: ProjectPage, facts: Facts, *, allow_http: bool, etag: 
         serial=min(serials, default=None),
         versions=tuple(Release(number, tuple(found.values())) for number, found in files.items()),
         etag=etag if len(serials) == 2 and both[0] == both[1] else "",
+        tells_versions=answer is not None,
+        unplaced=tuple(unplaced),
     )
 
 

@@ -28,6 +28,8 @@ __all__ = ["NoSuchProject", "PyPI", "UpstreamUnavailable"]
 # The list of all projects had 40 MB in 2026.  Its reader writes to the database as it comes.
 ROOT_S = 3600
 ROOT_BYTES = 512 << 20
+# Where a page ends; PyPI's have a comment behind it.
+PAGE_END = 200
 
 
 class NoSuchProject(Exception):
@@ -68,7 +70,11 @@ class PyPI:
         page, etag = found
         with _reading(f"{self.simple_url}{name}/"):
             is_http = self.simple_url.startswith("http:")
-            return join(name, page, facts or Facts(), allow_http=is_http, etag=etag)
+            return join(name, page, facts, allow_http=is_http, etag=etag)
+
+    def has(self, name: str) -> bool:
+        """Whether the simple API has a project; raises UpstreamUnavailable when that is not known."""
+        return self._page(canonicalize_name(name), "") is not None
 
     @contextmanager
     def listing(self, etag: str = "") -> Iterator[Listing]:
@@ -101,6 +107,9 @@ class PyPI:
             body = fetch.body(response)
             if _is_json(response):
                 page = ProjectPage.from_json_data(json.loads(body), response.url)
+            elif b"</html>" not in body[-PAGE_END:].lower():
+                # Its beginning would be read as a page with fewer files, or none.
+                raise ValueError("the page breaks off")
             else:
                 page = ProjectPage.from_html(name, body, response.url, _charset(response))
             if canonicalize_name(page.project) != name:

@@ -12,18 +12,17 @@ from simple.formats import File, ListedProject, ProjectDetail, ProjectList
 def offered() -> WheelQuerySet:
     """Return the wheels that pip may have; the rest of the index follows from this.
 
-    What upstream took away, or put into quarantine, we do not hand out either: it may be malware.
+    What upstream took away, or put into quarantine, we do not hand out either: it may be malware.  The same
+    goes for what we built before somebody else got the package's name.
     """
     hidden = [Package.Status.QUARANTINED, Package.Status.GONE]
-    return Wheel.objects.listed().filter(version__gone_at=None).exclude(package__status__in=hidden)
+    return Wheel.objects.listed().sourced().exclude(package__status__in=hidden)
 
 
 def project_list() -> ProjectList:
     """Return all projects that have a page."""
     wheels = Wheel.objects.listed().filter(package=OuterRef("pk"))
-    shown = Q(Exists(wheels.filter(version__gone_at=None))) | Q(
-        Exists(wheels), status=Package.Status.QUARANTINED
-    )
+    shown = Q(Exists(wheels.sourced())) | Q(Exists(wheels), status=Package.Status.QUARANTINED)
     packages = Package.objects.exclude(status=Package.Status.GONE).filter(shown).order_by("name")
     names = packages.values_list("name", "display_name")
     return ProjectList(projects=tuple(ListedProject(*row) for row in names.iterator()))

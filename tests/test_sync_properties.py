@@ -176,9 +176,7 @@ class Following(RuleBasedStateMachine):
     @rule()
     def caches_catch_up(self) -> None:
         """Serve everything as it is."""
-        self.upstream.thaw_root()
-        for name in self.names:
-            self.upstream.refresh(name)
+        self.upstream.catch_up()
 
     @rule(
         serials=st.integers(0, 3),

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
@@ -26,6 +26,16 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
     def standing(self) -> Self:
         """Wheels that the index shows, or may show once a person has looked."""
         return self.filter(withdrawn_at=None)
+
+    def sourced(self) -> Self:
+        """Wheels of what upstream has now: a source that it still lists, under this owner of the name.
+
+        Whoever registers a name anew need not be whom the wheels from before are of.
+        """
+        anew = F("package__registered_anew_at")
+        same_owner = Q(package__registered_anew_at=None) | Q(published_at__gte=anew)
+        has_source = Q(build__source=None) | Q(build__source__gone_at=None)
+        return self.filter(same_owner, has_source, version__gone_at=None)
 
     def published(self, filename: str) -> tuple[int, str] | None:
         """Return the build that gave a file of this name its bytes, and their sha256."""

@@ -64,6 +64,9 @@ class Package(models.Model):
     generation = models.PositiveIntegerField(
         default=1, help_text="Grows when a name that had gone is registered anew."
     )
+    registered_anew_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when another registration has the name; empty: the first one."
+    )
     added_at = models.DateTimeField(db_default=Now())
     fetched_at = models.DateTimeField(default=NEVER, help_text="When upstream was last asked about it.")
     plan_needed = models.BooleanField(
@@ -141,6 +144,10 @@ class Package(models.Model):
     def follow(self, depth: int | None) -> None:
         """Build that many of the newest versions; None is what the farm's setting says."""
         self._change(depth=depth)
+
+    def rejoin(self) -> None:
+        """Show again what was built before the name was registered anew: it is the same project after all."""
+        self._change(registered_anew_at=None)
 
     def _change(self, **fields: object) -> None:
         """Set fields that decide what is built and what pages show."""

@@ -1,10 +1,15 @@
+from datetime import UTC, datetime
+
 import pytest
 from django.contrib.admin import site
 from django.urls import reverse
+from django.utils import timezone
 
 from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version
 
 pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 MODELS = [Package, Alias, Version, UpstreamFile, Dirty, SyncCursor]
 
@@ -128,3 +133,33 @@ def test_a_list_of_versions_asks_the_database_no_more_for_more_of_them(
 
     with django_assert_max_num_queries(10):
         admin_client.get(reverse("admin:packages_version_changelist"))
+
+
+def test_the_state_of_sync_is_shown(admin_client):
+    SyncCursor.objects.create(serial=7, upstream_serial=9, journal="xml-rpc", doubted_at=NOON, doubted=33)
+    Dirty.objects.create(name="demo", marked_at=NOON)
+
+    page = admin_client.get(reverse("admin:packages_synccursor_changelist")).content.decode()
+
+    assert "XML-RPC" in page
+    assert "33 packages were to vanish" in page
+    assert "days" in page
+
+
+def test_an_operator_believes_what_upstream_removed(admin_client):
+    SyncCursor.objects.create(doubted_at=NOON, doubted=33)
+
+    act(admin_client, SyncCursor, "believe")
+
+    cursor = SyncCursor.objects.get()
+    assert cursor.doubted_at is None
+    assert cursor.believed_until > timezone.now()
+
+
+def test_an_operator_says_that_a_name_did_not_change_hands(admin_client):
+    make_rows()
+    Package.objects.update(registered_anew_at=NOON)
+
+    act(admin_client, Package, "rejoin")
+
+    assert Package.objects.get().registered_anew_at is None

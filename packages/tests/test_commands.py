@@ -205,3 +205,14 @@ def test_all_of_upstream_is_not_looked_up_while_it_is_away(followed):
 def test_names_and_all_is_one_too_many(followed):
     with pytest.raises(CommandError, match="--all"):
         call_command("sync_pypi", "--all", "demo")
+
+
+def test_a_new_package_is_looked_at_again_as_the_journal_was_read_without_it(followed):
+    followed.add_sdist("demo", "1.0")
+
+    call_command("add_package", "demo")
+    assert Dirty.objects.get().not_before > timezone.now()
+
+    Dirty.objects.all().delete()
+    call_command("add_package", "demo", "1.0")
+    assert not Dirty.objects.exists()

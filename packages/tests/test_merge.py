@@ -1,4 +1,3 @@
-import logging
 from datetime import timedelta
 
 import pytest
@@ -205,89 +204,6 @@ def test_since_when_a_version_is_gone_does_not_change(upstream, pypi, look_up, n
     assert Package.objects.get().revision == 2
 
 
-def test_what_comes_back_is_no_longer_gone(upstream, look_up):
-    content = upstream.add_sdist("demo", "1.0").content
-    upstream.add_sdist("demo", "2.0")
-    look_up()
-    upstream.remove("demo", "1.0")
-    look_up()
-
-    upstream.add_sdist("demo", "1.0", content)
-    look_up()
-
-    assert version("1.0").gone_at is None
-    assert version("1.0").files.get().gone_at is None
-
-
-def test_a_quarantine_hides_everything_until_it_ends(upstream, look_up, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-
-    upstream.quarantine("demo", "malware?")
-    package = look_up()
-    assert (package.status, package.status_reason) == ("quarantined", "malware?")
-    assert (package.display_name, package.summary) == ("demo", "Made for a test")
-    assert version().gone_at == now
-
-    upstream.set_status("demo", None)
-    package = look_up()
-    assert (package.status, package.status_reason, package.generation) == ("active", "", 1)
-    assert version().gone_at is None
-
-
-def test_an_archived_package_keeps_its_versions(upstream, look_up):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-
-    upstream.set_status("demo", "archived", "use other")
-    package = look_up()
-
-    assert (package.status, package.status_reason, package.revision) == ("archived", "use other", 2)
-    assert version().gone_at is None
-
-
-def test_a_package_that_vanished_is_gone_with_its_versions(upstream, look_up, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    settle()
-
-    upstream.remove("demo")
-    package = look_up()
-    assert (package.status, package.generation, package.plan_needed) == ("gone", 1, True)
-    assert version().gone_at == version().files.get().gone_at == now
-
-    assert look_up().revision == package.revision == 2
-
-
-def test_a_name_that_somebody_registers_anew_is_another_generation(upstream, look_up):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo")
-    look_up()
-
-    upstream.add_sdist("demo", "2.0")
-    package = look_up()
-
-    assert (package.status, package.generation) == ("active", 2)
-    assert version("1.0").gone_at is not None
-    assert version("2.0").gone_at is None
-    assert look_up().generation == 2
-
-
-def test_other_bytes_under_a_known_name_are_an_alarm_and_not_taken(upstream, look_up, caplog):
-    old = upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo", "1.0")
-    new = upstream.add_sdist("demo", "1.0", b"other bytes")
-
-    package = look_up()
-
-    assert version().files.get().sha256 == old.sha256
-    assert package.revision == 1
-    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert new.sha256 in record.getMessage()
-
-
 def test_a_requires_python_that_nobody_can_read_counts_as_none(upstream, look_up):
     upstream.add_sdist("demo", "1.0", requires_python="three or so")
 
@@ -378,3 +294,31 @@ def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, n
 
     assert few == many
     assert many < 20
+
+
+def test_an_hour_without_the_json_api_takes_no_file_away(upstream, look_up):
+    upstream.add_sdist("demo", "2004d", filename="demo-2004d.tar.gz")
+    upstream.add_sdist("demo", "1.0-beta", filename="demo-1.0b0.tar.gz")
+    upstream.add_version("demo", "2.0")
+    before = look_up()
+
+    upstream.json_api = False
+    upstream.add_role("demo", "bob")
+    after = look_up()
+
+    assert (version("2004d").gone_at, version("1.0-beta").gone_at, version("2.0").gone_at) == (None,) * 3
+    assert UpstreamFile.objects.listed().count() == 2
+    assert after.revision == before.revision
+
+
+def test_a_file_that_is_removed_in_an_hour_without_the_json_api_is_gone(upstream, look_up, now):
+    upstream.add_sdist("demo", "2004d", filename="demo-2004d.tar.gz")
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+
+    upstream.json_api = False
+    upstream.remove("demo", "2004d")
+    look_up()
+
+    assert (version("2004d").gone_at, version("1.0").gone_at) == (now, None)
+    assert version("2004d").files.get().gone_at == now

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from packages import fetch, merge, sync
-from packages.doubt import StaleAnswer
+from packages.doubt import ABSENT, StaleAnswer
 from packages.models import Dirty, Package, SyncCursor, Version
 from packages.pypi import PyPI, UpstreamUnavailable
 
@@ -376,3 +376,28 @@ def test_an_older_answer_that_comes_late_changes_nothing(upstream, pypi, look_up
     with pytest.raises(StaleAnswer):
         merge.apply(early, now)
     assert Version.objects.get().yanked
+
+
+def test_an_index_that_has_lost_everything_is_believed_nothing(upstream, look_up, refresh, now):
+    for name in ("demo", "other"):
+        upstream.add_sdist(name, "1.0")
+        look_up(name)
+    mark("demo", now, attempts=sync.PATIENCE, error=ABSENT)
+    upstream.fail("/", 404, times=99)
+
+    assert refresh() == 0
+
+    assert {package.status for package in Package.objects.all()} == {"active"}
+    assert Dirty.objects.get().error == "Upstream has no other either."
+
+
+def test_an_absence_counts_where_upstream_has_another_package(upstream, look_up, refresh, now):
+    for name in ("demo", "other"):
+        upstream.add_sdist(name, "1.0")
+        look_up(name)
+    mark("demo", now, attempts=sync.PATIENCE, error=ABSENT)
+    upstream.remove("demo")
+
+    assert refresh() == 1
+
+    assert Package.objects.get(name="demo").status == "gone"

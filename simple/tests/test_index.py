@@ -1,6 +1,7 @@
 import pytest
 from django.utils import timezone
 
+from builds.models import Build
 from packages.models import Package
 from simple.index import project_detail, project_list
 from simple.tests.rows import make_package, make_version, make_wheel
@@ -98,3 +99,44 @@ def test_a_page_costs_two_queries_however_much_is_on_it(client, django_assert_nu
 
     with django_assert_num_queries(2):
         assert client.get(path).status_code == 200
+
+
+def make_source(wheel, **fields):
+    """Give a wheel the source that it was built from."""
+    source = wheel.version.files.create(
+        filename="demo-1.0.tar.gz", kind="source", url="https://files.invalid/x", sha256="0" * 64, **fields
+    )
+    Build.objects.filter(pk=wheel.build_id).update(source=source)
+    return source
+
+
+def test_a_wheel_is_shown_as_long_as_upstream_has_its_source():
+    wheel = make_wheel()
+    source = make_source(wheel)
+    assert filenames(wheel.package) == [wheel.filename]
+
+    source.gone_at = timezone.now()
+    source.save()
+
+    assert filenames(wheel.package) is None
+    assert project_list().projects == ()
+
+
+def test_what_was_built_before_a_name_was_registered_anew_stays_withdrawn():
+    old = make_wheel()
+    Package.objects.update(registered_anew_at=timezone.now(), generation=2)
+    assert filenames(old.package) is None
+
+    new = make_wheel(number="2.0")
+
+    assert filenames(new.package) == [new.filename]
+
+
+def test_an_operator_may_say_that_it_is_the_same_project_after_all():
+    wheel = make_wheel()
+    package = Package.objects.get()
+    Package.objects.update(registered_anew_at=timezone.now())
+
+    package.rejoin()
+
+    assert filenames(wheel.package) == [wheel.filename]
