@@ -51,6 +51,29 @@ _RENEW = f"""{_PROLONG}
 _AT_ONCE = 200
 
 
+# What a dispatcher has to know of a waiting build, in the order of the model's fields.
+WAITING = ("id", "version_id", "target_id", "attempt", "state", "priority", "is_long", "size", "avoid_id")
+# The conditions are those of the index, word for word, and the order is its order.
+_LANE = f"""
+    SELECT * FROM (
+        SELECT {", ".join(WAITING)}, released_at FROM builds_build
+        WHERE target_id = %s AND size = %s AND is_long = %s AND state = 'queued' AND not_before IS NULL
+              AND (avoid_id IS NULL OR avoid_id <> %s)
+        ORDER BY priority DESC, released_at DESC, id LIMIT %s
+    ) lane
+"""
+
+
+def lanes(
+    target: int, sizes: Sequence[str], avoid: int | None, count: int
+) -> list[tuple[Any, ...]]:  # Any: what the columns hold
+    """Return so many of the first builds of each lane, the next one first; not those that avoid a builder."""
+    each = [(size, is_long) for size in sizes for is_long in (False, True)]
+    values = [value for size, is_long in each for value in (target, size, is_long, avoid or 0, count)]
+    sql = f"SELECT {', '.join(WAITING)} FROM ({' UNION ALL '.join([_LANE] * len(each))}) lanes"
+    return rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values)
+
+
 def by_token(token_hash: str) -> tuple[Any, ...] | None:
     """Return the builder with that token, and its target."""
     return next(iter(rows(_BY_TOKEN, [token_hash])), None)

@@ -45,6 +45,7 @@ app.conf.beat_schedule = {
         ("builds.plan", 1),
         ("builds.dispatch", 1),
         ("builds.raise_classes", 5),
+        ("builds.advance_campaigns", 10),
         ("builds.sweep", 5),
         ("builds.quarantine", 30),
         ("builds.tidy", 3600),
