@@ -87,10 +87,10 @@ def dispatch(now: datetime) -> int:
 
 def free(now: datetime) -> dict[Target, list[Builder]]:
     """Return who is free, by target; the one that was heard of longest ago first."""
-    found: dict[Target, list[Builder]] = defaultdict(list)
-    for builder in Builder.objects.ready(now).select_related("target").order_by("heard_at"):
-        found[builder.target].append(builder)
-    return found
+    found: dict[int, list[Builder]] = defaultdict(list)
+    for builder in Builder.objects.ready(now).order_by("heard_at"):
+        found[builder.target_id].append(builder)
+    return {target: found[target.pk] for target in Target.objects.filter(pk__in=found)} if found else {}
 
 
 def _assign(build: Build, builder: Builder, now: datetime) -> bool:

@@ -25,6 +25,38 @@ class Position:
     starts_in_s: float | None  # None: nobody can tell
     builders: int  # that could have it now
 
+    def said(self) -> list[str]:
+        """Return this as sentences for a person."""
+        return [self._say_ahead(), self._say_builders() or self._say_start()]
+
+    def _say_ahead(self) -> str:
+        if not self.is_all:
+            return f"More than {self.ahead:,} builds for its target are before it."
+        if self.ahead == 0:
+            return "It is the next for its target."
+        builds = (
+            "1 build for its target is" if self.ahead == 1 else f"{self.ahead:,} builds for its target are"
+        )
+        return f"About {builds} before it; new releases may overtake it."
+
+    def _say_builders(self) -> str:
+        return "" if self.builders else "No builder that could have it is at work."
+
+    def _say_start(self) -> str:
+        if self.starts_in_s is None:
+            return "Nothing was built for its target in the last day, so nobody can tell when it begins."
+        if not self.is_all:
+            return f"At the pace of the last day it begins in more than {_length(self.starts_in_s)}."
+        return f"At the pace of the last day it begins in about {_length(self.starts_in_s)}."
+
+
+def _length(seconds: float) -> str:
+    """Return a time as a person says it."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds" if seconds >= 2 else "a moment"
+
 
 def of(build: Build, now: datetime) -> Position:
     """Return where a waiting build stands."""

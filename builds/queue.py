@@ -14,6 +14,7 @@ from django.db.models import Q
 from builder.elf import version_key
 from builds.models import Build, Builder, Size, Target, Wheel
 from builds.priority import LONG_S, neighbourhood
+from builds.statements import Waiting
 
 # How many builds are looked at beyond those that are given, for one that no older system waits for.
 LOOK_AHEAD = 20
@@ -33,18 +34,18 @@ def next_for(target: Target, builders: Sequence[Builder], now: datetime) -> list
     # As many builds may have to stay as there are builders elsewhere, and few more have to be looked at.
     row = _Row(target, largest, len(builders) + len(elsewhere) + LOOK_AHEAD, stay=elsewhere - known)
     first = row.builds(now)
-    pairs: dict[Build, Builder] = {}
+    pairs: dict[Waiting, Builder] = {}
     for size, alike in by_size.items():
         free = [build for build in first if build not in pairs and build.size in size.and_smaller()]
         if {build.avoid_id for build in free} & {builder.pk for builder in alike}:
             _choose_apart(row, free, alike, pairs, now)
         else:
             pairs |= zip(free, alike, strict=False)
-    return list(pairs.items())
+    return [(Build.objects.chosen(build), builder) for build, builder in pairs.items()]
 
 
 def _choose_apart(
-    row: "_Row", first: list[Build], builders: list[Builder], pairs: dict[Build, Builder], now: datetime
+    row: "_Row", first: list[Waiting], builders: list[Builder], pairs: dict[Waiting, Builder], now: datetime
 ) -> None:
     """Let builders choose one by one, as some of these builds are to avoid one of them."""
     others = list(Builder.objects.at_work(now).filter(target=row.target))
@@ -67,7 +68,7 @@ class _Row:
     count: int
     stay: set[int]  # versions that another target tries at the moment
 
-    def builds(self, now: datetime, without: Builder | None = None) -> list[Build]:
+    def builds(self, now: datetime, without: Builder | None = None) -> list[Waiting]:
         """Return them in the order in which they should go, without those that a builder is to avoid."""
         avoided = without.pk if without else None
         found = Build.objects.first_in_lanes(
@@ -76,7 +77,7 @@ class _Row:
         ordered = _oldest_first([build for build in found if build.version_id not in self.stay], self.target)
         return self._short_ones_first(ordered, now) if any(build.is_long for build in ordered) else ordered
 
-    def _short_ones_first(self, builds: list[Build], now: datetime) -> list[Build]:
+    def _short_ones_first(self, builds: list[Waiting], now: datetime) -> list[Waiting]:
         """Put long builds last when half of the target's builders are busy with such."""
         room = _room_for_long(self.target, now)
         early = set([build for build in builds if build.is_long][:room])
@@ -92,14 +93,14 @@ def _room_for_long(target: Target, now: datetime) -> int:
     return max(0, max(1, at_work // 2) - busy)
 
 
-def _is_for_another(build: Build, builder: Builder, others: Iterable[Builder]) -> bool:
+def _is_for_another(build: Waiting, builder: Builder, others: Iterable[Builder]) -> bool:
     """Tell whether a builder had its try at a build, and another could have the next."""
     return build.avoid_id == builder.pk and any(
         other.pk != builder.pk and build.size in Size(other.size).and_smaller() for other in others
     )
 
 
-def _oldest_first(builds: list[Build], target: Target) -> list[Build]:
+def _oldest_first(builds: list[Waiting], target: Target) -> list[Waiting]:
     """Put behind their equals the builds that also wait for a target with an older C library.
 
     Wheels for the stable ABI, or for none, have one name on all releases; built on the oldest one they run on

@@ -52,13 +52,16 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
     def first_in_lanes(
         self, target: "Target", sizes: Sequence[str], count: int, avoid: int | None = None
-    ) -> "list[Build]":
+    ) -> list[statements.Waiting]:
         """Return so many of the first builds of each lane of these sizes, in the queue's order.
 
-        Of each there is what a dispatcher has to know, and not those that are to avoid a builder.
+        Of each there is what a dispatcher has to know; those that are to avoid a builder are left out.
         """
-        found = statements.lanes(target.pk, sizes, avoid, count)
-        return [partial_row(self.model, statements.WAITING, iter(row)) for row in found]
+        return statements.lanes(target.pk, sizes, avoid, count)
+
+    def chosen(self, waiting: statements.Waiting) -> "Build":
+        """Return the build that a dispatcher has chosen."""
+        return partial_row(self.model, statements.Waiting._fields, iter(waiting))
 
     def wake(self, now: datetime, limit: int) -> int:
         """Make builds ready whose time has come; return how many.
