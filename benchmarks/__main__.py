@@ -19,7 +19,7 @@ from django.db import connections
 from tests import services
 
 NAMES = (
-    *("server_cpu", "claims", "memory", "index", "bootstrap", "inspection", "sandbox", "cancel"),
+    *("server_cpu", "claims", "queue", "memory", "index", "bootstrap", "inspection", "sandbox", "cancel"),
     "first_wheel",
 )
 

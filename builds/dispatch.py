@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 
 from builder.contract import BUILD_TASK, queue_for
 from builds import incoming, logs, queue, retry
-from builds.models import Build, Builder, Size, Target
+from builds.models import Build, Builder, Target
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +73,8 @@ def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one."""
     Build.objects.wake(now, WOKEN)
     given = 0
-    for (target, size), builders in _free(now).items():
-        for build, builder in queue.next_for(target, builders, size, now):
+    for target, builders in free(now).items():
+        for build, builder in queue.next_for(target, builders, now):
             if not _assign(build, builder, now):
                 continue
             if not ring(build, builder):
@@ -85,13 +85,12 @@ def dispatch(now: datetime) -> int:
     return given
 
 
-def _free(now: datetime) -> dict[tuple[Target, Size], list[Builder]]:
-    """Return who is free, by target and size; small ones first, which leaves big builds to the others."""
-    free: dict[tuple[Target, Size], list[Builder]] = defaultdict(list)
-    ready = Builder.objects.ready(now).select_related("target").order_by("heard_at")
-    for builder in sorted(ready, key=lambda builder: Size.values.index(builder.size)):
-        free[builder.target, Size(builder.size)].append(builder)
-    return free
+def free(now: datetime) -> dict[Target, list[Builder]]:
+    """Return who is free, by target; the one that was heard of longest ago first."""
+    found: dict[int, list[Builder]] = defaultdict(list)
+    for builder in Builder.objects.ready(now).order_by("heard_at"):
+        found[builder.target_id].append(builder)
+    return {target: found[target.pk] for target in Target.objects.filter(pk__in=found)} if found else {}
 
 
 def _assign(build: Build, builder: Builder, now: datetime) -> bool:

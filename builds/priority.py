@@ -98,10 +98,10 @@ def parts(facts: Facts, raised: Collection[Rank] = ()) -> list[Part]:
     return [
         Part("rank", level(facts.rank, raised) * _CLASS, _say_rank(facts.rank, raised)),
         Part("depth", (_DEEPEST - min(facts.depth, _DEEPEST)) * _PLACE, _say_depth(facts)),
-        Part("demand", _logarithmic(wanted, each=30, most=599), _say_demand(facts)),
+        Part("demand", wanted_points(wanted), _say_demand(facts)),
         Part(
             "dependents",
-            _logarithmic(facts.dependents, each=17, most=299),
+            dependents_points(facts.dependents),
             f"{_packages(facts.dependents)} it." if facts.dependents else "",
         ),
         Part("length", _shortness(facts.expected_s), _say_length(facts.expected_s)),
@@ -144,6 +144,16 @@ def neighbourhood(priority: int) -> int:
 def is_long(expected_s: float | None) -> bool:
     """Tell whether a build is one that others should not all have to wait for."""
     return expected_s is not None and expected_s > LONG_S
+
+
+def wanted_points(count: int) -> int:
+    """Return what it is worth to be downloaded, or looked for in vain, so often."""
+    return _logarithmic(count, each=30, most=599)
+
+
+def dependents_points(count: int) -> int:
+    """Return what it is worth to be needed by so many."""
+    return _logarithmic(count, each=17, most=299)
 
 
 def _logarithmic(count: int, *, each: int, most: int) -> int:

@@ -12,17 +12,16 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from builder.elf import version_key
-from builds.models import Build, Builder, BuildQuerySet, Size, Target, Wheel
+from builds.models import Build, Builder, Size, Target, Wheel
 from builds.priority import LONG_S, neighbourhood
+from builds.statements import Waiting
 
 # How many builds are looked at beyond those that are given, for one that no older system waits for.
 LOOK_AHEAD = 20
 
 
-def next_for(
-    target: Target, builders: Sequence[Builder], size: Size, now: datetime
-) -> list[tuple[Build, Builder]]:
-    """Return which builds these free builders of a target and a size should have.
+def next_for(target: Target, builders: Sequence[Builder], now: datetime) -> list[tuple[Build, Builder]]:
+    """Return which builds these free builders of a target should have; small builders choose first.
 
     While nobody knows whether a version's wheel is pure, one target tries it alone: a pure wheel would
     serve them all, and two of them would have one name and two contents.  Who lost a build or had a fault
@@ -30,56 +29,56 @@ def next_for(
     """
     elsewhere = set(Build.objects.assigned().exclude(target=target).values_list("version", flat=True))
     known = set(Wheel.objects.filter(version__in=elsewhere).values_list("version", flat=True))
+    by_size = {size: [each for each in builders if each.size == size] for size in Size}
+    largest = [size for size in Size if by_size[size]][-1]
     # As many builds may have to stay as there are builders elsewhere, and few more have to be looked at.
-    row = _Row(target, size, len(builders) + len(elsewhere) + LOOK_AHEAD, stay=elsewhere - known)
+    row = _Row(target, largest, len(builders) + len(elsewhere) + LOOK_AHEAD, stay=elsewhere - known)
     first = row.builds(now)
-    if not {build.avoid_id for build in first} & {builder.pk for builder in builders}:
-        return list(zip(first, builders, strict=False))
-    others = list(Builder.objects.at_work(now).filter(target=target))
-    pairs: dict[Build, Builder] = {}
+    pairs: dict[Waiting, Builder] = {}
+    for size, alike in by_size.items():
+        free = [build for build in first if build not in pairs and build.size in size.and_smaller()]
+        if {build.avoid_id for build in free} & {builder.pk for builder in alike}:
+            _choose_apart(row, free, alike, pairs, now)
+        else:
+            pairs |= zip(free, alike, strict=False)
+    return [(Build.objects.chosen(build), builder) for build, builder in pairs.items()]
+
+
+def _choose_apart(
+    row: "_Row", first: list[Waiting], builders: list[Builder], pairs: dict[Waiting, Builder], now: datetime
+) -> None:
+    """Let builders choose one by one, as some of these builds are to avoid one of them."""
+    others = list(Builder.objects.at_work(now).filter(target=row.target))
     for builder in builders:
         # A builder that lost a whole row of builds must not idle before those behind them.
         behind = row.builds(now, without=builder)
         for build in (build for some in (first, behind) for build in some):
-            if build not in pairs and not _is_for_another(build, builder, others):
+            fits = build.size in Size(builder.size).and_smaller()
+            if fits and build not in pairs and not _is_for_another(build, builder, others):
                 pairs[build] = builder
                 break
-    return list(pairs.items())
 
 
 @dataclass(frozen=True)
 class _Row:
-    """The first builds that builders of a target and a size could have."""
+    """The first builds that builders of a target could have."""
 
     target: Target
-    size: Size
+    largest: Size  # of the builders
     count: int
     stay: set[int]  # versions that another target tries at the moment
 
-    def builds(self, now: datetime, without: Builder | None = None) -> list[Build]:
+    def builds(self, now: datetime, without: Builder | None = None) -> list[Waiting]:
         """Return them in the order in which they should go, without those that a builder is to avoid."""
-        found = [
-            build
-            for is_long in (False, True)
-            for size in self.size.and_smaller()
-            for build in self._lane(size, is_long, without)
-            if build.version_id not in self.stay
-        ]
-        found.sort(key=lambda build: (-build.priority, -build.released_at.timestamp(), build.pk))
-        return self._short_ones_first(_oldest_first(found, self.target), now)
-
-    def _lane(self, size: str, is_long: bool, without: Builder | None) -> BuildQuerySet:
-        """Return the first builds of one lane, with what a dispatcher has to know of them."""
-        lane = Build.objects.in_lane(self.target, size, is_long=is_long)
-        needed = (lane.exclude(avoid=without) if without else lane).only(
-            *("version", "target", "attempt", "state", "priority", "released_at", "size", "is_long", "avoid")
+        avoided = without.pk if without else None
+        found = Build.objects.first_in_lanes(
+            self.target, self.largest.and_smaller(), self.count, avoid=avoided
         )
-        return needed[: self.count]
+        ordered = _oldest_first([build for build in found if build.version_id not in self.stay], self.target)
+        return self._short_ones_first(ordered, now) if any(build.is_long for build in ordered) else ordered
 
-    def _short_ones_first(self, builds: list[Build], now: datetime) -> list[Build]:
+    def _short_ones_first(self, builds: list[Waiting], now: datetime) -> list[Waiting]:
         """Put long builds last when half of the target's builders are busy with such."""
-        if not any(build.is_long for build in builds):
-            return builds
         room = _room_for_long(self.target, now)
         early = set([build for build in builds if build.is_long][:room])
         late = [build for build in builds if build.is_long and build not in early]
@@ -94,14 +93,14 @@ def _room_for_long(target: Target, now: datetime) -> int:
     return max(0, max(1, at_work // 2) - busy)
 
 
-def _is_for_another(build: Build, builder: Builder, others: Iterable[Builder]) -> bool:
+def _is_for_another(build: Waiting, builder: Builder, others: Iterable[Builder]) -> bool:
     """Tell whether a builder had its try at a build, and another could have the next."""
     return build.avoid_id == builder.pk and any(
         other.pk != builder.pk and build.size in Size(other.size).and_smaller() for other in others
     )
 
 
-def _oldest_first(builds: list[Build], target: Target) -> list[Build]:
+def _oldest_first(builds: list[Waiting], target: Target) -> list[Waiting]:
     """Put behind their equals the builds that also wait for a target with an older C library.
 
     Wheels for the stable ABI, or for none, have one name on all releases; built on the oldest one they run on

@@ -7,7 +7,7 @@ build is the ORM's.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from packages.plain_sql import change, rows
 
@@ -54,6 +54,39 @@ _RENEW = f"""{_PROLONG}
 
 # Rows of four values; SQLite takes 999 values in older versions.
 _AT_ONCE = 200
+
+
+class Waiting(NamedTuple):
+    """What a dispatcher has to know of a waiting build; the columns in the order of the model's fields."""
+
+    id: int
+    version_id: int
+    target_id: int
+    attempt: int
+    state: str
+    priority: int
+    is_long: bool
+    size: str
+    avoid_id: int | None
+
+
+# The conditions are those of the index, word for word, and the order is its order.
+_LANE = f"""
+    SELECT * FROM (
+        SELECT {", ".join(Waiting._fields)}, released_at FROM builds_build
+        WHERE target_id = %s AND size = %s AND is_long = %s AND state = 'queued' AND not_before IS NULL
+              AND (avoid_id IS NULL OR avoid_id <> %s)
+        ORDER BY priority DESC, released_at DESC, id LIMIT %s
+    ) lane
+"""
+
+
+def lanes(target: int, sizes: Sequence[str], avoid: int | None, count: int) -> list[Waiting]:
+    """Return so many of the first builds of each lane, the next one first; not those that avoid a builder."""
+    each = [(size, is_long) for size in sizes for is_long in (False, True)]
+    values = [value for size, is_long in each for value in (target, size, is_long, avoid or 0, count)]
+    sql = f"SELECT {', '.join(Waiting._fields)} FROM ({' UNION ALL '.join([_LANE] * len(each))}) lanes"
+    return [Waiting(*row) for row in rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values)]
 
 
 def by_token(token_hash: str) -> tuple[Any, ...] | None:

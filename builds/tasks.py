@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from builds import dispatch, plan, quarantine, raising
+from builds import campaigns, dispatch, plan, quarantine, raising
 from builds.clock import database_now
 
 
@@ -10,6 +10,12 @@ from builds.clock import database_now
 def plan_changed() -> int:
     """Queue what changed packages lack."""
     return plan.plan_changed(database_now(), limit=200)
+
+
+@shared_task(name="builds.advance_campaigns")
+def advance_campaigns() -> int:
+    """Queue the next builds of campaigns."""
+    return campaigns.advance(database_now())
 
 
 @shared_task(name="builds.raise_classes")

@@ -16,6 +16,7 @@ builders = [
 urlpatterns = [
     path(API.lstrip("/"), include(builders)),
     path("builds/<int:pk>/", views.build, name="builds-build"),
+    path("builds/<int:pk>/json", views.build_json, name="builds-json"),
     path("builds/<int:pk>/log", views.log, name="builds-log"),
     path("builds/<int:pk>/provenance/<str:filename>.json", views.provenance, name="builds-provenance"),
 ]

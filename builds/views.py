@@ -1,10 +1,10 @@
 """People's door to builds: the page of one build, and its log."""
 
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from builds import failures, logs, storage
+from builds import failures, logs, position, priority, storage
 from builds.clock import database_now
 from builds.models import Build, Wheel
 from builds.remarks import remarks_on
@@ -19,6 +19,7 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
     found = get_object_or_404(
         Build.objects.select_related("version__package", "target", "builder", "source"), pk=pk
     )
+    now = database_now()
     text, is_cut = logs.tail(found, SHOWN_LOG)
     found_failure = failures.of(found.failure, found.failure_about)
     context = {
@@ -35,9 +36,36 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
         "suggestion": found_failure.suggestion(found.target.os_release) if found_failure else "",
         "apt": found_failure.apt(found.target.os_release) if found_failure else "",
         "error": failures.error_block(text) if found.failure == "unknown" else "",
-        "now": database_now(),
+        "now": now,
+        "standing": position.of(found, now).said() if found.state == Build.State.QUEUED else [],
     }
     return render(request, "builds/build.html", context)
+
+
+@require_safe
+def build_json(request: HttpRequest, pk: int) -> JsonResponse:
+    """Answer where one build stands, and why, for programs that wait for it."""
+    found = get_object_or_404(Build.objects.select_related("version__package", "target", "builder"), pk=pk)
+    waits = position.of(found, database_now()) if found.state == Build.State.QUEUED else None
+    rank, is_raised = priority.class_of(found.priority)
+    body = {
+        "build_id": found.pk,
+        "package": found.version.package.name,
+        "version": found.version.number,
+        "target": found.target.key,
+        "attempt": found.attempt,
+        "state": found.state,
+        "reason": found.reason,
+        "why": found.why,
+        "class": rank.name.lower(),
+        "raised": is_raised,
+        "priority": found.priority,
+        "ahead": waits.ahead if waits else None,
+        "more_ahead": not waits.is_all if waits else None,
+        "starts_in_s": round(waits.starts_in_s) if waits and waits.starts_in_s is not None else None,
+        "duration": found.duration_s,
+    }
+    return JsonResponse(body, headers={"Access-Control-Allow-Origin": "*"})
 
 
 @require_safe

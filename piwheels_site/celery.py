@@ -29,7 +29,7 @@ app.conf.update(
     beat_schedule_filename=str(settings.VAR / "beat-schedule"),
     timezone="UTC",
 )
-app.autodiscover_tasks(["packages", "builds"])
+app.autodiscover_tasks(["packages", "builds", "simple"])
 
 
 def tick(task: str, seconds: float) -> dict[str, object]:
@@ -47,8 +47,10 @@ app.conf.beat_schedule = {
         ("builds.plan", 1),
         ("builds.dispatch", 1),
         ("builds.raise_classes", 5),
+        ("builds.advance_campaigns", 10),
         ("builds.sweep", 5),
         ("builds.quarantine", 30),
         ("builds.tidy", 3600),
+        ("simple.count_demand", 6 * 3600),
     ]
 }

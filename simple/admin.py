@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from packages.record_admin import RecordAdmin
-from simple.models import Download
+from simple.models import Download, Miss
 
 
 @admin.register(Download)
@@ -13,4 +13,14 @@ class DownloadAdmin(RecordAdmin):
     list_display = ["wheel", "day", "count"]
     list_select_related = ["wheel"]
     search_fields = ["wheel__filename"]
+    date_hierarchy = "day"
+
+
+@admin.register(Miss)
+class MissAdmin(RecordAdmin):
+    """What was looked for in vain."""
+
+    list_display = ["package", "day", "count"]
+    list_select_related = ["package"]
+    search_fields = ["package__name__startswith"]
     date_hierarchy = "day"

@@ -3,6 +3,7 @@
 from django.db import models
 
 from builds.models import Wheel
+from packages.models import Package
 
 
 class Download(models.Model):
@@ -17,3 +18,18 @@ class Download(models.Model):
 
     def __str__(self) -> str:
         return f"{self.wheel} {self.day}: {self.count}"
+
+
+class Miss(models.Model):
+    """How often pip looked for one package on one day (UTC) while there was nothing of it."""
+
+    package = models.ForeignKey(Package, models.CASCADE, related_name="misses", db_index=False)
+    day = models.DateField()
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "misses"
+        constraints = [models.UniqueConstraint(fields=["package", "day"], name="simple_miss_package_day")]
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.day}: {self.count}"

@@ -24,7 +24,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from builds.models import Wheel
 from packages.models import NEVER, Package
-from simple import downloads, files
+from simple import downloads, files, misses
 from simple.formats import API_VERSION, LAYOUT, OFFERED, Format, ProjectDetail, ProjectList
 from simple.index import offered, project_detail, project_list
 
@@ -213,6 +213,7 @@ def _project_page(request: HttpRequest, format: Format, package: Package) -> Htt
     """Return the page of one project, if it has one."""
     detail = project_detail(package)
     if detail is None:
+        misses.of_this_process.count(package, timezone.now().date())
         raise Http404
     return _rendered(detail, format, "simple/project.html")
 

@@ -9,7 +9,10 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 
+from builds import campaigns
+from builds.clock import database_now
 from builds.models import Campaign, Demand, Push, Skip
 from packages.record_admin import RecordAdmin
 
@@ -61,12 +64,65 @@ class PushAdmin(DecisionAdmin):
     raw_id_fields = ["package", "version"]
 
 
+class CampaignForm(ModelForm):  # type: ignore[type-arg]
+    """A campaign as an operator writes it."""
+
+    class Meta:
+        model = Campaign
+        fields = ["name", "target", "kind", "count", "failure", "since", "packages"]
+
+    def clean(self) -> dict[str, Any]:  # Any: what each field has made of its text
+        """Refuse what could not begin."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            try:
+                campaigns.prepare(Campaign(**cleaned), database_now())
+            except campaigns.CannotBegin as problem:
+                self.add_error(None, str(problem))
+        return cleaned
+
+
 @admin.register(Campaign)
-class CampaignAdmin(RecordAdmin):
+class CampaignAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """What a great many builds are for."""
 
-    list_display = ["name", "target", "kind", "state", "looked_at", "total", "by", "started_at"]
+    form = CampaignForm
+    list_display = ["name", "target", "kind", "state", "progress", "by", "started_at"]
     list_select_related = ["target"]
+    readonly_fields = ["state", "progress", "regressions", "by", "started_at", "ended_at"]
+    actions = ["stop"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        """Let the list's actions be used; what has begun stays as it is."""
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
+        """Builds lead here."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
+        """Begin, in the operator's name."""
+        obj.by = str(request.user)
+        campaigns.begin(obj, database_now())
+
+    @admin.display
+    def progress(self, campaign: Campaign) -> str:
+        """Show how far it is."""
+        return str(campaigns.progress(campaign, database_now())) if campaign.pk else ""
+
+    @admin.display(description="failed, and built on the release before")
+    def regressions(self, campaign: Campaign) -> str:
+        """Show the first of what became worse."""
+        found = campaigns.regressions(campaign).select_related("version__package")[:100]
+        shown = ((build.get_absolute_url(), build.version) for build in found)
+        return format_html_join(", ", '<a href="{}">{}</a>', shown)
+
+    @admin.action(description="Stop: drop what waits for them")
+    def stop(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
+        """Stop."""
+        now = database_now()
+        dropped = sum(campaigns.stop(campaign, str(request.user), now) for campaign in queryset)
+        self.message_user(request, f"{dropped} waiting builds were dropped.")
 
 
 @admin.register(Demand)

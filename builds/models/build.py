@@ -231,6 +231,11 @@ class Build(models.Model):
     def _lease(self, now: datetime) -> datetime:
         return now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
 
+    def join(self, campaign: Campaign | None) -> None:
+        """Count this build as one of a campaign's, or of none any more."""
+        self.campaign = campaign
+        self.save(update_fields=["campaign"])
+
     def begin_upload(self) -> None:
         """Note that the first bytes of a wheel have come."""
         if self.state == self.State.BUILDING:

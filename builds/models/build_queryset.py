@@ -1,6 +1,6 @@
 """Questions about builds, asked of all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -49,6 +49,19 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def in_lane(self, target: "Target", size: str, *, is_long: bool) -> Self:
         """Builds of a target that are ready, of one size and length; one index has them in their order."""
         return self.ready().filter(target=target, size=size, is_long=is_long)
+
+    def first_in_lanes(
+        self, target: "Target", sizes: Sequence[str], count: int, avoid: int | None = None
+    ) -> list[statements.Waiting]:
+        """Return so many of the first builds of each lane of these sizes, in the queue's order.
+
+        Of each there is what a dispatcher has to know; those that are to avoid a builder are left out.
+        """
+        return statements.lanes(target.pk, sizes, avoid, count)
+
+    def chosen(self, waiting: statements.Waiting) -> "Build":
+        """Return the build that a dispatcher has chosen."""
+        return partial_row(self.model, statements.Waiting._fields, iter(waiting))
 
     def wake(self, now: datetime, limit: int) -> int:
         """Make builds ready whose time has come; return how many.

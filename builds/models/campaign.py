@@ -1,6 +1,5 @@
 """A great many builds that an operator wants, a few hundred of them at a time."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -74,11 +73,6 @@ class Campaign(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def begin(self, todo: Sequence[int], total: int) -> None:
-        """Note what there is to go through."""
-        self.todo, self.total = list(todo), total
-        self.save(update_fields=["todo", "total"])
 
     def advance(self, by: int, cursor: int = 0) -> None:
         """Note how far it is."""

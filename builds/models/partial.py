@@ -15,7 +15,10 @@ _Row = TypeVar("_Row", bound=models.Model)
 
 
 def partial_row(model: type[_Row], columns: Sequence[str], values: Iterator[Any]) -> _Row:
-    """Return a row of which the next values are these columns; whoever wants another makes Django read it."""
+    """Return a row of which the next values are these columns, which are in the order of the model's fields.
+
+    Whoever wants another column makes Django read it.
+    """
     return model.from_db(DEFAULT_DB_ALIAS, columns, list(islice(values, len(columns))))
 
 

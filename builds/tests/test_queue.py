@@ -4,7 +4,7 @@ import pytest
 
 from builds import plan as planning
 from builds import queue, wishes
-from builds.models import Build, Builder, Size, Target
+from builds.models import Build, Builder, Target
 from builds.priority import Rank, span
 from builds.tests.rows import (
     NOON,
@@ -204,7 +204,7 @@ def test_while_purity_is_unknown_one_target_tries_alone(target):
     make_build(version, other)
     make_running_build(make_builder(target=target), version=version)
 
-    assert queue.next_for(other, [make_builder("pi-10", target=other)], Size.SMALL, NOON) == []
+    assert queue.next_for(other, [make_builder("pi-10", target=other)], NOON) == []
 
 
 def test_a_wheel_with_machine_code_frees_the_other_targets(target):
@@ -218,7 +218,7 @@ def test_a_wheel_with_machine_code_frees_the_other_targets(target):
     make_running_build(make_builder("pi-09", target=third), version=version)
 
     builder = make_builder("pi-10", target=other)
-    assert queue.next_for(other, [builder], Size.SMALL, NOON) == [(wanted, builder)]
+    assert queue.next_for(other, [builder], NOON) == [(wanted, builder)]
 
 
 OLD, NEW = "bookworm-armhf-cp311", "trixie-armhf-cp313"
@@ -228,7 +228,7 @@ STABLE = "demo-1.0-cp39-abi3-linux_armv7l.whl"
 def first_for(target, count):
     """What so many free builders of a target would get."""
     builders = [make_builder(f"pi-q{number}", target) for number in range(count)]
-    pairs = queue.next_for(target, builders, Size.SMALL, NOON)
+    pairs = queue.next_for(target, builders, NOON)
     Builder.objects.filter(name__startswith="pi-q").delete()
     return [build for build, _ in pairs]
 
@@ -329,8 +329,8 @@ def test_the_next_builds_cost_a_few_queries(django_assert_num_queries):
 
     builders = [make_builder(f"pi-q{number}", new) for number in range(5)]
 
-    with django_assert_num_queries(4):
-        assert len(queue.next_for(new, builders, Size.SMALL, NOON)) == 5
+    with django_assert_num_queries(3):
+        assert len(queue.next_for(new, builders, NOON)) == 5
 
 
 def test_an_inactive_target_gets_nothing(target):

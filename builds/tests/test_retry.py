@@ -6,7 +6,7 @@ import pytest
 
 from builder.contract import CONTRACT, BadMessage, BuildReport
 from builds import dispatch, logs, queue, results
-from builds.models import Build, Size
+from builds.models import Build
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -78,8 +78,8 @@ def test_a_builder_that_lost_a_build_gets_the_next_one_instead():
     other = make_build(make_version("2.0"))
     Build.objects.update(not_before=None)
 
-    assert queue.next_for(first.target, [first], Size.SMALL, NOON) == [(other, first)]
-    assert (follows, second) in queue.next_for(first.target, [first, second], Size.SMALL, NOON)
+    assert queue.next_for(first.target, [first], NOON) == [(other, first)]
+    assert (follows, second) in queue.next_for(first.target, [first, second], NOON)
 
 
 def test_without_another_builder_the_same_one_tries_again():
@@ -90,7 +90,7 @@ def test_without_another_builder_the_same_one_tries_again():
     follows = fail(build, "upload-failed")
     Build.objects.update(not_before=None)
 
-    assert queue.next_for(builder.target, [builder], Size.SMALL, NOON) == [(follows, builder)]
+    assert queue.next_for(builder.target, [builder], NOON) == [(follows, builder)]
 
 
 def test_a_builder_too_small_for_a_build_is_no_other():
@@ -100,7 +100,7 @@ def test_a_builder_too_small_for_a_build_is_no_other():
     follows = fail(build, "builder-fault")
     Build.objects.update(not_before=None)
 
-    assert queue.next_for(builder.target, [builder], Size.LARGE, NOON) == [(follows, builder)]
+    assert queue.next_for(builder.target, [builder], NOON) == [(follows, builder)]
 
 
 def test_a_lost_build_waits_a_minute_and_goes_elsewhere():

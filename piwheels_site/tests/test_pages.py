@@ -371,7 +371,7 @@ RECORDED = ["builds_build", "builds_wheel", "builds_dependency", "builds_refusal
 def every_row():
     """One row of each of our models."""
     from packages.models import Alias, Dirty, SyncCursor
-    from simple.models import Download
+    from simple.models import Download, Miss
 
     wheel = make_built()
     package = wheel.package
@@ -387,6 +387,7 @@ def every_row():
         Dirty.objects.create(name="demo"),
         SyncCursor.objects.create(),
         Download.objects.create(wheel=wheel, day=NOON.date(), count=3),
+        Miss.objects.create(package=package, day=NOON.date(), count=3),
         Dependency.objects.create(wheel=wheel, tool="apt", name="libpq5"),
         wheel.build.refusals.create(filename="x.whl", reason="no"),
         Recipe.objects.create(package=package, apt=["libffi-dev"]),

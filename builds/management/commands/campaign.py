@@ -1,0 +1,83 @@
+"""`manage.py campaign`: start, watch and stop a great many builds."""
+
+import getpass
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from builds import campaigns
+from builds.clock import database_now
+from builds.models import Campaign, Target
+
+
+class Command(BaseCommand):
+    """Start, watch or stop a campaign."""
+
+    help = (
+        "start NAME --target KEY with one of --most-wanted N, --failed CLASS [--since DATE], "
+        "--packages NAMES: builds them, a few hundred waiting at a time, behind new releases. "
+        "show [NAME]: says how far it is. "
+        "stop NAME: drops what waits for it."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name what to do."""
+        parser.add_argument("deed", choices=["start", "show", "stop"])
+        parser.add_argument("name", nargs="?")
+        parser.add_argument("--target", help="as trixie-armhf-cp313")
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--most-wanted", type=int, metavar="N")
+        what.add_argument("--failed", metavar="CLASS")
+        what.add_argument("--packages", nargs="+", metavar="NAME")
+        parser.add_argument("--since", type=datetime.fromisoformat, help="with --failed: a date, in UTC")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Do it and say so."""
+        if options["deed"] == "start":
+            return self._start(options)
+        found = Campaign.objects.select_related("target")
+        if options["name"]:
+            found = found.filter(name=options["name"])
+        if not found and (options["name"] or options["deed"] == "stop"):
+            raise CommandError(f"There is no campaign {options['name'] or ''}: `campaign show` lists them.")
+        if options["deed"] == "stop":
+            dropped = campaigns.stop(found[0], getpass.getuser(), database_now())
+            self.stdout.write(f"{found[0]} is stopped; {dropped} waiting builds were dropped.")
+        else:
+            for campaign in found:
+                told = campaigns.progress(campaign, database_now())
+                self.stdout.write(f"{campaign} ({campaign.target}, {campaign.state}): {told}.")
+        return None
+
+    def _start(self, options: dict[str, Any]) -> None:
+        """Start a campaign."""
+        target = Target.objects.filter(key=options["target"] or "").first()
+        if target is None:
+            keys = ", ".join(Target.objects.active().values_list("key", flat=True))
+            raise CommandError(f"Name a target with --target: {keys or 'none is active yet'}.")
+        campaign = Campaign(name=options["name"] or "", target=target, by=getpass.getuser(), **_kind(options))
+        try:
+            campaign.full_clean()
+            campaigns.begin(campaign, database_now())
+        except ValidationError as problem:
+            raise CommandError(" ".join(problem.messages)) from problem
+        except campaigns.CannotBegin as problem:
+            raise CommandError(str(problem)) from problem
+        self.stdout.write(f"{campaign} goes through {campaign.total} for {target}.")
+
+
+def _kind(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what a campaign goes through, as its row has it."""
+    if options["failed"]:
+        since = options["since"]
+        return {
+            "kind": Campaign.Kind.FAILED,
+            "failure": options["failed"],
+            "since": since and (since if since.tzinfo else since.replace(tzinfo=UTC)),
+        }
+    if options["packages"]:
+        return {"kind": Campaign.Kind.PACKAGES, "packages": " ".join(options["packages"])}
+    return {"kind": Campaign.Kind.MOST_WANTED, "count": options["most_wanted"]}

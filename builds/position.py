@@ -1,0 +1,103 @@
+"""Where a waiting build stands among the others of its target, and when it may begin.
+
+Counted as far as somebody wants to know it: nobody reads a page for hours, and a queue may have millions.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from builds.models import Build, Builder, Size
+
+# Beyond this the number is only "more than".
+COUNTED = 10_000
+
+# The pace is that of the last day, or of so many builds that ended last if they are fewer.
+PACE = timedelta(days=1)
+PACED = 1000
+
+
+@dataclass(frozen=True)
+class Position:
+    """How many builds go before one, and when it may begin; as far as anybody can tell."""
+
+    ahead: int
+    is_all: bool  # False: there are more
+    starts_in_s: float | None  # None: nobody can tell
+    builders: int  # that could have it now
+
+    def said(self) -> list[str]:
+        """Return this as sentences for a person."""
+        return [self._say_ahead(), self._say_builders() or self._say_start()]
+
+    def _say_ahead(self) -> str:
+        if not self.is_all:
+            return f"More than {self.ahead:,} builds for its target are before it."
+        if self.ahead == 0:
+            return "It is the next for its target."
+        builds = (
+            "1 build for its target is" if self.ahead == 1 else f"{self.ahead:,} builds for its target are"
+        )
+        return f"About {builds} before it; new releases may overtake it."
+
+    def _say_builders(self) -> str:
+        return "" if self.builders else "No builder that could have it is at work."
+
+    def _say_start(self) -> str:
+        if self.starts_in_s is None:
+            return "Nothing was built for its target in the last day, so nobody can tell when it begins."
+        if not self.is_all:
+            return f"At the pace of the last day it begins in more than {_length(self.starts_in_s)}."
+        return f"At the pace of the last day it begins in about {_length(self.starts_in_s)}."
+
+
+def _length(seconds: float) -> str:
+    """Return a time as a person says it."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds" if seconds >= 2 else "a moment"
+
+
+def of(build: Build, now: datetime) -> Position:
+    """Return where a waiting build stands."""
+    ahead = _ahead(build)
+    pace = _per_second(build, now)
+    waits_s = max(0.0, (build.not_before - now).total_seconds()) if build.not_before else 0.0
+    could = Builder.objects.at_work(now).filter(target=build.target_id)
+    return Position(
+        ahead=min(ahead, COUNTED),
+        is_all=ahead <= COUNTED,
+        starts_in_s=max(waits_s, ahead / pace) if pace else None,
+        builders=sum(build.size in Size(size).and_smaller() for size in could.values_list("size", flat=True)),
+    )
+
+
+def _ahead(build: Build) -> int:
+    """Return how many builds of the target go before one; one more than we count if there are more.
+
+    Lane by lane and in three steps, each of them the start of one index, instead of a comparison of three
+    columns that would look at all that have the same priority.
+    """
+    steps: list[dict[str, object]] = [
+        {"priority__gt": build.priority},
+        {"priority": build.priority, "released_at__gt": build.released_at},
+        {"priority": build.priority, "released_at": build.released_at, "pk__lt": build.pk},
+    ]
+    ahead = 0
+    for size in Size.values:
+        for is_long in (False, True):
+            lane = Build.objects.in_lane(build.target, size, is_long=is_long)
+            for step in steps:
+                ahead += lane.filter(**step)[: COUNTED + 1 - ahead].count()
+                if ahead > COUNTED:
+                    return ahead
+    return ahead
+
+
+def _per_second(build: Build, now: datetime) -> float:
+    """Return how many builds of the target ended per second lately."""
+    ended = Build.objects.ended().filter(target=build.target_id, finished_at__gte=now - PACE)
+    times = [at for at in ended.values_list("finished_at", flat=True)[:PACED] if at]
+    if len(times) < PACED:
+        return len(times) / PACE.total_seconds()
+    return PACED / max(1.0, (now - times[-1]).total_seconds())

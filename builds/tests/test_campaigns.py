@@ -1,0 +1,309 @@
+"""Campaigns: what they queue, how much at a time, and that they starve nobody."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from builds import campaigns, dispatch, plan
+from builds.models import Build, Campaign, Demand
+from builds.priority import Rank, class_of
+from builds.tests.rows import NOON, make_build, make_builder, make_source, make_target, make_version
+from packages.models import Package
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+OLD = NOON - timedelta(days=400)
+
+
+@pytest.fixture
+def target():
+    return make_target()
+
+
+def make_packages(*names, depth=0):
+    """Packages with two old versions, of which nothing is built unless somebody asks for it."""
+    for name in names:
+        make_version("1.0", name, released_at=OLD - timedelta(days=9))
+        make_version("2.0", name, released_at=OLD)
+    Package.objects.update(depth=depth, plan_needed=False)
+
+
+def begin(target, now=NOON, **fields):
+    campaign = Campaign(**{"name": "spring", "target": target, "kind": "packages", **fields})
+    campaigns.begin(campaign, now)
+    return campaign
+
+
+def waiting(**filters):
+    found = Build.objects.waiting().filter(**filters).select_related("version__package")
+    return [f"{build.version.package.name} {build.version.number}" for build in found]
+
+
+def plan_all():
+    Package.objects.update(plan_needed=True)
+    return plan.plan_changed(NOON, limit=1000)
+
+
+def test_a_list_of_packages_has_their_newest_versions_built(target):
+    make_packages("one", "two", "three")
+    campaign = begin(target, packages="One three")
+
+    assert campaigns.advance(NOON) == 2
+
+    assert sorted(waiting(campaign=campaign)) == ["one 2.0", "three 2.0"]
+
+
+def test_the_most_wanted_go_first_and_no_more_than_that(target):
+    make_packages("loved", "base", "leaf", "other")
+    for name, downloads, dependents in [("leaf", 1, 0), ("base", 1, 50), ("loved", 1000, 0)]:
+        package = Package.objects.get(name=name)
+        Demand.objects.create(package=package, downloads=downloads, dependents=dependents)
+
+    begin(target, kind="wanted", count=2)
+    campaigns.advance(NOON)
+
+    assert waiting() == ["loved 2.0", "base 2.0"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "since", "is_again"),
+    [
+        ({}, None, True),
+        ({}, NOON - timedelta(days=2), True),
+        ({"finished_at": NOON - timedelta(days=3)}, NOON - timedelta(days=2), False),
+        ({"failure": "out-of-memory"}, None, False),
+        ({"state": "succeeded", "failure": ""}, None, False),
+    ],
+)
+def test_what_failed_in_one_way_is_tried_again(target, fields, since, is_again):
+    failed = {"state": "failed", "failure": "missing-header", "finished_at": NOON - timedelta(days=1)}
+    make_build(make_version(), target, **{**failed, **fields})
+    make_build(make_version("0.9"), target, **failed)
+
+    begin(target, kind="failed", failure="missing-header", since=since)
+    campaigns.advance(NOON)
+
+    assert sorted(waiting()) == (["demo 0.9", "demo 1.0"] if is_again else ["demo 0.9"])
+    assert Build.objects.waiting()[0].attempt == 2
+
+
+def test_what_fails_again_is_not_tried_for_ever(target):
+    make_build(make_version(), target, state="failed", failure="missing-header", finished_at=OLD)
+    campaign = begin(target, kind="failed", failure="missing-header")
+    campaigns.advance(NOON)
+    Build.objects.waiting().update(state="failed", failure="missing-header", finished_at=NOON)
+
+    assert (campaigns.advance(NOON), campaigns.advance(NOON)) == (0, 0)
+
+    campaign.refresh_from_db()
+    assert campaign.state == "finished"
+
+
+def test_a_plan_leaves_a_running_campaign_what_it_wants(target):
+    make_packages("one")
+    begin(target, packages="one")
+    campaigns.advance(NOON)
+
+    plan_all()
+
+    assert waiting() == ["one 2.0"]
+    assert class_of(Build.objects.get().priority)[0] == Rank.NEWEST
+
+
+def test_what_upstream_serves_or_is_built_already_is_passed_over(target):
+    make_packages("served", "built", "failed", "left")
+    make_source(
+        Package.objects.get(name="served").versions.get(number="2.0"), "-py3-none-any.whl", kind="wheel"
+    )
+    for name, state in [("built", "succeeded"), ("failed", "failed")]:
+        version = Package.objects.get(name=name).versions.get(number="2.0")
+        make_build(version, target, state=state, finished_at=OLD)
+    campaign = begin(target, packages="served built failed left")
+
+    campaigns.advance(NOON)
+
+    assert waiting() == ["left 2.0"]
+    campaign.refresh_from_db()
+    assert (campaign.looked_at, campaign.total) == (4, 4)
+
+
+def test_only_a_few_hundred_wait_at_a_time_and_it_ends_when_all_are_built(target, monkeypatch):
+    monkeypatch.setattr(campaigns, "WAITING", 3)
+    names = [f"demo-{number}" for number in range(7)]
+    make_packages(*names)
+    campaign = begin(target, packages=" ".join(names))
+
+    queued = []
+    for _ in range(4):
+        queued.append(campaigns.advance(NOON) + campaigns.advance(NOON))
+        Build.objects.waiting().update(state="succeeded", finished_at=NOON)
+
+    assert queued == [3, 3, 1, 0]
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.looked_at) == ("finished", 7)
+
+
+def test_it_goes_on_when_a_package_vanishes_meanwhile(target, monkeypatch):
+    monkeypatch.setattr(campaigns, "LOOKED_AT", 1)
+    make_packages("one", "two", "three")
+    begin(target, packages="one two three")
+    campaigns.advance(NOON)
+    Package.objects.get(name="two").delete()
+
+    campaigns.advance(NOON)
+    campaigns.advance(NOON)
+
+    assert sorted(waiting()) == ["one 2.0", "three 2.0"]
+
+
+def test_what_waits_already_joins_it_and_is_not_queued_twice(target):
+    make_packages("one", depth=None)
+    plan_all()
+    campaign = begin(target, packages="one")
+
+    campaigns.advance(NOON)
+
+    assert sorted(waiting()) == ["one 1.0", "one 2.0"]
+    assert waiting(campaign=campaign) == ["one 2.0"]
+
+
+def test_a_new_release_goes_before_a_campaign_and_history_behind_it(target, broker):
+    make_packages("campaigned", "historic")
+    make_build(Package.objects.get(name="campaigned").versions.get(number="1.0"), target, state="failed",
+               failure="missing-header", finished_at=OLD)  # fmt: skip
+    begin(target, kind="failed", failure="missing-header")
+    campaigns.advance(NOON)
+    make_version("3.0", "fresh", released_at=NOON)
+    Package.objects.filter(name="historic").update(depth=2)
+
+    plan_all()
+
+    assert waiting() == ["fresh 3.0", "historic 2.0", "campaigned 1.0", "historic 1.0"]
+    make_builder(target=target)
+    dispatch.dispatch(NOON)
+    assert Build.objects.get(state="dispatched").version.package.name == "fresh"
+
+
+def test_stopping_it_drops_what_waits_and_leaves_the_farm_its_own(target):
+    make_packages("mine", "both")
+    Package.objects.filter(name="both").update(depth=1)
+    running = make_build(make_version("1.0", "begun"), target)
+    plan_all()
+    campaign = begin(target, packages="mine both begun")
+    campaigns.advance(NOON)
+    running.refresh_from_db()
+    assert sorted(waiting(campaign=campaign)) == ["begun 1.0", "both 2.0", "mine 2.0"]
+    running.assign(make_builder(target=target), NOON)
+
+    assert campaigns.stop(campaign, "admin", NOON) == 2
+    plan_all()
+
+    assert waiting() == ["both 2.0"]
+    assert Build.objects.get(pk=running.pk).state == "dispatched"
+    assert campaigns.progress(campaign, NOON).waiting == 0
+    assert campaigns.advance(NOON) == 0
+
+
+def test_it_tells_its_progress_and_what_became_worse_than_on_the_release_before(target):
+    make_target("bookworm-armhf-cp311", glibc="2.36")
+    make_target("bullseye-armhf-cp39", glibc="2.31")
+    target = make_target(glibc="2.41")
+    before = campaigns.release_before(target)
+    names = [f"demo-{number}" for number in range(6)]
+    make_packages(*names)
+    campaign = begin(target, packages=" ".join(names))
+    campaigns.advance(NOON)
+    campaign.refresh_from_db()
+    built = list(Build.objects.filter(campaign=campaign).order_by("pk"))
+    for build, state in zip(built[:3], ["succeeded", "failed", "failed"], strict=True):
+        Build.objects.filter(pk=build.pk).update(state=state, finished_at=NOON + timedelta(hours=1))
+    make_build(built[1].version, before, state="succeeded", finished_at=OLD)
+
+    told = campaigns.progress(campaign, NOON + timedelta(hours=2))
+
+    assert before.key == "bookworm-armhf-cp311"
+    assert (told.waiting, told.succeeded, told.failed, told.left) == (3, 1, 2, 0)
+    assert (told.per_hour, told.left_s, told.regressions) == (1.5, 2 * 3600, 1)
+    assert list(campaigns.regressions(campaign)) == [built[1]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"packages": "nobody"}, "does not follow nobody"),
+        ({"kind": "failed", "failure": "bad-luck"}, "There is no class 'bad-luck'"),
+        ({"kind": "failed", "failure": "missing-header"}, "nothing that it would go through"),
+        ({"kind": "wanted", "count": 10}, "nothing that it would go through"),
+    ],
+)
+def test_what_cannot_begin_says_why(target, fields, says):
+    with pytest.raises(campaigns.CannotBegin, match=says):
+        begin(target, **fields)
+
+    assert not Campaign.objects.exists()
+
+
+def test_nothing_begins_for_a_target_that_is_not_built_for():
+    with pytest.raises(campaigns.CannotBegin, match="activate it first"):
+        begin(make_target(is_active=False), packages="one")
+
+
+def call(*words):
+    out = StringIO()
+    call_command("campaign", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_the_command_starts_shows_and_stops_one(target):
+    make_packages("one", "two")
+
+    assert "spring goes through 2 for trixie-armhf-cp313." in call(
+        "start", "spring", "--target", target.key, "--packages", "one", "two"
+    )
+    campaigns.advance(NOON)
+    assert "0 built, 0 failed" in call("show")
+    assert "2 waiting, 0 to look at" in call("show", "spring")
+    assert "2 waiting builds were dropped" in call("stop", "spring")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["stop", "nobody"], "There is no campaign nobody"),
+        (["start", "spring", "--most-wanted", "5"], "Name a target with --target: trixie-armhf-cp313"),
+        (["start", "spring", "--target", "trixie-armhf-cp313"], "nothing that it would go through"),
+        (
+            ["start", "spring", "--target", "trixie-armhf-cp313", "--most-wanted", "0"],
+            "Give what its kind needs",
+        ),
+        (["start", "--target", "trixie-armhf-cp313", "--packages", "one"], "This field cannot be blank"),
+        (["start", "a", "--target", "trixie-armhf-cp313", "--packages", "one"], "does not follow one"),
+    ],
+)
+def test_the_command_says_what_is_wrong(target, words, says):
+    with pytest.raises(CommandError, match=says):
+        call(*words)
+
+
+def test_an_operator_starts_and_stops_one_in_the_admin(admin_client, target):
+    make_packages("one")
+    values = {"name": "spring", "target": target.pk, "kind": "packages", "packages": "nobody"}
+    add = reverse("admin:builds_campaign_add")
+
+    assert "does not follow nobody" in admin_client.post(add, values).content.decode()
+    admin_client.post(add, {**values, "packages": "one"})
+    campaigns.advance(NOON)
+
+    campaign = Campaign.objects.get()
+    changelist = reverse("admin:builds_campaign_changelist")
+    assert campaign.by == "admin"
+    assert "1 waiting" in admin_client.get(changelist).content.decode()
+    shown = admin_client.get(reverse("admin:builds_campaign_change", args=[campaign.pk]))
+    assert "1 waiting" in shown.content.decode()
+    admin_client.post(changelist, {"action": "stop", "_selected_action": [campaign.pk]})
+    campaign.refresh_from_db()
+    assert campaign.state == "stopped"
+    assert waiting() == []
