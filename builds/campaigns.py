@@ -160,16 +160,18 @@ def _want(campaign: Campaign, package: Package, version: int | None, now: dateti
     """Queue one version for a campaign, or take in the build that waits; False if there is nothing to do."""
     package.hold()
     outlook = look(package)
+    target = next((target for target in outlook.needs if target.pk == campaign.target_id), None)
+    if target is None:
+        return False
     candidate = next(
         (
             each
-            for each in outlook.candidates
+            for each in outlook.candidates[target.python]
             if (each.is_newest if version is None else each.version.pk == version)
         ),
         None,
     )
-    target = next((target for target in outlook.needs if target.pk == campaign.target_id), None)
-    if candidate is None or target is None or not outlook.lacks(candidate, target):
+    if candidate is None or not outlook.lacks(candidate, target):
         return False
     return _queue(campaign, outlook, candidate, target, now)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 
 from builds import recipes, wishes
-from builds.coverage import Need, Offer, admits, covers
+from builds.coverage import Need, Offer, covers
 from builds.models import Build, Campaign, Skip, Target, Wheel
 from builds.places import places_of
 from builds.upstream import UpstreamWheel
@@ -30,7 +30,7 @@ class Outlook:
     """What there is of a package, and what may be wanted of it."""
 
     package: Package
-    candidates: list[Candidate]
+    candidates: dict[str, list[Candidate]]  # by Python
     needs: dict[Target, Need]
     offers: dict[int, list[Offer]]  # what our index has, by version
     upstream: dict[int, list[UpstreamWheel]]  # what upstream has, by version
@@ -41,8 +41,8 @@ class Outlook:
 
     def wanted(self) -> Iterator[tuple[Candidate, Target]]:
         """Give what is worth a wheel and has none."""
-        for candidate in self.candidates:
-            for target in self.needs:
+        for target in self.needs:
+            for candidate in self.candidates[target.python]:
                 is_wanted = candidate.is_chosen or (candidate.version.pk, target.pk) in self.in_campaigns
                 if is_wanted and self.lacks(candidate, target):
                     yield candidate, target
@@ -53,7 +53,6 @@ class Outlook:
         return (
             target in self.needs
             and target.pk not in self.skipped
-            and admits(candidate.source.requires_python, target.python)
             and not any(covers(offer, self.needs[target]) for offer in self.offers.get(version, []))
             and not target.served_upstream(self.upstream.get(version, []))
         )
@@ -103,7 +102,7 @@ def look(package: Package) -> Outlook:
     latest = {(build.version_id, build.target_id): build for build in attempts}
     return Outlook(
         package=package,
-        candidates=wishes.candidates(package),
+        candidates=wishes.candidates(package, {target.python for target in targets}),
         needs={target: target.need() for target in targets},
         offers=_offers(package),
         upstream=_upstream(package, targets),

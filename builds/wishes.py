@@ -1,11 +1,12 @@
-"""Which versions of a package are worth a wheel, whatever the target, and what each is built from."""
+"""Which versions of a package are worth a wheel for which Python, and what each is built from."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
 from packaging.version import Version as ParsedVersion
 
+from builds.coverage import admits
 from builds.models import Build
 from builds.upstream import UpstreamWheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
@@ -16,7 +17,7 @@ SOURCE_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version that could have a wheel, and the source to build it from."""
+    """A version that could have a wheel for a Python, and the source to build it from."""
 
     version: Version
     source: UpstreamFile
@@ -25,19 +26,36 @@ class Candidate:
     is_chosen: bool  # by the package's depth, or because somebody asked for it
 
 
-def candidates(package: Package) -> list[Candidate]:
-    """Return the versions of a package that could have a wheel, the newest first.
+def candidates(package: Package, pythons: Collection[str]) -> dict[str, list[Candidate]]:
+    """Return the versions of a package that could have a wheel, the newest first, for each of some Pythons.
 
     Nothing of a skipped or quarantined package, nothing yanked or without a source, no version that pip
-    cannot read.  Chosen are the newest few by the package's depth, but no nightly (`.dev`), and those that
-    somebody asked for.
+    cannot read, or that the Python may not have: for a Python that the newest one no longer admits, the
+    newest is the last one that does, as it is for pip.
     """
     if package.skip_reason or package.status in (Package.Status.QUARANTINED, Package.Status.GONE):
-        return []
+        return {python: [] for python in pythons}
     sources = _best_of(UpstreamFile.objects.filter(version__package=package))
     versions = _versions(package, sources)
-    finals = [version for version in versions if not version.is_prerelease] or versions
     limit = package.depth if package.depth is not None else settings.PIWHEELS_DEPTH or None
+    return {
+        python: _ranked(
+            [version for version in versions if admits(sources[version.pk].requires_python, python)],
+            sources,
+            limit,
+        )
+        for python in pythons
+    }
+
+
+def _ranked(
+    versions: list[Version], sources: Mapping[int, UpstreamFile], limit: int | None
+) -> list[Candidate]:
+    """Return the candidates that these versions are, the newest first.
+
+    Chosen are the newest few, but no nightly (`.dev`), and those that somebody asked for.
+    """
+    finals = [version for version in versions if not version.is_prerelease] or versions
     deep = {version.pk: depth for depth, version in enumerate(finals, 1)}
     others = [version for version in versions if version.pk not in deep]
     place = {version.pk: depth for depth, version in enumerate(others, 1)} | deep

@@ -118,6 +118,20 @@ def test_a_python_that_the_source_excludes_gets_no_build(target):
     assert [str(build.target) for build in Build.objects.all()] == ["trixie-armhf-cp313"]
 
 
+def test_a_python_that_the_newest_no_longer_admits_gets_the_last_that_does(target):
+    make_target("bookworm-armhf-cp311")
+    make_version("1.0")
+    make_version("2.0")
+    make_source(make_version("3.0", source=False), requires_python=">=3.12")
+    Package.objects.update(depth=1)
+
+    plan()
+
+    assert queued(target=target) == ["3.0"]
+    assert queued(target__key="bookworm-armhf-cp311") == ["2.0"]
+    assert {span(Rank.NEWEST).start <= build.priority for build in Build.objects.all()} == {True}
+
+
 def test_depth_limits_history_but_not_requests(target):
     for number in ["1.0", "2.0", "3.0", "4.0a1", "5.0.dev1"]:
         make_version(number)
