@@ -120,6 +120,15 @@ def renew(build: int, lease: datetime, ticket_hash: str, now: datetime) -> bool:
     return change(_RENEW, [lease, build, ticket_hash, now, now]) == 1
 
 
+def sources(version: int) -> list[tuple[Any, ...]]:
+    """Return the files that a version can be built from."""
+    sql = f"""
+        SELECT {_columns("source", SOURCE)} FROM packages_upstreamfile source
+        WHERE version_id = %s AND kind = 'source' AND gone_at IS NULL AND NOT yanked
+    """
+    return rows(sql, [version])
+
+
 def has_recipe(package: int) -> bool:
     """Tell whether an operator has written a recipe for a package."""
     return bool(rows("SELECT 1 FROM builds_recipe WHERE package_id = %s LIMIT 1", [package]))

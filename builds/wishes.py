@@ -109,18 +109,22 @@ def upstream_wheels(files: UpstreamFileQuerySet) -> dict[int, list[UpstreamWheel
 
 def source_of(build: Build) -> UpstreamFile | None:
     """Return the source to build from, or None when there is no longer one."""
-    return _best_of(UpstreamFile.objects.filter(version=build.version_id)).get(build.version_id)
+    return _best(build.sources())
 
 
 def _best_of(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
     """Return the one of these files that each version is built from."""
-    best: dict[int, UpstreamFile] = {}
+    found: dict[int, list[UpstreamFile]] = {}
     needed = files.only("version", "filename", "url", "sha256", "requires_python", "uploaded_at")
     for file in needed.listed().sources().filter(yanked=False):
-        other = best.get(file.version_id)
-        if _rank(file) is not None and (other is None or _rank(file) < _rank(other)):  # type: ignore[operator]
-            best[file.version_id] = file
-    return best
+        found.setdefault(file.version_id, []).append(file)
+    return {version: best for version, some in found.items() if (best := _best(some))}
+
+
+def _best(sources: Iterable[UpstreamFile]) -> UpstreamFile | None:
+    """Return the source that is built, of several of one version; None if pip can build none of them."""
+    ranked = [(rank, source) for source in sources if (rank := _rank(source))]
+    return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
 def _rank(file: UpstreamFile) -> tuple[int, str] | None:

@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from builds import statements
 from builds.models.build_queryset import BuildQuerySet
 from builds.models.campaign import Campaign
+from builds.models.partial import partial_source
 from builds.models.size import Size
 from builds.models.state import ASSIGNED, ENDED, OPEN, RUNNING
 from builds.models.state import State as BuildState
@@ -332,6 +333,10 @@ class Build(models.Model):
             is_long=self.is_long,
             campaign_id=campaign or self.campaign_id,
         )
+
+    def sources(self) -> list[UpstreamFile]:
+        """Return the files upstream that this build could be of."""
+        return [partial_source(iter(row)) for row in statements.sources(self.version_id)]
 
     def has_open_siblings(self) -> bool:
         """Tell whether a build of the same version has not ended."""

@@ -10,12 +10,12 @@ from django.db.models import F
 
 from builds import statements
 from builds.models import state
-from builds.models.partial import moment, partial_row, partial_target
+from builds.models.partial import moment, partial_row, partial_source, partial_target
 from builds.models.size import Size
 from builds.models.state import State
 from builds.models.target import Target
 from builds.priority import Place
-from packages.models import Package, UpstreamFile, Version
+from packages.models import Package, Version
 
 # A build asks these questions; so they have its class for types only.
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ class BuildQuerySet(models.QuerySet["Build"]):
         build.version.package = partial_row(Package, statements.PACKAGE, values)
         build.target = partial_target(values)
         build.claimed_at = moment(build.claimed_at)
-        source = partial_row(UpstreamFile, statements.SOURCE, values)
-        source.uploaded_at = moment(source.uploaded_at)
+        source = partial_source(values)
         model = self.model.builder.field.related_model
         builder = cast("Builder", partial_row(model, statements.ITS_BUILDER, values))
         # Of a build that has none yet, their columns are empty.

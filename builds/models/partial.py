@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 
 from builds import statements
 from builds.models.target import Target
+from packages.models import UpstreamFile
 
 _Row = TypeVar("_Row", bound=models.Model)
 
@@ -20,6 +21,13 @@ def partial_row(model: type[_Row], columns: Sequence[str], values: Iterator[Any]
     Whoever wants another column makes Django read it.
     """
     return model.from_db(DEFAULT_DB_ALIAS, columns, list(islice(values, len(columns))))
+
+
+def partial_source(values: Iterator[Any]) -> UpstreamFile:
+    """Return a source."""
+    source = partial_row(UpstreamFile, statements.SOURCE, values)
+    source.uploaded_at = moment(source.uploaded_at)
+    return source
 
 
 def partial_target(values: Iterator[Any]) -> Target:
