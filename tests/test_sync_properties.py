@@ -289,8 +289,8 @@ class Following(RuleBasedStateMachine):
 
 
 EVERYDAY = settings(
-    max_examples=20,
-    stateful_step_count=30,
+    max_examples=12,
+    stateful_step_count=25,
     deadline=None,
     derandomize=True,
     database=None,
