@@ -18,7 +18,10 @@ from django.db import connections
 
 from tests import services
 
-NAMES = ("server_cpu", "claims", "memory", "index", "inspection", "sandbox", "cancel", "first_wheel")
+NAMES = (
+    *("server_cpu", "claims", "memory", "index", "bootstrap", "inspection", "sandbox", "cancel"),
+    "first_wheel",
+)
 
 
 def describe_machine() -> None:

@@ -28,6 +28,8 @@ __all__ = ["NoSuchProject", "PyPI", "UpstreamUnavailable"]
 # The list of all projects had 40 MB in 2026.  Its reader writes to the database as it comes.
 ROOT_S = 3600
 ROOT_BYTES = 512 << 20
+# Where a page ends; PyPI's have a comment behind it.
+PAGE_END = 200
 
 
 class NoSuchProject(Exception):
@@ -70,6 +72,10 @@ class PyPI:
             is_http = self.simple_url.startswith("http:")
             return join(name, shown, facts, allow_http=is_http, etag=etag)
 
+    def has(self, name: str) -> bool:
+        """Whether the simple API has a project; raises UpstreamUnavailable when that is not known."""
+        return self._page(canonicalize_name(name), "") is not None
+
     @contextmanager
     def listing(self, etag: str = "") -> Iterator[Listing]:
         """Open the list of all projects, which arrives while it is read.
@@ -102,6 +108,9 @@ class PyPI:
             serial = response.headers.get("X-PyPI-Last-Serial")
             if _is_json(response):
                 found = page.read_json(body, response.url, serial)
+            elif b"</html>" not in body[-PAGE_END:].lower():
+                # Its beginning would be read as a page with fewer files, or none.
+                raise ValueError("the page breaks off")
             else:
                 found = page.read_html(name, body, response.url, _charset(response), serial)
             if canonicalize_name(found.name) != name:

@@ -72,6 +72,7 @@ class Question:
     package: Package | None
     least_serial: int | None
     believes_absence: bool = False
+    witness: str | None = None  # a package that upstream must have, if its word on an absence is to count
     believes_older: bool = False
     is_alone: bool = False  # written without others
 
@@ -99,7 +100,7 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
         room = AT_ONCE if fetchers > 1 else 1
         while run.goes_on or asked:
             while run.goes_on and len(asked) < room and (question := next(questions, None)):
-                asked[pool.submit(pypi.project, question.dirty.name, question.etag)] = question
+                asked[pool.submit(_ask, pypi, question)] = question
             if not run.goes_on:
                 left += [asked.pop(future).dirty for future in list(asked) if future.cancel()]
             if not asked:
@@ -121,13 +122,36 @@ def _questions(held: list[Dirty]) -> Iterator[Question]:
         known = package.serial if package else None
         least = max(dirty.wanted_serial or 0, known or 0) if is_patient else None
         # Attempts that failed otherwise say nothing of an absence: the last one, long ago, must have seen it.
+        believes_absence = not is_patient and dirty.error == ABSENT
         yield Question(
             dirty,
             package,
             least,
-            believes_absence=not is_patient and dirty.error == ABSENT,
+            believes_absence=believes_absence,
+            witness=_witness() if believes_absence and package else None,
             believes_older=not is_patient,
         )
+
+
+def _witness() -> str | None:
+    """Return a package that upstream had when we looked last, and of which nothing else is said."""
+    here = Package.objects.exclude(status=Package.Status.GONE)
+    certain = here.exclude(name__in=Dirty.objects.values("name")).order_by("-fetched_at")
+    return certain.values_list("name", flat=True).first()
+
+
+def _ask(pypi: PyPI, question: Question) -> Project:
+    """Fetch a package's state.
+
+    An index that has lost everything says of each package that there is none, and of few of them are we to
+    ask within an hour: that may be too few to be told from removals by their number.
+    """
+    try:
+        return pypi.project(question.dirty.name, question.etag)
+    except NoSuchProject as error:
+        if question.witness and not pypi.has(question.witness):
+            raise DoubtfulAbsence(f"Upstream has no {question.witness} either.") from error
+        raise
 
 
 @dataclass

@@ -5,6 +5,7 @@ and some have hundreds; sources and wheels, one or neither; pre-releases, yanked
 files, and numbers from before PEP 440.
 """
 
+import hashlib
 import random
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class GrownFile(FakeFile):
     project: str = ""
     version: str = ""
     tag: str = ""  # a wheel's
+    # Whether there are bytes at all; to make them is most of what a page costs.
+    is_hollow: bool = False
 
     @property
     def body(self) -> bytes:
@@ -45,6 +48,8 @@ class GrownFile(FakeFile):
 
     @cached_property
     def _facts(self) -> tuple[str, int]:
+        if self.is_hollow:
+            return hashlib.sha256(self.filename.encode()).hexdigest(), len(self.filename)
         return FakeFile(self.filename, self.packagetype, self.body, self.uploaded_at).sha256, len(self.body)
 
     @property
@@ -85,10 +90,11 @@ class Catalogue(MutableMapping[str, FakeProject]):
     Whoever takes one with `[]` may change it, so it is kept from then on; `peek` only shows it.
     """
 
-    def __init__(self, seed: int, count: int, versions: float) -> None:
+    def __init__(self, seed: int, count: int, versions: float, *, is_hollow: bool = False) -> None:
         self.seed = seed
         self.count = count
         self.versions = versions
+        self.is_hollow = is_hollow
         # None is what was removed.
         self.changed: dict[str, FakeProject | None] = {}
         self._grown = lru_cache(256)(self._grow)
@@ -171,7 +177,10 @@ class Catalogue(MutableMapping[str, FakeProject]):
         for step in range(count):
             version = _version(number, step, count)
             at = first + timedelta(days=step)
-            project.versions[version] = _files(project.name, version, at, kind, specifiers)
+            files = _files(project.name, version, at, kind, specifiers)
+            for each in files:
+                each.is_hollow = self.is_hollow
+            project.versions[version] = [*files]
         for version in chance.sample(list(project.versions), 1 if chance.random() < 0.1 else 0):
             for file in project.versions[version]:
                 file.yanked = "broken"
@@ -197,7 +206,7 @@ def _version(number: int, step: int, count: int) -> str:
     return f"{step // 10}.{step % 10}"
 
 
-def _files(name: str, version: str, at: datetime, kind: float, specifiers: str | None) -> list[FakeFile]:
+def _files(name: str, version: str, at: datetime, kind: float, specifiers: str | None) -> list[GrownFile]:
     """Return the files of a version of a project of some kind."""
     if version.endswith("d"):
         return [grown_sdist(name, version, at, filename=f"{name}-{version}.tar.gz")]

@@ -216,6 +216,12 @@ class FakePyPI(Upstream):
         with self._state:
             self._stale_root = None
 
+    def catch_up(self) -> None:
+        """Serve everything as it is again."""
+        with self._state:
+            self._stale.clear()
+            self._stale_root = None
+
     def paths(self) -> list[str]:
         """Return the paths that were asked for, in their order."""
         return [request.path for request in self.requests]

@@ -23,12 +23,14 @@ HOT = 10
 class SyntheticPyPI(FakePyPI):
     """The server, its catalogue, and what happens to it."""
 
-    def __init__(self, projects: int, seed: int = 1, versions: float = 10, **options: Any) -> None:
+    def __init__(
+        self, projects: int, seed: int = 1, versions: float = 10, *, is_hollow: bool = False, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.seed = seed
         self.happened = 0
         self.asked = 0
-        self.catalogue = Catalogue(seed, projects, versions)
+        self.catalogue = Catalogue(seed, projects, versions, is_hollow=is_hollow)
         self.projects = self.catalogue
         self.journal.serial = self.catalogue.last_serial
         # The names of files and projects that were here and, at some time, were not.

@@ -34,7 +34,7 @@ class Weather:
             "no XML-RPC": lambda: self._lack("xmlrpc"),
             "HTML only": lambda: self._lack("json"),
             "no JSON API": lambda: self._lack("json_api"),
-            "no serials": lambda: self._lack("serials"),
+            "no serials": self._tell_no_serials,
             "no ETags": lambda: self._lack("etags"),
             "rows that come twice": lambda: self._set_copies(2),
         }
@@ -55,13 +55,21 @@ class Weather:
         for _, mend in self._ends:
             mend()
         self._ends = []
+        self.upstream.catch_up()
         self.upstream.mend()
 
     def _fail(self, status: int, retry_after: int | None = None) -> None:
         times = self._chance.randrange(1, 5)
         self.upstream.fail(self._path(), status, times, retry_after)
 
+    def _tell_no_serials(self) -> None:
+        # Nobody could tell an old page from a new one.
+        self.upstream.catch_up()
+        self._lack("serials")
+
     def _go_stale(self) -> None:
+        if not self.upstream.serials:
+            return
         name = self._name()
         apis = self._chance.choice([(), ("simple",), ("pypi",)])
         self._last(lambda: self.upstream.go_stale(name, *apis), lambda: self.upstream.refresh(name))

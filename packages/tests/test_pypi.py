@@ -217,6 +217,15 @@ def test_half_an_answer_is_none(upstream, pypi, path):
         pypi.project("demo")
 
 
+@pytest.mark.parametrize("kept", [0, 60, 150])
+def test_a_page_that_breaks_off_unnoticed_is_none_either(upstream, pypi, kept):
+    upstream.add_sdist("demo", "1.0")
+    upstream.garble("/simple/demo/", kept=kept)
+
+    with pytest.raises(UpstreamUnavailable):
+        pypi.project("demo")
+
+
 def test_two_apis_that_disagree_are_not_believed(upstream, pypi):
     upstream.add_sdist("demo", "1.0")
     upstream.fail("/simple/demo/", 404)

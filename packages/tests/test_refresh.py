@@ -71,17 +71,6 @@ def test_a_failure_puts_a_name_off_and_stops_no_other(upstream, refresh, now):
     assert refresh(after=5) == 1
 
 
-def test_an_outage_is_no_deletion(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    mark("demo", now)
-    upstream.fail("/", 503, times=9)
-
-    refresh()
-
-    assert (Package.objects.get().status, Version.objects.get().gone_at) == ("active", None)
-
-
 def test_a_wish_for_a_pause_ends_the_run(upstream, refresh, now):
     for name in ("a", "b"):
         upstream.add_sdist(name, "1.0")
@@ -140,61 +129,6 @@ def test_a_name_that_nobody_has_is_tried_again_and_then_forgotten(upstream, refr
     assert refresh(after=5) == 1
     assert not Dirty.objects.exists()
     assert not Package.objects.exists()
-
-
-def test_a_package_that_upstream_denies_once_is_not_gone(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.fail("/simple/demo/", 404)
-    upstream.fail("/pypi/demo/", 404)
-    mark("demo", now)
-
-    assert refresh() == 0
-
-    assert (Package.objects.get().status, Version.objects.get().gone_at) == ("active", None)
-    assert (Dirty.objects.get().error, Dirty.objects.get().attempts) == ("Upstream has no such package.", 1)
-    assert refresh(after=5) == 1
-    assert not Dirty.objects.exists()
-
-
-def test_a_package_that_upstream_keeps_denying_is_gone_after_half_an_hour(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo")
-    mark("demo", now)
-
-    for seconds in range(0, 30 * 60, 10):
-        refresh(after=seconds)
-    assert Package.objects.get().status == "active"
-
-    for seconds in range(30 * 60, 40 * 60, 10):
-        refresh(after=seconds)
-    assert Package.objects.get().status == "gone"
-    assert not Dirty.objects.exists()
-
-
-def test_an_outage_that_ends_in_a_denial_is_no_deletion(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo")
-    mark("demo", now, attempts=sync.PATIENCE, error="The answer is 503.")
-
-    assert refresh() == 0
-    assert Package.objects.get().status == "active"
-
-    assert refresh(after=3600) == 1
-    assert Package.objects.get().status == "gone"
-
-
-def test_a_package_that_is_gone_may_stay_so_at_once(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo")
-    look_up()
-    mark("demo", now)
-
-    assert refresh() == 1
-    assert not Dirty.objects.exists()
 
 
 def spoil_time(upstream):

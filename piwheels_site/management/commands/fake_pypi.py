@@ -32,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--events-per-second", type=float, default=1.0, metavar="N", help="(%(default)s)")
         parser.add_argument("--faults", action="store_true", help="let things go wrong, another every 2 s")
         parser.add_argument("--html", action="store_true", help="have no simple API in JSON")
+        parser.add_argument("--no-files", action="store_true", help="show files that nobody can have; faster")
         parser.add_argument("--no-json-api", action="store_true")
         parser.add_argument("--no-xmlrpc", action="store_true")
 
@@ -44,6 +45,7 @@ class Command(BaseCommand):
                 options["projects"],
                 options["seed"],
                 options["versions"],
+                is_hollow=options["no_files"],
                 json=not options["html"],
                 json_api=not options["no_json_api"],
                 xmlrpc=not options["no_xmlrpc"],
