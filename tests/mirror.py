@@ -61,7 +61,8 @@ class _Strike:
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Mapping[str, Any]
     ) -> Any:  # Any: Django's signature
         """Run a statement."""
-        if sql.startswith(UNDOING):
+        # A transaction has begun before Django says that there is one.
+        if sql.startswith(UNDOING) or (self.outside and sql.startswith("BEGIN")):
             return execute(sql, params, many, context)
         return self.around(lambda: execute(sql, params, many, context))
 
