@@ -51,7 +51,7 @@ test-setup: $(VENV)/dev.stamp ## deploy/builder-setup in a fresh Debian root, tw
 test-arm: $(VENV)/dev.stamp ## a builder on an emulated 32-bit ARM, from PyPI to pip; as root, in minutes
 	$(BIN)/python -m tests.arm
 
-test-hostile: $(VENV)/dev.stamp ## every hostile package at every level of the sandbox; takes half an hour
+test-hostile: $(VENV)/dev.stamp ## every hostile package at every level of the sandbox; takes an hour
 	$(BIN)/python -m pytest tests/hostile -m hostile --durations=10
 
 test-faults: $(VENV)/dev.stamp ## kills, a power cut and ten minutes without a network during a hundred builds; as root
