@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from packaging.utils import canonicalize_name
 
 from packages.models import Dirty, Package, SyncCursor, UpstreamFile
+from packages.project import canonical
 from packages.sync import PATIENCE
 from tests.mirror import Mirror, die
 from tests.synthetic_pypi import DEEDS, SyntheticPyPI
@@ -110,6 +111,13 @@ class Following(RuleBasedStateMachine):
         self.upstream.do(kind, self.name(number), random.Random(seed))
         self.look()
 
+    @rule(number=st.integers(0, 999))
+    def old_news_comes_again(self, number: int) -> None:
+        """I4: have a past event told once more, in another order."""
+        past = [entry for entry in self.upstream.since(0, 100_000) if entry.serial <= self.serial]
+        if past and (name := canonical(past[number % len(past)].name)):
+            Dirty.hint({name: past[number % len(past)].serial}, Dirty.Why.JOURNAL, self.mirror.now)
+
     # What the farm does.
 
     @rule(seconds=st.sampled_from(SECONDS))
@@ -147,6 +155,19 @@ class Following(RuleBasedStateMachine):
         self.much_happens(deeds)
         with self.mirror.struck(_point(step, point), meet, is_late=True, outside=True):
             self.work(step)
+
+    @rule(deed=DEED, news=DEED, point=POINT)
+    def news_comes_during_a_look_up(self, deed: Deed, news: Deed, point: int) -> None:
+        """Look a name up, and hear of it again before that is written down."""
+
+        def hear() -> None:
+            self.something_happens((news[0], deed[1], news[2]))
+            self.work("poll")
+
+        self.something_happens(deed)
+        self.work("poll")
+        with self.mirror.struck(_point("refresh", point), hear, is_late=True, outside=True):
+            self.work("refresh")
 
     # What goes wrong.
 
