@@ -347,3 +347,15 @@ def test_what_waits_behind_several_others_is_left_when_upstream_wants_a_pause(up
 
     assert len(upstream.requests) < 20
     assert Dirty.objects.due(now).count() > 20
+
+
+def test_news_and_wishes_go_before_a_first_look_at_everything(upstream, refresh, now):
+    for minute, (name, why) in enumerate([("a", "first"), ("b", "age"), ("c", "journal"), ("d", "person")]):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now - timedelta(minutes=10 - minute), why=why)
+
+    refresh(limit=2)
+    assert {package.name for package in Package.objects.all()} == {"c", "d"}
+
+    refresh(limit=1)
+    assert Package.objects.filter(name="a").exists()
