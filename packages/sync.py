@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from django import db
 from django.conf import settings
 from django.db import transaction
 
@@ -202,8 +201,8 @@ class _Run:
                 merge.create([project for _, project in new], self.now)
                 Dirty.forget([question.dirty for question, _ in new])
             self.settled += len(new)
-        # One by one, to find out which of them cannot be written.
-        except db.Error:
+        # Strangers made these too: one by one, to find out which of them cannot be written, and why.
+        except Exception:
             for question, project in new:
                 answer: Future[Project] = Future()
                 answer.set_result(project)
@@ -240,6 +239,11 @@ def _settle(question: Question, answer: Callable[[], Project], now: datetime) ->
         if not question.believes_older:
             dirty.put_off(now, ABSENT)
             return False
+    elif question.believes_older and (package.serial or 0) < (dirty.wanted_serial or 0):
+        logger.error(
+            "%s has serial %s upstream, though there was an event %s half an hour ago; it is believed.",
+            *(dirty.name, package.serial, dirty.wanted_serial),
+        )
     elif dirty.why == Dirty.Why.LISTING and before and _is_correction(before, package):
         logger.error("The journal had not told that %s has changed.", dirty.name)
         SyncCursor.current().count_correction()

@@ -22,6 +22,8 @@ from tests.fake_pypi import FakePyPI
 BEGINNING = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PATIENT_S = 3700
 DAY_S = 24 * 3600
+# Each step begins so long after the last: what one notes has a time that is later than its beginning.
+STEP_S = 20
 # What a database says when a transaction is undone; also a dead process's is.
 UNDOING = ("ROLLBACK", "RELEASE")
 
@@ -111,19 +113,23 @@ class Mirror:
 
     def poll(self) -> None:
         """Read the journal."""
+        self.pass_time(STEP_S)
         journal.poll(self.pypi.changelog, self.watched, now=self.now)
 
     def watch(self) -> None:
         """Mark what is watched and missing, and what nobody looked at for long."""
+        self.pass_time(STEP_S)
         reconcile.watch(self.watched, now=self.now, refresh_s=DAY_S, limit=100_000)
 
     def compare(self) -> None:
         """Compare all names when it is time."""
+        self.pass_time(STEP_S)
         if reconcile.is_due(self.now):
             reconcile.reconcile(self.pypi, self.watched, now=self.now)
 
     def refresh(self) -> int:
         """Look up what is marked, and return how much of it is settled."""
+        self.pass_time(STEP_S)
         return sync.refresh(self.pypi, now=self.now, limit=100_000, fetchers=self.fetchers)
 
     def pass_time(self, seconds: float) -> None:

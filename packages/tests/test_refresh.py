@@ -1,6 +1,7 @@
 """Which names `sync` looks up, and when; what it then writes is in `test_merge`."""
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -111,12 +112,17 @@ def test_a_state_older_than_ours_is_not_believed(upstream, look_up, refresh, now
     assert not Version.objects.exclude(gone_at=None).exists()
 
 
-def test_an_old_answer_is_believed_in_the_end(upstream, refresh, now):
+def test_an_old_answer_is_believed_in_the_end(upstream, refresh, now, caplog):
     upstream.add_sdist("demo", "1.0")
     mark("demo", now, wanted_serial=upstream.serial + 1, attempts=sync.PATIENCE)
 
     assert refresh() == 1
     assert Package.objects.count() == 1
+
+    Package.objects.update(serial=upstream.serial)
+    mark("demo", now, wanted_serial=upstream.serial + 1, attempts=sync.PATIENCE)
+    assert refresh() == 1
+    assert f"though there was an event {upstream.serial + 1}" in caplog.text
 
 
 def test_a_name_that_nobody_has_is_tried_again_and_then_forgotten(upstream, refresh, now):
@@ -162,6 +168,25 @@ class Careless(PyPI):
         if name == "bad":
             raise TypeError("'NoneType' object\0is not subscriptable")
         return super().project(name, etag)
+
+
+class Odd(PyPI):
+    """A client that returns what cannot be written."""
+
+    def project(self, name, etag=""):
+        project = super().project(name, etag)
+        return replace(project, versions=None) if name == "bad" else project
+
+
+def test_what_breaks_our_code_among_new_packages_stops_no_other(upstream, pypi, now):
+    for name in ("bad", "good", "other"):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now)
+
+    assert sync.refresh(Odd(upstream.simple_url, pypi.session), now=now, limit=9) == 2
+
+    assert {package.name for package in Package.objects.all()} == {"good", "other"}
+    assert "not iterable" in Dirty.objects.get().error
 
 
 def test_an_answer_that_breaks_our_own_code_stops_no_other(upstream, pypi, now, caplog):
@@ -322,3 +347,15 @@ def test_what_waits_behind_several_others_is_left_when_upstream_wants_a_pause(up
 
     assert len(upstream.requests) < 20
     assert Dirty.objects.due(now).count() > 20
+
+
+def test_news_and_wishes_go_before_a_first_look_at_everything(upstream, refresh, now):
+    for minute, (name, why) in enumerate([("a", "first"), ("b", "age"), ("c", "journal"), ("d", "person")]):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now - timedelta(minutes=10 - minute), why=why)
+
+    refresh(limit=2)
+    assert {package.name for package in Package.objects.all()} == {"c", "d"}
+
+    refresh(limit=1)
+    assert Package.objects.filter(name="a").exists()
