@@ -117,7 +117,10 @@ class Server(Farm):
 _ACTIVATE = """
 import json
 from builds.models import Target
-print(json.dumps(Target.objects.get(key={!r}).activate()))
+target = Target.objects.get(key={!r})
+# Upstream has a pure wheel of some of the packages, which would leave nothing to build.
+target.follow("everything")
+print(json.dumps(target.activate()))
 """
 
 _FACTS = """
