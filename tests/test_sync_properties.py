@@ -153,7 +153,7 @@ class Following(RuleBasedStateMachine):
             self.work(other)
 
         self.much_happens(deeds)
-        with self.mirror.struck(_point(step, point), meet, is_late=True, outside=True):
+        with self.mirror.struck(_point(step, point), meet, is_late=False, outside=True):
             self.work(step)
 
     @rule(deed=DEED, news=DEED, point=POINT)
@@ -166,7 +166,7 @@ class Following(RuleBasedStateMachine):
 
         self.something_happens(deed)
         self.work("poll")
-        with self.mirror.struck(_point("refresh", point), hear, is_late=True, outside=True):
+        with self.mirror.struck(_point("refresh", point), hear, is_late=False, outside=True):
             self.work("refresh")
 
     # What goes wrong.
