@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from importlib import metadata
 from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
 from urllib3.exceptions import ReadTimeoutError
 
 CONNECT_S, READ_S = 5, 30
@@ -71,13 +71,8 @@ def _follow(session: requests.Session, url: str, accept: str, etag: str) -> requ
     """Ask for an address, following redirects on its own host: it is the one that we were told to trust."""
     host = urlsplit(url).hostname
     for _ in range(MAX_REDIRECTS + 1):
-        response = session.get(
-            url,
-            headers={"Accept": accept, **({"If-None-Match": etag} if etag else {})},
-            timeout=(CONNECT_S, READ_S),
-            stream=True,
-            allow_redirects=False,
-        )
+        headers = {"Accept": accept, **({"If-None-Match": etag} if etag else {})}
+        response = _send(session, "GET", url, headers)
         if not response.is_redirect:
             return response
         response.close()
@@ -90,17 +85,30 @@ def _follow(session: requests.Session, url: str, accept: str, etag: str) -> requ
     raise UpstreamUnavailable(f"{url} redirects too often.")
 
 
+def _send(
+    session: requests.Session, method: str, url: str, headers: dict[str, str], content: bytes | None = None
+) -> requests.Response:
+    """Send a request and return its answer, whose body is still to come.
+
+    Straight through the session's adapter: what else a session does for a request (cookies, redirects,
+    credentials) is nothing that we want, and takes half of the time.
+    """
+    request = requests.PreparedRequest()
+    request.prepare(method, url, {**session.headers, **headers}, data=content)
+    return session.get_adapter(url).send(
+        request,
+        stream=True,
+        timeout=(CONNECT_S, READ_S),
+        verify=True if session.verify is None else session.verify,
+        proxies=session.proxies,
+    )
+
+
 def post(session: requests.Session, url: str, content: bytes) -> requests.Response:
     """Send XML to an address, and return the answer as it is, its body still to come."""
     try:
-        return session.post(
-            url,
-            data=content,
-            headers={"Accept": "text/xml", "Content-Type": "text/xml"},
-            timeout=(CONNECT_S, READ_S),
-            stream=True,
-            allow_redirects=False,
-        )
+        headers = {"Accept": "text/xml", "Content-Type": "text/xml"}
+        return _send(session, "POST", url, headers, content)
     except requests.RequestException as error:
         raise _unanswered(url, error) from error
 
@@ -145,14 +153,14 @@ def retry_after(response: requests.Response) -> int | None:
     return min(int(seconds[:9]), MAX_RETRY_AFTER_S)
 
 
-def open_session(connections: int = 10) -> requests.Session:
+def open_session(connections: int = 10, url: str = "") -> requests.Session:
     """Return a session that tells who we are, and keeps no cookies: several threads share it.
 
-    It has no more connections than that to a host; a thread that needs one more waits.
+    It has no more connections than that to a host; a thread that needs one more waits.  Which proxy of the
+    environment leads to that address is asked once.
     """
     session = requests.Session()
-    # Reading the environment anew takes half the time of a question.
-    session.proxies.update(getproxies())
+    session.proxies.update(get_environ_proxies(url) if url else {})
     session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     session.trust_env = False
     for scheme in ("http://", "https://"):

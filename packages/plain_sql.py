@@ -65,4 +65,13 @@ _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 def _line(values: Sequence[object]) -> str:
     """Return a row as a line of COPY's text format."""
-    return "\t".join(["\\N" if value is None else str(value).translate(_ESCAPED) for value in values]) + "\n"
+    return "\t".join([_field(value) for value in values]) + "\n"
+
+
+def _field(value: object) -> str:
+    """Return a value as COPY reads it."""
+    if value is None:
+        return "\\N"
+    text = str(value)
+    # Nearly all are plain, and to look is quicker than to translate.
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPED)

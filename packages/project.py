@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
-from pypi_simple import DistributionPackage, ProjectPage, ProjectStatus
+
+from packages.page import Page, PageFile
 
 # What the rows can hold.
 MAX_NAME = 200
@@ -106,7 +107,7 @@ class Facts:
     files: dict[str, FileFacts] = field(default_factory=dict)
 
 
-def join(name: str, page: ProjectPage, answer: Facts | None, *, allow_http: bool, etag: str = "") -> Project:
+def join(name: str, page: Page, answer: Facts | None, *, allow_http: bool, etag: str = "") -> Project:
     """Return what both APIs say; the files are those of the simple API, and the other need not answer.
 
     The page's ETag stands for both answers where both are of one serial, and else for nothing.
@@ -114,22 +115,22 @@ def join(name: str, page: ProjectPage, answer: Facts | None, *, allow_http: bool
     facts = answer or Facts()
     files: dict[str, dict[str, File]] = {number: {} for number in facts.numbers}
     unplaced: list[File] = []
-    for package in page.packages:
-        known = facts.files.get(package.filename)
-        number = known.number if known else _number_in(package.filename, name)
-        file = _file(package, known, allow_http=allow_http)
+    for told in page.files:
+        known = facts.files.get(told.filename)
+        number = known.number if known else _number_in(told.filename, name)
+        file = _file(told, known, allow_http=allow_http)
         if file and number and _is_kept(number, MAX_NAME):
             files.setdefault(number, {})[file.filename] = file
         elif file:
             unplaced.append(file)
     # With caches between, the one with the lower serial is the older, and the join as old as that one.
-    both = _number(page.last_serial), facts.serial
+    both = _number(page.serial), facts.serial
     serials = [serial for serial in both if serial is not None]
     return Project(
         name=name,
         display_name=facts.display_name,
         summary=facts.summary,
-        status=(page.status or ProjectStatus.ACTIVE).value,
+        status=page.status,
         status_reason=_text(page.status_reason, MAX_STATUS_REASON),
         serial=min(serials, default=None),
         versions=tuple(Release(number, tuple(found.values())) for number, found in files.items()),
@@ -139,31 +140,31 @@ def join(name: str, page: ProjectPage, answer: Facts | None, *, allow_http: bool
     )
 
 
-def _file(package: DistributionPackage, known: FileFacts | None, *, allow_http: bool) -> File | None:
+def _file(told: PageFile, known: FileFacts | None, *, allow_http: bool) -> File | None:
     """Return a file that we can use, or None."""
-    kind = _kind(package.filename, known.packagetype if known else "")
-    sha256 = (package.digests.get("sha256") or (known.sha256 if known else "")).lower()
+    kind = _kind(told.filename, known.packagetype if known else "")
+    sha256 = (told.sha256 or (known.sha256 if known else "")).lower()
     schemes = ("https", "http") if allow_http else ("https",)
     if (
         not kind
-        or not _is_kept(package.filename, MAX_FILENAME)
-        or not _is_kept(package.url, MAX_URL)
-        or package.url.partition(":")[0].lower() not in schemes
+        or not _is_kept(told.filename, MAX_FILENAME)
+        or not _is_kept(told.url, MAX_URL)
+        or told.url.partition(":")[0].lower() not in schemes
         or len(sha256) != 64
         or not set(sha256) <= set("0123456789abcdef")
     ):
         return None
-    size, uploaded_at = _number(package.size), _aware(package.upload_time)
+    size, uploaded_at = _number(told.size), _aware(told.uploaded_at)
     return File(
-        filename=package.filename,
+        filename=told.filename,
         kind=kind,
-        url=package.url,
+        url=told.url,
         sha256=sha256,
         size=known.size if size is None and known else size,
-        requires_python=_requires_python(package.requires_python),
+        requires_python=_requires_python(told.requires_python),
         uploaded_at=known.uploaded_at if uploaded_at is None and known else uploaded_at,
-        yanked=package.is_yanked,
-        yanked_reason=_text(package.yanked_reason, MAX_REASON),
+        yanked=told.yanked,
+        yanked_reason=_text(told.yanked_reason, MAX_REASON),
     )
 
 

@@ -13,14 +13,14 @@ import requests
 from packaging.utils import canonicalize_name
 from pypi_simple import (
     ACCEPT_JSON_PREFERRED,
-    ProjectPage,
     UnsupportedRepoVersionError,
 )
 
-from packages import fetch, listing
+from packages import fetch, listing, page
 from packages.changelog import Changelog
 from packages.fetch import UpstreamUnavailable
 from packages.listing import Entry
+from packages.page import Page
 from packages.project import Facts, Project, join, read_facts
 
 __all__ = ["NoSuchProject", "PyPI", "UpstreamUnavailable"]
@@ -50,7 +50,7 @@ class PyPI:
 
     def __init__(self, simple_url: str, session: requests.Session | None = None) -> None:
         self.simple_url = simple_url.rstrip("/") + "/"
-        self.session = session or fetch.open_session()
+        self.session = session or fetch.open_session(url=simple_url)
         self.changelog = Changelog(self._beside("pypi"), self.session)
 
     def project(self, name: str, etag: str = "") -> Project:
@@ -67,10 +67,10 @@ class PyPI:
         if found is None:
             # One of the two answers is an old one from a cache.
             raise UpstreamUnavailable(f"The simple API has no {name}, but the JSON API has.")
-        page, etag = found
+        shown, etag = found
         with _reading(f"{self.simple_url}{name}/"):
             is_http = self.simple_url.startswith("http:")
-            return join(name, page, facts, allow_http=is_http, etag=etag)
+            return join(name, shown, facts, allow_http=is_http, etag=etag)
 
     def has(self, name: str) -> bool:
         """Whether the simple API has a project; raises UpstreamUnavailable when that is not known."""
@@ -98,24 +98,24 @@ class PyPI:
         """Return the address of something that PyPI has beside its simple API."""
         return self.simple_url.removesuffix("simple/") + path
 
-    def _page(self, name: str, etag: str) -> tuple[ProjectPage, str] | None:
+    def _page(self, name: str, etag: str) -> tuple[Page, str] | None:
         """Return what the simple API says of a project, and its ETag; None if it does not know it."""
         url = f"{self.simple_url}{name}/"
         with fetch.ask(self.session, url, ACCEPT_JSON_PREFERRED, etag) as response, _reading(url):
             if response is None:
                 return None
             body = fetch.body(response)
+            serial = response.headers.get("X-PyPI-Last-Serial")
             if _is_json(response):
-                page = ProjectPage.from_json_data(json.loads(body), response.url)
+                found = page.read_json(body, response.url, serial)
             elif b"</html>" not in body[-PAGE_END:].lower():
                 # Its beginning would be read as a page with fewer files, or none.
                 raise ValueError("the page breaks off")
             else:
-                page = ProjectPage.from_html(name, body, response.url, _charset(response))
-            if canonicalize_name(page.project) != name:
-                raise ValueError(f"the answer is about {page.project}")
-            page.last_serial = page.last_serial or response.headers.get("X-PyPI-Last-Serial")
-            return page, fetch.etag_of(response)
+                found = page.read_html(name, body, response.url, _charset(response), serial)
+            if canonicalize_name(found.name) != name:
+                raise ValueError(f"the answer is about {found.name}")
+            return found, fetch.etag_of(response)
 
     def _facts(self, name: str) -> Facts | None:
         """Return what the JSON API says of a project; None if it does not know it.

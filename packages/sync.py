@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 
-from django import db
 from django.conf import settings
 from django.db import transaction
 
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 PATIENCE = 10
 # A run begins no look-up after this many seconds: it keeps a worker's thread from giving out builds.
 RUN_S = 20
-# How many new packages are written together.
+# How many new packages are written together, and how many names are asked for meanwhile.
 AT_ONCE = 100
 
 
@@ -42,7 +41,7 @@ def upstream() -> PyPI:
 
 @cache
 def _client(simple_url: str) -> PyPI:
-    return PyPI(simple_url, fetch.open_session(settings.PIWHEELS_FETCHERS))
+    return PyPI(simple_url, fetch.open_session(settings.PIWHEELS_FETCHERS, simple_url))
 
 
 def look_up(
@@ -92,18 +91,23 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
     doubt.relax(now)
     held = Dirty.hold_due(now, limit)
     run = _Run(pypi, now)
+    left: list[Dirty] = []
     with ThreadPoolExecutor(fetchers) as pool:
         questions = iter(_questions(held))
         asked: dict[Future[Project], Question] = {}
+        # One that fetches alone asks nothing before the answer is heeded; several are not to idle meanwhile.
+        room = AT_ONCE if fetchers > 1 else 1
         while run.goes_on or asked:
-            while run.goes_on and len(asked) < fetchers and (question := next(questions, None)):
+            while run.goes_on and len(asked) < room and (question := next(questions, None)):
                 asked[pool.submit(_ask, pypi, question)] = question
+            if not run.goes_on:
+                left += [asked.pop(future).dirty for future in list(asked) if future.cancel()]
             if not asked:
                 break
             for future in wait(asked, return_when=FIRST_COMPLETED).done:
                 run.settle(asked.pop(future), future)
         run.write_new()
-    Dirty.let_go([question.dirty for question in questions], now)
+    Dirty.let_go([*left, *(question.dirty for question in questions)], now)
     return run.settled
 
 
@@ -197,8 +201,8 @@ class _Run:
                 merge.create([project for _, project in new], self.now)
                 Dirty.forget([question.dirty for question, _ in new])
             self.settled += len(new)
-        # One by one, to find out which of them cannot be written.
-        except db.Error:
+        # Strangers made these too: one by one, to find out which of them cannot be written, and why.
+        except Exception:
             for question, project in new:
                 answer: Future[Project] = Future()
                 answer.set_result(project)
@@ -235,6 +239,11 @@ def _settle(question: Question, answer: Callable[[], Project], now: datetime) ->
         if not question.believes_older:
             dirty.put_off(now, ABSENT)
             return False
+    elif question.believes_older and (package.serial or 0) < (dirty.wanted_serial or 0):
+        logger.error(
+            "%s has serial %s upstream, though there was an event %s half an hour ago; it is believed.",
+            *(dirty.name, package.serial, dirty.wanted_serial),
+        )
     elif dirty.why == Dirty.Why.LISTING and before and _is_correction(before, package):
         logger.error("The journal had not told that %s has changed.", dirty.name)
         SyncCursor.current().count_correction()

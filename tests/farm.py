@@ -22,6 +22,7 @@ PATIENCE = {
     "PIWHEELS_CLAIM_S": "8",
     "PIWHEELS_LEASE_S": "8",
     "PIWHEELS_REFRESH_S": "1",
+    "PIWHEELS_POLL_S": "1",
     "PIWHEELS_RETRY_S": "0.5",
     # Whether the bytes are the same again is not what these tests ask.
     "PIWHEELS_REBUILD_UNDER_S": "0",

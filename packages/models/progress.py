@@ -237,6 +237,8 @@ class Dirty(models.Model):
         AGE = "age", "nobody has looked for long"
         PERSON = "person", "somebody asked for it"
 
+    # What somebody waits for; a first look at all of upstream takes days, and must not be in its way.
+    URGENT = (Why.JOURNAL, Why.PERSON)
     # One look-up takes seconds; a name whose fetcher died is taken again after this.
     HOLD = timedelta(minutes=5)
 
@@ -257,6 +259,11 @@ class Dirty(models.Model):
         indexes = [
             models.Index(fields=["not_before"], name="packages_dirty_not_before"),
             models.Index(fields=["marked_at"], name="packages_dirty_marked_at"),
+            models.Index(
+                fields=["not_before"],
+                condition=Q(why__in=["journal", "person"]),
+                name="packages_dirty_urgent",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -313,10 +320,12 @@ class Dirty(models.Model):
 
     @classmethod
     def hold_due(cls, now: datetime, limit: int) -> "list[Dirty]":
-        """Take names that are due, and keep others from looking them up for a while."""
+        """Take names that are due, urgent ones first, and keep others from looking them up for a while."""
         until = now + cls.HOLD
         with transaction.atomic():
-            held = list(Dirty.objects.select_for_update(skip_locked=True).due(now)[:limit])
+            due = Dirty.objects.select_for_update(skip_locked=True).due(now)
+            held = list(due.filter(why__in=cls.URGENT)[:limit])
+            held += due.exclude(why__in=cls.URGENT)[: limit - len(held)]
             for batch in range(0, len(held), MARKED_AT_ONCE):
                 names = [dirty.name for dirty in held[batch : batch + MARKED_AT_ONCE]]
                 Dirty.objects.filter(name__in=names).update(not_before=until)

@@ -1,12 +1,13 @@
 """Which names `sync` looks up, and when; what it then writes is in `test_merge`."""
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from packages import fetch, merge, sync
-from packages.doubt import ABSENT, StaleAnswer
+from packages.doubt import StaleAnswer
 from packages.models import Dirty, Package, SyncCursor, Version
 from packages.pypi import PyPI, UpstreamUnavailable
 
@@ -71,17 +72,6 @@ def test_a_failure_puts_a_name_off_and_stops_no_other(upstream, refresh, now):
     assert refresh(after=5) == 1
 
 
-def test_an_outage_is_no_deletion(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    mark("demo", now)
-    upstream.fail("/", 503, times=9)
-
-    refresh()
-
-    assert (Package.objects.get().status, Version.objects.get().gone_at) == ("active", None)
-
-
 def test_a_wish_for_a_pause_ends_the_run(upstream, refresh, now):
     for name in ("a", "b"):
         upstream.add_sdist(name, "1.0")
@@ -122,12 +112,17 @@ def test_a_state_older_than_ours_is_not_believed(upstream, look_up, refresh, now
     assert not Version.objects.exclude(gone_at=None).exists()
 
 
-def test_an_old_answer_is_believed_in_the_end(upstream, refresh, now):
+def test_an_old_answer_is_believed_in_the_end(upstream, refresh, now, caplog):
     upstream.add_sdist("demo", "1.0")
     mark("demo", now, wanted_serial=upstream.serial + 1, attempts=sync.PATIENCE)
 
     assert refresh() == 1
     assert Package.objects.count() == 1
+
+    Package.objects.update(serial=upstream.serial)
+    mark("demo", now, wanted_serial=upstream.serial + 1, attempts=sync.PATIENCE)
+    assert refresh() == 1
+    assert f"though there was an event {upstream.serial + 1}" in caplog.text
 
 
 def test_a_name_that_nobody_has_is_tried_again_and_then_forgotten(upstream, refresh, now):
@@ -140,61 +135,6 @@ def test_a_name_that_nobody_has_is_tried_again_and_then_forgotten(upstream, refr
     assert refresh(after=5) == 1
     assert not Dirty.objects.exists()
     assert not Package.objects.exists()
-
-
-def test_a_package_that_upstream_denies_once_is_not_gone(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.fail("/simple/demo/", 404)
-    upstream.fail("/pypi/demo/", 404)
-    mark("demo", now)
-
-    assert refresh() == 0
-
-    assert (Package.objects.get().status, Version.objects.get().gone_at) == ("active", None)
-    assert (Dirty.objects.get().error, Dirty.objects.get().attempts) == ("Upstream has no such package.", 1)
-    assert refresh(after=5) == 1
-    assert not Dirty.objects.exists()
-
-
-def test_a_package_that_upstream_keeps_denying_is_gone_after_half_an_hour(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo")
-    mark("demo", now)
-
-    for seconds in range(0, 30 * 60, 10):
-        refresh(after=seconds)
-    assert Package.objects.get().status == "active"
-
-    for seconds in range(30 * 60, 40 * 60, 10):
-        refresh(after=seconds)
-    assert Package.objects.get().status == "gone"
-    assert not Dirty.objects.exists()
-
-
-def test_an_outage_that_ends_in_a_denial_is_no_deletion(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo")
-    mark("demo", now, attempts=sync.PATIENCE, error="The answer is 503.")
-
-    assert refresh() == 0
-    assert Package.objects.get().status == "active"
-
-    assert refresh(after=3600) == 1
-    assert Package.objects.get().status == "gone"
-
-
-def test_a_package_that_is_gone_may_stay_so_at_once(upstream, look_up, refresh, now):
-    upstream.add_sdist("demo", "1.0")
-    look_up()
-    upstream.remove("demo")
-    look_up()
-    mark("demo", now)
-
-    assert refresh() == 1
-    assert not Dirty.objects.exists()
 
 
 def spoil_time(upstream):
@@ -228,6 +168,25 @@ class Careless(PyPI):
         if name == "bad":
             raise TypeError("'NoneType' object\0is not subscriptable")
         return super().project(name, etag)
+
+
+class Odd(PyPI):
+    """A client that returns what cannot be written."""
+
+    def project(self, name, etag=""):
+        project = super().project(name, etag)
+        return replace(project, versions=None) if name == "bad" else project
+
+
+def test_what_breaks_our_code_among_new_packages_stops_no_other(upstream, pypi, now):
+    for name in ("bad", "good", "other"):
+        upstream.add_sdist(name, "1.0")
+        mark(name, now)
+
+    assert sync.refresh(Odd(upstream.simple_url, pypi.session), now=now, limit=9) == 2
+
+    assert {package.name for package in Package.objects.all()} == {"good", "other"}
+    assert "not iterable" in Dirty.objects.get().error
 
 
 def test_an_answer_that_breaks_our_own_code_stops_no_other(upstream, pypi, now, caplog):
@@ -378,26 +337,25 @@ def test_an_older_answer_that_comes_late_changes_nothing(upstream, pypi, look_up
     assert Version.objects.get().yanked
 
 
-def test_an_index_that_has_lost_everything_is_believed_nothing(upstream, look_up, refresh, now):
-    for name in ("demo", "other"):
+def test_what_waits_behind_several_others_is_left_when_upstream_wants_a_pause(upstream, pypi, now):
+    for number in range(40):
+        upstream.add_sdist(f"demo{number}", "1.0")
+        mark(f"demo{number}", now)
+    upstream.fail("/simple/", 429, times=40, retry_after=600)
+
+    assert sync.refresh(pypi, now=now, limit=40, fetchers=2) == 0
+
+    assert len(upstream.requests) < 20
+    assert Dirty.objects.due(now).count() > 20
+
+
+def test_news_and_wishes_go_before_a_first_look_at_everything(upstream, refresh, now):
+    for minute, (name, why) in enumerate([("a", "first"), ("b", "age"), ("c", "journal"), ("d", "person")]):
         upstream.add_sdist(name, "1.0")
-        look_up(name)
-    mark("demo", now, attempts=sync.PATIENCE, error=ABSENT)
-    upstream.fail("/", 404, times=99)
+        mark(name, now - timedelta(minutes=10 - minute), why=why)
 
-    assert refresh() == 0
+    refresh(limit=2)
+    assert {package.name for package in Package.objects.all()} == {"c", "d"}
 
-    assert {package.status for package in Package.objects.all()} == {"active"}
-    assert Dirty.objects.get().error == "Upstream has no other either."
-
-
-def test_an_absence_counts_where_upstream_has_another_package(upstream, look_up, refresh, now):
-    for name in ("demo", "other"):
-        upstream.add_sdist(name, "1.0")
-        look_up(name)
-    mark("demo", now, attempts=sync.PATIENCE, error=ABSENT)
-    upstream.remove("demo")
-
-    assert refresh() == 1
-
-    assert Package.objects.get(name="demo").status == "gone"
+    refresh(limit=1)
+    assert Package.objects.filter(name="a").exists()

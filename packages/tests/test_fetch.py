@@ -1,0 +1,34 @@
+import pytest
+
+from packages import fetch
+
+
+@pytest.fixture
+def proxied(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
+    monkeypatch.setenv("NO_PROXY", "near.invalid")
+
+
+def test_a_session_takes_the_proxy_that_leads_to_its_index(proxied):
+    with fetch.open_session(url="https://far.invalid/simple/") as session:
+        assert session.proxies["https"] == "http://proxy.invalid:3128"
+
+
+def test_a_session_takes_no_proxy_to_an_index_that_needs_none(proxied):
+    with fetch.open_session(url="https://near.invalid/simple/") as session:
+        assert session.proxies == {}
+
+
+def test_a_session_believes_the_authorities_that_the_environment_names(monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/somewhere/ca.pem")
+
+    with fetch.open_session() as session:
+        assert session.verify == "/somewhere/ca.pem"
+
+
+@pytest.mark.parametrize("etag, kept", [('"abc"', '"abc"'), ("x" * 300, ""), ("\xe9", ""), ("a\nb", "")])
+def test_an_etag_that_cannot_be_kept_is_none(etag, kept):
+    class Response:
+        headers = {"ETag": etag}
+
+    assert fetch.etag_of(Response()) == kept
