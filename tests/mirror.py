@@ -64,7 +64,7 @@ class _Strike:
     ) -> Any:  # Any: Django's signature
         """Run a statement."""
         # A transaction has begun before Django says that there is one.
-        if sql.startswith(UNDOING) or (self.outside and sql.startswith("BEGIN")):
+        if sql.startswith(UNDOING) or (self.outside and self.is_late and sql.startswith("BEGIN")):
             return execute(sql, params, many, context)
         return self.around(lambda: execute(sql, params, many, context))
 
