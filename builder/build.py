@@ -124,7 +124,10 @@ class _Attempt:
             self.settings.extra_build_index or self.order.extra_index,
         )
         cache = self.place.root.parent / "cache"
-        with PackageProxy([index for index in indexes if index], socket=doorway, cache=cache) as proxy:
+        crates = self.settings.build_crates or self.order.crates
+        with PackageProxy(
+            [index for index in indexes if index], socket=doorway, crates=crates, cache=cache
+        ) as proxy:
             readable = {**tools.readable(), **extra.readable()}
             box = Box(self.kind, self.place, readable=readable, doorway=doorway)
             limits = limits_for(self.order, self.place.root, self.settings.build_disk_bytes)

@@ -109,6 +109,7 @@ class BuildOrder:
     rung: str  # the rung of the ladder to begin with; "" for the first
     rebuild_under_s: float  # build again, to compare the bytes, what took less than this
     heartbeat_s: float  # how often the server wants to hear of this build
+    crates: str = ""  # the sparse index of a registry of Rust's crates; "" for none
 
 
 @dataclass(frozen=True)

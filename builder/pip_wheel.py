@@ -27,6 +27,17 @@ _LARGEST_PYPROJECT = 1 << 20
 # A compiler of C++ takes this much; two at a time on a Pi with 1 GiB would both be killed.
 _MEMORY_A_JOB = 768 << 20
 
+_CARGO = """\
+[source.crates-io]
+replace-with = "builder"
+[source.builder]
+registry = "{registry}"
+[net]
+retry = 1
+[http]
+multiplexing = false
+"""
+
 # How an end that was not the program's own is called in a report, and what a person reads.
 _ENDS = {
     "time": ("timeout", "took longer than {limits.time_s:.0f} s and was stopped"),
@@ -95,9 +106,18 @@ def build(bench: Bench, source: Path, rung: Rung, *, time_s: float) -> Outcome:
     """Unpack a source and run `pip wheel` on it once, as a rung says; BadSource if it cannot be unpacked."""
     bench.place.clear()
     variables = environment(bench)
+    _configure_cargo(bench)
     folder = _unpack(bench, source, variables)
     python = _with_modules(bench, rung, folder, variables) if rung.modules else ""
     return bench.run(command(bench, rung, folder, python), environment=variables, time_s=time_s)
+
+
+def _configure_cargo(bench: Bench) -> None:
+    """Have Cargo, which knows no variable for that, ask the package proxy for the crates that it fetches."""
+    if bench.proxy.crates:
+        folder = bench.place.home / ".cargo"
+        folder.mkdir()
+        (folder / "config.toml").write_text(_CARGO.format(registry=bench.proxy.crates))
 
 
 def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:

@@ -8,10 +8,9 @@ nothing else can be asked of it.  How HTTP is spoken is in `proxy_http`, what up
     proxy.fetched
 """
 
-import hashlib
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Lock, Semaphore, Thread
@@ -19,15 +18,15 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, unquote
 
-import requests
-
-from builder import file_cache, simple_page, upstream
+from builder import crates, simple_page, upstream
 from builder.account import Account, Allowance, OverBudget
 from builder.contract import Fetched
+from builder.crates import Crates
 from builder.doorway import ADDRESS
 from builder.file_cache import FileCache
-from builder.proxy_http import Answer, Broken, Refused, Server, listen
-from builder.simple_page import BadPage, Listed, Page, shown
+from builder.passing import BYTES, Passing
+from builder.proxy_http import Answer, Refused, Server, listen
+from builder.simple_page import BadPage, Listed, Page
 from builder.upstream import Indexes, NotThere, Upstream, UpstreamFailed
 
 _PATH = re.compile(
@@ -51,27 +50,34 @@ class PackageProxy:
         upstreams: Sequence[str],
         *,
         socket: Path | None,
+        crates: str = "",
         cache: Path | None = None,
         allowance: Allowance | None = None,
         timeout_s: tuple[float, float] = upstream.TIMEOUT_S,
         pauses_s: tuple[float, ...] = upstream.PAUSES_S,
     ) -> None:
-        """Listen on a unix socket, or without one on a port of this machine."""
+        """Listen on a unix socket, or without one on a port of this machine.
+
+        `crates` is the sparse index of a registry of Rust's crates, "" for none.
+        """
         self._socket = socket
         self._allowance = allowance or Allowance()
         self._account = Account(self._allowance)
         self._stop = Event()
+        passing = Passing(self._account, FileCache(cache) if cache else None)
         self._shelf = _Shelf(
-            Indexes(tuple(upstreams), timeout_s, pauses_s), self._account, FileCache(cache) if cache else None
+            Indexes(tuple(upstreams), timeout_s, pauses_s),
+            passing,
+            Crates(crates, passing) if crates else None,
         )
         self._server: Server | None = None
         self._thread: Thread | None = None
-        self._address = ADDRESS
 
     def __enter__(self) -> Self:
         self._server = listen(self._socket, self._shelf, self._allowance, self._stop)
         if self._socket is None:
-            self._address = ("127.0.0.1", self._server.port)
+            host, port = "127.0.0.1", self._server.port
+            self._shelf.address = f"http://{host}:{port}"
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
         return self
@@ -89,8 +95,12 @@ class PackageProxy:
     @property
     def indexes(self) -> tuple[str, ...]:
         """The addresses that a build's pip uses, in the order of the upstreams."""
-        host, port = self._address
-        return tuple(f"http://{host}:{port}/{index}/simple/" for index in range(self._shelf.count))
+        return tuple(f"{self._shelf.address}/{index}/simple/" for index in range(self._shelf.count))
+
+    @property
+    def crates(self) -> str:
+        """The address that a build's Cargo uses for its registry; "" when it has none."""
+        return f"sparse+{self._shelf.address}{crates.ROOT}index/" if self._shelf.has_crates else ""
 
     @property
     def fetched(self) -> tuple[Fetched, ...]:
@@ -115,10 +125,13 @@ class PackageProxy:
 class _Shelf:
     """What may be asked for, and the answers."""
 
-    def __init__(self, indexes: Indexes, account: Account, cache: FileCache | None) -> None:
+    def __init__(self, indexes: Indexes, passing: Passing, registry: Crates | None) -> None:
         self._indexes = indexes
-        self._account = account
-        self._cache = cache
+        self._passing = passing
+        self._account = passing.account
+        self._registry = registry
+        # Where the build finds this proxy.
+        self.address = "http://{}:{}".format(*ADDRESS)
         self._lock = Lock()
         self._listings: OrderedDict[tuple[int, str], Mapping[str, Listed]] = OrderedDict()
         self._pages = Semaphore(_PAGES_AT_ONCE)
@@ -127,6 +140,11 @@ class _Shelf:
     def count(self) -> int:
         """How many indexes there are."""
         return len(self._indexes.addresses)
+
+    @property
+    def has_crates(self) -> bool:
+        """Whether there is a registry of crates."""
+        return self._registry is not None
 
     def ask(self, stop: Event) -> Upstream:
         """Return connections to the indexes, for one thread."""
@@ -137,6 +155,10 @@ class _Shelf:
         """Answer for a path; raises Refused, or Broken from within when it is too late to refuse."""
         try:
             self._account.take_request()
+            if self._registry and path.startswith(crates.ROOT):
+                with self._registry.answer(path, asks, address=self.address, is_head=is_head) as answer:
+                    yield answer
+                return
             match = _PATH.fullmatch(path) if len(path) <= _LONGEST_PATH else None
             if match is None or int(match["index"]) >= self.count:
                 raise Refused(403, "Only packages' pages and their files can be had here.")
@@ -147,9 +169,9 @@ class _Shelf:
                 return
             file, is_metadata = self._find(index, match["package"], match["key"], match["file"], asks)
             if is_head:
-                yield Answer("application/octet-stream", None, iter(()))
+                yield Answer(BYTES, None, iter(()))
                 return
-            with self._metadata(file, asks) if is_metadata else self._file(file, asks) as answer:
+            with self._file(file, is_metadata, asks) as answer:
                 yield answer
         except OverBudget as error:
             raise Refused(403, str(error)) from error
@@ -168,7 +190,7 @@ class _Shelf:
     def _read(self, index: int, name: str, asks: Upstream) -> Page:
         """Ask for a page and remember what it lists."""
         url = self._indexes.page_url(index, name)
-        with self._noting(url):
+        with self._passing.noting(url):
             body = asks.read(url, simple_page.ACCEPT)
             try:
                 page = simple_page.read(body.content, body.content_type, url=body.url, name=name)
@@ -200,90 +222,12 @@ class _Shelf:
         raise Refused(404, "No page lists this file.")
 
     @contextmanager
-    def _metadata(self, file: Listed, asks: Upstream) -> Iterator[Answer]:
-        """Give a file's metadata, checked like a file but not counted as one."""
-        url = file.url + _METADATA
-        with self._opened(url, asks) as answer:
-            yield self._streamed(url, answer, file.metadata_sha256, lambda sha256, size: None)
-
-    @contextmanager
-    def _file(self, file: Listed, asks: Upstream) -> Iterator[Answer]:
-        """Give a file, from the cache or from upstream."""
-
-        def note(sha256: str, size: int) -> None:
-            self._account.note_fetched(Fetched(file.filename, shown(file.url), sha256, size))
-
-        cached = self._cache.open(file.sha256) if self._cache and file.sha256 else None
-        if cached is not None:
-            with cached:
-                length = cached.seek(0, 2)
-                cached.seek(0)
-                self._account.check_room(length)
-                blocks = self._checked(file.url, file_cache.read(cached), file.sha256, note)
-                yield Answer("application/octet-stream", length, blocks)
-            return
-        with self._opened(file.url, asks) as answer:
-            yield self._streamed(file.url, answer, file.sha256, note, cache=self._cache)
-
-    @contextmanager
-    def _opened(self, url: str, asks: Upstream) -> Iterator[requests.Response]:
-        """Ask upstream for a file."""
-        with self._noting(url):
-            answer = asks.open(url)
-        with answer:
-            yield answer
-
-    def _streamed(
-        self,
-        url: str,
-        answer: requests.Response,
-        sha256: str,
-        note: Callable[[str, int], None],
-        cache: FileCache | None = None,
-    ) -> Answer:
-        """Return what passes an upstream's answer on."""
-        header = answer.headers.get("Content-Length", "")
-        length = int(header) if header.isascii() and header.isdecimal() and len(header) < 20 else None
-        self._account.check_room(length or 0)
-        blocks = upstream.blocks(answer, url)
-        if cache is not None and sha256:
-            blocks = cache.keep(sha256, blocks)
-        return Answer("application/octet-stream", length, self._checked(url, blocks, sha256, note))
-
-    def _checked(
-        self, url: str, blocks: Iterable[bytes], sha256: str, note: Callable[[str, int], None]
-    ) -> Iterator[bytes]:
-        """Yield a file's blocks; the last leaves only when all are what the page promised."""
-        found, size, held = hashlib.sha256(), 0, b""
-        try:
-            for block in blocks:
-                self._account.take_bytes(len(block))
-                found.update(block)
-                size += len(block)
-                yield held
-                held = block
-            if sha256 and found.hexdigest() != sha256:
-                raise UpstreamFailed(
-                    f"The sha256 of {shown(url)} is {found.hexdigest()}, its page said {sha256}."
-                )
-        except OverBudget as error:
-            raise Broken(str(error)) from error
-        except UpstreamFailed as error:
-            self._account.note_failure(shown(url), str(error))
-            raise Broken(str(error)) from error
-        # Before it leaves, as a build may end the moment it has the last block.
-        note(found.hexdigest(), size)
-        yield held
-
-    @contextmanager
-    def _noting(self, url: str) -> Iterator[None]:
-        """Note whether upstream did what it was asked."""
-        try:
-            yield
-        except UpstreamFailed as error:
-            self._account.note_failure(shown(url), str(error))
-            raise
-        except NotThere:
-            self._account.note_answer(shown(url))
-            raise
-        self._account.note_answer(shown(url))
+    def _file(self, file: Listed, is_metadata: bool, asks: Upstream) -> Iterator[Answer]:
+        """Give a file, or its metadata, which are checked like a file but not counted as one."""
+        if is_metadata:
+            url = file.url + _METADATA
+            with self._passing.opened(url, asks) as answer:
+                yield self._passing.streamed(url, answer, file.metadata_sha256)
+        else:
+            with self._passing.file(file.url, file.filename, file.sha256, asks) as answer:
+                yield answer

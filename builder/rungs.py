@@ -57,6 +57,11 @@ class Rung:
     modules: tuple[str, ...] = field(default=())
 
 
+# No older tool would find the network that a build has not.
+_WANTS_NETWORK = re.compile(
+    r"name resolution|Name or service not known|[Cc]ould(?: not|n't) resolve host|Network is unreachable"
+    r"|urlopen error|Connection refused"
+)
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([A-Za-z0-9_]+)")
 
 CURRENT = Rung("current")
@@ -98,7 +103,7 @@ def following(tried: Iterable[Rung], log: str, order: BuildOrder, python: str) -
     for rung in LADDER:
         if rung.name in names or rung.asked_by is None or not rung.asked_by.search(log):
             continue
-        if rung.is_of_its_time and not _is_possible(order, python):
+        if rung.is_of_its_time and (_WANTS_NETWORK.search(log) or not _is_possible(order, python)):
             continue
         if rung.modules:
             return Rung(rung.name, rung.asked_by, modules=(*rung.modules, *_missing(log)))

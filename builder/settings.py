@@ -39,6 +39,9 @@ class Settings:
     build_index: str = ""
     # PIWHEELS_EXTRA_BUILD_INDEX: another one beside it, such as the farm's own; empty is none.
     extra_build_index: str = ""
+    # PIWHEELS_BUILD_CRATES: the sparse index of a registry of Rust's crates, instead of the one that the
+    # server names.
+    build_crates: str = ""
     # PIWHEELS_BUILD_DISK_BYTES: the most that a build may write, where the disk has as much to spare.
     build_disk_bytes: int = 16 << 30
     # PIWHEELS_SANDBOX_AT_MOST: the highest level of the sandbox to try, "bare", "box" or "full": for whoever
@@ -56,6 +59,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         work=Path(environment.get("PIWHEELS_WORK") or Path(tempfile.gettempdir(), "piwheels-builder")),
         build_index=environment.get("PIWHEELS_BUILD_INDEX", ""),
         extra_build_index=environment.get("PIWHEELS_EXTRA_BUILD_INDEX", ""),
+        build_crates=environment.get("PIWHEELS_BUILD_CRATES", ""),
         build_disk_bytes=_bytes(environment.get("PIWHEELS_BUILD_DISK_BYTES") or str(16 << 30)),
         sandbox_at_most=_level(environment.get("PIWHEELS_SANDBOX_AT_MOST") or SANDBOX_LEVELS[-1]),
     )

@@ -139,6 +139,7 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
             uploaded_at=int(source.uploaded_at.timestamp()) if source.uploaded_at else None,
             index=settings.PIWHEELS_PYPI,
             extra_index=settings.PIWHEELS_BUILDERS_INDEX,
+            crates=settings.PIWHEELS_CRATES,
             time_limit_s=made_by.time_limit_s,
             memory_bytes=made_by.memory_bytes,
             apt=made_by.apt,

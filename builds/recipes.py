@@ -156,7 +156,7 @@ def size_for(package: Package) -> str:
 
 def for_build(build: Build) -> Recipe | None:
     """Return the recipe that a build is made by: its package's, or the one of what it failed of before."""
-    own = Recipe.objects.filter(package=build.version.package_id).first()
+    own = Recipe.objects.of_package(build.version.package_id)
     if own or build.attempt == 1:
         return own
     before = (

@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 from packages.plain_sql import change, rows
 
-# The columns of `given` and `running`, by the table that each run of them is from.
-BUILD = ("id", "version_id", "target_id", "attempt", "state", "source_id", "builder_id")
+# The columns of `build` and `given`, by the table that each run of them is from.
+BUILD = ("id", "version_id", "target_id", "attempt", "state", "source_id", "builder_id", "claimed_at")
 VERSION = ("id", "package_id", "number")
 PACKAGE = ("id", "name")
 TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags")
+SOURCE = ("id", "filename", "url", "sha256", "uploaded_at")
+ITS_BUILDER = ("id", "name")
 
 
 def _columns(table: str, names: Sequence[str]) -> str:
@@ -25,11 +27,14 @@ def _columns(table: str, names: Sequence[str]) -> str:
 
 _BUILD = f"""
     SELECT {_columns("build", BUILD)}, {_columns("version", VERSION)},
-           {_columns("package", PACKAGE)}, {_columns("target", TARGET)}
+           {_columns("package", PACKAGE)}, {_columns("target", TARGET)},
+           {_columns("source", SOURCE)}, {_columns("builder", ITS_BUILDER)}
     FROM builds_build build
     JOIN packages_version version ON version.id = build.version_id
     JOIN packages_package package ON package.id = version.package_id
     JOIN builds_target target ON target.id = build.target_id
+    LEFT JOIN packages_upstreamfile source ON source.id = build.source_id
+    LEFT JOIN builds_builder builder ON builder.id = build.builder_id
     WHERE build.id = %s
 """
 
@@ -95,7 +100,7 @@ def hear(builder: int, now: datetime) -> None:
 
 
 def build(number: int) -> tuple[Any, ...] | None:
-    """Return a build with its version, package and target."""
+    """Return a build with its version, package, target, source and builder."""
     return next(iter(rows(_BUILD, [number])), None)
 
 
@@ -113,6 +118,11 @@ def prolong(build: int, lease: datetime) -> bool:
 def renew(build: int, lease: datetime, ticket_hash: str, now: datetime) -> bool:
     """Give a running build a new lease for its ticket, if that is alive and its builder enabled."""
     return change(_RENEW, [lease, build, ticket_hash, now, now]) == 1
+
+
+def has_recipe(package: int) -> bool:
+    """Tell whether an operator has written a recipe for a package."""
+    return bool(rows("SELECT 1 FROM builds_recipe WHERE package_id = %s LIMIT 1", [package]))
 
 
 def has_open_builds(version: int, states: Sequence[str]) -> bool:

@@ -93,6 +93,15 @@ def test_an_import_that_does_not_end_proves_nothing_and_costs_the_builder_little
     assert time.monotonic() - began < 60
 
 
+def test_cargo_asks_the_proxy_for_the_crates_of_the_registry_that_the_server_names(server, client, pi):
+    before = "raise SystemExit(Path(os.environ['HOME'], '.cargo', 'config.toml').read_text())"
+    order = server.order("tiny-1.0.tar.gz", make_sdist(before), crates="https://crates.example.org/")
+
+    build(order, client, pi)
+
+    assert 'registry = "sparse+http://127.0.0.1:' in log_of(server)
+
+
 def test_whose_index_failed_is_not_blamed_for_it(server, client, pi, monkeypatch):
     monkeypatch.setattr(PackageProxy, "failed", property(lambda _: True))
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_field_of_a_newer_side_is_ignored():
     assert decode(BuildOrder, body("BuildOrder", colour="green")).build == 4711
 
 
-@pytest.mark.parametrize("field", WIRE["BuildOrder"])
+@pytest.mark.parametrize("field", [each.name for each in fields(BuildOrder) if each.default is MISSING])
 def test_a_missing_field_is_named(field):
     order = {name: value for name, value in WIRE["BuildOrder"].items() if name != field}
 

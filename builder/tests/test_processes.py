@@ -45,8 +45,40 @@ def forks(tmp_path):
         for _ in range(3):
             started.stdout.readline()
         yield started
-        for each in processes.family(started.pid, processes.every()):
+        for each in processes.family(started.pid):
             processes.kill(each)
+
+
+@pytest.fixture(params=["by its children", "among all processes"])
+def seen(request, monkeypatch):
+    """A kernel that lists a process's children, and one that does not."""
+    monkeypatch.setattr(processes, "_tells_children", lambda: request.param == "by its children")
+
+
+def test_a_family_is_who_descends_from_its_head(forks, seen):
+    family = processes.family(forks.pid)
+
+    assert family[0].pid == forks.pid
+    assert len(family) == 3
+    assert {each.parent for each in family[1:]} <= {each.pid for each in family}
+    assert processes.family(2**22 + 1) == []
+
+
+def test_children_of_any_thread_belong_to_the_family(seen):
+    code = """
+import subprocess, threading, time
+thread = threading.Thread(target=lambda: (subprocess.Popen(["sleep", "60"]), time.sleep(60)))
+thread.start()
+time.sleep(0.5)
+print(".", flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, bufsize=0) as started:
+        started.stdout.readline()
+        family = processes.family(started.pid)
+        for each in family:
+            processes.kill(each)
+
+    assert len(family) == 2
 
 
 def test_memory_that_is_shared_counts_once(forks, tmp_path):

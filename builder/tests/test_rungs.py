@@ -27,6 +27,7 @@ def rung(name):
         ("error: 'PyArray_Descr' has no member named 'elsize'\n", "older-tools"),
         (f"{TRACE}AttributeError: `np.float_` was removed in the NumPy 2.0 release.\n", "older-tools"),
         (f"{TRACE}TypeError: something else\n", "time-travel"),
+        (f"{TRACE}urllib.error.URLError: <urlopen error [Errno -3] Temporary failure>\n", None),
         ("demo.c:1:10: fatal error: ffi.h: No such file or directory\n", None),
         ("", None),
     ],

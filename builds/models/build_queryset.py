@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from django.db import models
 from django.db.models import F
 
 from builds import statements
 from builds.models import state
-from builds.models.partial import partial_row, partial_target
+from builds.models.partial import moment, partial_row, partial_target
 from builds.models.size import Size
 from builds.models.state import State
 from builds.models.target import Target
 from builds.priority import Place
-from packages.models import Package, Version
+from packages.models import Package, UpstreamFile, Version
 
 # A build asks these questions; so they have its class for types only.
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class BuildQuerySet(models.QuerySet["Build"]):
         return self.filter(state=State.DISPATCHED, rang_at__lt=before)
 
     def _with_relations(self, row: "tuple[Any, ...] | None") -> "Build | None":
-        """Return what `statements` read of a build, its version, its package and its target."""
+        """Return what `statements` read of a build, its version, package, target, source and builder."""
         if row is None:
             return None
         values = iter(row)
@@ -124,4 +124,12 @@ class BuildQuerySet(models.QuerySet["Build"]):
         build.version = partial_row(Version, statements.VERSION, values)
         build.version.package = partial_row(Package, statements.PACKAGE, values)
         build.target = partial_target(values)
+        build.claimed_at = moment(build.claimed_at)
+        source = partial_row(UpstreamFile, statements.SOURCE, values)
+        source.uploaded_at = moment(source.uploaded_at)
+        its = self.model.builder.field.related_model
+        builder = cast("Builder", partial_row(its, statements.ITS_BUILDER, values))
+        # Of a build that has none yet, their columns are empty.
+        build.source = source if build.source_id else None
+        build.builder = builder if build.builder_id else None
         return build

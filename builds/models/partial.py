@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -26,3 +27,8 @@ def partial_target(values: Iterator[Any]) -> Target:
     target = partial_row(Target, statements.TARGET, values)
     target.platform_tags = json.loads(target.platform_tags)
     return target
+
+
+def moment(value: datetime | None) -> datetime | None:
+    """Return a time with its zone, which SQLite does not keep."""
+    return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value

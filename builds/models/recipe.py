@@ -4,8 +4,17 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from builds import statements
 from builds.models.size import Size
 from packages.models import Package
+
+
+class RecipeQuerySet(models.QuerySet["Recipe"]):
+    """Questions about recipes."""
+
+    def of_package(self, package: int) -> "Recipe | None":
+        """Return a package's own recipe, if it has one; asked twice for each build, and mostly it has not."""
+        return self.filter(package=package).first() if statements.has_recipe(package) else None
 
 
 class Recipe(models.Model):
@@ -27,6 +36,8 @@ class Recipe(models.Model):
     rung = models.CharField(max_length=30, blank=True, help_text="The rung of the ladder to begin with.")
     note = models.TextField(blank=True, help_text="Why, for whoever comes next.")
     changed_at = models.DateTimeField(db_default=Now())
+
+    objects = RecipeQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]
