@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -78,6 +79,18 @@ def test_a_kill_in_the_middle_loses_nothing(farm, victim):
 
 
 def builds_on_this_machine(farm):
-    """What still runs of the farm's builds."""
+    """What still runs of the farm's builds: who names its work folder, or has parts of that in a sandbox."""
     work = str(farm.var / "work")
-    return [p for p in psutil.process_iter(["cmdline"]) if work in " ".join(p.info["cmdline"] or [])]
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if work in " ".join(process.info["cmdline"] or []) or work in mounts_of(process)
+    ]
+
+
+def mounts_of(process):
+    """What a process has mounted, and from where; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{process.pid}/mountinfo").read_text()
+    except OSError:
+        return ""
