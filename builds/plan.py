@@ -116,7 +116,7 @@ def look(package: Package) -> Outlook:
 def _offers(package: Package) -> dict[int, list[Offer]]:
     """Return what our index has of a package, or will have once a person has looked at it, by version."""
     offers: dict[int, list[Offer]] = {}
-    for wheel in Wheel.objects.standing().filter(package=package).select_related("build__target"):
+    for wheel in Wheel.objects.standing().sourced().filter(package=package).select_related("build__target"):
         offers.setdefault(wheel.version_id, []).append(wheel.offer())
     return offers
 

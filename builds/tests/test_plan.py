@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from builds import dispatch, plan, raising
-from builds.models import Build, Demand, Push, Skip
+from builds.models import Build, Demand, Push, Skip, Wheel
 from builds.priority import Rank, class_of
 from builds.tests.rows import (
     NOON,
@@ -15,6 +15,7 @@ from builds.tests.rows import (
     make_source,
     make_target,
     make_version,
+    make_wheel,
 )
 from packages.models import Package, UpstreamFile, Version
 
@@ -88,6 +89,19 @@ def test_another_policy_has_everything_planned_anew():
     target.follow("everything")
 
     assert plan.plan_changed(NOON, limit=10) == 1
+
+
+def test_the_wheel_of_who_had_the_name_before_serves_nobody():
+    pure = make_wheel(make_build(target=make_target(ARMHF), state="succeeded", finished_at=OLD))
+    Wheel.objects.update(published_at=OLD)
+    make_target(ARM64)
+    make_plan()
+    assert not Build.objects.open().exists()
+
+    Package.objects.filter(pk=pure.package_id).update(registered_anew_at=NOON)
+    make_plan()
+
+    assert [str(build.target) for build in Build.objects.open()] == [ARM64]
 
 
 def test_a_skip_is_for_its_target_alone_and_can_be_taken_back():
