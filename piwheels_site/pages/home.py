@@ -11,6 +11,7 @@ from simple import downloads, index
 
 # The counters are counted anew this often, in seconds, however many people look.
 COUNTED_EVERY = 30
+WAITING_EVERY = 5
 
 
 def counters() -> list[tuple[int, str]]:
@@ -35,7 +36,8 @@ def home(request: HttpRequest) -> HttpResponse:
         "counters": cache.get_or_set("home-counters", counters, COUNTED_EVERY),
         "targets": Target.objects.active(),
         "running": Build.objects.assigned().select_related("version__package", "target", "builder"),
-        "waiting": Build.objects.waiting().count(),
+        # Of a whole PyPI, millions wait.
+        "waiting": cache.get_or_set("home-waiting", Build.objects.waiting().count, WAITING_EVERY),
         "builders": Builder.objects.select_related("target"),
         "recent": recent.order_by("-finished_at")[:10],
         "now": database_now(),
