@@ -124,8 +124,9 @@ def document(text: str) -> str:
     machine = f"{system}, {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
     return f"""# Twenty real packages
 
-Made by `make test-real` on {datetime.now(UTC):%-d %B %Y}: {machine}. Each package's newest version, built \
-from its source by `make run`'s own parts, with the newest tools that PyPI had on that day.
+Made by `make test-real` on {datetime.now(UTC):%-d %B %Y}: {machine}. Of each package the newest \
+version that this Python may have, built from its source by `make run`'s own parts, with the newest tools \
+that PyPI had on that day.
 
 {text}
 
