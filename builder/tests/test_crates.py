@@ -154,28 +154,41 @@ def test_without_a_registry_there_are_no_crates(registry):
         assert proxy.crates == ""
 
 
-@pytest.mark.skipif(shutil.which("cargo") is None, reason="needs Cargo")
-def test_a_real_cargo_builds_with_what_the_proxy_gives(registry, proxy, tmp_path):
+@pytest.fixture
+def cargo(tmp_path):
+    """A Cargo with a home of its own, where there is one that runs: rustup's stand-in alone does not."""
     home = tmp_path / "home"
     (home / ".cargo").mkdir(parents=True)
-    (home / ".cargo" / "config.toml").write_text(_CARGO.format(registry=proxy.crates))
+    rustup = os.environ.get("RUSTUP_HOME") or str(Path.home() / ".rustup")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "RUSTUP_HOME": rustup}
+
+    def run(*words, cwd=tmp_path):
+        return subprocess.run(
+            ["cargo", *words],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    if shutil.which("cargo") is None or run("--version").returncode != 0:
+        pytest.skip("needs Cargo")
+    run.home = home
+    return run
+
+
+def test_a_real_cargo_builds_with_what_the_proxy_gives(registry, proxy, cargo, tmp_path):
+    (cargo.home / ".cargo" / "config.toml").write_text(_CARGO.format(registry=proxy.crates))
     project = tmp_path / "project"
     (project / "src").mkdir(parents=True)
     (project / "Cargo.toml").write_text(
         '[package]\nname = "demo"\nversion = "0.1.0"\nedition = "2018"\n[dependencies]\nknot = "1"\n'
     )
     (project / "src" / "lib.rs").write_text("pub fn twice() -> u32 { 2 * knot::answer() }\n")
-    rustup = os.environ.get("RUSTUP_HOME") or str(Path.home() / ".rustup")
 
-    done = subprocess.run(
-        ["cargo", "build"],
-        cwd=project,
-        env={"PATH": os.environ["PATH"], "HOME": str(home), "RUSTUP_HOME": rustup},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = cargo("build", cwd=project)
 
     assert done.returncode == 0, done.stderr
     assert [file.filename for file in proxy.fetched] == ["knot-1.0.0.crate"]
