@@ -17,6 +17,7 @@ from builds.models import Build, Campaign, Demand, Target
 from builds.places import places_of
 from builds.plan import Outlook, is_dropped, look, new_build
 from builds.wishes import Candidate
+from packages.batches import batches
 from packages.models import Package
 
 # How many builds of a campaign wait at a time, and how much of what it goes through a tick looks at: to find
@@ -97,9 +98,8 @@ def _named(campaign: Campaign) -> list[int]:
     if len(names) > MOST:
         raise CannotBegin(f"It names {len(names)} packages; {MOST} are the most.")
     found: dict[str, int] = {}
-    for start in range(0, len(names), 500):
-        some = Package.objects.filter(name__in=names[start : start + 500])
-        found |= dict(some.values_list("name", "pk"))
+    for some in batches(names):
+        found |= dict(Package.objects.filter(name__in=some).values_list("name", "pk"))
     missing = [name for name in names if name not in found]
     if missing:
         raise CannotBegin(f"The farm does not follow {', '.join(missing[:10])}: add_package does so.")

@@ -1,20 +1,17 @@
 """Notes how much each package is wanted, and has those placed anew in the queue of which that has changed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import TypeVar
 
 from django.db.models import Count, Exists, OuterRef
 
 from builds import priority
 from builds.models import Build, Demand, Dependency
+from packages.batches import batches
 from packages.models import Package
 
 # A doubling of what counts most; for less, nobody is placed anew.
 _MATTERS = 30
-_BATCH = 500
-_Each = TypeVar("_Each")
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ def note(counted: Mapping[int, Wanted]) -> int:
         for package in counted.keys() | dependents.keys() | before.keys()
     )
     total = 0
-    for batch in _batches(pair for pair in changed if _facts(pair[0]) != _facts(pair[1])):
+    for batch in batches(pair for pair in changed if _facts(pair[0]) != _facts(pair[1])):
         _write(batch)
         total += len(batch)
     return total
@@ -63,15 +60,10 @@ def _dependents() -> dict[int, int]:
     needs = needs.exclude(requirement__contains="extra ==").exclude(requirement__contains="extra==")
     counted = dict(needs.values_list("name").annotate(Count("wheel__package", distinct=True)).iterator())
     found: dict[int, int] = {}
-    for names in _batches(iter(counted)):
+    for names in batches(counted):
         keys = Package.objects.filter(name__in=names).values_list("name", "pk")
         found |= {key: counted[name] for name, key in keys}
     return found
-
-
-def _batches(each: Iterator[_Each]) -> Iterator[list[_Each]]:
-    while batch := list(islice(each, _BATCH)):
-        yield batch
 
 
 def _write(changed: list[tuple[Demand, Demand]]) -> None:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from packages.batches import batches
 from packages.changelog import PAGE_ROWS, Changelog, Event, NoJournal
 from packages.fetch import UpstreamUnavailable
-from packages.merge import batches
 from packages.models import Dirty, Package, SyncCursor
 from packages.project import canonical
 

@@ -5,14 +5,14 @@ The same state again changes nothing.  What follows from a change is for others 
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import TypeVar
 
 from django.db import models, transaction
 
 from packages import doubt, plain_sql
+from packages.batches import BATCH
 from packages.doubt import StaleAnswer
 from packages.models import Alias, Package, UpstreamFile, Version, canonical_version
 from packages.project import File, Project, Release
@@ -20,17 +20,6 @@ from packages.project import File, Project, Release
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row", bound=models.Model)
-Item = TypeVar("Item")
-
-# SQLite takes 999 variables in a statement.
-BATCH = 500
-
-
-def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Return items in lists that one statement can take."""
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
-        yield batch
 
 
 def apply(project: Project, now: datetime, *, believes_older: bool = False) -> Package:
@@ -46,7 +35,8 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         if not believes_older:
             _refuse_older(package, project)
         releases = project.versions if project.tells_versions else _releases_by_file(package, project)
-        before = set() if is_new else _listed(package)
+        known = {file.filename: file for file in UpstreamFile.objects.filter(version__package=package)}
+        before = {name for name, file in known.items() if file.gone_at is None}
         listed = {file.filename for release in releases for file in release.files}
         if before and not listed:
             doubt.judge(package.name, doubt.EMPTY, now)
@@ -56,9 +46,9 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         is_other = package.status == Package.Status.GONE or bool(before and listed and not before & listed)
         changed = _apply_project(package, project, now, is_other=is_other)
         if is_new or "display_name" in changed:
-            _note_spelling(package, now)
+            _note_spellings([package], now)
         versions, are_versions_new = _apply_versions(package, releases, now)
-        are_files_new = _apply_files(package, releases, versions, now)
+        are_files_new = _apply_files(known, releases, versions, now)
         if is_new or changed or are_versions_new or are_files_new:
             package.request_plan()
             package.mark_changed()
@@ -73,13 +63,7 @@ def create(projects: Sequence[Project], now: datetime) -> None:
     """
     packages = {project.name: _new_package(project, now) for project in projects}
     Package.objects.bulk_create(packages.values(), BATCH)
-    Alias.objects.bulk_create(
-        [Alias(package=package, name=package.display_name, seen_at=now) for package in packages.values()],
-        BATCH,
-        update_conflicts=True,
-        unique_fields=["name"],
-        update_fields=["seen_at"],
-    )
+    _note_spellings(packages.values(), now)
     _create_versions(packages, projects)
 
 
@@ -185,12 +169,6 @@ def _releases_by_file(package: Package, project: Project) -> tuple[Release, ...]
     return tuple(Release(number, tuple(its.values())) for number, its in found.items())
 
 
-def _listed(package: Package) -> set[str]:
-    """Return the names of the files that upstream had of a package when we last looked."""
-    files = UpstreamFile.objects.listed().filter(version__package=package)
-    return set(files.values_list("filename", flat=True))
-
-
 def _apply_project(package: Package, project: Project, now: datetime, *, is_other: bool) -> set[str]:
     """Write what upstream says of the project itself, and return the names of the fields that changed."""
     facts: dict[str, object] = {"status": project.status, "status_reason": project.status_reason}
@@ -208,10 +186,11 @@ def _apply_project(package: Package, project: Project, now: datetime, *, is_othe
     return changed
 
 
-def _note_spelling(package: Package, now: datetime) -> None:
-    """Remember how upstream spells the name."""
+def _note_spellings(packages: Iterable[Package], now: datetime) -> None:
+    """Remember how upstream spells the names."""
     Alias.objects.bulk_create(
-        [Alias(package=package, name=package.display_name, seen_at=now)],
+        [Alias(package=package, name=package.display_name, seen_at=now) for package in packages],
+        BATCH,
         update_conflicts=True,
         unique_fields=["name"],
         update_fields=["seen_at"],
@@ -260,10 +239,12 @@ def _version_facts(version: Version, release: Release) -> dict[str, object]:
 
 
 def _apply_files(
-    package: Package, releases: tuple[Release, ...], versions: dict[str, Version], now: datetime
+    known: Mapping[str, UpstreamFile],
+    releases: tuple[Release, ...],
+    versions: dict[str, Version],
+    now: datetime,
 ) -> bool:
     """Write the files; False if they are what we know."""
-    known = {file.filename: file for file in UpstreamFile.objects.filter(version__package=package)}
     listed = {file.filename: (versions[r.number], file) for r in releases for file in r.files}
     facts: list[tuple[UpstreamFile, dict[str, object]]] = []
     for filename, row in known.items():

@@ -13,9 +13,9 @@ from itertools import islice
 from django.conf import settings
 from packaging.utils import InvalidName, canonicalize_name
 
+from packages.batches import batches
 from packages.fetch import Unchanged, UpstreamUnavailable
 from packages.journal import ALL
-from packages.merge import batches
 from packages.models import NEVER, Dirty, Package, SyncCursor
 from packages.pypi import PyPI
 
