@@ -9,7 +9,28 @@ from builds.priority import RAISABLE
 from packages.models import Package, Version
 
 
-class Skip(models.Model):
+class Decision(models.Model):
+    """What an operator has decided of what is wanted."""
+
+    class Meta:
+        abstract = True
+
+    def begin(self) -> None:
+        """Have it hold from now on."""
+        self.save()
+        self._tell()
+
+    def end(self) -> None:
+        """Have it hold no more."""
+        self.delete()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Have whom it concerns look at it."""
+        raise NotImplementedError
+
+
+class Skip(Decision):
     """An operator's reason not to build a package for a target; for all targets it is the package's own."""
 
     package = models.ForeignKey(Package, models.CASCADE, related_name="skips")
@@ -28,23 +49,16 @@ class Skip(models.Model):
     def __str__(self) -> str:
         return f"{self.package} for {self.target}: {self.reason}"
 
-    def begin(self) -> None:
-        """Have the package built for the target no more."""
-        self.save()
-        self._tell()
-
-    def end(self) -> None:
-        """Have the package built for the target again."""
-        self.delete()
-        self._tell()
-
     def _tell(self) -> None:
         self.package.request_plan()
         self.package.mark_changed()
 
 
-class Push(models.Model):
-    """An operator's wish that a package, a version or a class of builds goes before others."""
+class Push(Decision):
+    """An operator's wish that a package, a version or a class of builds goes before others.
+
+    A class is moved by and by, as `builds.raising` does it.
+    """
 
     package = models.ForeignKey(
         Package, models.CASCADE, null=True, blank=True, related_name="pushes", help_text="All its versions."
@@ -79,16 +93,6 @@ class Push(models.Model):
     def __str__(self) -> str:
         what = self.package or self.version or self.get_rank_display()
         return f"{what} for {self.target or 'all targets'}"
-
-    def begin(self) -> None:
-        """Have it go before others; a class is moved by and by, as `builds.raising` does it."""
-        self.save()
-        self._tell()
-
-    def end(self) -> None:
-        """Have it wait in its turn again."""
-        self.delete()
-        self._tell()
 
     def _tell(self) -> None:
         if package := self.package or (self.version and self.version.package):
