@@ -46,7 +46,7 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         is_other = package.status == Package.Status.GONE or bool(before and listed and not before & listed)
         changed = _apply_project(package, project, now, is_other=is_other)
         if is_new or "display_name" in changed:
-            _note_spellings([package], now)
+            _note_spelling(package, now)
         versions, are_versions_new = _apply_versions(package, releases, now)
         are_files_new = _apply_files(known, releases, versions, now)
         if is_new or changed or are_versions_new or are_files_new:
@@ -61,17 +61,32 @@ def create(projects: Sequence[Project], now: datetime) -> None:
 
     Raises IntegrityError when we have one of them after all, or one of their files.
     """
-    packages = {project.name: _new_package(project, now) for project in projects}
-    Package.objects.bulk_create(packages.values(), BATCH)
-    _note_spellings(packages.values(), now)
+    plain_sql.fill(
+        Package,
+        ("name", "display_name", "summary", "status", "status_reason", "skip_reason", "serial", "etag",
+         "fetched_at", "generation", "plan_needed", "revision"),
+        (
+            # As `apply` leaves a new one: with a plan to make, and the first revision of its pages.
+            (project.name, project.display_name or project.name, project.summary or "", project.status,
+             project.status_reason, "", project.serial, project.etag, now, 1, True, 1)
+            for project in projects
+        ),
+    )  # fmt: skip
+    written = Package.objects.filter(name__in=[project.name for project in projects])
+    packages = dict(written.order_by().values_list("name", "pk"))
+    plain_sql.fill(
+        Alias,
+        ("package_id", "name", "seen_at"),
+        ((packages[project.name], project.display_name or project.name, now) for project in projects),
+    )
     _create_versions(packages, projects)
 
 
-def _create_versions(packages: dict[str, Package], projects: Sequence[Project]) -> None:
+def _create_versions(packages: Mapping[str, int], projects: Sequence[Project]) -> None:
     """Write down the versions and files of packages that are new, without the ORM's work for each."""
-    releases = [(packages[project.name].pk, release) for project in projects for release in project.versions]
+    releases = [(packages[project.name], release) for project in projects for release in project.versions]
     plain_sql.fill(
-        Version._meta.db_table,
+        Version,
         ("package_id", "number", "canonical", "is_prerelease", "released_at", "yanked", "yanked_reason",
          "skip_reason"),
         (
@@ -89,7 +104,7 @@ def _create_versions(packages: dict[str, Package], projects: Sequence[Project]) 
         for file in release.files
     }
     plain_sql.fill(
-        UpstreamFile._meta.db_table,
+        UpstreamFile,
         ("version_id", "filename", "kind", "url", "sha256", "size", "requires_python", "uploaded_at",
          "yanked", "yanked_reason"),
         (
@@ -98,22 +113,6 @@ def _create_versions(packages: dict[str, Package], projects: Sequence[Project]) 
             for version, file in files.values()
         ),
     )  # fmt: skip
-
-
-def _new_package(project: Project, now: datetime) -> Package:
-    """Return a row for a package that we have not seen before."""
-    return Package(
-        name=project.name,
-        display_name=project.display_name or project.name,
-        summary=project.summary or "",
-        status=project.status,
-        status_reason=project.status_reason,
-        serial=project.serial,
-        etag=project.etag,
-        fetched_at=now,
-        # As `apply` leaves a new one: with a plan to make, and the first revision of its pages.
-        revision=1,
-    )
 
 
 def confirm(package: Package, now: datetime) -> None:
@@ -186,11 +185,10 @@ def _apply_project(package: Package, project: Project, now: datetime, *, is_othe
     return changed
 
 
-def _note_spellings(packages: Iterable[Package], now: datetime) -> None:
-    """Remember how upstream spells the names."""
+def _note_spelling(package: Package, now: datetime) -> None:
+    """Remember how upstream spells the name."""
     Alias.objects.bulk_create(
-        [Alias(package=package, name=package.display_name, seen_at=now) for package in packages],
-        BATCH,
+        [Alias(package=package, name=package.display_name, seen_at=now)],
         update_conflicts=True,
         unique_fields=["name"],
         update_fields=["seen_at"],

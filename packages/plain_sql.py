@@ -5,12 +5,14 @@ it is 0.06 ms; a build needs about thirty.  Both databases understand the same t
 only what their drivers do differently.
 """
 
+import csv
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from io import StringIO
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Model
 
 # The database's clock, as Django's `Now()` asks for it.
 _NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
@@ -42,36 +44,24 @@ def _adapted(values: Sequence[object]) -> list[Any]:  # Any: what the driver tak
     return [adapt(value) if isinstance(value, datetime) else value for value in values]
 
 
-def fill(table: str, columns: Sequence[str], values: Iterable[Sequence[object]]) -> None:
-    """Add many new rows to a table, which may be hundreds of thousands in a bootstrap.
+def fill(model: type[Model], columns: Sequence[str], values: Iterable[Sequence[object]]) -> None:
+    """Add many new rows to a model's table, which may be hundreds of thousands in a bootstrap.
 
-    PostgreSQL has a way of its own for that, which takes a fifth of the time of an INSERT by the ORM.
+    PostgreSQL has a way of its own for that, which takes a tenth of the time of an INSERT by the ORM.
     """
-    names = ", ".join(columns)
+    table, names = model._meta.db_table, ", ".join(columns)
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            lines = StringIO("".join(map(_line, values)))
+            lines = StringIO()
+            csv.writer(lines, lineterminator="\n").writerows(values)
+            lines.seek(0)
+            # In CSV, None and "" look alike; a column that may be NULL holds no "" here.
+            filled = {field.column for field in model._meta.concrete_fields if not field.null}
+            texts = ", ".join(column for column in columns if column in filled)
+            copy = f"COPY {table} ({names}) FROM STDIN WITH (FORMAT csv, FORCE_NOT_NULL ({texts}))"
             with connection.wrap_database_errors:
-                cursor.cursor.copy_expert(f"COPY {table} ({names}) FROM STDIN", lines)
+                cursor.cursor.copy_expert(copy, lines)
         else:
             places = ", ".join(["%s"] * len(columns))
             insert = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608
             cursor.executemany(insert, [_adapted(row) for row in values])
-
-
-# What has a meaning in COPY's text format.
-_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _line(values: Sequence[object]) -> str:
-    """Return a row as a line of COPY's text format."""
-    return "\t".join([_field(value) for value in values]) + "\n"
-
-
-def _field(value: object) -> str:
-    """Return a value as COPY reads it."""
-    if value is None:
-        return "\\N"
-    text = str(value)
-    # Nearly all are plain, and to look is quicker than to translate.
-    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPED)

@@ -8,10 +8,11 @@ talks to the database.
 import logging
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
+from queue import SimpleQueue
 
 from django.conf import settings
 from django.db import transaction
@@ -95,17 +96,27 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
     with ThreadPoolExecutor(fetchers) as pool:
         questions = iter(_questions(held))
         asked: dict[Future[Project], Question] = {}
+        # Each says itself that it is done: to wait for the first of a hundred costs as much as to ask.
+        done: SimpleQueue[Future[Project]] = SimpleQueue()
         # One that fetches alone asks nothing before the answer is heeded; several are not to idle meanwhile.
         room = AT_ONCE if fetchers > 1 else 1
         while run.goes_on or asked:
             while run.goes_on and len(asked) < room and (question := next(questions, None)):
-                asked[pool.submit(_ask, pypi, question)] = question
+                future = pool.submit(_ask, pypi, question)
+                asked[future] = question
+                future.add_done_callback(done.put)
             if not run.goes_on:
-                left += [asked.pop(future).dirty for future in list(asked) if future.cancel()]
+                # Those that are done with it come by the queue, too.
+                for future in asked:
+                    future.cancel()
             if not asked:
                 break
-            for future in wait(asked, return_when=FIRST_COMPLETED).done:
-                run.settle(asked.pop(future), future)
+            future = done.get()
+            question = asked.pop(future)
+            if future.cancelled():
+                left.append(question.dirty)
+            else:
+                run.settle(question, future)
         run.write_new()
     Dirty.let_go([*left, *(question.dirty for question in questions)], now)
     return run.settled

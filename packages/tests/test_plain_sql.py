@@ -3,11 +3,14 @@ from datetime import UTC, datetime
 import pytest
 
 from packages import plain_sql
-from packages.models import Alias, Package
+from packages.models import NEVER, Alias, Package
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
-ODD = "a\tb\\N\nc\r\\. \N{SNOWMAN} 'q' \"d\" %s"
+ODD = (
+    *("a\tb\\N\nc\r\\. \N{SNOWMAN} 'q' \"d\" %s", "two, \r\nthree", '"', " "),
+    *("\\N", "\\.", "", "NULL", "None", "plain"),
+)
 
 
 def test_rows_are_added_as_they_are():
@@ -15,11 +18,21 @@ def test_rows_are_added_as_they_are():
     moment = datetime(2026, 1, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 
     plain_sql.fill(
-        Alias._meta.db_table,
+        Alias,
         ("package_id", "name", "seen_at"),
-        [(package.pk, name, moment) for name in (ODD, "\\N", "", "plain")],
+        [(package.pk, name, moment) for name in ODD],
     )
 
-    assert set(Alias.objects.values_list("name", "seen_at")) == {
-        (name, moment) for name in (ODD, "\\N", "", "plain")
-    }
+    assert set(Alias.objects.values_list("name", "seen_at")) == {(name, moment) for name in ODD}
+
+
+def test_what_is_not_known_is_null():
+    plain_sql.fill(
+        Package,
+        ("name", "display_name", "summary", "status", "status_reason", "skip_reason", "generation", "serial",
+         "depth", "fetched_at", "plan_needed", "revision"),
+        [("demo", "Demo", "", "active", "", "", 1, None, 0, NEVER, True, 1)],
+    )  # fmt: skip
+
+    package = Package.objects.get()
+    assert (package.serial, package.depth, package.summary, package.etag) == (None, 0, "", "")
