@@ -33,7 +33,7 @@ MIB = 1 << 20
 def main() -> int:
     """Measure and print."""
     call_command("migrate", interactive=False, verbosity=0)
-    with index() as (url, process), fetch.open_session(settings.PIWHEELS_FETCHERS) as session:
+    with index() as (url, process), fetch.Session(settings.PIWHEELS_FETCHERS) as session:
         memory = Memory()
         own, others = time.process_time(), cpu_s(process)
         began = time.monotonic()

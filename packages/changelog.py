@@ -9,8 +9,6 @@ import xmlrpc.client
 from dataclasses import dataclass
 from xml.parsers.expat import ExpatError
 
-import requests
-
 from packages import fetch
 from packages.fetch import UpstreamUnavailable
 from packages.project import MAX_NUMBER
@@ -46,7 +44,7 @@ class Event:
 class Changelog:
     """A client of the journal at an address."""
 
-    def __init__(self, url: str, session: requests.Session) -> None:
+    def __init__(self, url: str, session: fetch.Session) -> None:
         self.url = url
         self.session = session
 
@@ -81,11 +79,11 @@ class Changelog:
         """Return what a method returns."""
         request = xmlrpc.client.dumps(arguments, method).encode()
         with fetch.post(self.session, self.url, request) as response:
-            if response.status_code in ABSENT:
-                raise NoJournal(f"{self.url} answers {response.status_code}.")
-            if response.status_code != 200:
+            if response.status in ABSENT:
+                raise NoJournal(f"{self.url} answers {response.status}.")
+            if response.status != 200:
                 raise UpstreamUnavailable(
-                    f"{self.url} answers {response.status_code}.", fetch.retry_after(response)
+                    f"{self.url} answers {response.status}.", fetch.retry_after(response)
                 )
             if "html" in response.headers.get("Content-Type", ""):
                 raise NoJournal(f"{self.url} answers with a page for people.")

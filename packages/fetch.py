@@ -1,17 +1,22 @@
-"""Asks an index over HTTP: who we are, what we wait for, and how much of an answer we take."""
+"""Asks an index over HTTP: who we are, what we wait for, and how much of an answer we take.
+
+With urllib3, on which `requests` stands: what that adds (cookies, credentials, redirects) is nothing that we
+want, and takes half of the time of a question.
+"""
 
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
 from importlib import metadata
+from pathlib import Path
+from typing import Self
 from urllib.parse import urljoin, urlsplit
 
-import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
-from urllib3.exceptions import ReadTimeoutError
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+from urllib3.exceptions import HTTPError, TimeoutError
 
 CONNECT_S, READ_S = 5, 30
 # A look-up is two answers; together they take less than the time that a dirty name is held.
@@ -42,41 +47,94 @@ class Unchanged(Exception):
     """Upstream's answer is still the one that we have."""
 
 
+class Session:
+    """Connections to an index, shared by several threads; it tells who we are, and keeps no cookies.
+
+    It has no more connections than that to a host; a thread that needs one more waits.  Which proxy of the
+    environment leads to that address is asked once.
+    """
+
+    def __init__(self, connections: int = 10, url: str = "") -> None:
+        proxy = select_proxy(url, get_environ_proxies(url)) if url else None
+        adapter = HTTPAdapter(pool_maxsize=connections, pool_block=True)
+        self.manager: PoolManager = adapter.proxy_manager_for(proxy) if proxy else adapter.poolmanager
+        self.manager.connection_pool_kw |= _trust()
+        self._headers = {
+            "User-Agent": f"piwheels/{_own_version()} (+https://github.com/piwheels/piwheels)",
+            "Accept-Encoding": "gzip, deflate",
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self.manager.clear()
+
+    def send(
+        self, method: str, url: str, headers: dict[str, str], content: bytes | None = None
+    ) -> BaseHTTPResponse:
+        """Send a request and return its answer, whose body is still to come."""
+        response = self.manager.urlopen(
+            method,
+            url,
+            body=content,
+            headers={**self._headers, **headers},
+            timeout=Timeout(connect=CONNECT_S, read=READ_S),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        # Its own is without the host.
+        response.url = url
+        return response
+
+
+def _trust() -> dict[str, str]:
+    """Return whom to believe that an index is who it says; as elsewhere, the environment may name them."""
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+    return {"cert_reqs": "CERT_REQUIRED", "ca_cert_dir" if Path(named).is_dir() else "ca_certs": named}
+
+
 @contextmanager
-def ask(
-    session: requests.Session, url: str, accept: str, etag: str = ""
-) -> Iterator[requests.Response | None]:
+def ask(session: Session, url: str, accept: str, etag: str = "") -> Iterator[BaseHTTPResponse | None]:
     """Ask for an address; its answer is a good one, or None if there is nothing.
 
     Raises Unchanged when the answer is still the one that had that ETag.
     """
     try:
-        with _follow(session, url, accept, etag) as response:
-            if response.status_code == 304 and etag:
+        with _open(_follow(session, url, accept, etag)) as response:
+            if response.status == 304 and etag:
+                # It has no body; else the connection would be given up with what may still come on it.
+                response.drain_conn()
                 raise Unchanged(f"{url} is as it was.")
-            if response.status_code not in (200, 404, 410):
-                raise UpstreamUnavailable(f"{url} answers {response.status_code}.", retry_after(response))
-            yield response if response.status_code == 200 else None
-    except requests.RequestException as error:
+            if response.status not in (200, 404, 410):
+                raise UpstreamUnavailable(f"{url} answers {response.status}.", retry_after(response))
+            yield response if response.status == 200 else None
+    except HTTPError as error:
         raise _unanswered(url, error) from error
 
 
-def _unanswered(url: str, error: requests.RequestException) -> UpstreamUnavailable:
+def _unanswered(url: str | None, error: HTTPError) -> UpstreamUnavailable:
     """Return what it means to us that a request failed."""
-    kind = UpstreamTimeout if _is_timeout(error) else UpstreamUnavailable
+    kind = UpstreamTimeout if isinstance(error, TimeoutError) else UpstreamUnavailable
     return kind(f"{url} does not answer: {error}")
 
 
-def _follow(session: requests.Session, url: str, accept: str, etag: str) -> requests.Response:
+def _follow(session: Session, url: str, accept: str, etag: str) -> BaseHTTPResponse:
     """Ask for an address, following redirects on its own host: it is the one that we were told to trust."""
     host = urlsplit(url).hostname
+    headers = {"Accept": accept, **({"If-None-Match": etag} if etag else {})}
     for _ in range(MAX_REDIRECTS + 1):
-        headers = {"Accept": accept, **({"If-None-Match": etag} if etag else {})}
-        response = _send(session, "GET", url, headers)
-        if not response.is_redirect:
+        response = session.send("GET", url, headers)
+        location = response.get_redirect_location()
+        if not location:
             return response
-        response.close()
-        target = urlsplit(urljoin(url, response.headers["Location"]))
+        _end(response)
+        target = urlsplit(urljoin(url, location))
         if target.hostname != host or target.scheme not in (urlsplit(url).scheme, "https"):
             raise UpstreamUnavailable(
                 f"{url} redirects to {target.geturl()}: if that is right, set PIWHEELS_PYPI to it."
@@ -85,89 +143,70 @@ def _follow(session: requests.Session, url: str, accept: str, etag: str) -> requ
     raise UpstreamUnavailable(f"{url} redirects too often.")
 
 
-def _send(
-    session: requests.Session, method: str, url: str, headers: dict[str, str], content: bytes | None = None
-) -> requests.Response:
-    """Send a request and return its answer, whose body is still to come.
-
-    Straight through the session's adapter: what else a session does for a request (cookies, redirects,
-    credentials) is nothing that we want, and takes half of the time.
-    """
-    request = requests.PreparedRequest()
-    request.prepare(method, url, {**session.headers, **headers}, data=content)
-    return session.get_adapter(url).send(
-        request,
-        stream=True,
-        timeout=(CONNECT_S, READ_S),
-        verify=True if session.verify is None else session.verify,
-        proxies=session.proxies,
-    )
-
-
-def post(session: requests.Session, url: str, content: bytes) -> requests.Response:
-    """Send XML to an address, and return the answer as it is, its body still to come."""
+@contextmanager
+def post(session: Session, url: str, content: bytes) -> Iterator[BaseHTTPResponse]:
+    """Send XML to an address; its answer is as it comes, its body still to come."""
+    headers = {"Accept": "text/xml", "Content-Type": "text/xml"}
     try:
-        headers = {"Accept": "text/xml", "Content-Type": "text/xml"}
-        return _send(session, "POST", url, headers, content)
-    except requests.RequestException as error:
+        with _open(session.send("POST", url, headers, content)) as response:
+            yield response
+    except HTTPError as error:
         raise _unanswered(url, error) from error
 
 
-def body(response: requests.Response) -> bytes:
+@contextmanager
+def _open(response: BaseHTTPResponse) -> Iterator[BaseHTTPResponse]:
+    """Have an answer end with what is done with it."""
+    try:
+        yield response
+    finally:
+        _end(response)
+
+
+def _end(response: BaseHTTPResponse) -> None:
+    """Give the connection of an answer back, closed if there may still be something of it to come."""
+    response.close()
+    response.release_conn()
+
+
+def body(response: BaseHTTPResponse) -> bytes:
     """Return the body of an answer about one project."""
     return b"".join(chunks(response, PAGE_BYTES, PAGE_S))
 
 
-def chunks(response: requests.Response, limit: int, seconds: float) -> Iterator[bytes]:
+def chunks(response: BaseHTTPResponse, limit: int, seconds: float) -> Iterator[bytes]:
     """Return a body in pieces, as long as it is neither too large nor too slow."""
     end = time.monotonic() + seconds
     size = 0
     try:
-        for chunk in response.iter_content(1 << 16):
+        for chunk in response.stream(1 << 16):
             size += len(chunk)
             if size > limit:
                 raise UpstreamUnavailable(f"{response.url} has more than {limit} bytes.")
             if time.monotonic() > end:
                 raise UpstreamTimeout(f"{response.url} takes more than {seconds} s.")
             yield chunk
-    except requests.RequestException as error:
+    except HTTPError as error:
         raise _unanswered(response.url, error) from error
 
 
-def _is_timeout(error: requests.RequestException) -> bool:
-    """Whether this is a wait that was too long; in the middle of a body it comes as a ConnectionError."""
-    return isinstance(error, requests.Timeout) or any(isinstance(arg, ReadTimeoutError) for arg in error.args)
+def url_of(response: BaseHTTPResponse) -> str:
+    """Return the address that an answer came from, behind all redirects."""
+    return response.url or ""
 
 
-def etag_of(response: requests.Response) -> str:
+def etag_of(response: BaseHTTPResponse) -> str:
     """Return the ETag of an answer, or "" for one that cannot be kept."""
     etag: str = response.headers.get("ETag", "")
     return etag if len(etag) <= MAX_ETAG and etag.isascii() and etag.isprintable() else ""
 
 
-def retry_after(response: requests.Response) -> int | None:
+def retry_after(response: BaseHTTPResponse) -> int | None:
     """Return how many seconds upstream asks us to wait; a date instead of a number is not read."""
     seconds = response.headers.get("Retry-After", "")
     if not (seconds.isascii() and seconds.isdigit()):
         return None
     return min(int(seconds[:9]), MAX_RETRY_AFTER_S)
-
-
-def open_session(connections: int = 10, url: str = "") -> requests.Session:
-    """Return a session that tells who we are, and keeps no cookies: several threads share it.
-
-    It has no more connections than that to a host; a thread that needs one more waits.  Which proxy of the
-    environment leads to that address is asked once.
-    """
-    session = requests.Session()
-    session.proxies.update(get_environ_proxies(url) if url else {})
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    session.trust_env = False
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=connections, pool_block=True))
-    session.headers["User-Agent"] = f"piwheels/{_own_version()} (+https://github.com/piwheels/piwheels)"
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
 
 
 def _own_version() -> str:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import requests
 from packaging.utils import canonicalize_name
 from pypi_simple import (
     ACCEPT_JSON_PREFERRED,
     UnsupportedRepoVersionError,
 )
+from requests.utils import get_encoding_from_headers
+from urllib3 import BaseHTTPResponse
 
 from packages import fetch, listing, page
 from packages.changelog import Changelog
@@ -48,9 +49,9 @@ class Listing:
 class PyPI:
     """A client of an index with the APIs of PyPI, which may be used by several threads."""
 
-    def __init__(self, simple_url: str, session: requests.Session | None = None) -> None:
+    def __init__(self, simple_url: str, session: fetch.Session | None = None) -> None:
         self.simple_url = simple_url.rstrip("/") + "/"
-        self.session = session or fetch.open_session(url=simple_url)
+        self.session = session or fetch.Session(url=simple_url)
         self.changelog = Changelog(self._beside("pypi"), self.session)
 
     def project(self, name: str, etag: str = "") -> Project:
@@ -91,7 +92,7 @@ class PyPI:
             if has_serials := _is_json(response):
                 entries = listing.read_json(chunks)
             else:
-                entries = listing.read_html(chunks, response.url, _charset(response))
+                entries = listing.read_html(chunks, fetch.url_of(response), _charset(response))
             yield Listing(_guarded(entries, url), has_serials=has_serials, etag=fetch.etag_of(response))
 
     def _beside(self, path: str) -> str:
@@ -107,12 +108,12 @@ class PyPI:
             body = fetch.body(response)
             serial = response.headers.get("X-PyPI-Last-Serial")
             if _is_json(response):
-                found = page.read_json(body, response.url, serial)
+                found = page.read_json(body, fetch.url_of(response), serial)
             elif b"</html>" not in body[-PAGE_END:].lower():
                 # Its beginning would be read as a page with fewer files, or none.
                 raise ValueError("the page breaks off")
             else:
-                found = page.read_html(name, body, response.url, _charset(response), serial)
+                found = page.read_html(name, body, fetch.url_of(response), _charset(response), serial)
             if canonicalize_name(found.name) != name:
                 raise ValueError(f"the answer is about {found.name}")
             return found, fetch.etag_of(response)
@@ -129,12 +130,13 @@ class PyPI:
             return read_facts(name, json.loads(fetch.body(response)))
 
 
-def _charset(response: requests.Response) -> str | None:
-    """Return the charset that an answer declares; `requests` would assume Latin-1 where it declares none."""
-    return response.encoding if "charset" in response.headers.get("Content-Type", "") else None
+def _charset(response: BaseHTTPResponse) -> str | None:
+    """Return the charset that an answer declares; `requests` assumes Latin-1 where it declares none."""
+    is_declared = "charset" in response.headers.get("Content-Type", "")
+    return get_encoding_from_headers(response.headers) if is_declared else None
 
 
-def _is_json(response: requests.Response) -> bool:
+def _is_json(response: BaseHTTPResponse) -> bool:
     """Whether an answer of the simple API is JSON; else it is HTML."""
     kind: str = response.headers.get("Content-Type", "").split(";")[0].strip()
     if kind in ("application/vnd.pypi.simple.v1+json", "application/json"):

@@ -42,7 +42,7 @@ def upstream() -> PyPI:
 
 @cache
 def _client(simple_url: str) -> PyPI:
-    return PyPI(simple_url, fetch.open_session(settings.PIWHEELS_FETCHERS, simple_url))
+    return PyPI(simple_url, fetch.Session(settings.PIWHEELS_FETCHERS, simple_url))
 
 
 def look_up(

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
-import requests
 from django.conf import settings
 from django.db import connection
-from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
 
 from packages import fetch, journal, reconcile, sync
 from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version
@@ -76,15 +75,15 @@ class _Strike:
             raise
 
 
-class _Line(HTTPAdapter):
+class _Line(fetch.Session):
     """The line to upstream, on which something may happen."""
 
     strike: _Strike | None = None
 
-    def send(self, *args: Any, **options: Any) -> requests.Response:  # Any: the library's signature
+    def send(self, *args: Any, **options: Any) -> BaseHTTPResponse:  # Any: the client's signature
         if self.strike is None:
             return super().send(*args, **options)
-        answer: requests.Response = self.strike.around(lambda: super(_Line, self).send(*args, **options))
+        answer: BaseHTTPResponse = self.strike.around(lambda: super(_Line, self).send(*args, **options))
         return answer
 
 
@@ -96,10 +95,8 @@ class Mirror:
         self.fetchers = fetchers
         self.watched = watched
         self.now = BEGINNING
-        self.session = fetch.open_session(fetchers)
-        self._line = _Line(pool_maxsize=fetchers)
-        self.session.mount("http://", self._line)
-        self.pypi = PyPI(upstream.simple_url, self.session)
+        self._line = _Line(fetchers)
+        self.pypi = PyPI(upstream.simple_url, self._line)
         for model in (Dirty, SyncCursor, UpstreamFile, Version, Alias, Package):
             model.objects.all().delete()
 
@@ -107,7 +104,7 @@ class Mirror:
         return self
 
     def __exit__(self, *args: object) -> None:
-        self.session.close()
+        self._line.close()
 
     # The steps, as beat has them taken.
 

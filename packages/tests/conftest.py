@@ -25,7 +25,7 @@ def upstream():
 
 @pytest.fixture
 def pypi(upstream):
-    with fetch.open_session() as session:
+    with fetch.Session() as session:
         yield PyPI(upstream.simple_url, session)
 
 
@@ -67,5 +67,5 @@ def journal():
 
 @pytest.fixture
 def changelog(journal):
-    with fetch.open_session() as session:
+    with fetch.Session() as session:
         yield Changelog(journal.url, session)

@@ -262,7 +262,7 @@ def test_too_slow_an_answer_is_refused(upstream, pypi, monkeypatch):
 
 def test_an_answer_that_stops_half_way_is_a_timeout(monkeypatch):
     monkeypatch.setattr(fetch, "READ_S", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as server, fetch.open_session() as session:
+    with socket.create_server(("127.0.0.1", 0)) as server, fetch.Session() as session:
 
         def answer():
             connection, _ = server.accept()
@@ -285,7 +285,7 @@ def test_nobody_listening_is_told_as_such():
     with FakePyPI() as server:
         url = server.simple_url
 
-    with fetch.open_session() as session, pytest.raises(UpstreamUnavailable):
+    with fetch.Session() as session, pytest.raises(UpstreamUnavailable):
         PyPI(url, session).project("demo")
 
 
