@@ -5,9 +5,11 @@ each file belongs to, and what else the simple API may lack.  Whatever could not
 digest, of a kind that we do not use) is left out here.
 """
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidName, canonicalize_name, parse_sdist_filename, parse_wheel_filename
@@ -23,6 +25,8 @@ MAX_REASON = 2000
 MAX_URL = 1000
 MAX_NUMBER = 2**63 - 1
 
+SHA256 = re.compile("[0-9a-f]{64}")
+
 # What pip unpacks.  Index pages also have sources that it does not, as `.tar.Z`.
 SOURCE_SUFFIXES = (
     *(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz"),
@@ -30,8 +34,7 @@ SOURCE_SUFFIXES = (
 )
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """A file that upstream offers."""
 
     filename: str
@@ -85,8 +88,7 @@ class Project:
     unplaced: tuple[File, ...] = ()  # files whose names do not tell their version, where nobody else does
 
 
-@dataclass(frozen=True)
-class FileFacts:
+class FileFacts(NamedTuple):
     """What the JSON API says of a file."""
 
     number: str
@@ -150,8 +152,7 @@ def _file(told: PageFile, known: FileFacts | None, *, allow_http: bool) -> File 
         or not _is_kept(told.filename, MAX_FILENAME)
         or not _is_kept(told.url, MAX_URL)
         or told.url.partition(":")[0].lower() not in schemes
-        or len(sha256) != 64
-        or not set(sha256) <= set("0123456789abcdef")
+        or not SHA256.fullmatch(sha256)
     ):
         return None
     size, uploaded_at = _number(told.size), _aware(told.uploaded_at)
@@ -244,7 +245,7 @@ def _is_kept(text: str, limit: int) -> bool:
 
 def _text(value: object, limit: int) -> str:
     """Return prose that can be kept: on one line, and cut with an ellipsis where it is too long."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:
         return ""
     line = " ".join(value.replace("\0", "\ufffd").encode("utf-8", "replace").decode().split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
@@ -261,6 +262,8 @@ def _aware(moment: datetime | None) -> datetime | None:
     """Return a moment in UTC; upstream means UTC where it does not say."""
     if moment is None:
         return None
+    if moment.tzinfo is UTC:
+        return moment
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from html import escape
 from typing import Any, Self
 from urllib.parse import quote
@@ -107,6 +108,7 @@ def root(projects: Iterable[tuple[str, int]], serial: int, accepts_json: bool, t
 def detail_json(base: str, project: FakeProject, tells_serials: bool) -> Answer:
     """Return a project's page as PEP 691 has it, with PEP 700 and 792."""
     serial = project.serial if tells_serials else None
+    folder = _folder(base, project)
     status: dict[str, str] = {"status": project.status or "active"}
     if project.status_reason is not None:
         status["reason"] = project.status_reason
@@ -119,12 +121,12 @@ def detail_json(base: str, project: FakeProject, tells_serials: bool) -> Answer:
             "files": [
                 {
                     "filename": file.filename,
-                    "url": _url(base, project, file),
+                    "url": folder + quote(file.filename),
                     "hashes": {"sha256": file.sha256},
                     "requires-python": file.requires_python,
                     "yanked": False if file.yanked is None else file.yanked or True,
                     "size": file.size,
-                    "upload-time": _time(file),
+                    "upload-time": _time(file.uploaded_at),
                 }
                 for file in project.files
             ],
@@ -141,14 +143,14 @@ def detail_html(base: str, project: FakeProject, tells_serials: bool) -> Answer:
         metas.append(f'<meta name="pypi:project-status" content="{escape(project.status)}">')
     if project.status_reason is not None:
         metas.append(f'<meta name="pypi:project-status-reason" content="{escape(project.status_reason)}">')
-    links = []
+    links, folder = [], _folder(base, project)
     for file in project.files:
         attributes = ""
         if file.requires_python is not None:
             attributes += f' data-requires-python="{escape(file.requires_python)}"'
         if file.yanked is not None:
             attributes += f' data-yanked="{escape(file.yanked)}"'
-        href = f"{_url(base, project, file)}#sha256={file.sha256}"
+        href = f"{folder}{quote(file.filename)}#sha256={file.sha256}"
         links.append(f'<a href="{escape(href)}"{attributes}>{escape(file.filename)}</a><br/>')
     return _page(metas, links, project.serial if tells_serials else None)
 
@@ -157,15 +159,16 @@ def json_api(base: str, project: FakeProject) -> Answer:
     """Return what the JSON API says; nothing of a project that shows no version."""
     if not project.releases:
         return NOT_FOUND
+    folder = _folder(base, project)
     releases = {
         version: [
             {
                 "filename": file.filename,
-                "url": _url(base, project, file),
+                "url": folder + quote(file.filename),
                 "packagetype": file.packagetype,
                 "digests": {"sha256": file.sha256},
                 "size": file.size,
-                "upload_time_iso_8601": _time(file),
+                "upload_time_iso_8601": _time(file.uploaded_at),
                 "requires_python": file.requires_python,
                 "yanked": file.yanked is not None,
                 "yanked_reason": file.yanked or None,
@@ -224,9 +227,11 @@ def _serial_header(serial: int | None) -> dict[str, str]:
     return {} if serial is None else {"X-PyPI-Last-Serial": str(serial)}
 
 
-def _url(base: str, project: FakeProject, file: FakeFile) -> str:
-    return f"{base}/files/{canonicalize_name(project.name)}/{quote(file.filename)}"
+def _folder(base: str, project: FakeProject) -> str:
+    return f"{base}/files/{canonicalize_name(project.name)}/"
 
 
-def _time(file: FakeFile) -> str:
-    return file.uploaded_at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+# The files of a version came together, and both APIs tell when.
+@lru_cache(4096)
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
