@@ -4,20 +4,24 @@ All that is remembered of it are the marks: a name that is looked up is no longe
 finds the rest.  The journal's place is taken before the list is read, so what changes meanwhile is not lost.
 """
 
+import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
 
+from django.db import connection, connections
 from django.utils import timezone
 
-from packages import journal, reconcile, sync
+from packages import fetch, journal, reconcile, sync
 from packages.fetch import UpstreamUnavailable
 from packages.models import Dirty, SyncCursor
 from packages.progress_bar import ProgressBar
 from packages.pypi import PyPI
 
-# How many names a round takes; a round ends after `sync.RUN_S` anyway.
-ROUND = 2000
+# How many names a round takes, and what a process that dies keeps from the others for `Dirty.HOLD`.
+ROUND = 500
 # How often to look whether upstream may be asked again.
 PAUSE_S = 1.0
 
@@ -26,24 +30,58 @@ PAUSE_S = 1.0
 class Result:
     """What came of it."""
 
-    settled: int = 0
-    waiting: int = 0
+    settled: int
+    waiting: int
 
 
-def run(pypi: PyPI, fetchers: int) -> Result:
-    """Look up everything that is not as upstream has it.
+def processes() -> int:
+    """Return how many processes a bootstrap takes: one for each core of this machine.
 
-    Raises UpstreamUnavailable when upstream's list cannot be read.
+    SQLite has one writer at a time, and the others would wait for it.
+    """
+    return len(os.sched_getaffinity(0)) if connection.vendor == "postgresql" else 1
+
+
+def run(pypi: PyPI, fetchers: int, processes: int = 1) -> Result:
+    """Look up everything that is not as upstream has it, in several processes side by side.
+
+    All of them together ask upstream so much at a time, or one thing each.  To be called before this process
+    has threads.  Raises UpstreamUnavailable when upstream's list cannot be read.
     """
     journal.poll(pypi.changelog, [journal.ALL], now=timezone.now())
     _mark_everything(pypi)
-    result = Result()
-    with ProgressBar(Dirty.objects.count()) as bar:
-        for settled in _rounds(pypi, fetchers):
-            result.settled += settled
-            bar.advance(settled)
-    result.waiting = Dirty.objects.count()
-    return result
+    marked = waiting = Dirty.objects.count()
+    each = max(fetchers // processes, 1)
+    with ProgressBar(marked) as bar, _beside(pypi.simple_url, each, processes - 1):
+        for _ in _rounds(pypi, each):
+            before, waiting = waiting, Dirty.objects.count()
+            bar.advance(before - waiting)
+    waiting = Dirty.objects.count()
+    return Result(marked - waiting, waiting)
+
+
+@contextmanager
+def _beside(simple_url: str, fetchers: int, count: int) -> Iterator[None]:
+    """Have other processes look names up meanwhile, until none is due: who takes a name keeps others away."""
+    if count:
+        # One connection in two processes would give each what the other asked for.
+        connections.close_all()
+    context = get_context("fork")
+    others = [
+        context.Process(target=_look_up, args=(simple_url, fetchers), daemon=True) for _ in range(count)
+    ]
+    for process in others:
+        process.start()
+    yield
+    for process in others:
+        process.join()
+
+
+def _look_up(simple_url: str, fetchers: int) -> None:
+    """Look names up until none is due, or somebody stops all of us."""
+    with suppress(KeyboardInterrupt), fetch.Session(fetchers, simple_url) as session:
+        for _ in _rounds(PyPI(simple_url, session), fetchers):
+            pass
 
 
 def _mark_everything(pypi: PyPI) -> None:

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from packages import bootstrap, journal, sync
@@ -36,6 +37,21 @@ def test_everything_is_looked_up_several_at_a_time(upstream, pypi, many):
     assert names() == set(many)
     assert (Version.objects.count(), UpstreamFile.objects.count()) == (60, 60)
     assert set(Package.objects.values_list("revision", "plan_needed")) == {(1, True)}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
+# The fake is threads of this process; those who really do this have none yet.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_several_processes_share_the_work(upstream, pypi, many, monkeypatch):
+    monkeypatch.setattr(bootstrap, "ROUND", 3)
+
+    result = bootstrap.run(pypi, fetchers=4, processes=2)
+
+    assert (result.settled, result.waiting) == (30, 0)
+    assert names() == set(many)
+    asked = [path for path in upstream.paths() if path.startswith("/simple/demo")]
+    assert len(asked) == len(set(asked)) == 30
 
 
 def test_what_changes_meanwhile_is_in_the_journal_that_is_read_next(upstream, pypi, many):

@@ -28,13 +28,23 @@ class Command(BaseCommand):
             dest="everything",
             help="all that upstream has and we lack or know an older state of; can be stopped and goes on",
         )
+        parser.add_argument(
+            "--processes",
+            type=int,
+            metavar="N",
+            help="for --all: how many share the work; without it one for each core (SQLite: one)",
+        )
 
-    def handle(self, *args: object, names: list[str], everything: bool, **options: object) -> None:
+    def handle(
+        self, *args: object, names: list[str], everything: bool, processes: int | None, **options: object
+    ) -> None:
         """Look the packages up, and fail if one of them could not be."""
         if everything and names:
             raise CommandError("Name packages, or say --all.")
+        if processes is not None and processes < 1:
+            raise CommandError("--processes is 1 or more.")
         if everything:
-            self._look_at_everything()
+            self._look_at_everything(processes or bootstrap.processes())
         else:
             self._look_at(_canonical(names) if names else _followed())
 
@@ -51,10 +61,10 @@ class Command(BaseCommand):
             raise CommandError("\n".join([f"{len(failures)} of {len(wanted)} failed.", *failures]))
         self.stdout.write(f"{len(wanted)} packages are as upstream has them.")
 
-    def _look_at_everything(self) -> None:
+    def _look_at_everything(self, processes: int) -> None:
         """Look all of upstream up."""
         try:
-            result = bootstrap.run(sync.upstream(), settings.PIWHEELS_FETCHERS)
+            result = bootstrap.run(sync.upstream(), settings.PIWHEELS_FETCHERS, processes)
         except UpstreamUnavailable as error:
             raise CommandError(f"{error} Try again later; what was looked up stays.") from error
         except KeyboardInterrupt:
