@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from django.conf import settings
-from packaging.utils import InvalidName, canonicalize_name
 
 from packages.batches import batches
 from packages.fetch import Unchanged, UpstreamUnavailable
 from packages.journal import ALL
 from packages.models import NEVER, Dirty, Package, SyncCursor
+from packages.project import canonical
 from packages.pypi import PyPI
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def watch(names: Collection[str], *, now: datetime, refresh_s: float, limit: int
 
     Names that wait already keep their place.  Returns how many were marked, of the packages `limit` at most.
     """
-    watched = set(_canonical(name for name in names if name != ALL))
+    watched = set(_watched(name for name in names if name != ALL))
     have = Package.objects.filter(name__in=watched).values_list("name", flat=True)
     missing = Dirty.remind(watched.difference(have), Dirty.Why.FIRST, now)
     cursor = SyncCursor.current()
@@ -197,10 +197,10 @@ def _scan(cursor: SyncCursor, now: datetime, limit: int) -> int:
     return Dirty.remind(list(old.values_list("name", flat=True)[:count]), Dirty.Why.AGE, now)
 
 
-def _canonical(names: Iterable[str]) -> Iterator[str]:
+def _watched(names: Iterable[str]) -> Iterator[str]:
     """Return the canonical forms of names that a person wrote."""
     for name in names:
-        try:
-            yield canonicalize_name(name, validate=True)
-        except InvalidName:
+        if found := canonical(name):
+            yield found
+        else:
             logger.error("%r in PIWHEELS_WATCH is no package's name.", name)

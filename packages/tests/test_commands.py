@@ -190,7 +190,10 @@ def test_all_of_upstream_is_looked_up_now(followed, capsys):
     for name in ("one", "two"):
         followed.add_sdist(name, "1.0")
 
-    assert run(capsys, "sync_pypi", "--all", "--processes=1") == "2 packages were looked up, 0 wait for another try.\n"
+    assert (
+        run(capsys, "sync_pypi", "--all", "--processes=1")
+        == "2 packages were looked up, 0 wait for another try.\n"
+    )
 
     assert {package.name for package in Package.objects.all()} == {"one", "two"}
 
