@@ -104,6 +104,10 @@ class Mirror:
         return self
 
     def __exit__(self, *args: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the line to upstream."""
         self._line.close()
 
     # The steps, as beat has them taken.

@@ -84,7 +84,7 @@ class Following(RuleBasedStateMachine):
             if sys.exception() is None:
                 self.everything_settles()
         finally:
-            self.mirror.session.close()
+            self.mirror.close()
             self.upstream.__exit__(None, None, None)
 
     @initialize(everything=st.booleans(), is_new=st.sampled_from([True, False, False, False]))
