@@ -182,20 +182,7 @@ class Build(models.Model):
 
         Raises IntegrityError when the builder has another build.
         """
-        lease = now + timedelta(seconds=settings.PIWHEELS_CLAIM_S)
-        return self._move(
-            (self.State.QUEUED,), self.State.DISPATCHED, builder_id=builder.pk, lease_until=lease, rang_at=now
-        )
-
-    def unassign(self) -> bool:
-        """Put this build back into the queue, because its builder could not be told of it."""
-        return self._move(
-            (self.State.DISPATCHED,), self.State.QUEUED, builder_id=None, lease_until=None, rang_at=None
-        )
-
-    def note_ring(self, now: datetime) -> None:
-        """Note that the builder was told again."""
-        Build.objects.filter(pk=self.pk, state=self.State.DISPATCHED).update(rang_at=now)
+        return bool(Build.objects.assign([(self, builder)], now))
 
     def claim(
         self, builder: "Builder", source: UpstreamFile, now: datetime, time_limit_s: float | None = None
