@@ -89,6 +89,27 @@ def lanes(target: int, sizes: Sequence[str], avoid: int | None, count: int) -> l
     return [Waiting(*row) for row in rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values)]
 
 
+# Two steps, each of them a part of the lanes' index: a comparison of all three columns at once, of which the
+# last goes the other way, would look at all builds of the same priority.
+_BEFORE = """
+    SELECT 1 FROM builds_build
+    WHERE target_id = %s AND size = %s AND is_long = %s AND state = 'queued' AND not_before IS NULL
+          AND (priority, released_at) > (%s, %s)
+    UNION ALL
+    SELECT 1 FROM builds_build
+    WHERE target_id = %s AND size = %s AND is_long = %s AND state = 'queued' AND not_before IS NULL
+          AND priority = %s AND released_at = %s AND id < %s
+"""
+
+
+def count_before(target: int, sizes: Sequence[str], place: tuple[int, datetime, int], most: int) -> int:
+    """Return how many builds are in the lanes of a target before a place; so many at the most."""
+    each = [(target, size, is_long) for size in sizes for is_long in (False, True)]
+    values = [value for lane in each for value in (*lane, *place[:2], *lane, *place)]
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM ({' UNION ALL '.join([_BEFORE] * len(each))}) b LIMIT %s) c"
+    return int(rows(sql, [*values, most])[0][0])
+
+
 _WAIT_ELSEWHERE = """
     SELECT DISTINCT build.version_id, target.glibc
     FROM builds_build build JOIN builds_target target ON target.id = build.target_id

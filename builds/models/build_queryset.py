@@ -68,6 +68,11 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Return the build that a dispatcher has chosen."""
         return partial_row(self.model, statements.Waiting._fields, iter(waiting))
 
+    def count_before(self, build: "Build", most: int) -> int:
+        """Return how many builds that are ready go before one of their target; so many at the most."""
+        place = build.priority, build.released_at, build.pk
+        return statements.count_before(build.target_id, Size.values, place, most)
+
     def assign(
         self, pairs: "Sequence[tuple[Build, Builder]]", now: datetime
     ) -> "list[tuple[Build, Builder]]":
