@@ -33,7 +33,9 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
     def ended(self) -> Self:
         """Builds that a builder brought to an end, or lost, the last one first."""
-        return self.filter(state__in=state.ENDED).order_by("-finished_at", "-pk")
+        # All of them have the time, but only when it is named does the index of those that have lead to them.
+        ended = self.filter(state__in=state.ENDED, finished_at__isnull=False)
+        return ended.order_by("-finished_at", "-pk")
 
     def assigned(self) -> Self:
         """Builds that a builder has, or has been told of."""
