@@ -81,10 +81,10 @@ _LANE = f"""
 """
 
 
-def lanes(target: int, sizes: Sequence[str], avoid: int | None, count: int) -> list[Waiting]:
+def lanes(target: int, counts: Mapping[str, int], avoid: int | None) -> list[Waiting]:
     """Return so many of the first builds of each lane, the next one first; not those that avoid a builder."""
-    each = [(size, is_long) for size in sizes for is_long in (False, True)]
-    values = [value for size, is_long in each for value in (target, size, is_long, avoid or 0, count)]
+    each = [(size, is_long, count) for size, count in counts.items() for is_long in (False, True)]
+    values = [value for size, is_long, n in each for value in (target, size, is_long, avoid or 0, n)]
     sql = f"SELECT {', '.join(Waiting._fields)} FROM ({' UNION ALL '.join([_LANE] * len(each))}) lanes"
     return [Waiting(*row) for row in rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values)]
 

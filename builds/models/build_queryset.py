@@ -54,13 +54,13 @@ class BuildQuerySet(models.QuerySet["Build"]):
         return self.ready().filter(target=target, size=size, is_long=is_long)
 
     def first_in_lanes(
-        self, target: "Target", sizes: Sequence[str], count: int, avoid: int | None = None
+        self, target: "Target", counts: Mapping[str, int], avoid: int | None = None
     ) -> list[statements.Waiting]:
-        """Return so many of the first builds of each lane of these sizes, in the queue's order.
+        """Return so many of the first builds of the two lanes of each of these sizes, in the queue's order.
 
         Of each there is what a dispatcher has to know; those that are to avoid a builder are left out.
         """
-        return statements.lanes(target.pk, sizes, avoid, count)
+        return statements.lanes(target.pk, counts, avoid)
 
     def awaited_elsewhere(self, versions: Sequence[int], target: "Target") -> list[tuple[int, str]]:
         """Return which of these versions targets of the same architecture wait for, and their C libraries."""
