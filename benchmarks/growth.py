@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log10
+from math import ceil, log10
 from pathlib import Path
 
 # The picture, and in it the frame of the curves, in pixels.
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 70, 610, 30, 310
+LEFT, RIGHT, TOP, BOTTOM = 60, 620, 30, 310
+# Between the frame and the first and the last point, for their values.
+INSIDE = 40
 
 GOAL_MS = 50.0
 
@@ -28,7 +30,8 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
 def svg(points: Sequence[Point]) -> str:
     """Return the curves of these points as SVG; the scale of the versions is logarithmic."""
-    most = max(GOAL_MS, *(max(point.choosing_ms, point.giving_ms) for point in points)) * 1.2
+    highest = max(GOAL_MS, *(max(point.choosing_ms, point.giving_ms) for point in points))
+    most = ceil(1.1 * highest / 25) * 25
     frame = _Frame(points[0].versions, points[-1].versions, most)
     parts = [
         *(part for point in points for part in _tick(frame, point.versions)),
@@ -39,7 +42,7 @@ def svg(points: Sequence[Point]) -> str:
             frame, "#c1121f", "choosing and giving out", [(each.versions, each.giving_ms) for each in points]
         ),
         _text((LEFT + RIGHT) / 2, HEIGHT - 8, "versions, each of which waits for three targets", "middle"),
-        _text(LEFT, TOP - 12, "ms for 100 builds", "middle"),
+        _text(LEFT, TOP - 12, "ms for 100 builds", "start"),
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
     body = "\n".join(parts)
@@ -56,8 +59,8 @@ class _Frame:
 
     def x(self, versions: int) -> float:
         """Return where a number of versions is."""
-        width = log10(self.most / self.fewest) or 1
-        return round(LEFT + (RIGHT - LEFT) * log10(versions / self.fewest) / width, 1)
+        share = log10(versions / self.fewest) / (log10(self.most / self.fewest) or 1)
+        return round(LEFT + INSIDE + (RIGHT - LEFT - 2 * INSIDE) * share, 1)
 
     def y(self, ms: float) -> float:
         """Return where a number of milliseconds is."""
