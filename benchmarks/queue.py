@@ -1,97 +1,73 @@
-"""What it costs to choose and to give out the next 100 builds, however many wait.
+"""What it costs to choose and to give out the next 100 builds, and to tick, however many wait.
 
 A database is filled to 100,000 versions and then to a million, each waiting for three targets; to as many as
-QUEUE_VERSIONS says, if that is set.  Of what waits, the first tenth waits for a time, for larger builders, or
-is long: whoever looks at those one by one is found out.
+QUEUE_VERSIONS says, if that is set, and then the growth is drawn as `benchmarks/queue-growth.svg`.  Of what
+waits, the first tenth waits for a time, for larger builders, or is long: whoever looks at those one by one is
+found out.
 
-The fastest of 30 times is what it costs; the median has in it what else the machine does.
+The fastest of some times is what it costs; the median has in it what else the machine does.
 """
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from statistics import median
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import transaction
 
+from benchmarks import growth
 from benchmarks.figures import Figure, show
-from builds import dispatch, position, queue
+from benchmarks.many_versions import FAILURE, fill, held, unlog
+from builds import campaigns, demand, dispatch, plan, position, quarantine, queue, raising
 from builds.clock import database_now
-from builds.models import Build, Builder, Size, Target
-from packages.models import Package, Version
+from builds.demand import Wanted
+from builds.models import Build, Builder, Campaign, Demand, Size, Target
 from tests import services
 
 SIZES = (100_000, 1_000_000)
 BUILDERS = 100
-VERSIONS = 10  # of each package
 REPEATED = 30
 
-# The hash of a number, from 0 to 999: a spread that is the same each time.
-_SPREAD = "(abs(hashint8({})) %% 1000)"
-
-_PACKAGES = """
-    INSERT INTO packages_package (
-        name, display_name, summary, status, status_reason, skip_reason, generation, fetched_at, plan_needed,
-        revision
-    )
-    SELECT 'p' || n, 'p' || n, '', 'active', '', '', 1, now(), false, 0 FROM generate_series(%s, %s) n
-"""
-_VERSIONS = f"""
-    INSERT INTO packages_version (
-        package_id, number, canonical, is_prerelease, released_at, yanked, yanked_reason, skip_reason
-    )
-    SELECT p.id, '1.' || minor, '1.' || minor, false,
-           now() - {_SPREAD.format("p.id")} * interval '1 day' - (10 - minor) * interval '1 hour',
-           false, '', ''
-    FROM packages_package p, generate_series(1, {VERSIONS}) minor WHERE p.id > %s
-"""
-_FILES = """
-    INSERT INTO packages_upstreamfile (
-        version_id, filename, kind, url, sha256, size, requires_python, yanked, yanked_reason
-    )
-    SELECT id, 'p' || package_id || '-' || number || '.tar.gz', 'source',
-           'http://127.0.0.1:9/files/p' || package_id || '-' || number || '.tar.gz',
-           encode(sha256(id::text::bytea), 'hex'), 1000, '', false, ''
-    FROM packages_version WHERE id > %s
-"""
-# Depth, demand and length as builds.priority has them; in front what only some may have now.
-_BUILDS = f"""
-    INSERT INTO builds_build (
-        version_id, target_id, attempt, losses, state, reason, failure, failure_about, may_return, priority,
-        why, released_at, ticket_hash, rung, sandbox, size, is_long, not_before
-    )
-    SELECT v.id, t.id, 1, 0, 'queued', '', '', '', false,
-           CASE WHEN nth < 0.1 THEN 4000000 ELSE 2000000 END
-               + (999 - (v.id %% {VERSIONS})) * 1000 + {_SPREAD.format("v.id")},
-           'It is an older version. 7 of its package''s are newer.', v.released_at, '', '', '',
-           CASE WHEN nth < 0.03 THEN 'large' WHEN nth < 0.05 THEN 'medium' ELSE 'small' END,
-           nth BETWEEN 0.05 AND 0.1,
-           CASE WHEN nth < 0.02 THEN now() + interval '1 day' END
-    FROM (SELECT *, {_SPREAD.format("id + 7")} / 1000.0 AS nth FROM packages_version WHERE id > %s) v,
-         builds_target t WHERE t.is_active
-"""
+# What beat asks for all the time, when there is nothing to do.
+TICKS: dict[str, Callable[[datetime], object]] = {
+    "builds.plan": lambda now: plan.plan_changed(now, limit=200),
+    "builds.raise_classes": lambda _: raising.raise_classes(limit=5000),
+    "builds.sweep": lambda now: dispatch.ring_again(now) + dispatch.close_lost(now),
+    "builds.quarantine": quarantine.quarantine_bad,
+    "builds.tidy": lambda _: dispatch.tidy(),
+}
 
 
 def main() -> int:
     """Measure and print."""
-    sizes = sorted({*SIZES, int(os.environ.get("QUEUE_VERSIONS", SIZES[-1]))})
-    choosing, wrong = [], 0
+    asked = int(os.environ.get("QUEUE_VERSIONS", SIZES[-1]))
+    sizes = sorted({size for size in SIZES if size < asked} | {asked})
+    points, wrong = [], 0
     call_command("migrate", verbosity=0)
+    unlog()
     with services.private_redis(settings.VAR / "redis") as settings.PIWHEELS_ORDERS_URL:
         target = enrol()
         for size in sizes:
             began = time.monotonic()
             fill(size)
             print(f"  {size:,} versions, filled in {time.monotonic() - began:.0f} s", flush=True)
-            _hear(database_now())
-            took = repeated(lambda: chosen(target))
-            choosing.append(min(took))
-            wrong += measure(size, target, took)
-    show(Figure("choosing, the largest to the smallest", choosing[-1] / choosing[0], "times", "under 2"))
+            choosing, giving = measure_giving(size, target)
+            wrong += Build.objects.assigned().exists()
+            points.append(growth.Point(size, 1000 * min(choosing), 1000 * min(giving)))
+            measure_pages(target)
+            measure_ticks(target)
+            measure_space(size)
+    for what, first, last in (
+        ("choosing", points[0].choosing_ms, points[-1].choosing_ms),
+        ("choosing and giving out", points[0].giving_ms, points[-1].giving_ms),
+    ):
+        show(Figure(f"{what}, the largest to the smallest", last / first, "times", "under 2"))
+    if "QUEUE_VERSIONS" in os.environ:
+        growth.draw(points, Path(__file__).with_name("queue-growth.svg"))
     return 1 if wrong else 0
 
 
@@ -111,91 +87,85 @@ def _size(number: int) -> Size:
     return Size.LARGE if number % 10 == 0 else Size.MEDIUM if number % 10 < 4 else Size.SMALL
 
 
-def fill(size: int) -> None:
-    """Add packages, versions and builds until there are so many versions."""
-    package = Package.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    version = Version.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    with connection.cursor() as cursor, without_indexes():
-        # What is written here fits together; to have it checked row by row takes longer than all else.
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute(_PACKAGES, [Package.objects.count() + 1, size // VERSIONS])
-        cursor.execute(_VERSIONS, [package])
-        cursor.execute(_FILES, [version])
-        cursor.execute(_BUILDS, [version])
-        cursor.execute("SET session_replication_role = origin")
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
-
-
-@contextmanager
-def without_indexes() -> Iterator[None]:
-    """Keep indexes away while tables are filled: they are made faster than they grow."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename = ANY(%s)"
-            " AND indexname NOT IN (SELECT conname FROM pg_constraint)",
-            [["packages_version", "packages_upstreamfile", "builds_build"]],
-        )
-        indexes = cursor.fetchall()
-        for name, _ in indexes:
-            cursor.execute(f'DROP INDEX "{name}"')
-        yield
-        cursor.execute("SET maintenance_work_mem = '1GB'")
-        for _, definition in indexes:
-            cursor.execute(definition)
-
-
-def measure(size: int, target: Target, choosing: list[float]) -> int:
-    """Print what choosing and giving out cost; return whether something came out wrong."""
-    give_out()
-    began = time.monotonic()
-    given = give_out()
-    giving = time.monotonic() - began
-    last = Build.objects.in_lane(target, Size.SMALL, is_long=False).last()
-    asking = min(repeated(lambda: position.of(last, database_now()) if last else None))
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_database_size(current_database())")
-        (held,) = cursor.fetchone()
+def measure_giving(size: int, target: Target) -> tuple[list[float], list[float]]:
+    """Print and return how many seconds choosing takes, and choosing and giving out."""
+    Builder.objects.update(heard_at=database_now())
+    choosing = repeated(lambda: choose(target))
+    giving, busy = zip(*[give_out() for _ in range(1 + REPEATED)][1:], strict=True)
     show(
-        Figure(
-            f"choosing {BUILDERS} builds, {size:,} versions, the fastest",
-            1000 * min(choosing),
-            "ms",
-            "under 50",
-        ),
+        Figure(f"choosing {BUILDERS} builds, {size:,} versions, the fastest", 1000 * min(choosing), "ms"),
         Figure("the same, the median", 1000 * median(choosing), "ms"),
-        Figure("and giving them to builders, with their rings", 1000 * giving, "ms"),
-        Figure("telling how many builds are before the last, the fastest", 1000 * asking, "ms"),
-        Figure("database, per version with three builds", held / size, "bytes"),
+        Figure("choosing them and giving them out, the fastest", 1000 * min(giving), "ms", "under 50"),
+        Figure("the same, the median", 1000 * median(giving), "ms"),
+        Figure("processor time of Python for that, the least", 1000 * min(busy), "ms"),
     )
-    return int(given != BUILDERS)
+    return choosing, list(giving)
 
 
-def give_out() -> int:
-    """Give builds to all builders, and put them back into the queue."""
-    now = database_now()
-    _hear(now)
-    given = dispatch.dispatch(now)
-    Build.objects.assigned().update(state="queued", builder=None, lease_until=None, rang_at=None)
-    return given
-
-
-def chosen(target: Target) -> int:
+def choose(target: Target) -> None:
     """Choose builds for all builders of a target, and leave them where they are."""
     now = database_now()
     with transaction.atomic():
-        return len(queue.next_for(target, dispatch.free(now)[target], now))
+        assert len(queue.next_for(target, dispatch.free(target, now), now)) == BUILDERS
 
 
-def _hear(now: datetime) -> None:
+def give_out() -> tuple[float, float]:
+    """Give builds to all builders, with rings, and put them back.
+
+    Return how many seconds giving them took, and how many of those Python was busy.
+    """
+    now = database_now()
     Builder.objects.update(heard_at=now)
+    began, busy = time.perf_counter(), time.process_time()
+    given = dispatch.dispatch(now)
+    took, busy = time.perf_counter() - began, time.process_time() - busy
+    assert given == Build.objects.unassign() == BUILDERS
+    return took, busy
 
 
-def repeated(measured: Callable[[], object]) -> list[float]:
+def measure_pages(target: Target) -> None:
+    """Print what the page of a build asks that waits behind many."""
+    last = Build.objects.in_lane(target, Size.SMALL, is_long=False)[20_000]
+    took = min(repeated(lambda: position.of(last, database_now())))
+    show(Figure("telling where a build stands that waits behind many", 1000 * took, "ms"))
+
+
+def measure_ticks(target: Target) -> None:
+    """Print what beat's ticks cost that have to do with builds."""
+    for name, tick in TICKS.items():
+        took = repeated(lambda tick=tick: tick(database_now()), times=5)  # type: ignore[misc]
+        show(Figure(f"{name}, with nothing to do", 1000 * median(took), "ms"))
+    now = database_now()
+    campaign = Campaign(name=f"again {now}", target=target, kind=Campaign.Kind.FAILED, failure=FAILURE)
+    show(
+        Figure(
+            "beginning a campaign for what failed", 1000 * once(lambda: campaigns.begin(campaign, now)), "ms"
+        ),
+        Figure("its first tick, 200 builds", 1000 * once(lambda: campaigns.advance(now)), "ms"),
+    )
+    campaign.cursor = Build.objects.order_by("-pk").values_list("pk", flat=True)[0] - 1
+    campaign.advance(0, campaign.cursor)
+    show(Figure("its last tick, with nothing to do", 1000 * once(lambda: campaigns.advance(now)), "ms"))
+    campaigns.stop(campaign, "the measurement", now)
+    wanted = dict(Demand.objects.values_list("package", "downloads"))
+    counted = {key: Wanted(100_000 if key % 100 == 0 else count) for key, count in wanted.items()}
+    show(Figure("simple.count_demand, one package in 100 anew", once(lambda: demand.note(counted)), "s"))
+
+
+def measure_space(size: int) -> None:
+    """Print what the database holds."""
+    total, largest = held()
+    show(Figure("database, per version with three builds", total / size, "bytes"))
+    show(*[Figure(f"of that {name}", held / size, "bytes") for name, held in largest])
+
+
+def once(measured: Callable[[], object]) -> float:
+    """Return how many seconds something takes."""
+    began = time.perf_counter()
+    measured()
+    return time.perf_counter() - began
+
+
+def repeated(measured: Callable[[], object], times: int = REPEATED) -> list[float]:
     """Return how many seconds something takes, some times over; the first time warms up."""
-    took = []
-    for _ in range(1 + REPEATED):
-        began = time.monotonic()
-        measured()
-        took.append(time.monotonic() - began)
-    return took[1:]
+    return [once(measured) for _ in range(1 + times)][1:]

@@ -5,7 +5,7 @@ lanes, by size and length.  One index has each of them in its order, so that cho
 many builds wait.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,13 +30,19 @@ def next_for(target: Target, builders: Sequence[Builder], now: datetime) -> list
     elsewhere = set(Build.objects.assigned().exclude(target=target).values_list("version", flat=True))
     known = set(Wheel.objects.filter(version__in=elsewhere).values_list("version", flat=True))
     by_size = {size: [each for each in builders if each.size == size] for size in Size}
-    largest = [size for size in Size if by_size[size]][-1]
     # As many builds may have to stay as there are builders elsewhere, and few more have to be looked at.
-    row = _Row(target, largest, len(builders) + len(elsewhere) + LOOK_AHEAD, stay=elsewhere - known)
+    more = len(elsewhere) + LOOK_AHEAD
+    able = {
+        size: sum(len(alike) for other, alike in by_size.items() if size in other.and_smaller())
+        for size in Size
+    }
+    counts = {size.value: count + more for size, count in able.items() if count}
+    row = _Row(target, counts, stay=elsewhere - known)
     first = row.builds(now)
     pairs: dict[Waiting, Builder] = {}
     for size, alike in by_size.items():
-        free = [build for build in first if build not in pairs and build.size in size.and_smaller()]
+        fitting = size.and_smaller()
+        free = [build for build in first if build.size in fitting and build not in pairs]
         if {build.avoid_id for build in free} & {builder.pk for builder in alike}:
             _choose_apart(row, free, alike, pairs, now)
         else:
@@ -64,16 +70,13 @@ class _Row:
     """The first builds that builders of a target could have."""
 
     target: Target
-    largest: Size  # of the builders
-    count: int
+    counts: Mapping[str, int]  # how many to look at of each size and length
     stay: set[int]  # versions that another target tries at the moment
 
     def builds(self, now: datetime, without: Builder | None = None) -> list[Waiting]:
         """Return them in the order in which they should go, without those that a builder is to avoid."""
         avoided = without.pk if without else None
-        found = Build.objects.first_in_lanes(
-            self.target, self.largest.and_smaller(), self.count, avoid=avoided
-        )
+        found = Build.objects.first_in_lanes(self.target, self.counts, avoid=avoided)
         ordered = _oldest_first([build for build in found if build.version_id not in self.stay], self.target)
         return self._short_ones_first(ordered, now) if any(build.is_long for build in ordered) else ordered
 
@@ -108,15 +111,8 @@ def _oldest_first(builds: list[Waiting], target: Target) -> list[Waiting]:
     """
     if not builds or not target.glibc:
         return builds
-    others = Build.objects.open().filter(
-        version__in=[build.version_id for build in builds],
-        target__architecture=target.architecture,
-        target__is_active=True,
-    )
+    others = Build.objects.awaited_elsewhere([build.version_id for build in builds], target)
     age = version_key(target.glibc)
-    wait = {
-        version
-        for version, glibc in others.exclude(target__glibc="").values_list("version", "target__glibc")
-        if version_key(glibc) < age
-    }
+    older = {glibc for glibc in {glibc for _, glibc in others} if version_key(glibc) < age}
+    wait = {version for version, glibc in others if glibc in older}
     return sorted(builds, key=lambda build: (-neighbourhood(build.priority), build.version_id in wait))

@@ -18,6 +18,15 @@ from django.db.models import Model
 _NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f', 'NOW')"}
 
 
+# A row that another transaction is at is passed over; in SQLite there is no other one that writes.
+_UNLESS_LOCKED = {"postgresql": "FOR NO KEY UPDATE SKIP LOCKED", "sqlite": ""}
+
+
+def unless_locked() -> str:
+    """Return the end of a SELECT that locks what it finds, and leaves alone what others have locked."""
+    return _UNLESS_LOCKED[connection.vendor]
+
+
 def now() -> str:
     """Return the SQL for the database's time."""
     return _NOW[connection.vendor]
@@ -29,6 +38,13 @@ def change(sql: str, values: Sequence[object]) -> int:
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(sql, _adapted(values))
         return int(cursor.rowcount)
+
+
+def changed(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:  # Any: what the columns hold
+    """Run an UPDATE that answers with rows it touched, and return them all."""
+    with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(sql, _adapted(values))
+        return list(cursor.fetchall())
 
 
 def rows(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:  # Any: what the columns hold

@@ -204,5 +204,4 @@ class Builder(models.Model):
 
     def give_back(self) -> None:
         """Put the build that the builder was told of, and has not begun, back into the queue."""
-        for build in self.builds.filter(state=Build.State.DISPATCHED):
-            build.unassign()
+        self.builds.all().unassign()

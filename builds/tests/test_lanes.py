@@ -87,7 +87,7 @@ def test_the_next_builds_are_the_first_rows_of_one_index():
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE builds_build")
         with connection.execute_wrapper(note):
-            found = Build.objects.first_in_lanes(target, ["small"], 10)
+            found = Build.objects.first_in_lanes(target, {"small": 10})
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql[0][0]}", sql[0][1])
         plans = list(_nodes(cursor.fetchone()[0][0]["Plan"]))
 
