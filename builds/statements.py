@@ -15,7 +15,7 @@ from packages.plain_sql import change, changed, rows, unless_locked
 BUILD = ("id", "version_id", "target_id", "attempt", "state", "source_id", "builder_id", "claimed_at")
 VERSION = ("id", "package_id", "number")
 PACKAGE = ("id", "name")
-TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags")
+TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags", "glibc")
 SOURCE = ("id", "filename", "url", "sha256", "uploaded_at")
 ITS_BUILDER = ("id", "name")
 
@@ -38,7 +38,7 @@ _BUILD = f"""
     WHERE build.id = %s
 """
 
-BUILDER = ("id", "name", "target_id")
+BUILDER = ("id", "name", "target_id", "is_enabled", "mode", "size", "problem", "heard_at")
 _BY_TOKEN = f"""
     SELECT {_columns("builder", BUILDER)}, {_columns("target", TARGET)}
     FROM builds_builder builder
@@ -147,6 +147,17 @@ def assign(pairs: Sequence[tuple[int, int]], lease: datetime, now: datetime) -> 
         values = [value for pair in some for value in pair]
         given |= {build for (build,) in changed(sql, [*values, lease, now])}
     return given
+
+
+def free(waiting: Sequence[int]) -> int | None:
+    """Return the first of these builds that waits and that nobody else has locked, and lock it."""
+    places = " ".join(f"WHEN %s THEN {place}" for place, _ in enumerate(waiting))
+    sql = f"""
+        SELECT id FROM builds_build WHERE id IN ({_places(waiting)}) AND state = 'queued'
+        ORDER BY CASE id {places} END LIMIT 1 {unless_locked()}
+    """
+    found = rows(sql, [*waiting, *waiting])
+    return found[0][0] if found else None
 
 
 def by_token(token_hash: str) -> tuple[Any, ...] | None:
