@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
@@ -28,6 +29,10 @@ from builds.tests.wheels import wheel_name
 # Pages that somebody reads each second, of packages that were just built.
 READS = 20
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
+
+
+class NotOurs(Exception):
+    """The build is not ours to have, or over."""
 
 
 @dataclass
@@ -101,7 +106,9 @@ def work_as(work: Work, name: str) -> None:
         while not work.ended.is_set():
             if order is None and (ring := rings.brpop([contract.queue_for(name)], timeout=1)):
                 (build, attempt), *_ = json.loads(base64.b64decode(json.loads(ring[1])["body"]))
-                order = _ask(server, f"builds/{build}/{attempt}/claim", token)
+                # A ring that was repeated, as its claim took long, is for a build that we have had by now.
+                with suppress(NotOurs):
+                    order = _ask(server, f"builds/{build}/{attempt}/claim", token)
             elif order is not None:
                 order = _report(work, server, order, token)
 
@@ -158,6 +165,8 @@ def _ask(
     )
     answer = server.getresponse()
     content = answer.read()
+    if answer.status == 409:
+        raise NotOurs(content)
     if answer.status != 200:
         raise RuntimeError(f"{path}: {answer.status} {content[:300]!r}")
     return json.loads(content)

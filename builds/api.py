@@ -63,15 +63,16 @@ def for_builder(view: View) -> View:
 
 
 def for_ticket(view: View) -> View:
-    """Let in whoever has the ticket of this very build, prolong its lease and hand its number to the view."""
+    """Let in whoever has this very build's ticket, prolong its lease, and hand on its number and the time."""
 
     @csrf_exempt
     @wraps(view)
     def door(request: HttpRequest, build: int, **path: str) -> HttpResponse:
-        if not Build(pk=build).renew(_secret(request), database_now()):
+        now = database_now()
+        if not Build(pk=build).renew(_secret(request), now):
             return error(409, "This ticket is not, or no longer, good for this build: stop it and forget it.")
         try:
-            return view(request, build, **path)
+            return view(request, build, now, **path)
         except (contract.BadMessage, incoming.BadUpload) as problem:
             return error(STATUS.get(type(problem), 400), str(problem))
 
@@ -119,7 +120,7 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
 
 @require_POST
 @for_ticket
-def heartbeat(request: HttpRequest, build: int) -> HttpResponse:
+def heartbeat(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
     """Take the growth of a build's log; an empty body says that the build goes on."""
     chunk = request.read(contract.LOG_CHUNK)
     offset = request.GET.get("log", "0")
@@ -131,7 +132,7 @@ def heartbeat(request: HttpRequest, build: int) -> HttpResponse:
 
 @require_http_methods(["HEAD", "PATCH"])
 @for_ticket
-def wheel(request: HttpRequest, build: int, filename: str) -> HttpResponse:
+def wheel(request: HttpRequest, build: int, now: datetime, filename: str) -> HttpResponse:
     """Take some more bytes of a wheel, or tell how many have come."""
     found = _running(build)
     try:
@@ -164,11 +165,10 @@ def _number(request: HttpRequest, header: str) -> int:
 
 @require_POST
 @for_ticket
-def report(request: HttpRequest, build: int) -> HttpResponse:
+def report(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
     """Close a build as its builder reports it, and tell what became of it."""
     found = _running(build)
     length = _number(request, "Report-Length") if "Report-Length" in request.headers else None
-    now = database_now()
     told, came = attached.split(request.body, length)
     try:
         verdict = results.close(found, told, came, now)

@@ -20,7 +20,7 @@ from packages.models import UpstreamFile
 HEARTBEAT_S = 2.0
 
 # How many of the first builds a builder looks at, for one that no other is given at the same moment.
-AHEAD = 10
+AHEAD = 6
 
 
 class NotGiven(Exception):

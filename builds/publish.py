@@ -160,7 +160,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
                 "and the bytes behind a name never change.",
             )
         return
-    wheel = Wheel.objects.create(
+    wheel = Wheel(
         build=build,
         package=build.version.package,
         version=build.version,
@@ -176,6 +176,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
         published_at=now,
         **_tried(told),
     )
+    wheel.publish()
     wheel.depend_on(_dependencies(checked))
 
 

@@ -217,6 +217,22 @@ def published(filename: str) -> tuple[int, str] | None:
     return (found[0][0], found[0][1]) if found else None
 
 
+WHEEL = (
+    *("build_id", "package_id", "version_id", "filename", "size", "sha256", "metadata_sha256"),
+    *("requires_python", "glibc", "glibcxx", "is_portable", "reproducible", "trial", "trial_detail"),
+    *("held_reason", "published_at", "yanked", "yanked_reason"),
+)
+_INSERT_WHEEL = f"""
+    INSERT INTO builds_wheel ({", ".join(WHEEL)}) VALUES ({", ".join(["%s"] * len(WHEEL))}) RETURNING id
+"""
+
+
+def insert_wheel(columns: Mapping[str, object]) -> int:
+    """Insert a wheel with all of its columns; return its number."""
+    found: int = changed(_INSERT_WHEEL, [columns[column] for column in WHEEL], is_frequent=True)[0][0]
+    return found
+
+
 def depend(wheel: int, needs: Sequence[tuple[str, str, str]]) -> None:
     """Insert what a wheel needs, unless it is there."""
     for start in range(0, len(needs), _AT_ONCE):

@@ -40,10 +40,18 @@ def change(sql: str, values: Sequence[object]) -> int:
         return int(cursor.rowcount)
 
 
-def changed(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:  # Any: what the columns hold
-    """Run an UPDATE that answers with rows it touched, and return them all."""
+def changed(
+    sql: str, values: Sequence[object], *, is_frequent: bool = False
+) -> list[tuple[Any, ...]]:  # Any: what the columns hold
+    """Run an INSERT or UPDATE that answers with the rows it touched, and return them all.
+
+    A frequent one is prepared, and so must let PostgreSQL see the types of its values without them.
+    """
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(sql, _adapted(values))
+        if is_frequent:
+            _run(cursor, sql, values)
+        else:
+            cursor.execute(sql, _adapted(values))
         return list(cursor.fetchall())
 
 
