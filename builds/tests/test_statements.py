@@ -3,9 +3,18 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from builds import statements
 from builds.clock import database_now
 from builds.models import Build, Builder
-from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_version, make_wheel
+from builds.tests.rows import (
+    NOON,
+    make_build,
+    make_builder,
+    make_running_build,
+    make_target,
+    make_version,
+    make_wheel,
+)
 from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 
