@@ -19,8 +19,8 @@ from django.db import connections
 from tests import services
 
 NAMES = (
-    *("server_cpu", "claims", "queue", "farm_sim", "memory", "index", "bootstrap", "inspection", "sandbox"),
-    *("latency", "sweep", "cancel", "first_wheel", "watch_list"),
+    *("server_cpu", "throughput", "claims", "queue", "farm_sim", "memory", "index", "bootstrap", "latency"),
+    *("sweep", "inspection", "sandbox", "cancel", "first_wheel", "watch_list"),
 )
 
 

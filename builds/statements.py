@@ -15,7 +15,7 @@ from packages.plain_sql import change, changed, rows, unless_locked
 BUILD = ("id", "version_id", "target_id", "attempt", "state", "source_id", "builder_id", "claimed_at")
 VERSION = ("id", "package_id", "number")
 PACKAGE = ("id", "name")
-TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags")
+TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags", "glibc")
 SOURCE = ("id", "filename", "url", "sha256", "uploaded_at")
 ITS_BUILDER = ("id", "name")
 
@@ -38,7 +38,7 @@ _BUILD = f"""
     WHERE build.id = %s
 """
 
-BUILDER = ("id", "name", "target_id")
+BUILDER = ("id", "name", "target_id", "is_enabled", "mode", "size", "problem", "heard_at")
 _BY_TOKEN = f"""
     SELECT {_columns("builder", BUILDER)}, {_columns("target", TARGET)}
     FROM builds_builder builder
@@ -149,6 +149,17 @@ def assign(pairs: Sequence[tuple[int, int]], lease: datetime, now: datetime) -> 
     return given
 
 
+def free(waiting: Sequence[int]) -> int | None:
+    """Return the first of these builds that waits and that nobody else has locked, and lock it."""
+    places = " ".join(f"WHEN %s THEN {place}" for place, _ in enumerate(waiting))
+    sql = f"""
+        SELECT id FROM builds_build WHERE id IN ({_places(waiting)}) AND state = 'queued'
+        ORDER BY CASE id {places} END LIMIT 1 {unless_locked()}
+    """
+    found = rows(sql, [*waiting, *waiting])
+    return found[0][0] if found else None
+
+
 def by_token(token_hash: str) -> tuple[Any, ...] | None:
     """Return the builder with that token, and its target."""
     return next(iter(rows(_BY_TOKEN, [token_hash])), None)
@@ -204,6 +215,22 @@ def published(filename: str) -> tuple[int, str] | None:
     """Return the build and the sha256 of the wheel with this name."""
     found = rows("SELECT build_id, sha256 FROM builds_wheel WHERE filename = %s", [filename])
     return (found[0][0], found[0][1]) if found else None
+
+
+WHEEL = (
+    *("build_id", "package_id", "version_id", "filename", "size", "sha256", "metadata_sha256"),
+    *("requires_python", "glibc", "glibcxx", "is_portable", "reproducible", "trial", "trial_detail"),
+    *("held_reason", "published_at", "yanked", "yanked_reason"),
+)
+_INSERT_WHEEL = f"""
+    INSERT INTO builds_wheel ({", ".join(WHEEL)}) VALUES ({", ".join(["%s"] * len(WHEEL))}) RETURNING id
+"""
+
+
+def insert_wheel(columns: Mapping[str, object]) -> int:
+    """Insert a wheel with all of its columns; return its number."""
+    found: int = changed(_INSERT_WHEEL, [columns[column] for column in WHEEL], is_frequent=True)[0][0]
+    return found
 
 
 def depend(wheel: int, needs: Sequence[tuple[str, str, str]]) -> None:

@@ -5,7 +5,9 @@ UPDATE touched no row.
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -212,6 +214,30 @@ class Build(models.Model):
 
         The time limit is the farm's unless a recipe gives another.
         """
+        return self._begin([self.State.DISPATCHED], source, now, time_limit_s, only_of=builder.pk)
+
+    def take(
+        self, builder: "Builder", source: UpstreamFile, now: datetime, time_limit_s: float | None = None
+    ) -> str:
+        """Start this waiting build on a builder and return the ticket; "" if it no longer waits.
+
+        As if it were assigned and claimed at the same moment.  Raises IntegrityError when the builder has
+        another build.
+        """
+        given = {"builder_id": builder.pk, "rang_at": now}
+        return self._begin([self.State.QUEUED], source, now, time_limit_s, given=given)
+
+    def _begin(
+        self,
+        leaving: list[BuildState],
+        source: UpstreamFile,
+        now: datetime,
+        time_limit_s: float | None,
+        *,
+        only_of: int | None = None,
+        given: Mapping[str, object] = MappingProxyType({}),
+    ) -> str:
+        """Start this build if it is in one of those states; return its ticket, or ""."""
         limit = timedelta(seconds=time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
         ticket = secrets.token_urlsafe(32)
         begun: dict[str, object] = {
@@ -221,9 +247,9 @@ class Build(models.Model):
             "claimed_at": now,
             "must_end_at": now + limit + self.UPLOAD,
             "source_id": source.pk,
+            **given,
         }
-        claimed = statements.move(self.pk, [self.State.DISPATCHED], begun, builder.pk)
-        return ticket if claimed else ""
+        return ticket if statements.move(self.pk, leaving, begun, only_of) else ""
 
     def renew(self, ticket: str, now: datetime) -> bool:
         """Prolong the lease; False when the ticket is dead.
