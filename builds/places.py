@@ -1,5 +1,6 @@
 """Where the builds of a package stand in the queue: what decides it is read once, and each is then placed."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Places:
     demand: Demand
     pushes: list[Push]
     durations: dict[int, list[float]]  # by target, the last one last
-    queued: list[datetime]  # when each attempt so far was
+    queued: list[datetime]  # when each attempt so far was, in the order of time
     now: datetime
 
     def of(self, candidate: Candidate, target: Target, before: Build | None, *, in_campaign: bool) -> Place:
@@ -88,7 +89,9 @@ class Places:
         if released_at is None:
             return False
         entered = before.queued_at if before and before.queued_at else self.now
-        last_plan = max((at for at in self.queued if at < entered - _SAME_PLAN), default=entered)
+        # A package may have thousands of builds, and of each it is asked when the plan before it was.
+        earlier = bisect_left(self.queued, entered - _SAME_PLAN)
+        last_plan = self.queued[earlier - 1] if earlier else entered
         return released_at >= entered - NEW or released_at > last_plan
 
     def _expected_s(self, target: Target) -> float | None:
@@ -112,6 +115,6 @@ def places_of(package: Package, attempts: Iterable[Build], now: datetime) -> Pla
             Push.objects.filter(Q(package=package) | Q(version__package=package) | Q(rank__in=RAISABLE))
         ),
         durations=dict(durations),
-        queued=queued,
+        queued=sorted(queued),
         now=now,
     )

@@ -25,6 +25,13 @@ logger = logging.getLogger(__name__)
 Pair = tuple[int, int]
 
 
+# What of earlier builds decides about the next; a package may have thousands of them.
+_DECIDING = (
+    *("version", "target", "campaign", "attempt", "state", "losses", "size", "priority", "is_long"),
+    *("may_return", "queued_at", "released_at", "duration_s", "expected_s"),
+)
+
+
 @dataclass(frozen=True)
 class Outlook:
     """What there is of a package, and what may be wanted of it."""
@@ -98,7 +105,7 @@ def plan(package: Package, now: datetime) -> int:
 def look(package: Package) -> Outlook:
     """Read what there is of a package; the caller holds its row."""
     targets = list(Target.objects.active())
-    attempts = list(Build.objects.filter(version__package=package).order_by("attempt"))
+    attempts = list(Build.objects.filter(version__package=package).only(*_DECIDING).order_by("attempt"))
     latest = {(build.version_id, build.target_id): build for build in attempts}
     return Outlook(
         package=package,
@@ -159,7 +166,7 @@ def _queue(outlook: Outlook, wanted: Mapping[Pair, tuple[Candidate, Target]], no
             returned += 1
         elif (before.priority, before.is_long) != (place.priority, place.is_long):
             moved[before] = place
-    Build.objects.bulk_create(new)
+    Build.objects.add(new)
     Build.objects.move_to(moved)
     return len(new) + returned
 

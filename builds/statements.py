@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from packages.batches import batches
 from packages.plain_sql import change, changed, rows, unless_locked
 
 # The columns of `build` and `given`, by the table that each run of them is from.
@@ -254,6 +255,20 @@ def move(
     if builder is not None:
         return change(f"{sql} AND builder_id = %s", [*values, builder]) == 1
     return change(sql, values) == 1
+
+
+def place(places: Sequence[tuple[int, int, str, float | None, bool]]) -> None:
+    """Give builds, which may be thousands, their priority, why they have it, and their length."""
+    for some in batches(places):
+        change(
+            # Where no length is known in a whole statement, PostgreSQL would take it for a text.
+            "UPDATE builds_build SET priority = place.column2, why = place.column3,"
+            " expected_s = CAST(place.column4 AS double precision), is_long = place.column5"
+            f" FROM (VALUES {', '.join(['(%s, %s, %s, %s, %s)'] * len(some))}) place"
+            " WHERE builds_build.id = place.column1",
+            [value for each in some for value in each],
+            is_frequent=False,
+        )
 
 
 def _places(values: Sequence[object]) -> str:

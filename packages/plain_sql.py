@@ -34,21 +34,24 @@ def now() -> str:
     return _NOW[connection.vendor]
 
 
-def change(sql: str, values: Sequence[object]) -> int:
-    """Run an INSERT or UPDATE; return how many rows it touched."""
+def change(sql: str, values: Sequence[object], *, is_frequent: bool = True) -> int:
+    """Run an INSERT or UPDATE; return how many rows it touched.
+
+    A frequent one is prepared, and so must let PostgreSQL see the types of its values without them.
+    """
     # As the ORM has it: an error ends the transaction, even when somebody catches it.
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
-        _run(cursor, sql, values)
+        if is_frequent:
+            _run(cursor, sql, values)
+        else:
+            cursor.execute(sql, _adapted(values))
         return int(cursor.rowcount)
 
 
 def changed(
     sql: str, values: Sequence[object], *, is_frequent: bool = False
 ) -> list[tuple[Any, ...]]:  # Any: what the columns hold
-    """Run an INSERT or UPDATE that answers with the rows it touched, and return them all.
-
-    A frequent one is prepared, and so must let PostgreSQL see the types of its values without them.
-    """
+    """Run an INSERT or UPDATE that answers with the rows it touched, and return them all."""
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
         if is_frequent:
             _run(cursor, sql, values)

@@ -117,7 +117,8 @@ def _release_nothing(upstream: SyntheticPyPI, name: str, version: str, chance: r
 
 
 def _begin(upstream: SyntheticPyPI, name: str, version: str, chance: random.Random) -> None:
-    upstream.begin(f"New.{name}-{version.replace('.', '-')}")
+    # Not after the project that gave rise to it: names would grow until no archive can hold them.
+    upstream.begin(f"New.Project-{version.replace('.', '-')}")
 
 
 def _come_late(upstream: SyntheticPyPI, name: str, version: str, chance: random.Random) -> None:

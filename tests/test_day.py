@@ -17,6 +17,8 @@ from tests.weather import Weather
 KILLED = 20
 # Longer than an answer is doubted that is alone.
 OUTAGE_S = 5400
+# How often somebody who waits for the end is told how far the day is.
+SHOWN_S = 7200
 
 
 class Day:
@@ -30,6 +32,7 @@ class Day:
         self.mirror = Mirror(upstream, ["all"], fetchers=4)
         self.chance = random.Random(seed)
         self.kills = 0
+        self.began = time.monotonic()
 
     def begin(self) -> None:
         """Get to know all that upstream has."""
@@ -55,6 +58,8 @@ class Day:
             if not any(start <= turn <= start + outage for start in outages):
                 self.confirm()
             self.mirror.pass_time(self.round_s)
+            if turn * self.round_s % SHOWN_S == 0:
+                print(f"{turn + 1} of {rounds} rounds, {time.monotonic() - self.began:.0f} s", flush=True)
 
     def work(self) -> None:
         """Take all steps; some of them are killed."""
@@ -102,14 +107,13 @@ class Day:
 
 def live_a_day(projects: int, events: int, *, round_s: int, seed: int = 1) -> Day:
     """Let a farm follow a PyPI for a day, and print what that was."""
-    began = time.monotonic()
     with SyntheticPyPI(projects, seed, versions=4) as upstream:
         day = Day(upstream, seed, round_s)
         with day.mirror:
             day.begin()
             day.live(events)
             day.end()
-    took_s = time.monotonic() - began
+    took_s = time.monotonic() - day.began
     print(
         f"{events} events to {projects} projects, {upstream.asked} requests, {day.kills} kills,"
         f" {SyncCursor.current().stale_answers} old answers, {SyncCursor.current().corrections} corrections,"

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import random
 import re
 import subprocess
 import sys
@@ -121,3 +122,11 @@ def test_a_file_that_was_removed_never_has_other_bytes(upstream):
             for file in project.files if project else []:
                 assert digests.setdefault(file.filename, file.sha256) == file.sha256
     assert len(digests) > 500
+
+
+def test_names_do_not_grow_however_often_a_newcomer_gives_rise_to_another():
+    with SyntheticPyPI(3, seed=1, versions=2) as upstream:
+        for number in range(200):
+            upstream.do("begin", upstream.somebody(random.Random(number)), random.Random(number))
+
+        assert max(len(name) for name in upstream.catalogue.changed) < 40

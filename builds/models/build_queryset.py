@@ -1,7 +1,8 @@
 """Questions about builds, asked of all of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -17,6 +18,7 @@ from builds.models.state import State
 from builds.models.target import Target
 from builds.priority import Place
 from packages.models import Package, Version
+from packages.plain_sql import fill
 
 # A build asks these questions; so they have its class for types only.
 if TYPE_CHECKING:
@@ -124,12 +126,24 @@ class BuildQuerySet(models.QuerySet["Build"]):
             else 0
         )
 
+    def add(self, builds: "Iterable[Build]") -> None:
+        """Insert new builds, of which a package may have thousands; they do not learn their keys."""
+        groups: dict[bool, list[Build]] = defaultdict(list)
+        for build in builds:
+            groups[isinstance(build.released_at, datetime)].append(build)
+        for is_dated, some in groups.items():
+            # What upstream gives no time has that of the database.
+            by_database = {"id", "queued_at"} if is_dated else {"id", "queued_at", "released_at"}
+            names = [field.attname for field in self.model._meta.concrete_fields]
+            names = [name for name in names if name not in by_database]
+            fill("builds_build", names, ([getattr(build, name) for name in names] for build in some))
+
     def move_to(self, places: "Mapping[Build, Place]") -> None:
         """Give builds other places in the queue; what left it meanwhile loses nothing by it."""
         for build, place in places.items():
             for field, value in vars(place).items():
                 setattr(build, field, value)
-        self.bulk_update(places, [field.name for field in fields(Place)], batch_size=500)
+        statements.place([(build.pk, *astuple(place)) for build, place in places.items()])
 
     def of_request(self, pk: int) -> "Build | None":
         """Return a build with its version, package and target, for a request that has its ticket."""

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from builds import campaigns, dispatch, plan
+from builds import campaigns, plan
 from builds.models import Build, Campaign, Demand
 from builds.priority import Rank, class_of
 from builds.tests.rows import NOON, make_build, make_builder, make_source, make_target, make_version
@@ -188,21 +188,17 @@ def test_what_waits_already_joins_it_and_is_not_queued_twice(target):
     assert waiting(campaign=campaign) == ["one 2.0"]
 
 
-def test_a_new_release_goes_before_a_campaign_and_history_behind_it(target, broker):
+def test_what_failed_long_ago_is_tried_behind_newest_versions_and_before_history(target):
     make_packages("campaigned", "historic")
     make_build(Package.objects.get(name="campaigned").versions.get(number="1.0"), target, state="failed",
                failure="missing-header", finished_at=OLD)  # fmt: skip
     begin(target, kind="failed", failure="missing-header")
     campaigns.advance(NOON)
-    make_version("3.0", "fresh", released_at=NOON)
     Package.objects.filter(name="historic").update(depth=2)
 
     plan_all()
 
-    assert waiting() == ["fresh 3.0", "historic 2.0", "campaigned 1.0", "historic 1.0"]
-    make_builder(target=target)
-    dispatch.dispatch(NOON)
-    assert Build.objects.get(state="dispatched").version.package.name == "fresh"
+    assert waiting() == ["historic 2.0", "campaigned 1.0", "historic 1.0"]
 
 
 def test_stopping_it_drops_what_waits_and_leaves_the_farm_its_own(target):

@@ -61,15 +61,6 @@ def test_a_builder_of_another_target_gets_nothing():
     assert dispatch.dispatch(NOON) == 0
 
 
-def test_without_builders_nothing_piles_up_in_redis(redis: Redis):
-    for minor in range(5):
-        make_build(make_version(f"1.{minor}"))
-
-    dispatch.dispatch(NOON)
-
-    assert redis.keys("*") == []
-
-
 def test_when_redis_is_down_the_build_goes_on_waiting(settings):
     settings.PIWHEELS_ORDERS_URL = "redis+socket:///nowhere/redis.sock"
     dispatch.orders.cache_clear()

@@ -4,13 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from builds import dispatch, plan, raising
+from builds import plan, raising
 from builds.models import Build, Demand, Push, Skip, Wheel
 from builds.priority import Rank, class_of
 from builds.tests.rows import (
     NOON,
     make_build,
-    make_builder,
     make_running_build,
     make_source,
     make_target,
@@ -143,23 +142,6 @@ def test_each_version_has_its_class():
     ]
 
 
-def test_history_goes_by_depth_so_that_no_package_has_more_than_its_share():
-    make_target()
-    for minor in range(30):
-        make_version(f"1.{minor}", "huge", released_at=OLD + timedelta(days=minor))
-    for name in ("one", "other"):
-        for minor in range(3):
-            make_version(f"2.{minor}", name, released_at=OLD - timedelta(days=99))
-    Demand.objects.create(package=Package.objects.get(name="huge"), downloads=10**6)
-    for name in ("huge", "one", "other"):
-        make_plan(name)
-
-    waiting = [build.version.package.name for build in Build.objects.waiting()[:12]]
-
-    assert [sorted(waiting[start : start + 3]) for start in (0, 3, 6)] == [["huge", "one", "other"]] * 3
-    assert waiting[9:] == ["huge"] * 3
-
-
 def test_what_is_wanted_goes_first_among_its_like():
     make_target()
     for name, downloads, dependents in [("leaf", 0, 0), ("base", 0, 900), ("loved", 10**6, 0)]:
@@ -211,38 +193,8 @@ class TestNewReleases:
 
         assert [rank for _, rank in ranks()] == ["release", "history", "history"]
 
-    def test_it_overtakes_the_backlog_with_the_next_dispatch(self, broker):
-        target = make_target()
-        for number in range(50):
-            make_version("1.0", f"old-{number}", released_at=OLD)
-            make_plan(f"old-{number}")
-        make_version("7.0", "fresh", released_at=NOON)
-        make_plan("fresh")
-        make_builder(target=target)
-
-        dispatch.dispatch(NOON)
-
-        assert Build.objects.get(state="dispatched").version.package.name == "fresh"
-
 
 class TestPushes:
-    def test_a_version_is_pushed_before_all_others(self):
-        make_target()
-        make_version("2.0", released_at=NOON, requested_at=NOON)
-        old = make_version("1.0", released_at=OLD)
-        make_plan()
-
-        push = Push(version=old, reason="A museum needs it.")
-        push.begin()
-        plan.plan_changed(NOON, limit=10)
-
-        assert ranks() == [("1.0", "operator"), ("2.0", "person")]
-        assert Build.objects.waiting()[0].why.startswith("A museum needs it. An operator wants it first.")
-
-        push.end()
-        plan.plan_changed(NOON, limit=10)
-        assert ranks() == [("2.0", "person"), ("1.0", "history")]
-
     def test_a_package_is_pushed_with_all_its_versions_for_the_target_that_is_named(self):
         arm64 = make_target(ARM64)
         make_target(ARMHF)
