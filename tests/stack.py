@@ -53,7 +53,7 @@ class Nginx:
             PIWHEELS_LISTEN=f"127.0.0.1:{self.port}",
             PIWHEELS_WEB=web,
             PIWHEELS_PUBLIC=public,
-            PIWHEELS_UPSTREAM=upstream,
+            PIWHEELS_PYPI=upstream,
             PIWHEELS_NGINX=NGINX,
             PIWHEELS_ACCESS_LOG=self.access_log,
         )
