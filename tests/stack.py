@@ -62,7 +62,9 @@ class Nginx:
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         # What is published belongs to who runs the tests.
-        text = _MAIN.format(user=self.folder.owner(), workers=self._workers, folder=self.folder, site=self._site)
+        text = _MAIN.format(
+            user=self.folder.owner(), workers=self._workers, folder=self.folder, site=self._site
+        )
         config = self.folder / "nginx.conf"
         config.write_text(text)
         assert PROGRAM, "nginx is not installed"
