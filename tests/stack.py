@@ -1,5 +1,6 @@
 """nginx in front of the site, as in production, with deploy/nginx's own configuration."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,10 +10,13 @@ from typing import Self
 
 import requests
 
+from deploy import farm as miniature
 from deploy.demo import free_port
 from deploy.farm import ROOT
 
 NGINX = ROOT / "deploy" / "nginx"
+# Nothing listens here.
+NOWHERE = "http://127.0.0.1:9/simple/"
 # Debian keeps it out of the PATH of ordinary users.
 PROGRAM = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 
@@ -88,3 +92,44 @@ class Nginx:
             else:
                 return
         raise RuntimeError("nginx does not answer.")
+
+
+class Stack:
+    """The web server and nginx before it, on a database that somebody else fills."""
+
+    def __init__(self, var: Path, database: str, *, upstream: str = NOWHERE) -> None:
+        self.var = var
+        self.public = var / "public"
+        self.files = var / "files"
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PIWHEELS")}
+        own = {**env, "PIWHEELS_VAR": str(var), "PIWHEELS_PYPI": upstream, "DATABASE_URL": database}
+        self._env = miniature.settings(var, own)
+        self._port = free_port()
+        self.nginx = Nginx(var / "nginx", self.public, f"127.0.0.1:{self._port}", upstream=upstream)
+
+    def __enter__(self) -> Self:
+        self.var.mkdir(parents=True, exist_ok=True)
+        words = miniature.commands(self._env, self._port)["web"]
+        with (self.var / "web.log").open("wb") as log:
+            self._web = subprocess.Popen(words, env=self._env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        self._wait()
+        self.nginx.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.nginx.__exit__()
+        self._web.terminate()
+        self._web.wait(30)
+
+    def _wait(self) -> None:
+        """Wait until the web server listens."""
+        for _ in range(600):
+            if self._web.poll() is not None:
+                raise RuntimeError(f"The web server ended: {(self.var / 'web.log').read_text()}")
+            try:
+                requests.options(f"http://127.0.0.1:{self._port}/simple/", timeout=5)
+            except requests.ConnectionError:
+                time.sleep(0.1)
+            else:
+                return
+        raise RuntimeError("The web server does not answer.")
