@@ -33,6 +33,11 @@ class Load:
     failed: int
 
 
+def is_there() -> bool:
+    """Whether wrk is installed."""
+    return shutil.which("wrk") is not None
+
+
 def program() -> str:
     """Return wrk's path."""
     found = shutil.which("wrk")

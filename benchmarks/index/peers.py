@@ -35,6 +35,8 @@ class Peer:
     page: Callable[[str], str]
     # The paths of files as its own pages give them.
     file: Callable[[Sample], str]
+    # The one kind of page that it has; "" for both.
+    kind: str = ""
 
     def memory_mib(self) -> float:
         """Return how much memory its processes have, pages that they share in equal parts."""
@@ -52,10 +54,12 @@ def environment(folder: Path) -> Path:
 
 
 @contextmanager
-def running(words: list[str], address: str, cwd: Path) -> Iterator[psutil.Process]:
+def running(
+    words: list[str], address: str, cwd: Path, env: dict[str, str] | None = None
+) -> Iterator[psutil.Process]:
     """Run a server until it is no longer needed."""
     with (cwd / "server.log").open("wb") as log:
-        process = subprocess.Popen(words, cwd=cwd, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(words, cwd=cwd, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
         _wait(address, process, cwd / "server.log")
         yield psutil.Process(process.pid)
@@ -102,7 +106,7 @@ http {{
 
 
 @contextmanager
-def static(folder: Path, public: Path, index: str) -> Iterator[Peer]:
+def static(folder: Path, public: Path, kind: str, index: str) -> Iterator[Peer]:
     """Run an nginx with nothing but files: those of our own published tree, which is the limit."""
     folder.mkdir()
     port = free_port()
@@ -115,8 +119,9 @@ def static(folder: Path, public: Path, index: str) -> Iterator[Peer]:
             "nginx, static",
             address,
             process,
-            page=lambda project: f"/simple/{project}/",
+            page=lambda project: f"/simple/{project}/" if project else "/simple/",
             file=lambda sample: f"/simple/{sample.project}/{sample.filename}",
+            kind=kind,
         )
 
 
@@ -137,8 +142,9 @@ def pypiserver(programs: Path, folder: Path) -> Iterator[Peer]:
             "pypiserver",
             address,
             process,
-            page=lambda project: f"/simple/{project}/",
+            page=lambda project: f"/simple/{project}/" if project else "/simple/",
             file=lambda sample: f"/packages/{sample.filename}",
+            kind="HTML",
         )
 
 
@@ -160,7 +166,7 @@ def devpi(programs: Path, folder: Path) -> Iterator[Peer]:
             "devpi",
             address,
             process,
-            page=lambda project: f"/root/sample/+simple/{project}/",
+            page=lambda project: f"/root/sample/+simple/{project}/" if project else "/root/sample/+simple/",
             file=lambda sample: found[sample.filename],
         )
 
