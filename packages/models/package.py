@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from packages import plain_sql
+from packages.batches import batches
 
 # PEP 503: the form that the index uses in its URLs.
 CANONICAL = r"^[a-z0-9]+(-[a-z0-9]+)*\Z"
@@ -37,10 +38,11 @@ class PackageQuerySet(models.QuerySet["Package"]):
 
     def note_shown(self, revisions: Mapping[int, int]) -> None:
         """Note which revisions of packages the index shows by now."""
-        for package, revision in sorted(revisions.items()):
-            plain_sql.change(
-                "UPDATE packages_package SET shown_revision = %s WHERE id = %s", [revision, package]
-            )
+        for revision in sorted(set(revisions.values())):
+            for batch in batches(
+                package for package, shown in sorted(revisions.items()) if shown == revision
+            ):
+                self.filter(pk__in=batch).update(shown_revision=revision)
 
     def show_anew(self, packages: Collection[int]) -> None:
         """Have the index's pages of packages written anew, no more of them than one statement takes."""
