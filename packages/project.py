@@ -43,6 +43,7 @@ class File:
     uploaded_at: datetime | None
     yanked: bool
     yanked_reason: str
+    metadata_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,8 +151,7 @@ def _file(told: PageFile, known: FileFacts | None, *, allow_http: bool) -> File 
         or not _is_kept(told.filename, MAX_FILENAME)
         or not _is_kept(told.url, MAX_URL)
         or told.url.partition(":")[0].lower() not in schemes
-        or len(sha256) != 64
-        or not set(sha256) <= set("0123456789abcdef")
+        or not _is_sha256(sha256)
     ):
         return None
     size, uploaded_at = _number(told.size), _aware(told.uploaded_at)
@@ -165,7 +165,13 @@ def _file(told: PageFile, known: FileFacts | None, *, allow_http: bool) -> File 
         uploaded_at=known.uploaded_at if uploaded_at is None and known else uploaded_at,
         yanked=told.yanked,
         yanked_reason=_text(told.yanked_reason, MAX_REASON),
+        metadata_sha256=told.metadata_sha256.lower() if _is_sha256(told.metadata_sha256.lower()) else "",
     )
+
+
+def _is_sha256(text: str) -> bool:
+    """Whether a text is a hash as we keep it."""
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def read_facts(name: str, answer: object) -> Facts:
