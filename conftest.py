@@ -12,6 +12,7 @@ def _own_files(request):
         return
     settings, folder = request.getfixturevalue("settings"), request.getfixturevalue("tmp_path")
     settings.PIWHEELS_INCOMING = folder / "incoming"
+    settings.PIWHEELS_PUBLIC = folder / "public"
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {

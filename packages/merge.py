@@ -106,10 +106,10 @@ def _create_versions(packages: Mapping[str, int], projects: Sequence[Project]) -
     plain_sql.fill(
         UpstreamFile,
         ("version_id", "filename", "kind", "url", "sha256", "size", "requires_python", "uploaded_at",
-         "yanked", "yanked_reason"),
+         "yanked", "yanked_reason", "metadata_sha256"),
         (
             (version, file.filename, file.kind, file.url, file.sha256, file.size, file.requires_python,
-             file.uploaded_at, file.yanked, file.yanked_reason)
+             file.uploaded_at, file.yanked, file.yanked_reason, file.metadata_sha256)
             for version, file in files.values()
         ),
     )  # fmt: skip
@@ -283,6 +283,7 @@ def _file_facts(row: UpstreamFile, version: Version, file: File) -> dict[str, ob
         "requires_python": file.requires_python,
         "yanked": file.yanked,
         "yanked_reason": file.yanked_reason,
+        "metadata_sha256": file.metadata_sha256 or row.metadata_sha256,
         "gone_at": None,
     }
 

@@ -31,6 +31,7 @@ class PageFile(NamedTuple):
     uploaded_at: datetime | None
     yanked: bool
     yanked_reason: str
+    metadata_sha256: str = ""  # of a wheel's METADATA, where the index serves that beside it (PEP 658)
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def read_html(name: str, body: bytes, url: str, charset: str | None, serial: obj
                 uploaded_at=package.upload_time,
                 yanked=package.is_yanked,
                 yanked_reason=package.yanked_reason or "",
+                metadata_sha256=(package.metadata_digests or {}).get("sha256", ""),
             )
             for package in page.packages
         ),
@@ -105,7 +107,14 @@ def _file(file: Mapping[str, Any], page_url: str) -> PageFile:  # Any: what JSON
         # The reason may be an empty one.
         yanked=isinstance(yanked, str) or yanked is True,
         yanked_reason=yanked if isinstance(yanked, str) else "",
+        metadata_sha256=_metadata_sha256(file.get("core-metadata") or file.get("dist-info-metadata")),
     )
+
+
+def _metadata_sha256(told: object) -> str:
+    """Return the hash of a wheel's METADATA; a page may also say that there is one, and no hash of it."""
+    sha256 = told.get("sha256") if isinstance(told, dict) else ""
+    return sha256 if isinstance(sha256, str) else ""
 
 
 def _typed(value: object, kind: type[Any]) -> Any:  # Any: of that type

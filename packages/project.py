@@ -46,6 +46,7 @@ class File(NamedTuple):
     uploaded_at: datetime | None
     yanked: bool
     yanked_reason: str
+    metadata_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _file(told: PageFile, known: FileFacts | None, *, allow_http: bool) -> File 
         uploaded_at=known.uploaded_at if uploaded_at is None and known else uploaded_at,
         yanked=told.yanked,
         yanked_reason=_text(told.yanked_reason, MAX_REASON),
+        metadata_sha256=metadata if SHA256.fullmatch(metadata := told.metadata_sha256.lower()) else "",
     )
 
 

@@ -51,6 +51,8 @@ app.conf.beat_schedule = {
         ("builds.sweep", 5),
         ("builds.quarantine", 30),
         ("builds.tidy", 3600),
+        ("simple.publish", 0.5),
+        ("simple.publish_lists", 1),
         ("simple.count_demand", 6 * 3600),
     ]
 }

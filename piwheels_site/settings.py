@@ -53,6 +53,22 @@ PIWHEELS_REDIS_ADMIN_URL = env("PIWHEELS_REDIS_ADMIN_URL", default="")
 PIWHEELS_STORAGE = env("PIWHEELS_STORAGE", default=str(VAR / "files"))
 # Uploads that are not whole yet, and logs of builds that are not over.  Always a folder of this machine.
 PIWHEELS_INCOMING = Path(env("PIWHEELS_INCOMING", default=str(VAR / "incoming")))
+# The published index: pages, and links to the wheels in the storage.  A folder of this machine, best on the
+# storage's file system; web server and every worker share it.
+PIWHEELS_PUBLIC = Path(env("PIWHEELS_PUBLIC", default=str(VAR / "public")))
+# Where the storage's files can be had without us, as https://files.example.org/ in front of a bucket; empty:
+# from the index itself.
+PIWHEELS_FILES_URL = env("PIWHEELS_FILES_URL", default="")
+if PIWHEELS_FILES_URL:
+    if (
+        urlsplit(PIWHEELS_FILES_URL).scheme not in ("http", "https")
+        or not urlsplit(PIWHEELS_FILES_URL).netloc
+    ):
+        raise ImproperlyConfigured("PIWHEELS_FILES_URL must be an address, as https://files.example.org/.")
+    PIWHEELS_FILES_URL = PIWHEELS_FILES_URL.rstrip("/") + "/"
+# Whether to publish /simple-full/ too, which has upstream's files beside ours.  Off spares disk: a page there
+# has all of upstream's files of each package that we have a wheel of.
+PIWHEELS_FULL_INDEX = env.bool("PIWHEELS_FULL_INDEX", default=True)
 if PIWHEELS_STORAGE.startswith("s3://"):
     # `file_overwrite` on: a name holds the sha256 of its content, so the same name is the same bytes, and
     # a renamed copy would not be the wheel that its row promises.
@@ -152,6 +168,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    # What pip asks for needs nothing of what follows.
+    "simple.straight.StraightToIndex",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

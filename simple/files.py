@@ -4,16 +4,25 @@ Which file a URL means is decided elsewhere; here is only what a storage and a r
 """
 
 import logging
+import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django.utils.http import http_date
 from django.views.decorators.http import condition
 from whitenoise.responders import SlicedFile  # type: ignore[import-untyped]
 
+from simple.tree import Published
+
 logger = logging.getLogger(__name__)
+
+# A larger page is not read into memory: the list of a million names.
+_IN_MEMORY = 4 << 20
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
@@ -33,12 +42,57 @@ def serve(request: HttpRequest, name: str, sha256: str) -> HttpResponseBase:
     try:
         if request.method == "HEAD":
             return _described(HttpResponse(), default_storage.size(name))
-        return _content(request, Path(default_storage.path(name)), sha256)
+        return _content(request, Path(default_storage.path(name)).open("rb"), f'"{sha256}"')
     except NotImplementedError:
         return HttpResponseRedirect(default_storage.url(name), headers={"Cache-Control": "no-store"})
     except FileNotFoundError as error:
         logger.error("The index lists %s, but the storage does not have it.", name)
         raise Http404 from error
+
+
+def serve_published(request: HttpRequest, published: Published) -> HttpResponseBase:
+    """Answer GET and HEAD for a file of the published tree, which is open."""
+    if answer := _known(request, published):
+        return answer
+    if request.method == "HEAD":
+        published.file.close()
+        return _validated(_described(HttpResponse(), published.size), published)
+    return _validated(_content(request, published.file, published.etag), published)
+
+
+def serve_page(request: HttpRequest, published: Published, content_type: str) -> HttpResponseBase:
+    """Answer GET and HEAD for a page of the published tree, which is open."""
+    if answer := _known(request, published):
+        return answer
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        published.file.close()
+        response = HttpResponse(headers={"Content-Length": str(published.size)})
+    elif published.size > _IN_MEMORY:
+        response = FileResponse(published.file, headers={"Content-Length": str(published.size)})
+        del response.headers["Content-Disposition"]
+    else:
+        with published.file as file:
+            response = HttpResponse(file.read())
+    response.headers["Content-Type"] = content_type
+    return _validated(response, published)
+
+
+def _known(request: HttpRequest, published: Published) -> HttpResponseBase | None:
+    """Return the answer to whoever has the file already, or wants another; None if it is to be served."""
+    answer = get_conditional_response(request, published.etag, published.modified)
+    if answer is None:
+        return None
+    published.file.close()
+    return _validated(answer, published)
+
+
+def _validated(response: HttpResponseBase, published: Published) -> HttpResponseBase:
+    """Give an answer the validators of a file, as nginx does."""
+    if response.status_code != 416:
+        response.headers["ETag"] = published.etag
+        response.headers["Last-Modified"] = http_date(published.modified)
+    return response
 
 
 def is_download(request: HttpRequest, response: HttpResponseBase) -> bool:
@@ -48,15 +102,16 @@ def is_download(request: HttpRequest, response: HttpResponseBase) -> bool:
     return response.status_code == 200 or (response.status_code == 302 and "Range" not in request.headers)
 
 
-def _content(request: HttpRequest, path: Path, sha256: str) -> HttpResponseBase:
+def _content(request: HttpRequest, file: BinaryIO, etag: str) -> HttpResponseBase:
     """Return a file of this machine, or the part of it that was asked for."""
-    size = path.stat().st_size
-    part = _part(request, size, sha256)
+    size = os.fstat(file.fileno()).st_size
+    part = _part(request, size, etag)
     if part is None:
-        return _described(FileResponse(path.open("rb")), size)
+        return _described(FileResponse(file), size)
     if not part:
+        file.close()
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
-    response = FileResponse(SlicedFile(path.open("rb"), part.start, part.stop - 1), status=206)
+    response = FileResponse(SlicedFile(file, part.start, part.stop - 1), status=206)
     response.headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
     return _described(response, len(part))
 
@@ -71,13 +126,13 @@ def _described(response: HttpResponseBase, length: int) -> HttpResponseBase:
     return response
 
 
-def _part(request: HttpRequest, size: int, sha256: str) -> range | None:
+def _part(request: HttpRequest, size: int, etag: str) -> range | None:
     """Return which bytes are asked for, none if the file ends before them; None for the whole file.
 
     Several ranges at once, and what is no range, may be ignored (RFC 9110, 14.2).
     """
     wanted = _RANGE.fullmatch(request.headers.get("Range", "").strip())
-    if not wanted or request.headers.get("If-Range", f'"{sha256}"') != f'"{sha256}"':
+    if not wanted or request.headers.get("If-Range", etag) != etag:
         return None
     first, last = wanted.groups()
     if first and last and int(last) < int(first):

@@ -8,12 +8,11 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from urllib.parse import quote
 
 API_VERSION = "1.4"
 
 # Grows with each change of this module's JSON or of the templates, so that no client keeps an old page.
-LAYOUT = 1
+LAYOUT = 2
 
 
 class Format(StrEnum):
@@ -35,40 +34,40 @@ OFFERED = {
 
 @dataclass(frozen=True)
 class File:
-    """A wheel, as the page of its project describes it."""
+    """A file, as the page of its project describes it."""
 
     filename: str
-    size: int
+    # From the root of the site or whole, so that a page is the same under each of its addresses.
+    url: str
+    size: int | None
     sha256: str
-    metadata_sha256: str
+    metadata_sha256: str  # "" for a file without METADATA beside it
     requires_python: str
-    uploaded_at: datetime
+    uploaded_at: datetime | None
     yanked: bool
     yanked_reason: str
 
     @property
-    def url(self) -> str:
-        """Where the file is, seen from the page of its project."""
-        return quote(self.filename, safe="")
-
-    @property
     def upload_time(self) -> str:
-        """When the file came into this index, as PEP 700 writes it."""
-        return f"{self.uploaded_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+        """When the file came into this index, as PEP 700 writes it; "" where nobody knows."""
+        return f"{self.uploaded_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z" if self.uploaded_at else ""
 
     def _json(self) -> dict[str, object]:
         """Return the file's object in PEP 691's JSON."""
-        return {
+        told: dict[str, object] = {
             "filename": self.filename,
             "url": self.url,
             "hashes": {"sha256": self.sha256},
             "requires-python": self.requires_python or None,
-            "size": self.size,
-            "upload-time": self.upload_time,
-            # Never `dist-info-metadata`: the pip of Bookworm (23.0) crashes on an object under that key.
-            "core-metadata": {"sha256": self.metadata_sha256},
-            "yanked": (self.yanked_reason or True) if self.yanked else False,
         }
+        if self.size is not None:
+            told["size"] = self.size
+        if self.upload_time:
+            told["upload-time"] = self.upload_time
+        # Never `dist-info-metadata`: the pip of Bookworm (23.0) crashes on an object under that key.
+        told["core-metadata"] = {"sha256": self.metadata_sha256} if self.metadata_sha256 else False
+        told["yanked"] = (self.yanked_reason or True) if self.yanked else False
+        return told
 
 
 @dataclass(frozen=True)
@@ -103,22 +102,6 @@ class ListedProject:
 
     name: str
     display_name: str
-
-
-@dataclass(frozen=True)
-class ProjectList:
-    """The list of all projects that have a page."""
-
-    projects: tuple[ListedProject, ...]
-
-    def to_json(self) -> str:
-        """Return the page as JSON."""
-        return _dump(
-            {
-                "meta": {"api-version": API_VERSION},
-                "projects": [{"name": project.display_name} for project in self.projects],
-            }
-        )
 
 
 def _dump(page: dict[str, object]) -> str:

@@ -1,88 +1,286 @@
-"""From rows to what the index says: which wheels are offered, and how each is described."""
+"""From rows to what the indexes say: which files each of them offers, and how each file is described."""
 
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import quote
+
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
+from packaging.tags import Tag
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version as ParsedVersion
 
+from builds.coverage import covers, is_pure
 from builds.models import Wheel, WheelQuerySet
-from packages.models import Package
-from simple.formats import File, ListedProject, ProjectDetail, ProjectList
+from builds.upstream import tags_of
+from packages.models import Package, UpstreamFile
+from simple.formats import File, ListedProject, ProjectDetail
+from simple.indexes import ALL, FULL, PLATFORM, Indexes
+
+SUPERSEDED = "PyPI has a wheel of its own of this version, which replaces this one"
+
+
+# What upstream took away, or put into quarantine, we do not hand out either: it may be malware.
+HIDDEN = (Package.Status.QUARANTINED, Package.Status.GONE)
 
 
 def offered() -> WheelQuerySet:
     """Return the wheels that pip may have; the rest of the index follows from this.
 
-    What upstream took away, or put into quarantine, we do not hand out either: it may be malware.  The same
-    goes for what we built before somebody else got the package's name.
+    What we built before somebody else got the package's name is hidden as what upstream hides.
     """
-    hidden = [Package.Status.QUARANTINED, Package.Status.GONE]
-    return Wheel.objects.listed().sourced().exclude(package__status__in=hidden)
+    return Wheel.objects.listed().sourced().exclude(package__status__in=HIDDEN)
 
 
-def project_list() -> ProjectList:
-    """Return all projects that have a page."""
+def project_list() -> Iterator[ListedProject]:
+    """Return all projects that have a page, from the rows of their wheels."""
     wheels = Wheel.objects.listed().filter(package=OuterRef("pk"))
     shown = Q(Exists(wheels.sourced())) | Q(Exists(wheels), status=Package.Status.QUARANTINED)
     packages = Package.objects.exclude(status=Package.Status.GONE).filter(shown).order_by("name")
     names = packages.values_list("name", "display_name")
-    return ProjectList(projects=tuple(ListedProject(*row) for row in names.iterator()))
+    return (ListedProject(*row) for row in names.iterator())
 
 
-def project_detail(package: Package) -> ProjectDetail | None:
-    """Return the page of a package; None if it has none, so that uv looks for it in the next index.
+@dataclass(frozen=True)
+class UpstreamEntry:
+    """A file of upstream's that it still lists."""
 
-    A quarantined package keeps its page, without files (PEP 792), as long as there are wheels of it.
+    version: int
+    canonical: str  # the version's PEP 440 form, "" if it has none
+    kind: str
+    filename: str
+    url: str
+    sha256: str
+    metadata_sha256: str
+    size: int | None
+    requires_python: str
+    uploaded_at: datetime | None
+    yanked: bool
+    yanked_reason: str
+
+    def tags(self) -> frozenset[Tag]:
+        """Return the tags of a pure wheel's name; none for any other file."""
+        tags = tags_of(self.filename) if self.kind == UpstreamFile.Kind.WHEEL else frozenset()
+        return tags if is_pure(tags) else frozenset()
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What there is of one package."""
+
+    package: Package
+    wheels: tuple[Wheel, ...]  # that pip may have
+    has_wheels: bool  # that it could have, were the package not in quarantine
+    upstream: tuple[UpstreamEntry, ...]
+
+    def without(self, filenames: Collection[str]) -> "Holdings":
+        """Return what there is without wheels of these names."""
+        return replace(self, wheels=tuple(wheel for wheel in self.wheels if wheel.filename not in filenames))
+
+
+def holdings(packages: Sequence[Package], *, with_upstream: bool) -> list[Holdings]:
+    """Read what there is of packages, in a few statements for all of them.
+
+    Without all that upstream has, there are still its pure wheels where they say something of ours.
     """
-    if package.status == Package.Status.QUARANTINED:
-        return _detail(package, []) if Wheel.objects.listed().filter(package=package).exists() else None
-    wheels = list(_described(offered().filter(package=package)))
-    return _detail(package, wheels) if wheels else None
+    wheels = _by_package(_described(offered().filter(package__in=packages)), lambda wheel: wheel.package_id)
+    ours = [package.pk for package in packages if package.pk in wheels]
+    upstream = _upstream(ours, wheels, everything=with_upstream) if ours else {}
+    quarantined = [package.pk for package in packages if package.status == Package.Status.QUARANTINED]
+    kept = (
+        set(Wheel.objects.listed().filter(package__in=quarantined).values_list("package", flat=True))
+        if quarantined
+        else set()
+    )
+    return [
+        Holdings(
+            package=package,
+            wheels=tuple(wheels.get(package.pk, ())),
+            has_wheels=package.pk in wheels or package.pk in kept,
+            upstream=tuple(upstream.get(package.pk, ())),
+        )
+        for package in packages
+    ]
+
+
+def _by_package(wheels: WheelQuerySet, key: Callable[[Wheel], int]) -> Mapping[int, list[Wheel]]:
+    """Return wheels by the package that they are of."""
+    found: dict[int, list[Wheel]] = {}
+    for wheel in wheels:
+        found.setdefault(key(wheel), []).append(wheel)
+    return found
 
 
 # All that a page tells of a wheel; Django would read 25 columns, one by one in Python.
 _TOLD = (
-    *("filename", "size", "sha256", "metadata_sha256", "requires_python", "published_at"),
+    *("package_id", "filename", "size", "sha256", "metadata_sha256", "requires_python", "published_at"),
     *("yanked", "yanked_reason", "version__yanked", "version__yanked_reason"),
+    *("is_portable", "glibc", "glibcxx", "build__target__os_release"),
 )
 
 
 def _described(wheels: WheelQuerySet) -> WheelQuerySet:
-    """Return wheels with what a page tells of them, in no order, as the page has its own."""
-    return wheels.select_related("version").only(*_TOLD).order_by()
+    """Return wheels with what pages tell of them, in no order, as a page has its own."""
+    return wheels.select_related("version", "build__target").only(*_TOLD).order_by()
 
 
-def _detail(package: Package, wheels: list[Wheel]) -> ProjectDetail:
-    """Return the page of a package with these wheels, sorted so that the same wheels are the same page."""
-    versions = {wheel: _version(wheel) for wheel in wheels}
-    wheels = sorted(wheels, key=lambda wheel: (versions[wheel], wheel.filename))
+def _upstream(
+    packages: Sequence[int], wheels: Mapping[int, list[Wheel]], *, everything: bool
+) -> Mapping[int, list[UpstreamEntry]]:
+    """Return what upstream has of packages, or only the wheels of versions of which we have a pure one."""
+    files = UpstreamFile.objects.listed()
+    if everything:
+        files = files.filter(version__package__in=packages)
+    else:
+        versions = {w.version_id for each in wheels.values() for w in each if is_pure(tags_of(w.filename))}
+        files = files.filter(version__in=versions, kind=UpstreamFile.Kind.WHEEL)
+        if not versions:
+            return {}
+    found: dict[int, list[UpstreamEntry]] = defaultdict(list)
+    rows = files.values_list(
+        *("version__package", "version", "version__canonical", "kind", "filename", "url", "sha256"),
+        *("metadata_sha256", "size", "requires_python", "uploaded_at", "yanked", "yanked_reason"),
+    )
+    for package, *entry in rows.iterator():
+        found[package].append(UpstreamEntry(*entry))
+    return found
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file as a page lists it, with what decides its place there."""
+
+    version: ParsedVersion | None  # None: older than all that PEP 440 knows
+    file: File
+
+    @property
+    def key(self) -> tuple[bool, ParsedVersion, str]:
+        """What it is sorted by, so that the same files are the same page."""
+        return self.version is not None, self.version or ParsedVersion("0"), self.file.filename
+
+
+def details(held: Holdings, indexes: Indexes) -> dict[str, ProjectDetail]:
+    """Return the page of a package in each index that has one.
+
+    Where there is none, uv looks for the package in the next index.  A quarantined package keeps its page,
+    without files (PEP 792), as long as there are wheels of it.
+    """
+    if not held.has_wheels:
+        return {}
+    if held.package.status == Package.Status.QUARANTINED:
+        return dict.fromkeys(indexes.names, _page(held.package, []))
+    ours = _ours(held)
+    chosen = {ALL: list(ours.values()), PLATFORM: _without_upstreams_pure(held, ours)}
+    for index, needs in indexes.releases.items():
+        offers = {wheel: wheel.offer() for wheel in held.wheels}
+        chosen[index] = [
+            ours[wheel] for wheel, offer in offers.items() if any(covers(offer, need) for need in needs)
+        ]
+    if indexes.has_full:
+        chosen[FULL] = _with_upstream(held, list(ours.values()))
+    return {index: _page(held.package, entries) for index, entries in chosen.items() if entries}
+
+
+def _page(package: Package, entries: list[_Entry]) -> ProjectDetail:
+    """Return the page of a package with these files."""
     return ProjectDetail(
         name=package.name,
         status=package.status,
         status_reason=package.status_reason,
-        versions=tuple(str(version) for version in sorted(set(versions.values()))),
-        files=tuple(_file(wheel) for wheel in wheels),
+        versions=tuple(str(version) for version in sorted({e.version for e in entries if e.version})),
+        files=tuple(entry.file for entry in sorted(entries, key=lambda entry: entry.key)),
     )
 
 
-def _version(wheel: Wheel) -> ParsedVersion:
-    """Return the version as the file's name has it, which is the one that installers go by."""
-    return parse_wheel_filename(wheel.filename)[1]
+def _ours(held: Holdings) -> dict[Wheel, _Entry]:
+    """Return our wheels as all pages list them, with the version that installers go by: the name's."""
+    pure: dict[int, frozenset[Tag]] = {}
+    for entry in held.upstream:
+        if not entry.yanked and (tags := entry.tags()):
+            pure[entry.version] = pure.get(entry.version, frozenset()) | tags
+    return {
+        wheel: _Entry(
+            parse_wheel_filename(wheel.filename)[1],
+            _file(held.package, wheel, is_superseded=_is_superseded(wheel, pure)),
+        )
+        for wheel in held.wheels
+    }
 
 
-def _file(wheel: Wheel) -> File:
-    """Return a wheel as the page describes it; our own reason for a yank goes before upstream's."""
+def _is_superseded(wheel: Wheel, pure: Mapping[int, frozenset[Tag]]) -> bool:
+    """Tell whether upstream has a wheel for the same Pythons by now, where ours is a pure one.
+
+    Ours stays in the list and where it is, for the lock files that have its hash; who chooses anew gets
+    upstream's.
+    """
+    tags = tags_of(wheel.filename) if wheel.version_id in pure else frozenset()
+    return is_pure(tags) and not tags.isdisjoint(pure.get(wheel.version_id, ()))
+
+
+def _file(package: Package, wheel: Wheel, *, is_superseded: bool) -> File:
+    """Return a wheel as a page describes it; our own reason for a yank goes before upstream's."""
     version = wheel.version
     reasons = [
         wheel.yanked_reason if wheel.yanked else "",
+        SUPERSEDED if is_superseded else "",
         version.yanked_reason if version.yanked else "",
     ]
     return File(
         filename=wheel.filename,
+        url=_url(package, wheel),
         size=wheel.size,
         sha256=wheel.sha256,
         metadata_sha256=wheel.metadata_sha256,
         requires_python=wheel.requires_python,
         uploaded_at=wheel.published_at,
-        yanked=wheel.yanked or version.yanked,
+        yanked=wheel.yanked or is_superseded or version.yanked,
         yanked_reason=next((reason for reason in reasons if reason), ""),
+    )
+
+
+def _url(package: Package, wheel: Wheel) -> str:
+    """Return where a wheel is: with us, or where the operator has its files."""
+    if settings.PIWHEELS_FILES_URL:
+        return f"{settings.PIWHEELS_FILES_URL}{quote(wheel.path, safe='/')}"
+    return f"/{ALL}/{package.name}/{quote(wheel.filename, safe='')}"
+
+
+def _without_upstreams_pure(held: Holdings, ours: Mapping[Wheel, _Entry]) -> list[_Entry]:
+    """Return our wheels but the pure ones of versions of which upstream has one."""
+    theirs = {entry.version for entry in held.upstream if entry.tags()}
+    return [
+        entry
+        for wheel, entry in ours.items()
+        if wheel.version_id not in theirs or not is_pure(tags_of(wheel.filename))
+    ]
+
+
+def _with_upstream(held: Holdings, ours: list[_Entry]) -> list[_Entry]:
+    """Return upstream's files and ours; a name that both have is upstream's file, which lock files mean."""
+    theirs = {entry.filename for entry in held.upstream}
+    return [
+        *(entry for entry in ours if entry.file.filename not in theirs),
+        *(_Entry(_parsed(entry.canonical), _upstream_file(entry)) for entry in held.upstream),
+    ]
+
+
+def _parsed(canonical: str) -> ParsedVersion | None:
+    """Return a version that can be compared."""
+    return ParsedVersion(canonical) if canonical else None
+
+
+def _upstream_file(entry: UpstreamEntry) -> File:
+    """Return a file of upstream's as our page describes it."""
+    return File(
+        filename=entry.filename,
+        url=entry.url,
+        size=entry.size,
+        sha256=entry.sha256,
+        metadata_sha256=entry.metadata_sha256,
+        requires_python=entry.requires_python,
+        uploaded_at=entry.uploaded_at,
+        yanked=entry.yanked,
+        yanked_reason=entry.yanked_reason,
     )

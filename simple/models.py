@@ -4,6 +4,9 @@ from django.db import models
 
 from builds.models import Wheel
 from packages.models import Package
+from simple.shown import PublishedTree, Shown
+
+__all__ = ["Download", "Miss", "PublishedTree", "Shown"]
 
 
 class Download(models.Model):

@@ -3,7 +3,19 @@
 from celery import shared_task
 
 from builds.clock import database_now
-from simple import demand
+from simple import demand, publishing, roots
+
+
+@shared_task(name="simple.publish")
+def publish() -> int:
+    """Write what changed into the published tree."""
+    return publishing.publish(database_now())
+
+
+@shared_task(name="simple.publish_lists")
+def publish_lists() -> bool:
+    """Write the lists of all projects."""
+    return roots.publish(database_now())
 
 
 @shared_task(name="simple.count_demand")

@@ -1,10 +1,11 @@
 """pip's door: the list of projects, the page of each, the wheels, and their metadata."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.db.models import Count, Max, Sum
+from django.db import Error
 from django.http import (
     Http404,
     HttpRequest,
@@ -14,19 +15,19 @@ from django.http import (
 )
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.template.loader import render_to_string
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import condition
 from packaging.utils import InvalidName, canonicalize_name
 
 from builds.models import Wheel
-from packages.models import NEVER, Package
-from simple import downloads, files, misses
-from simple.formats import API_VERSION, LAYOUT, OFFERED, Format, ProjectDetail, ProjectList
-from simple.index import offered, project_detail, project_list
+from simple import downloads, files, tree, unpublished
+from simple.formats import OFFERED, Format
+from simple.index import offered
+from simple.indexes import ALL, of_release
+from simple.negotiation import accepts_gzip, content_type, liked
+
+logger = logging.getLogger(__name__)
 
 Params = ParamSpec("Params")
 View = Callable[Concatenate[HttpRequest, Params], HttpResponseBase]
@@ -47,6 +48,8 @@ CORS = {
 PAGE = "public, max-age=300, stale-if-error=86400"
 FILE = "public, max-age=365000000, immutable"
 MISSING = "public, max-age=60"
+# What a page depends on besides its address.
+VARY = ["Accept", "Accept-Encoding"]
 
 
 def open_to_all(cache_control: str) -> Callable[[View[Params]], View[Params]]:
@@ -105,30 +108,37 @@ def _plain(text: str, status: int) -> HttpResponse:
 
 
 @open_to_all(PAGE)
-def root(request: HttpRequest) -> HttpResponseBase:
+def root(request: HttpRequest, release: str = "", index: str = ALL) -> HttpResponseBase:
     """Serve the list of all projects."""
-    address = reverse("simple-root")
-    if request.path != address:
+    index = of_release(release) if release else index
+    address = f"/{index}/"
+    if request.path_info != address:
         return _moved(request, address)
-    return _negotiated(request, _root_page)
+    return _negotiated(request, index, "")
 
 
 @open_to_all(PAGE)
-def project(request: HttpRequest, name: str) -> HttpResponseBase:
+def project(request: HttpRequest, name: str, release: str = "", index: str = ALL) -> HttpResponseBase:
     """Serve the page of one project; any other spelling of its name is redirected to it."""
+    index = of_release(release) if release else index
     try:
         canonical = canonicalize_name(name, validate=True)
     except InvalidName as error:
         raise Http404 from error
-    address = reverse("simple-project", args=[canonical])
-    if request.path != address:
+    address = f"/{index}/{canonical}/"
+    if request.path_info != address:
         return _moved(request, address)
-    return _negotiated(request, _project_page, get_object_or_404(Package, name=name))
+    return _negotiated(request, index, name)
 
 
 @open_to_all(FILE)
 def wheel_file(request: HttpRequest, name: str, filename: str) -> HttpResponseBase:
     """Serve a wheel."""
+    if published := tree.open_file(name, filename):
+        response = files.serve_published(request, published)
+        if files.is_download(request, response):
+            _count(name, filename)
+        return response
     wheel = _wheel(name, filename)
     response = files.serve(request, wheel.path, wheel.sha256)
     if files.is_download(request, response):
@@ -136,9 +146,22 @@ def wheel_file(request: HttpRequest, name: str, filename: str) -> HttpResponseBa
     return response
 
 
+def _count(name: str, filename: str) -> None:
+    """Count a download of a published file; a database that cannot do it now costs a number."""
+    try:
+        wheel = Wheel.objects.filter(package__name=name, filename=filename).first()
+    except Error as error:
+        logger.warning("A download of %s was not counted: %s", filename, error)
+        return
+    if wheel:
+        downloads.count(wheel, timezone.now().date())
+
+
 @open_to_all(FILE)
 def metadata(request: HttpRequest, name: str, filename: str) -> HttpResponseBase:
     """Serve the METADATA of a wheel (PEP 658)."""
+    if published := tree.open_file(name, f"{filename}.metadata"):
+        return files.serve_published(request, published)
     wheel = _wheel(name, filename)
     return files.serve(request, wheel.metadata_path, wheel.metadata_sha256)
 
@@ -160,19 +183,28 @@ def _moved(request: HttpRequest, address: str) -> HttpResponse:
     return HttpResponsePermanentRedirect(f"{address}?{query}" if query else address)
 
 
-def _negotiated(
-    request: HttpRequest,
-    page: Callable[Concatenate[HttpRequest, Format, Params], HttpResponseBase],
-    *args: Params.args,
-    **kwargs: Params.kwargs,
-) -> HttpResponseBase:
-    """Return the page in the format that the client likes best."""
+def _negotiated(request: HttpRequest, index: str, name: str) -> HttpResponseBase:
+    """Return a page in the format that the client likes best: from the tree, or else from rows."""
     format = _format(request)
     if format is None:
         response: HttpResponseBase = _plain(f"406: ask for one of {', '.join(Format)}.\n", status=406)
-    else:
-        response = page(request, format, *args, **kwargs)
-    patch_vary_headers(response, ["Accept"])
+        patch_vary_headers(response, ["Accept"])
+        return response
+    response = _published(request, index, name, format) or unpublished.page(request, index, name, format)
+    if response.status_code != 302:
+        patch_vary_headers(response, VARY)
+    return response
+
+
+def _published(request: HttpRequest, index: str, name: str, format: Format) -> HttpResponseBase | None:
+    """Return a page of the tree, with the headers that nginx gives it; None if there is none."""
+    packs = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    found = tree.open_page(index, name, format, packed=packs)
+    if found is None:
+        return None
+    response = files.serve_page(request, found[0], content_type(format))
+    if found[1] and response.status_code == 200:
+        response.headers["Content-Encoding"] = "gzip"
     return response
 
 
@@ -181,46 +213,4 @@ def _format(request: HttpRequest) -> Format | None:
     if "format" in request.GET:
         # People write the plus of "v1+json" as it is, and in a query that means a space.
         return OFFERED.get(request.GET["format"].replace(" ", "+"))
-    if not request.headers.get("Accept"):
-        return Format.HTML
-    try:
-        preferred = request.get_preferred_type(list(OFFERED))
-    except (TypeError, ValueError):  # RFC 2231 parameters that are broken, which the email package trips over
-        return None
-    return OFFERED[preferred] if preferred else None
-
-
-def _root_etag(request: HttpRequest, format: Format) -> str:
-    """Return a validator that changes when any package does."""
-    now = Package.objects.aggregate(rows=Count("pk"), revisions=Sum("revision"), changed_at=Max("changed_at"))
-    changed_at = now["changed_at"] or NEVER
-    return f'"{now["rows"]}-{now["revisions"]}-{changed_at:%Y%m%d%H%M%S%f}-{format.name}-{LAYOUT}"'
-
-
-@condition(etag_func=_root_etag)
-def _root_page(request: HttpRequest, format: Format) -> HttpResponse:
-    """Return the list of all projects."""
-    return _rendered(project_list(), format, "simple/root.html")
-
-
-def _project_etag(request: HttpRequest, format: Format, package: Package) -> str:
-    """Return a validator that changes when the package does."""
-    return f'"{package.pk}-{package.revision}-{package.changed_at:%Y%m%d%H%M%S%f}-{format.name}-{LAYOUT}"'
-
-
-@condition(etag_func=_project_etag)
-def _project_page(request: HttpRequest, format: Format, package: Package) -> HttpResponse:
-    """Return the page of one project, if it has one."""
-    detail = project_detail(package)
-    if detail is None:
-        misses.of_this_process.count(package, timezone.now().date())
-        raise Http404
-    return _rendered(detail, format, "simple/project.html")
-
-
-def _rendered(page: ProjectDetail | ProjectList, format: Format, template: str) -> HttpResponse:
-    """Return a page in that format."""
-    if format is Format.JSON:
-        return HttpResponse(page.to_json(), content_type=str(format))
-    html = render_to_string(template, {"page": page, "api_version": API_VERSION})
-    return HttpResponse(html, content_type=f"{format}; charset=utf-8")
+    return liked(request.headers.get("Accept", ""))

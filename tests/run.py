@@ -1,11 +1,13 @@
-"""`make test`: every everyday test on PostgreSQL and Redis, then on the embedded default what may differ.
+"""`make test`: every everyday test on PostgreSQL and Redis, and on the embedded default what may differ.
 
-The builder's own tests need neither: they and the embedded run go on beside the others, on the second core.
+Two cores have two lanes: tests that ask one process, and then the builder's; tests that start farms, and then
+the embedded default.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,8 @@ from pathlib import Path
 from deploy import redis
 from tests import services
 
-SERVER = ("packages", "builds", "simple", "piwheels_site", "tests")
+APPS = ("packages", "builds", "simple", "piwheels_site")
+FARMS = "tests"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,13 @@ class Run:
     name: str
     status: int
     printed: str = ""
+
+
+def openly(name: str, env: dict[str, str], *arguments: str) -> Run:
+    """Run pytest before everybody's eyes."""
+    print(f"\n--- {name}", flush=True)
+    words = [sys.executable, "-m", "pytest", *arguments]
+    return Run(name, subprocess.run(words, env={**os.environ, **env}, check=False).returncode)
 
 
 def quietly(name: str, env: dict[str, str], *arguments: str) -> Run:
@@ -58,35 +68,47 @@ def main() -> int:
     with services.scratch() as folder, ThreadPoolExecutor() as beside:
         if sys.argv[1:]:
             return on_servers(folder, *sys.argv[1:]).status
-        others = beside.submit(beside_them, folder)
-        runs = [on_servers(folder, *SERVER), *others.result()]
+        others = beside.submit(second_lane, folder)
+        runs = [*first_lane(folder), *others.result()]
     for run in runs:
         if run.printed:
             print(f"\n--- {run.name}\n{run.printed}", flush=True)
     return max(run.status for run in runs)
 
 
-def on_servers(folder: Path, *arguments: str) -> Run:
-    """Run tests on PostgreSQL and the machine's own Redis."""
-    name = "PostgreSQL and Redis"
-    print(f"\n--- {name}", flush=True)
+def first_lane(folder: Path) -> list[Run]:
+    """Run what needs no farm, before everybody's eyes, and then the builder's tests, which need no server."""
+    return [on_servers(_own(folder, "apps"), *APPS), quietly("the builder", {}, "builder")]
+
+
+def second_lane(folder: Path) -> list[Run]:
+    """Run what starts farms, and then on what a farm has with nothing set up all that may differ there."""
+    return [on_servers(_own(folder, "farms"), FARMS, run=quietly), embedded(folder / "embedded")]
+
+
+def _own(folder: Path, name: str) -> Path:
+    """Return a new folder for a lane, which servers of another user can enter."""
+    own = folder / name
+    own.mkdir(mode=0o755)
+    return own
+
+
+def on_servers(folder: Path, *arguments: str, run: Callable[..., Run] = openly) -> Run:
+    """Run tests on a PostgreSQL and the machine's own Redis that nobody else has."""
     with services.postgres(folder) as database, services.private_redis(folder / "redis") as broker:
         env = {"PIWHEELS_VAR": str(folder / "var"), "DATABASE_URL": database, "REDIS_URL": broker}
-        words = [sys.executable, "-m", "pytest", *arguments]
-        return Run(name, subprocess.run(words, env={**os.environ, **env}, check=False).returncode)
+        return run(f"PostgreSQL and Redis: {' '.join(arguments)}", env, *arguments)
 
 
-def beside_them(folder: Path) -> list[Run]:
-    """Run the builder's tests, and on what a farm has with nothing set up those that may differ there."""
-    builder = quietly("the builder", {}, "builder")
-    var = folder / "embedded"
+def embedded(var: Path) -> Run:
+    """Run what may differ on SQLite and the Redis that pip installs."""
     env = {"PIWHEELS_VAR": str(var)}
     try:
         env["PIWHEELS_REDIS_SERVER"] = redis.installed()
     except redis.NoRedis:
         print("pip could install no Redis for this machine; the embedded run uses the machine's own.")
     with services.private_redis(var, env.get("PIWHEELS_REDIS_SERVER")):
-        return [builder, quietly("SQLite and the embedded Redis", env, "-m", "embedded")]
+        return quietly("SQLite and the embedded Redis", env, "-m", "embedded")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,8 @@ def install_missing() -> None:
             ("postgresql", postgres_tools()),
             ("redis-server", shutil.which("redis-server") or shutil.which("valkey-server")),
             ("chromium", shutil.which("chromium")),
+            # In front of the site, as in production; light as it needs no module.
+            ("nginx-light", shutil.which("nginx", path=os.defpath + ":/usr/sbin")),
             # What builds run in; without them most tests of the sandbox are skipped.
             ("bubblewrap", shutil.which("bwrap")),
             ("libseccomp2", ctypes.util.find_library("seccomp")),

@@ -3,11 +3,12 @@
 Nothing here knows of builds.  Who depends on a package's facts looks at `revision` and `plan_needed`.
 """
 
-from packages.models.package import NEVER, Alias, Package, PackageQuerySet
+from packages.models.package import ANEW, NEVER, Alias, Package, PackageQuerySet
 from packages.models.progress import Dirty, SyncCursor
 from packages.models.version import UpstreamFile, UpstreamFileQuerySet, Version, canonical_version
 
 __all__ = [
+    "ANEW",
     "NEVER",
     "Alias",
     "Dirty",

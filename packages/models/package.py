@@ -1,5 +1,6 @@
 """Packages and the spellings of their names."""
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Self
 
@@ -8,9 +9,13 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from packages import plain_sql
+from packages.batches import batches
 
 # PEP 503: the form that the index uses in its URLs.
 CANONICAL = r"^[a-z0-9]+(-[a-z0-9]+)*\Z"
+
+# What `shown_revision` is when the index is to be written anew without a change of the package.
+ANEW = -1
 
 # A time that compares as older than all others, where NULL would sort differently on each database.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +31,22 @@ class PackageQuerySet(models.QuerySet["Package"]):
     def to_refresh(self, before: datetime) -> Self:
         """Packages that nobody has looked up upstream since then, the longest neglected first."""
         return self.filter(fetched_at__lt=before).order_by("fetched_at")
+
+    def to_show(self) -> Self:
+        """Packages whose pages in the index are old; those that changed before those to be written anew."""
+        return self.exclude(shown_revision=F("revision")).order_by("-shown_revision")
+
+    def note_shown(self, revisions: Mapping[int, int]) -> None:
+        """Note which revisions of packages the index shows by now."""
+        for revision in sorted(set(revisions.values())):
+            for batch in batches(
+                package for package, shown in sorted(revisions.items()) if shown == revision
+            ):
+                self.filter(pk__in=batch).update(shown_revision=revision)
+
+    def show_anew(self, packages: Collection[int]) -> None:
+        """Have the index's pages of packages written anew, no more of them than one statement takes."""
+        self.filter(pk__in=packages).update(shown_revision=ANEW)
 
 
 class Package(models.Model):
@@ -75,6 +96,9 @@ class Package(models.Model):
     revision = models.PositiveBigIntegerField(
         default=0, help_text="Grows with each change that a reader of the index or the pages could see."
     )
+    shown_revision = models.BigIntegerField(
+        default=0, db_default=0, help_text="The revision that the published index shows."
+    )
     changed_at = models.DateTimeField(db_default=Now())
 
     objects = PackageQuerySet.as_manager()
@@ -87,6 +111,11 @@ class Package(models.Model):
         indexes = [
             models.Index(fields=["id"], condition=Q(plan_needed=True), name="packages_package_to_plan"),
             models.Index(fields=["fetched_at"], name="packages_package_to_refresh"),
+            models.Index(
+                fields=["shown_revision"],
+                condition=~Q(shown_revision=F("revision")),
+                name="packages_package_to_show",
+            ),
             models.Index(
                 fields=["emptied_at"],
                 condition=Q(emptied_at__isnull=False),

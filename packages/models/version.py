@@ -120,6 +120,13 @@ class UpstreamFile(models.Model):
     sha256 = models.CharField(max_length=64)
     size = models.BigIntegerField(null=True, blank=True, help_text="Bytes.")
     requires_python = models.CharField(max_length=255, blank=True)
+    metadata_sha256 = models.CharField(
+        max_length=64,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="Of a wheel's METADATA, where upstream serves it beside the file.",
+    )
     uploaded_at = models.DateTimeField(null=True, blank=True)
     yanked = models.BooleanField(default=False)
     yanked_reason = models.TextField(blank=True)

@@ -6,6 +6,8 @@ from django.test.utils import CaptureQueriesContext
 
 from packages import merge, sync
 from packages.models import Package, UpstreamFile, Version
+from packages.page import Page, PageFile
+from packages.project import join
 from tests.fake_pypi import UPLOADED_AT
 
 pytestmark = pytest.mark.django_db
@@ -294,6 +296,20 @@ def test_the_number_of_queries_does_not_grow_with_the_versions(upstream, pypi, n
 
     assert few == many
     assert many < 20
+
+
+@pytest.mark.parametrize("write", [merge.apply, lambda project, now: merge.create([project], now)])
+def test_the_hash_of_a_wheels_metadata_is_written_and_stays_where_a_page_does_not_tell(write, now):
+    def told(sha256):
+        url = "https://files.invalid/x.whl"
+        wheel = PageFile("demo-1.0-py3-none-any.whl", url, "0" * 64, None, 1, now, False, "", sha256)
+        return join("demo", Page("demo", "active", None, 1, (wheel,)), None, allow_http=False)
+
+    write(told("A" * 64), now)
+    assert UpstreamFile.objects.get().metadata_sha256 == "a" * 64
+
+    merge.apply(told("nonsense"), now)
+    assert UpstreamFile.objects.get().metadata_sha256 == "a" * 64
 
 
 def test_an_hour_without_the_json_api_takes_no_file_away(upstream, look_up):

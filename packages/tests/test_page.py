@@ -40,6 +40,14 @@ def test_a_yank_may_have_a_reason(told, yanked, reason):
     assert (found.yanked, found.yanked_reason) == (yanked, reason)
 
 
+@pytest.mark.parametrize("key", ["core-metadata", "dist-info-metadata"])
+@pytest.mark.parametrize(
+    "told, sha256", [({"sha256": "a" * 64}, "a" * 64), (True, ""), (False, ""), ({}, ""), ({"sha256": 1}, "")]
+)
+def test_the_hash_of_a_wheels_metadata_is_kept_where_it_is_told(key, told, sha256):
+    assert file(**{key: told}).metadata_sha256 == sha256
+
+
 def test_a_status_that_nobody_knows_hides_nothing():
     assert read(**{"project-status": {"status": "beloved", "reason": "x"}}).status == "active"
     assert read(**{"project-status": {"status": "archived"}}).status == "archived"

@@ -2,8 +2,10 @@
 
 import re
 import time
+from pathlib import Path
 
 import pytest
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from packages.models import Package
@@ -21,15 +23,15 @@ def etag(client, path="/simple/demo/", accept=JSON):
 
 @pytest.mark.parametrize("method", ["get", "head"])
 @pytest.mark.parametrize("path", PAGES)
-def test_C01_a_known_page_is_304_after_one_query(client, django_assert_num_queries, path, method):
+def test_C01_a_known_page_is_304_after_one_query_or_none(client, django_assert_num_queries, path, method):
     make_wheel()
     known = etag(client, path)
 
-    with django_assert_num_queries(1):
+    with client.quiet(), django_assert_num_queries(client.costs(1)):
         response = getattr(client, method)(path, headers={"Accept": JSON, "If-None-Match": known})
 
     assert (response.status_code, response.content) == (304, b"")
-    assert (response["ETag"], response["Vary"]) == (known, "Accept")
+    assert (response["ETag"], response["Vary"]) == (known, "Accept, Accept-Encoding")
     assert response["Cache-Control"] == "public, max-age=300, stale-if-error=86400"
 
 
@@ -39,7 +41,9 @@ def test_C02_each_format_has_its_own_strong_etag(client, path):
 
     etags = {etag(client, path, accept) for accept in (JSON, HTML_V1, "text/html")}
 
-    assert len(etags) == 3
+    # The tree keeps one file for both kinds of HTML, as they are the same bytes.
+    assert len(etags) == (2 if client.reads_tree else 3)
+    assert etag(client, path, JSON) != etag(client, path, "text/html")
     assert all(re.fullmatch(r'"[\x21\x23-\x7e]+"', each) for each in etags)
 
 
@@ -134,7 +138,7 @@ def test_X01_web_pages_may_read_every_answer(client):
     "path", ["/simple/", "/simple/demo/", "/simple/demo/x.whl", "/simple/demo/x.whl.metadata"]
 )
 def test_X02_a_preflight_is_204(client, django_assert_num_queries, path):
-    with django_assert_num_queries(0):
+    with client.quiet(), django_assert_num_queries(0):
         response = client.options(
             path, headers={"Origin": "https://example.org", "Access-Control-Request-Method": "GET"}
         )
@@ -153,9 +157,10 @@ def test_X03_a_page_of_500_files_comes_within_100_ms(client, accept):
         _copy(package, number)
     client.get("/simple/demo/", headers={"Accept": accept})
 
-    began = time.perf_counter()
-    response = client.get("/simple/demo/", headers={"Accept": accept})
-    took = time.perf_counter() - began
+    with client.quiet():
+        began = time.perf_counter()
+        response = client.get("/simple/demo/", headers={"Accept": accept})
+        took = time.perf_counter() - began
 
     assert response.content.count(b"-cp313-linux_armv6l.linux_armv7l.whl") >= 500
     # Ten times the budget, so that a busy machine does not fail it and a quadratic page does.
@@ -172,6 +177,10 @@ def _copy(package, number):
     wheel.version = make_version(package, f"1.{number}")
     wheel.filename = wheel.filename.replace("-1.0-", f"-1.{number}-")
     wheel.save()
+    for path in (wheel.path, wheel.metadata_path):
+        stored = Path(default_storage.path(path))
+        stored.parent.mkdir(exist_ok=True)
+        stored.write_bytes(b"a wheel")
 
 
 @pytest.mark.parametrize("cookie", ["sessionid", "csrftoken"])
@@ -184,10 +193,11 @@ def test_X04_nothing_of_the_index_depends_on_cookies(client, cookie, value):
         assert "Cookie" not in response.get("Vary", ""), kind
 
 
-def test_a_page_that_is_kept_is_the_page_that_was_given(client):
+def test_C02_a_page_that_is_kept_is_the_page_that_was_given(client):
     make_wheel()
     before = json_of(client), etag(client)
     Package.objects.get().mark_changed()
 
     assert json_of(client) == before[0]
-    assert etag(client) != before[1]
+    # What is published is compared, what is made from rows is not.
+    assert (etag(client) == before[1]) == client.reads_tree

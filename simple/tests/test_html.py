@@ -140,8 +140,8 @@ def test_a_page_is_as_naive_readers_expect_it(client):
         "  </head>\n"
         "  <body>\n"
         "    <h1>Links for demo</h1>\n"
-        f'    <a href="{wheel.filename}#sha256=…" data-requires-python="&gt;=3.9" data-core-metadata='
-        f'"sha256=…" data-dist-info-metadata="sha256=…" data-size="{wheel.size}"'
+        f'    <a href="/simple/demo/{wheel.filename}#sha256=…" data-requires-python="&gt;=3.9"'
+        f' data-core-metadata="sha256=…" data-dist-info-metadata="sha256=…" data-size="{wheel.size}"'
         f' data-upload-time="{upload_time}">'
         f"{wheel.filename}</a><br>\n"
         "  </body>\n"

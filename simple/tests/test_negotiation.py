@@ -68,7 +68,7 @@ def test_N02_to_N12_clients_get_the_format_that_they_like_best(client, path, acc
     response = client.get(path, headers={"Accept": accept})
 
     assert (response.status_code, media_type(response)) == (200, expected)
-    assert response["Vary"] == "Accept"
+    assert response["Vary"] == "Accept, Accept-Encoding"
 
 
 def test_N05_both_kinds_of_html_are_the_same_text(client):

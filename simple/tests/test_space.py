@@ -64,7 +64,7 @@ def test_S03_project_page_is_there(client):
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_S04_S05_S06_S07_other_spellings_redirect_once(client, django_assert_num_queries, spelling):
-    with django_assert_num_queries(0):
+    with client.quiet(), django_assert_num_queries(0):
         response = client.get(f"/simple/{spelling}")
 
     assert (response.status_code, response["Location"]) == (301, "/simple/foo-bar/")
@@ -150,7 +150,7 @@ def test_S13_a_package_that_is_gone_upstream_is_404(client):
 
 @pytest.mark.parametrize("path", NOBODY)
 def test_S14_what_cannot_be_a_name_is_404(client, django_assert_num_queries, path):
-    with django_assert_num_queries(0):
+    with client.quiet(), django_assert_num_queries(0):
         response = client.get(path)
 
     assert response.status_code == 404

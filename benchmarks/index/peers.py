@@ -1,0 +1,201 @@
+"""The servers that ours is compared with: nginx with files of the same bytes, pypiserver, and devpi.
+
+pypiserver and devpi come from PyPI into an environment of their own, as none of this project needs them.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import psutil
+import requests
+
+from benchmarks.index import wheels
+from benchmarks.index.wheels import Sample
+from deploy.demo import free_port
+from tests.stack import PROGRAM
+
+PACKAGES = ["pypiserver", "devpi-server", "gunicorn"]
+WORKERS = "2"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A running server."""
+
+    name: str
+    address: str
+    process: psutil.Process
+    # The address of a project's page.
+    page: Callable[[str], str]
+    # The paths of files as its own pages give them.
+    file: Callable[[Sample], str]
+    # The one kind of page that it has; "" for both.
+    kind: str = ""
+
+    def memory_mib(self) -> float:
+        """Return how much memory its processes have, pages that they share in equal parts."""
+        tree = [self.process, *self.process.children(recursive=True)]
+        return float(sum(each.memory_full_info().pss for each in tree)) / (1 << 20)
+
+
+def environment(folder: Path) -> Path:
+    """Install the peers, and return the folder of their programs."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "--quiet", str(folder)], check=True)
+    python = str(folder / "bin" / "python")
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *PACKAGES], check=True)
+    return folder / "bin"
+
+
+@contextmanager
+def running(
+    words: list[str], address: str, cwd: Path, env: dict[str, str] | None = None
+) -> Iterator[psutil.Process]:
+    """Run a server until it is no longer needed."""
+    with (cwd / "server.log").open("wb") as log:
+        process = subprocess.Popen(words, cwd=cwd, env=env, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait(address, process, cwd / "server.log")
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended: {log.read_text()[-2000:]}")
+        try:
+            requests.get(address, timeout=30)
+        except requests.RequestException:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"{process.args!r} does not answer: {log.read_text()[-2000:]}")
+
+
+_STATIC = """
+user root;
+daemon off;
+worker_processes 2;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    keepalive_requests 100000;
+    default_type application/octet-stream;
+    types {{ text/html html; application/vnd.pypi.simple.v1+json v1_json; }}
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{ listen 127.0.0.1:{port}; root {public}; index {index}; }}
+}}
+"""
+
+
+@contextmanager
+def static(folder: Path, public: Path, kind: str, index: str) -> Iterator[Peer]:
+    """Run an nginx with nothing but files: those of our own published tree, which is the limit."""
+    folder.mkdir()
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(_STATIC.format(folder=folder, port=port, public=public, index=index))
+    address = f"http://127.0.0.1:{port}"
+    assert PROGRAM
+    with running([PROGRAM, "-p", str(folder), "-c", str(config)], f"{address}/none", folder) as process:
+        yield Peer(
+            "nginx, static",
+            address,
+            process,
+            page=lambda project: f"/simple/{project}/" if project else "/simple/",
+            file=lambda sample: f"/simple/{sample.project}/{sample.filename}",
+            kind=kind,
+        )
+
+
+@contextmanager
+def pypiserver(programs: Path, folder: Path) -> Iterator[Peer]:
+    """Run pypiserver under gunicorn, with all files in one folder."""
+    files = folder / "files"
+    files.mkdir(parents=True)
+    for samples in wheels.projects().values():
+        for sample in samples:
+            sample.write(files)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    app = f"pypiserver:app(roots=['{files}'])"
+    words = [str(programs / "gunicorn"), "--workers", WORKERS, "--bind", f"127.0.0.1:{port}", app]
+    with running(words, f"{address}/simple/", folder) as process:
+        yield Peer(
+            "pypiserver",
+            address,
+            process,
+            page=lambda project: f"/simple/{project}/" if project else "/simple/",
+            file=lambda sample: f"/packages/{sample.filename}",
+            kind="HTML",
+        )
+
+
+@contextmanager
+def devpi(programs: Path, folder: Path) -> Iterator[Peer]:
+    """Run devpi-server, and upload the files to an index of its own."""
+    folder.mkdir(parents=True)
+    state, port = str(folder / "state"), free_port()
+    subprocess.run(
+        [str(programs / "devpi-init"), "--serverdir", state, "--no-root-pypi", "--root-passwd", "sample"],
+        check=True,
+        capture_output=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    words = [str(programs / "devpi-server"), "--serverdir", state, "--port", str(port), "--offline-mode"]
+    with running(words, f"{address}/+api", folder) as process:
+        found = _upload(address)
+        yield Peer(
+            "devpi",
+            address,
+            process,
+            page=lambda project: f"/root/sample/+simple/{project}/" if project else "/root/sample/+simple/",
+            file=lambda sample: found[sample.filename],
+        )
+
+
+def _upload(address: str) -> dict[str, str]:
+    """Upload all files to devpi, and return where it has some of them."""
+    session = requests.Session()
+    login = session.post(f"{address}/+login", json={"user": "root", "password": "sample"}, timeout=60)
+    session.auth = ("root", login.json()["result"]["password"])
+    session.put(f"{address}/root/sample", json={"bases": [], "volatile": True}, timeout=60).raise_for_status()
+    for samples in wheels.projects().values():
+        for sample in samples:
+            fields = {":action": "file_upload", "name": sample.project, "version": sample.version}
+            answer = session.post(
+                f"{address}/root/sample/",
+                data={**fields, "filetype": "bdist_wheel", "pyversion": "cp313", "metadata_version": "2.1"},
+                files={"content": (sample.filename, sample.content)},
+                timeout=120,
+            )
+            answer.raise_for_status()
+    found = {}
+    for project in ("sample000", "large"):
+        page = session.get(
+            f"{address}/root/sample/+simple/{project}/",
+            headers={"Accept": "application/vnd.pypi.simple.v1+json"},
+            timeout=120,
+        ).json()
+        for file in page["files"]:
+            found[file["filename"]] = urlsplit(
+                urljoin(f"{address}/root/sample/+simple/{project}/", file["url"])
+            ).path
+    return found

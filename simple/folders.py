@@ -1,0 +1,198 @@
+"""Makes a project's folders in the published tree what they are to be; knows files and no rows.
+
+In this order, so that no page ever lists a file that is not there: files are linked, pages replaced, and only
+then files taken away.  Whatever happens in between, doing it again ends the same.
+"""
+
+import errno
+import gzip
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simple import tree
+from simple.formats import Format
+from simple.indexes import ALL
+
+# What a page of this size or less would spare, its header costs.
+PACKED_FROM = 200
+
+# Both may be on another file system, or belong to somebody else.
+_NO_HARD_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, as it is and packed."""
+
+    plain: bytes
+    packed: bytes | None
+
+    @classmethod
+    def of(cls, plain: bytes) -> "Page":
+        """Return a page; the same text is always packed into the same bytes."""
+        packed = gzip.compress(plain, 6, mtime=0) if len(plain) > PACKED_FROM else None
+        return cls(plain, packed)
+
+
+# A project's page in each format.
+Pages = Mapping[Format, Page]
+
+
+def link(name: str, sources: Mapping[str, Path]) -> set[str]:
+    """Link stored files into a project's folder, and return which of them are nowhere."""
+    folder = tree.folder(ALL, name)
+    if sources:
+        folder.mkdir(parents=True, exist_ok=True)
+    return {entry for entry, source in sources.items() if not _link(source, folder / entry)}
+
+
+def _link(source: Path, entry: Path) -> bool:
+    """Link a stored file; False if there is none.  What is linked is there, whatever became of the store."""
+    if entry.exists():
+        return True
+    # The storage may have moved.
+    entry.unlink(missing_ok=True)
+    try:
+        entry.hardlink_to(source)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINK:
+            raise
+        if not source.exists():
+            return False
+        entry.symlink_to(source.absolute())
+    return True
+
+
+def _is_linked(file: Path, name: Path) -> bool:
+    """Give a file another name; False where that cannot be."""
+    try:
+        name.hardlink_to(file)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINK:
+            raise
+        return False
+    return True
+
+
+@dataclass
+class Writing:
+    """One pass over a project's pages in all indexes."""
+
+    name: str
+    # Whole seconds that no page of the project has had: nginx tells pages apart by this and by their size.
+    stamp: int
+    # What was written in this pass; pages with the same content become one file.
+    written: dict[tuple[str, bytes], Path] = field(default_factory=dict)
+    touched: set[Path] = field(default_factory=set)
+
+    def put(self, index: str, pages: Pages) -> None:
+        """Make the project's page in an index this one."""
+        folder = tree.folder(index, self.name)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._tidy(folder)
+        for format, page in pages.items():
+            path = folder / tree.page_name(format)
+            # Of whoever takes it packed, nobody is to get an old page when the new one is read to be there.
+            if page.packed is not None:
+                self._write(path.with_name(path.name + tree.PACKED), page.packed, format)
+            self._write(path, page.plain, format)
+            if page.packed is None:
+                self._remove(path.with_name(path.name + tree.PACKED))
+
+    def drop(self, index: str) -> None:
+        """Have no page of the project in an index."""
+        folder = tree.folder(index, self.name)
+        self._tidy(folder)
+        for page in tree.PAGES.values():
+            self._remove(folder / page)
+            self._remove(folder / (page + tree.PACKED))
+        with suppress(OSError):
+            folder.rmdir()
+
+    def _write(self, path: Path, content: bytes, format: Format) -> None:
+        """Replace a file as a whole, unless it is the same."""
+        if _read(path) == content:
+            return
+        new = path.with_name(f"{tree.PRIVATE}{path.name}.new")
+        twin = self.written.get((path.name, content))
+        if twin is None or not _is_linked(twin, new):
+            new.write_bytes(content)
+            # HTML has even seconds and JSON odd ones, so that no two formats ever share a validator.
+            modified = self.stamp + (format is Format.JSON)
+            os.utime(new, (modified, modified))
+        new.replace(path)
+        # A rename onto another name of the same file would leave both.
+        new.unlink(missing_ok=True)
+        self.written[path.name, content] = path
+        self.touched |= {path, path.parent}
+
+    def _tidy(self, folder: Path) -> None:
+        """Take away what a pass that was cut off had begun to write."""
+        for path in list(folder.glob(f"{tree.PRIVATE}*.new")):
+            path.unlink(missing_ok=True)
+
+    def _remove(self, path: Path) -> None:
+        """Take a file away, if it is there."""
+        with suppress(FileNotFoundError):
+            path.unlink()
+            self.touched.add(path.parent)
+
+
+def stamp(name: str, indexes: Collection[str], *, after: int, now: int) -> int:
+    """Return an even second after all that a project's pages have had."""
+    last = max([after, *(int(path.stat().st_mtime) for path in _page_files(name, indexes))])
+    return max(now, last + 1) + max(now, last + 1) % 2
+
+
+def _page_files(name: str, indexes: Collection[str]) -> Iterator[Path]:
+    """Give the files that hold a project's pages."""
+    for index in indexes:
+        folder = tree.folder(index, name)
+        for page in tree.PAGES.values():
+            for path in (folder / page, folder / (page + tree.PACKED)):
+                if path.exists():
+                    yield path
+
+
+def leftovers(name: str, wanted: Collection[str]) -> list[Path]:
+    """Return the files in a project's folder that are neither pages nor wanted."""
+    pages = set(tree.PAGES.values()) | {page + tree.PACKED for page in tree.PAGES.values()}
+    try:
+        entries = list(os.scandir(tree.folder(ALL, name)))
+    except FileNotFoundError:
+        return []
+    return [Path(entry.path) for entry in entries if entry.name not in pages and entry.name not in wanted]
+
+
+def sweep(name: str, files: Collection[Path]) -> None:
+    """Take files away, and the folder when it was the last."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        tree.folder(ALL, name).rmdir()
+
+
+def sync(paths: Collection[Path]) -> None:
+    """Have the disk remember files and folders; one that is gone again needs no memory."""
+    for path in sorted(paths, key=lambda path: path.is_dir()):
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what a file holds, None if it is not there."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,46 @@
+"""Which format and which encoding of a page a client gets, by its headers."""
+
+import re
+from functools import lru_cache
+
+from django.http import HttpRequest
+
+from simple.formats import OFFERED, Format
+
+# All clients together send some dozens; a longer one is nobody's and is not worth keeping.
+_KEPT = 300
+
+_GZIP = re.compile(r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q=([0-9.]{1,8})\s*)?(?:,|$)", re.IGNORECASE)
+
+
+def liked(accept: str) -> Format | None:
+    """Return the format that a client likes best (PEP 691); None if it likes none of ours."""
+    return _known(accept) if len(accept) <= _KEPT else _preferred(accept)
+
+
+def _preferred(accept: str) -> Format | None:
+    """Return the format that an Accept header prefers, as Django reads it."""
+    if not accept:
+        return Format.HTML
+    request = HttpRequest()
+    request.META["HTTP_ACCEPT"] = accept
+    try:
+        preferred = request.get_preferred_type(list(OFFERED))
+    except (TypeError, ValueError):  # RFC 2231 parameters that are broken, which the email package trips over
+        return None
+    return OFFERED[preferred] if preferred else None
+
+
+_known = lru_cache(maxsize=512)(_preferred)
+
+
+@lru_cache(maxsize=512)
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Tell whether a client takes a packed page."""
+    found = _GZIP.search(accept_encoding[:_KEPT])
+    return found is not None and (found[1] is None or found[1].strip("0.") != "")
+
+
+def content_type(format: Format) -> str:
+    """Return the Content-Type of a page."""
+    return str(format) if format is Format.JSON else f"{format}; charset=utf-8"

@@ -1,0 +1,241 @@
+"""Brings the published tree to what the database says, one changed package after the other.
+
+Only one process writes at a time, and it takes the lock before it reads: so of two states the older one is
+never published last.  A crash at any place leaves the package to be done again, which ends the same.
+"""
+
+import hashlib
+import json
+import logging
+import time
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from packages.batches import batches
+from packages.models import Package
+from simple import folders, index, indexes, pages, shown, tree
+from simple.folders import Page, Pages, Writing
+from simple.formats import LAYOUT, ProjectDetail
+from simple.index import Holdings
+from simple.indexes import Indexes
+from simple.shown import PublishedTree, Shown
+
+logger = logging.getLogger(__name__)
+
+# How many packages are read at once.
+TOGETHER = 50
+# How many packages of which there is nothing one run passes over.
+PASSED_OVER = 20_000
+# How long one run goes on when there is no end of work.
+RUN_S = 20.0
+
+LOCK = "writer"
+_KEY = f"{tree.PRIVATE}key"
+
+
+class StorageMissing(Exception):
+    """The folder of the storage is not there, and with it all files; nothing is published meanwhile."""
+
+
+def publish(now: datetime, *, wait: bool = False, run_s: float = RUN_S) -> int:
+    """Write what has changed into the tree, if nobody else does; return how many packages were looked at."""
+    with tree.held(LOCK, wait=wait) as is_ours:
+        return _publish(now, run_s) if is_ours else 0
+
+
+def _publish(now: datetime, run_s: float) -> int:
+    """Write what has changed, for as long as there is something, but not without end."""
+    existing = tree.published_indexes()
+    there_are = indexes.current(existing)
+    settle(there_are)
+    writer = _Writer(there_are, tuple(sorted({*existing, *there_are.names})), now)
+    done, began = shown.pass_over(PASSED_OVER), time.monotonic()
+    while time.monotonic() - began < run_s and (batch := shown.to_show(now, TOGETHER)):
+        done += writer.publish(batch)
+    return done
+
+
+def settle(there_are: Indexes) -> None:
+    """Have all pages written anew when the folder is another one, or something that all depend on changed."""
+    state, key = PublishedTree.current(), Path(settings.PIWHEELS_PUBLIC) / _KEY
+    made_of = _made_of(there_are)
+    is_same_folder = bool(state.key) and key.exists() and key.read_text() == state.key
+    if is_same_folder and state.made_of == made_of:
+        return
+    if state.key and not is_same_folder:
+        logger.warning(
+            "%s is not the folder that the index was published in before: all of it is written anew. Have all"
+            " workers and the web server use one folder (PIWHEELS_PUBLIC).",
+            settings.PIWHEELS_PUBLIC,
+        )
+    for batch in batches(Shown.objects.order_by("pk").values_list("pk", flat=True).iterator()):
+        Package.objects.show_anew(batch)
+    new = state.key if is_same_folder else uuid.uuid4().hex
+    state.begin(new, made_of)
+    key.write_text(new)
+
+
+def _made_of(there_are: Indexes) -> str:
+    """Return a hash of what the pages of all packages depend on."""
+    releases = {
+        index: [[sorted(map(str, n.supported)), n.python, n.os_release, n.glibc, n.glibcxx] for n in needs]
+        for index, needs in there_are.releases.items()
+    }
+    facts = [LAYOUT, settings.PIWHEELS_FILES_URL, there_are.has_full, releases, _is_local()]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _is_local() -> bool:
+    """Whether the storage is a folder, whose files can be linked."""
+    try:
+        default_storage.path("x")
+    except NotImplementedError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What there is of a package in the tree after it was written."""
+
+    indexes: frozenset[str]
+    modified: int
+    sweep_at: datetime | None
+    touched: frozenset[Path]
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes packages into the tree as it is to be now."""
+
+    there_are: Indexes
+    # A page in an index that is no more has to go, too.
+    folders: tuple[str, ...]
+    now: datetime
+
+    def publish(self, batch: Sequence[int]) -> int:
+        """Write some packages, read together, and note what is shown; return how many were looked at.
+
+        A package that changes while it is read is left for the next round, as its rows may not fit together.
+        """
+        Shown.announce(batch)
+        packages = list(Package.objects.filter(pk__in=batch).order_by("pk"))
+        held = index.holdings(packages, with_upstream=self.there_are.has_full)
+        still = dict(Package.objects.filter(pk__in=batch).values_list("pk", "revision"))
+        rows = Shown.objects.in_bulk(batch)
+        outcomes = {
+            each.package: outcome
+            for each in held
+            if still.get(each.package.pk) == each.package.revision
+            and (outcome := self._write_or_put_off(each, rows[each.package.pk]))
+        }
+        folders.sync(set[Path]().union(*(outcome.touched for outcome in outcomes.values())))
+        self._note(outcomes, rows)
+        return len(batch)
+
+    @transaction.atomic
+    def _note(self, outcomes: Mapping[Package, _Outcome], rows: Mapping[int, Shown]) -> None:
+        """Note what is shown by now, as the disk will remember it."""
+        are_names_new = [
+            rows[package.pk].note(
+                indexes=outcome.indexes,
+                display_name=package.display_name,
+                modified=outcome.modified,
+                sweep_at=outcome.sweep_at,
+            )
+            for package, outcome in outcomes.items()
+        ]
+        if any(are_names_new):
+            PublishedTree.current().rename()
+        Package.objects.note_shown({package.pk: package.revision for package in outcomes})
+
+    def _write_or_put_off(self, held: Holdings, row: Shown) -> _Outcome | None:
+        """Write a package, which must not keep others from being written."""
+        try:
+            return self._write(held, row)
+        except StorageMissing:
+            raise
+        except Exception:
+            logger.exception("The pages of %s could not be written; they are tried again.", held.package)
+            row.put_off(self.now)
+            return None
+
+    def _write(self, held: Holdings, row: Shown) -> _Outcome:
+        """Link a package's files, write its pages, and take away what is offered no more."""
+        name, files = held.package.name, _files(held)
+        lost = _lost(
+            folders.link(name, {entry: source for each in files.values() for entry, source in each.items()}),
+            files,
+        )
+        details = index.details(held.without(lost), self.there_are)
+        now_s = int(self.now.timestamp())
+        stamp = folders.stamp(name, self.folders, after=row.modified, now=now_s)
+        writing = Writing(name, stamp)
+        rendered = _rendered(details)
+        for each in self.folders:
+            if each in rendered:
+                writing.put(each, rendered[each])
+            else:
+                writing.drop(each)
+        wanted = {entry for wheel, entries in files.items() if wheel not in lost for entry in entries}
+        return _Outcome(
+            indexes=frozenset(rendered),
+            modified=stamp + 1 if writing.written else row.modified,
+            sweep_at=self._sweep(held.package, row, wanted, is_new=bool(writing.touched)),
+            touched=frozenset(writing.touched),
+        )
+
+    def _sweep(
+        self, package: Package, row: Shown, wanted: Collection[str], *, is_new: bool
+    ) -> datetime | None:
+        """Take away files that no page lists, and return when to do so where somebody may have just read one.
+
+        What may be malware goes at once.
+        """
+        left = folders.leftovers(package.name, wanted)
+        is_time = row.sweep_at is not None and row.sweep_at <= self.now and not is_new
+        if not left or is_time or package.status in index.HIDDEN:
+            folders.sweep(package.name, left)
+            return None
+        return self.now + Shown.LINGER
+
+
+def _files(held: Holdings) -> dict[str, dict[str, Path]]:
+    """Return which stored file is behind which name of a project's folder, by wheel; none for a bucket."""
+    if not _is_local():
+        return {}
+    return {
+        wheel.filename: {
+            wheel.filename: Path(default_storage.path(wheel.path)),
+            f"{wheel.filename}.metadata": Path(default_storage.path(wheel.metadata_path)),
+        }
+        for wheel in held.wheels
+    }
+
+
+def _lost(missing: Collection[str], files: Mapping[str, Mapping[str, Path]]) -> set[str]:
+    """Return the wheels that cannot be had, as their files are nowhere; no page may list them."""
+    lost = {wheel for wheel, entries in files.items() if not entries.keys().isdisjoint(missing)}
+    if lost and not Path(default_storage.path("")).is_dir():
+        raise StorageMissing(
+            f"{default_storage.path('')} is not there: mount it, or put PIWHEELS_STORAGE right."
+        )
+    for wheel in sorted(lost):
+        logger.error("%s is not in the storage, so the index does not list it.", wheel)
+    return lost
+
+
+def _rendered(details: Mapping[str, ProjectDetail]) -> dict[str, Pages]:
+    """Return the pages of a project by index; the same content is rendered once."""
+    made = {
+        detail: {kind: Page.of(pages.project(detail, kind)) for kind in pages.KINDS}
+        for detail in set(details.values())
+    }
+    return {each: made[detail] for each, detail in details.items()}

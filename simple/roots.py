@@ -1,0 +1,140 @@
+"""Writes the lists of all projects, of each index one, in one pass over all names.
+
+A million names are never in memory together: rows come in chunks and go into files as they come, packed at
+the same time.  The lists are written again when the names that are shown changed, and where that takes long,
+only so often that it takes a hundredth of the time.
+"""
+
+import filecmp
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+from simple import folders, indexes, pages, tree
+from simple.formats import Format, ListedProject
+from simple.shown import PublishedTree, Shown
+
+# How many rows are read at once, and how much is gathered before it is written.
+CHUNK_ROWS = 2000
+CHUNK_BYTES = 1 << 16
+# zlib's sign for gzip's own format.
+_GZIP = 16 + zlib.MAX_WBITS
+
+LOCK = "lists"
+
+
+def publish(now: datetime, *, at_once: bool = False) -> bool:
+    """Write the lists of all projects, if they are due and nobody else does; False if not."""
+    with tree.held(LOCK, wait=at_once) as is_ours:
+        state = PublishedTree.current()
+        if not is_ours or not (at_once or state.is_listing_due(now)):
+            return False
+        began = time.monotonic()
+        _write(now)
+        # What was noted while the names were read is for the next time.
+        state.note_listed(state.names, now, time.monotonic() - began)
+        return True
+
+
+def _write(now: datetime) -> None:
+    """Write the lists of the indexes there are, and take away those of others."""
+    existing = tree.published_indexes()
+    there_are = indexes.current(existing).names
+    with ExitStack() as stack:
+        lists = {
+            (index, kind): stack.enter_context(_List(tree.folder(index), kind))
+            for index in there_are
+            for kind in pages.KINDS
+        }
+        _fill(lists)
+        for each in lists.values():
+            each.finish(int(now.timestamp()))
+    for index in existing.difference(there_are):
+        for page in tree.PAGES.values():
+            (tree.folder(index) / page).unlink(missing_ok=True)
+            (tree.folder(index) / (page + tree.PACKED)).unlink(missing_ok=True)
+
+
+def _fill(lists: "Mapping[tuple[str, Format], _List]") -> None:
+    """Give each name to the lists that have it; a row is made once for all of them."""
+    rows = Shown.objects.listed().values_list("package__name", "display_name", "indexes")
+    for name, display_name, listed_in in rows.iterator(chunk_size=CHUNK_ROWS):
+        listed = ListedProject(name, display_name)
+        made = {kind: pages.row(listed, kind) for kind in pages.KINDS}
+        for index in listed_in.split():
+            for kind, row in made.items():
+                if (index, kind) in lists:
+                    lists[index, kind].add(row)
+
+
+class _List:
+    """The list of an index in one format, as it is and packed, under names that nobody reads yet."""
+
+    def __init__(self, folder: Path, kind: Format) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._kind = kind
+        self._path = folder / tree.page_name(kind)
+        self._packed_path = folder / (tree.page_name(kind) + tree.PACKED)
+        self._opening, self._between, self._closing = pages.frame(kind)
+        self._rows = 0
+        self._gathered = bytearray(self._opening)
+        self._zip = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+
+    def __enter__(self) -> "_List":
+        self._plain = _new(self._path).open("wb")
+        self._packed = _new(self._packed_path).open("wb")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing half written behind."""
+        for file, path in ((self._plain, self._path), (self._packed, self._packed_path)):
+            file.close()
+            _new(path).unlink(missing_ok=True)
+
+    def add(self, row: bytes) -> None:
+        """Add a row."""
+        if self._rows:
+            self._gathered += self._between
+        self._gathered += row
+        self._rows += 1
+        if len(self._gathered) >= CHUNK_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Write what was gathered."""
+        self._plain.write(self._gathered)
+        self._packed.write(self._zip.compress(self._gathered))
+        self._gathered.clear()
+
+    def finish(self, now: int) -> None:
+        """Put the list in the place of the one before, unless it is the same."""
+        self._gathered += self._closing
+        self._flush()
+        self._packed.write(self._zip.flush())
+        self._plain.close()
+        self._packed.close()
+        if self._path.exists() and filecmp.cmp(self._path, _new(self._path), shallow=False):
+            return
+        modified = self._modified(now)
+        folders.sync([_new(self._packed_path), _new(self._path)])
+        for path in (self._packed_path, self._path):
+            os.utime(_new(path), (modified, modified))
+            _new(path).replace(path)
+
+    def _modified(self, now: int) -> int:
+        """Return a second that the list has not had: an even one for HTML, an odd one for JSON."""
+        last = max(
+            [int(path.stat().st_mtime) for path in (self._path, self._packed_path) if path.exists()],
+            default=0,
+        )
+        second = max(now, last + 1)
+        return second + (second % 2 != (self._kind is Format.JSON))
+
+
+def _new(path: Path) -> Path:
+    """Return where a file is while it is written."""
+    return path.with_name(f"{tree.PRIVATE}{path.name}.new")

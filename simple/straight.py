@@ -1,0 +1,26 @@
+"""Leads whoever asks for the index straight to it, past sessions, logins and what else only people need."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
+
+INDEX = "simple.urls"
+
+
+class StraightToIndex:
+    """Answers for the addresses of the index; all others go on."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the index's answer, if the address is one of the index."""
+        try:
+            match = resolve(request.path_info, INDEX)
+        except Resolver404:
+            return self._get_response(request)
+        request.resolver_match = match
+        answer: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        return answer
