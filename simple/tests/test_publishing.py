@@ -144,7 +144,7 @@ def test_a_page_that_would_be_the_same_is_not_written_again():
 
 def test_each_change_of_a_page_has_a_whole_second_of_its_own_even_after_it_was_gone():
     wheel = make_wheel()
-    seen = {name: [] for name in PAGES}
+    seen: dict[str, list[int]] = {name: [] for name in PAGES}
     for withdrawn_at in [None, NOW, None, NOW, None]:
         Wheel.objects.update(withdrawn_at=withdrawn_at, yanked_reason=str(len(seen["index.html"])))
         wheel.package.mark_changed()
@@ -305,7 +305,7 @@ def test_only_one_writes_at_a_time():
 
 def test_a_change_while_a_package_is_read_is_published_in_the_next_round():
     wheel = make_wheel()
-    changes = []
+    changes: list[str] = []
 
     def change(execute, sql, params, many, context):
         if not changes and sql.startswith("SELECT") and "builds_wheel" in sql and "requires_python" in sql:
