@@ -27,7 +27,14 @@ PATIENCE_S = float(os.environ.get("PIWHEELS_DEMO_S", "300"))
 
 
 # What would lead away from the scratch state, to a farm that somebody uses.
-ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "PIWHEELS_ORDERS_URL", "PIWHEELS_STORAGE", "PIWHEELS_INCOMING"}
+ELSEWHERE = {
+    "DATABASE_URL",
+    "REDIS_URL",
+    "PIWHEELS_ORDERS_URL",
+    "PIWHEELS_STORAGE",
+    "PIWHEELS_INCOMING",
+    "PIWHEELS_PUBLIC",
+}
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,8 @@ class Writing:
         twin = self.written.get((path.name, content))
         if twin is None or not _is_linked(twin, new):
             new.write_bytes(content)
+            # The web server is somebody else, whatever this process keeps to itself.
+            new.chmod(0o644)
             # HTML has even seconds and JSON odd ones, so that no two formats ever share a validator.
             modified = self.stamp + (format is Format.JSON)
             os.utime(new, (modified, modified))
@@ -175,6 +177,15 @@ def sweep(name: str, files: Collection[Path]) -> None:
         path.unlink(missing_ok=True)
     with suppress(OSError):
         tree.folder(ALL, name).rmdir()
+
+
+def remove(name: str, indexes: Collection[str]) -> bool:
+    """Take away all that the tree has of a name; False if there was nothing."""
+    there = [index for index in indexes if tree.folder(index, name).is_dir()]
+    for index in there:
+        Writing(name, stamp=0).drop(index)
+    sweep(name, leftovers(name, wanted=()))
+    return bool(there)
 
 
 def sync(paths: Collection[Path]) -> None:

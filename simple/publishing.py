@@ -12,12 +12,14 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
+from builds.coverage import Need
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, pages, shown, tree
@@ -84,12 +86,15 @@ def settle(there_are: Indexes) -> None:
 
 def _made_of(there_are: Indexes) -> str:
     """Return a hash of what the pages of all packages depend on."""
-    releases = {
-        index: [[sorted(map(str, n.supported)), n.python, n.os_release, n.glibc, n.glibcxx] for n in needs]
-        for index, needs in there_are.releases.items()
-    }
+    releases = {index: [_told(need) for need in needs] for index, needs in there_are.releases.items()}
     facts = [LAYOUT, settings.PIWHEELS_FILES_URL, there_are.has_full, releases, _is_local()]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _told(need: Need) -> str:
+    """Return a need as a text; kept, as it has hundreds of tags and is asked for twice a second."""
+    return f"{sorted(map(str, need.supported))} {need.python} {need.os_release} {need.glibc} {need.glibcxx}"
 
 
 def _is_local() -> bool:

@@ -122,6 +122,7 @@ class _List:
         modified = self._modified(now)
         folders.sync([_new(self._packed_path), _new(self._path)])
         for path in (self._packed_path, self._path):
+            _new(path).chmod(0o644)
             os.utime(_new(path), (modified, modified))
             _new(path).replace(path)
 

@@ -1,14 +1,20 @@
 """C and X: what caches and web pages are told (standards.md 1.5)."""
 
+import gzip
+import json
 import re
 import time
 from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import OperationalError, connection
 from django.utils import timezone
+from django.utils.http import http_date
 
 from packages.models import Package
+from simple import files, tree
+from simple.tests.conftest import Reader
 from simple.tests.pages import HTML_V1, JSON, json_of
 from simple.tests.rows import make_package, make_version, make_wheel
 
@@ -158,9 +164,10 @@ def test_X03_a_page_of_500_files_comes_within_100_ms(client, accept):
     client.get("/simple/demo/", headers={"Accept": accept})
 
     with client.quiet():
-        began = time.perf_counter()
+        # Of the processor's time, as others may use the machine too.
+        began = time.thread_time()
         response = client.get("/simple/demo/", headers={"Accept": accept})
-        took = time.perf_counter() - began
+        took = time.thread_time() - began
 
     assert response.content.count(b"-cp313-linux_armv6l.linux_armv7l.whl") >= 500
     # Ten times the budget, so that a busy machine does not fail it and a quadratic page does.
@@ -201,3 +208,78 @@ def test_C02_a_page_that_is_kept_is_the_page_that_was_given(client):
     assert json_of(client) == before[0]
     # What is published is compared, what is made from rows is not.
     assert (etag(client) == before[1]) == client.reads_tree
+
+
+def test_a_published_page_comes_packed_to_whoever_takes_that(client):
+    make_wheel()
+    plain = client.get("/simple/demo/").content
+
+    response = client.get("/simple/demo/", headers={"Accept-Encoding": "gzip, deflate"})
+
+    if client.reads_tree:
+        assert response["Content-Encoding"] == "gzip"
+        assert response["Content-Length"] == str(len(response.content))
+        assert gzip.decompress(response.content) == plain
+    else:
+        assert response.content == plain
+    assert response["Vary"] == "Accept, Accept-Encoding"
+    again = client.get(
+        "/simple/demo/", headers={"Accept-Encoding": "gzip", "If-None-Match": response["ETag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_published_pages_have_nginxs_validators_and_are_304_by_either():
+    reader = Reader(reads_tree=True)
+    make_wheel()
+
+    response = reader.get("/simple/demo/")
+
+    told = (tree.folder("simple", "demo") / "index.html").stat()
+    assert response["ETag"] == f'"{int(told.st_mtime):x}-{told.st_size:x}"'
+    assert response["Last-Modified"] == http_date(int(told.st_mtime))
+    since = {"If-Modified-Since": response["Last-Modified"]}
+    assert reader.get("/simple/demo/", headers=since).status_code == 304
+
+
+def test_a_list_that_is_too_large_for_memory_is_streamed(monkeypatch):
+    monkeypatch.setattr(files, "_IN_MEMORY", 10)
+    reader = Reader(reads_tree=True)
+    make_wheel()
+
+    response = reader.get("/simple/", headers={"Accept": JSON})
+
+    content = response.getvalue()
+    assert json.loads(content)["projects"] == [{"name": "demo"}]
+    assert response["Content-Type"] == JSON
+    assert "Content-Disposition" not in response
+    assert response["Content-Length"] == str(len(content))
+    head = reader.head("/simple/", headers={"Accept": JSON})
+    assert (head["Content-Length"], head.content) == (response["Content-Length"], b"")
+    for each in reader.answers:
+        each.close()
+
+
+def test_C06_published_pages_and_files_are_there_when_the_database_is_not(caplog):
+    reader = Reader(reads_tree=True)
+    wheel = make_wheel()
+
+    def fail(execute, sql, params, many, context):
+        raise OperationalError("the server has gone")
+
+    with reader.quiet(), connection.execute_wrapper(fail):
+        statuses = [
+            reader.get(path).status_code
+            for path in (
+                "/simple/",
+                "/simple/demo/",
+                "/simple-full/demo/",
+                wheel.url,
+                f"{wheel.url}.metadata",
+            )
+        ]
+
+    assert statuses == [200] * 5
+    assert "was not counted" in caplog.text
+    for each in reader.answers:
+        each.close()

@@ -1,13 +1,19 @@
 """The published tree: what it holds is what the database says."""
 
 import gzip
+import shutil
+import tempfile
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.utils import timezone
 
+from builds.models import Target, Wheel
 from packages.models import Package
 from simple import publishing, tree
 from simple.models import Shown
@@ -32,6 +38,12 @@ def entries(name="demo", index="simple"):
 
 def page(name="demo", index="simple"):
     return (folder(name, index) / "index.html").read_text()
+
+
+def written():
+    """Return which files there are, and when each got its content and its names."""
+    files = {path.name: path.stat() for path in folder().iterdir()}
+    return {name: (told.st_ino, told.st_mtime_ns, told.st_ctime_ns) for name, told in files.items()}
 
 
 def publish(after=timedelta(0)):
@@ -70,3 +82,242 @@ def test_packages_of_which_there_is_nothing_are_passed_over_in_bulk(django_asser
     assert not Package.objects.to_show().exists()
     assert not Shown.objects.exists()
     assert not Path(tree.folder("simple")).exists()
+
+
+def test_files_go_after_the_pages_and_only_when_nobody_can_have_just_read_of_them():
+    gone, stays = make_wheel(), make_wheel(number="2.0")
+    publish()
+
+    gone.withdraw(timezone.now())
+    publish(timedelta(seconds=1))
+
+    assert gone.filename not in page()
+    assert gone.filename in entries()
+    publish(timedelta(seconds=30))
+    assert gone.filename in entries()
+    publish(timedelta(seconds=32))
+    assert entries() == sorted([stays.filename, f"{stays.filename}.metadata", *PAGES])
+
+
+def test_what_may_be_malware_goes_at_once_and_leaves_an_empty_page():
+    wheel = make_wheel()
+    publish()
+
+    Package.objects.update(status="quarantined")
+    wheel.package.mark_changed()
+    publish()
+
+    assert set(entries()) <= set(PAGES)
+    assert wheel.filename not in page()
+
+
+@pytest.mark.parametrize("hidden", ["held", "withdrawn", "unsourced"])
+def test_a_package_all_of_whose_wheels_are_hidden_leaves_nothing(hidden):
+    wheel = make_wheel()
+    publish()
+
+    if hidden == "held":
+        Wheel.objects.update(held_reason="A person must look.")
+    elif hidden == "withdrawn":
+        wheel.withdraw(timezone.now())
+    else:
+        wheel.package.versions.update(gone_at=timezone.now())
+    wheel.package.mark_changed()
+    publish(timedelta(seconds=1))
+
+    assert entries() == [wheel.filename, f"{wheel.filename}.metadata"]
+    publish(timedelta(minutes=1))
+    assert not any(folder(index=index).exists() for index in tree.published_indexes())
+
+
+def test_a_page_that_would_be_the_same_is_not_written_again():
+    wheel = make_wheel()
+    publish()
+    before = written()
+
+    wheel.package.mark_changed()
+    publish(timedelta(hours=1))
+
+    assert not Package.objects.to_show().exists()
+    assert written() == before
+
+
+def test_each_change_of_a_page_has_a_whole_second_of_its_own_even_after_it_was_gone():
+    wheel = make_wheel()
+    seen: dict[str, list[int]] = {name: [] for name in PAGES}
+    for withdrawn_at in [None, NOW, None, NOW, None]:
+        Wheel.objects.update(withdrawn_at=withdrawn_at, yanked_reason=str(len(seen["index.html"])))
+        wheel.package.mark_changed()
+        publish()
+        for name in set(PAGES) & set(entries()):
+            seen[name].append((folder() / name).stat().st_mtime_ns)
+
+    for moments in seen.values():
+        assert len(moments) == 3
+        assert all(before + 1e9 <= after for before, after in pairwise(moments))
+        assert all(moment % 10**9 == 0 for moment in moments)
+    assert set(seen["index.html"]).isdisjoint(seen["index.v1_json"])
+
+
+def test_indexes_with_the_same_content_share_one_file():
+    make_wheel()
+    publish()
+
+    assert (folder() / "index.html").samefile(folder(index="simple-platform") / "index.html")
+    assert (folder() / "index.v1_json.gz").samefile(folder(index="simple-full") / "index.v1_json.gz")
+
+
+def test_small_pages_are_not_packed():
+    wheel = make_wheel()
+    publish()
+    Package.objects.update(status="quarantined")
+    wheel.package.mark_changed()
+
+    publish()
+
+    # The HTML of an empty page is still worth it, its JSON is not.
+    assert entries() == ["index.html", "index.html.gz", "index.v1_json"]
+
+
+def test_a_wheel_that_was_lost_is_not_listed_and_is_an_error_in_the_log(caplog):
+    lost, there = make_wheel(), make_wheel(number="2.0")
+    default_storage.delete(lost.metadata_path)
+
+    publish()
+
+    assert lost.filename not in page()
+    assert there.filename in page()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_a_wheel_that_is_linked_stays_whatever_becomes_of_the_store():
+    wheel = make_wheel()
+    publish()
+    default_storage.delete(wheel.path)
+    wheel.yank("broken")
+
+    publish()
+
+    assert wheel.filename in page()
+    assert (folder() / wheel.filename).stat().st_size == wheel.size
+
+
+def test_a_storage_that_is_not_mounted_takes_nothing_out_of_the_index(tmp_path):
+    wheel = make_wheel()
+    publish()
+    new = make_wheel(number="2.0")
+    (tmp_path / "files").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(publishing.StorageMissing, match="mount it"):
+        publish()
+
+    assert wheel.filename in page()
+    (tmp_path / "elsewhere").rename(tmp_path / "files")
+    publish()
+    assert new.filename in page()
+
+
+def test_a_package_that_cannot_be_written_keeps_nobody_waiting(caplog):
+    make_wheel("broken")
+    make_wheel("other")
+    tree.folder("simple").mkdir(parents=True)
+    folder("broken").write_text("This is no folder.")
+
+    publish()
+
+    assert entries("other")
+    assert "The pages of broken could not be written" in caplog.text
+    assert publish() == 0
+    folder("broken").unlink()
+    assert publish(timedelta(minutes=2)) == 1
+    assert entries("broken")
+
+
+def test_links_across_file_systems_are_symbolic(settings, tmp_path):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as public:
+        settings.PIWHEELS_PUBLIC = Path(public)
+        wheel = make_wheel()
+
+        publish()
+
+        assert (folder() / wheel.filename).readlink() == Path(default_storage.path(wheel.path))
+
+
+def test_a_bucket_has_no_links_and_pages_name_the_address_of_its_files(settings):
+    settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "simple.tests.test_files.Bucket"}}
+    wheel = make_wheel(number="1.0+pi.1")
+    publish()
+    assert f'href="/simple/demo/{quote(wheel.filename)}#' in page()
+
+    settings.PIWHEELS_FILES_URL = "https://files.invalid/"
+    publish()
+
+    assert entries() == PAGES
+    assert f'href="https://files.invalid/{quote(wheel.path)}#' in page()
+
+
+def test_a_folder_that_was_lost_is_filled_again(caplog):
+    make_wheel()
+    publish()
+    shutil.rmtree(tree.folder("simple").parent)
+
+    publish()
+
+    assert "PIWHEELS_PUBLIC" in caplog.text
+    assert set(PAGES) < set(entries())
+
+
+def test_new_releases_get_their_pages_and_old_ones_keep_them():
+    make_wheel()
+    publish()
+    assert entries(index="test/simple") == []
+
+    Target.objects.update(is_active=True)
+    publish()
+    assert entries(index="test/simple") == PAGES
+
+    Target.objects.update(is_active=False)
+    make_wheel("other")
+    publish()
+    assert entries("other", index="test/simple") == PAGES
+
+
+def test_the_index_with_upstreams_files_can_be_left_out(settings):
+    make_wheel()
+    publish()
+    assert entries(index="simple-full") == PAGES
+
+    settings.PIWHEELS_FULL_INDEX = False
+    publish()
+
+    assert entries(index="simple-full") == []
+
+
+def test_only_one_writes_at_a_time():
+    make_wheel()
+
+    with tree.held(publishing.LOCK) as is_ours:
+        assert is_ours
+        assert publish() == 0
+
+    assert publish() == 1
+
+
+def test_a_change_while_a_package_is_read_is_published_in_the_next_round():
+    wheel = make_wheel()
+    changes: list[str] = []
+
+    def change(execute, sql, params, many, context):
+        if not changes and sql.startswith("SELECT") and "builds_wheel" in sql and "requires_python" in sql:
+            changes.append(sql)
+            result = execute(sql, params, many, context)
+            wheel.yank("meanwhile")
+            return result
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(change):
+        publish()
+
+    assert changes
+    assert 'data-yanked="meanwhile"' in page()
+    assert not Package.objects.to_show().exists()

@@ -1,0 +1,36 @@
+"""`manage.py rebuild_indexes`: write the published index anew."""
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from django.core.management.base import BaseCommand, CommandError
+from packaging.utils import InvalidName, canonicalize_name
+
+from builds.clock import database_now
+from simple import rebuilding
+
+
+class Command(BaseCommand):
+    """Write pages and links anew."""
+
+    help = "Write pages and links of packages anew, of all if none is named, while readers go on."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument("names", nargs="*", metavar="NAME")
+
+    def handle(self, *args: object, names: Sequence[str], **options: object) -> None:
+        """Rebuild, and say what was done."""
+        try:
+            canonical = [canonicalize_name(name, validate=True) for name in names]
+        except InvalidName as error:
+            raise CommandError(f"{error} Give names of packages, as they are in the index.") from error
+        done = rebuilding.rebuild(canonical, database_now())
+        self.stdout.write(
+            f"{done.packages} packages were written anew, {done.strangers} folders of no package removed."
+        )
+        if done.failed:
+            raise CommandError(
+                f"{done.failed} packages could not be written. The log says why; they are tried again each"
+                " minute."
+            )
