@@ -52,5 +52,6 @@ app.conf.beat_schedule = {
         ("builds.quarantine", 30),
         ("builds.tidy", 3600),
         ("simple.count_demand", 6 * 3600),
+        ("simple.tidy_downloads", 1800),
     ]
 }

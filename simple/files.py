@@ -41,13 +41,6 @@ def serve(request: HttpRequest, name: str, sha256: str) -> HttpResponseBase:
         raise Http404 from error
 
 
-def is_download(request: HttpRequest, response: HttpResponseBase) -> bool:
-    """Tell whether this answer gives somebody the whole file, which no continuation does."""
-    if request.method != "GET":
-        return False
-    return response.status_code == 200 or (response.status_code == 302 and "Range" not in request.headers)
-
-
 def _content(request: HttpRequest, path: Path, sha256: str) -> HttpResponseBase:
     """Return a file of this machine, or the part of it that was asked for."""
     size = path.stat().st_size

@@ -3,10 +3,16 @@
 from celery import shared_task
 
 from builds.clock import database_now
-from simple import demand
+from simple import demand, retention
 
 
 @shared_task(name="simple.count_demand")
 def count_demand() -> int:
     """Count how much each package is wanted."""
     return demand.count(database_now())
+
+
+@shared_task(name="simple.tidy_downloads")
+def tidy_downloads() -> int:
+    """Add days to months, and drop what is not kept."""
+    return retention.tidy(database_now(), for_s=20)

@@ -131,8 +131,7 @@ def wheel_file(request: HttpRequest, name: str, filename: str) -> HttpResponseBa
     """Serve a wheel."""
     wheel = _wheel(name, filename)
     response = files.serve(request, wheel.path, wheel.sha256)
-    if files.is_download(request, response):
-        downloads.count(wheel, timezone.now().date())
+    downloads.count(request, response, wheel)
     return response
 
 
