@@ -20,7 +20,7 @@ from tests import services
 
 NAMES = (
     *("server_cpu", "claims", "queue", "farm_sim", "memory", "index", "bootstrap", "inspection", "sandbox"),
-    *("cancel", "first_wheel", "watch_list"),
+    *("cancel", "downloads", "first_wheel", "watch_list"),
 )
 
 

@@ -14,7 +14,7 @@ from linehaul.ua import UserAgent, parser
 # pip's agents have some 400 characters; what is much longer is no installer's.
 MAX_LENGTH = 2000
 # A farm sees a few thousand different ones a day.
-_CACHED = 20_000
+_CACHED = 10_000
 
 INSTALLERS = frozenset({"pip", "uv", "poetry", "pdm"})
 OTHER, UNKNOWN, BROWSER = "other", "unknown", "browser"

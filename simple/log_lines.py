@@ -14,10 +14,12 @@ from urllib.parse import unquote
 
 from apachelogs import COMBINED, InvalidEntryError, LogParser
 
-from simple.agents import recognise
+from simple.agents import MAX_LENGTH, recognise
 
 # nginx takes no request line and no header beyond 32 KiB, and writes some of their bytes as six.
 MAX_LINE = 1 << 17
+# Apache may have been told to write names of hosts instead.
+_MAX_ADDRESS = 255
 
 
 class Served(NamedTuple):
@@ -132,6 +134,8 @@ def _told(
     at: datetime | None = None,
 ) -> Served | Missed | Refusal | None:
     """Return what somebody's request and our answer are to us."""
+    # What is longer is remembered by nobody, and one letter more shows that it was too long.
+    agent, address = agent[: MAX_LENGTH + 1], address[:_MAX_ADDRESS]
     path = uri.partition("?")[0]
     if "%" in path:
         path = unquote(path)

@@ -18,6 +18,8 @@ from simple.models import Client, DailySalt
 
 # A follower's batch holds one day, at midnight two; an old log that is read holds some.
 _SALTS = 4
+# Each of some hundred letters, at most 2,001.
+_AGENTS = 10_000
 
 
 class Taken(NamedTuple):
@@ -36,6 +38,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._clients: dict[Agent, int] = {}
+        # By the agent: the key of its kind, and what stands for it in fingerprints.
+        self._agents: dict[str, tuple[int, bytes]] = {}
         self._salts: dict[date, bytes] = {}
 
     def add(self, taken: Iterable[Taken], then: Callable[[int], None] | None = None) -> int:
@@ -55,14 +59,22 @@ class Tally:
         found: dict[tuple[date, int], Sequence[object]] = {}
         adapted: dict[date, object] = {}
         for day, hour, wheel, package, address, agent in taken:
-            who = f"{wheel} {address} {agent}".encode(errors="replace")
-            digest = blake2b(who, digest_size=8, key=self._salts.get(day) or self._salt(day)).digest()
-            fingerprint = int.from_bytes(digest, signed=True)
+            client, said = self._agents.get(agent) or self._agent(agent)
+            salt = self._salts.get(day) or self._salt(day)
+            who = b"%b%b%d %b" % (salt, said, wheel, address.encode(errors="replace"))
+            fingerprint = int.from_bytes(blake2b(who, digest_size=8).digest(), signed=True)
             if day not in adapted:
                 adapted[day] = connection.ops.adapt_datefield_value(day)
-            client = self._client(recognise(agent))
             found[day, fingerprint] = (adapted[day], fingerprint, wheel, package, client, hour)
         return list(found.values())
+
+    def _agent(self, agent: str) -> tuple[int, bytes]:
+        """Return the key of an agent's kind, and what stands for it in fingerprints."""
+        if len(self._agents) >= _AGENTS:
+            self._agents.clear()
+        said = blake2b(agent.encode(errors="replace"), digest_size=16).digest()
+        self._agents[agent] = self._client(recognise(agent)), said
+        return self._agents[agent]
 
     def _salt(self, day: date) -> bytes:
         """Return the day's secret, which all processes share."""

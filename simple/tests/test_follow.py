@@ -360,7 +360,12 @@ def test_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
 def test_trouble_is_told_and_outlived(log, follower, caplog):
     log.mkdir()
     stop = Event()
-    thread = Thread(target=lambda: (follower.run(stop, poll_s=0.01), connection.close()))
+
+    def run():
+        follower.run(stop, poll_s=0.01)
+        connection.close()
+
+    thread = Thread(target=run)
     thread.start()
     wait_until(lambda: "is not counted now, but will be" in caplog.text)
 

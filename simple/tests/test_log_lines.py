@@ -129,6 +129,15 @@ def test_a_line_that_a_full_disk_cut_off_does_not_take_the_next_one_with_it():
     assert read(nginx(agent=UV)[:90] + nginx()) == DOWNLOAD
 
 
+def test_of_what_is_far_too_long_no_more_is_kept_than_shows_that():
+    for line in (
+        nginx(agent="a" * 90_000, address="b" * 9_000),
+        apache(agent="a" * 90_000, address="b" * 9_000),
+    ):
+        served = read(line)
+        assert (len(served.agent), len(served.address)) == (2001, 255)
+
+
 def test_bytes_that_are_no_text_are_read_as_what_stands_for_them():
     line = nginx(agent="pip/23.0.1 ?").replace(b"?", b"\xff\xfe")
 
