@@ -117,8 +117,8 @@ PIWHEELS_RETRY_S = env.float("PIWHEELS_RETRY_S", default=60.0)
 # The largest wheel that a builder may upload, in bytes.
 PIWHEELS_MAX_WHEEL_BYTES = env.int("PIWHEELS_MAX_WHEEL_BYTES", default=1 << 30)
 
-# Whether this site's own processes count downloads; no, where the log of a web server in front of them is
-# followed (`manage.py follow_downloads`), which would count them again.
+# Whether this site's own processes count downloads and look-ups in vain; no, where the log of a web server in
+# front of them is followed (`manage.py follow_downloads`), which would count them again.
 PIWHEELS_COUNT_DOWNLOADS = env.bool("PIWHEELS_COUNT_DOWNLOADS", default=True)
 # How many days to keep each single download, without anybody's address; the sums by day and month stay.
 PIWHEELS_RAW_DOWNLOADS_DAYS = env.int("PIWHEELS_RAW_DOWNLOADS_DAYS", default=7)

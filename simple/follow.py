@@ -50,7 +50,7 @@ class Follower:
                     if not self.step():
                         stop.wait(poll_s)
                     wait_s = LEAST_WAIT_S
-                except (Error, OSError, ReadByOthers) as error:
+                except (Error, OSError, ReadByOthers, BadLog) as error:
                     logger.warning("%s is not counted now, but will be: %s", self.path, error)
                     self._forget()
                     stop.wait(wait_s)

@@ -50,7 +50,7 @@ class Refusal(StrEnum):
 
 
 # The addresses of simple/urls.py; the files are below /simple/ only, whatever page named them.
-_FILE = re.compile(r"/simple/([a-z0-9-]{1,200})/([^/\0]{1,255}\.whl)")
+_FILE = re.compile(r"/simple/([a-z0-9-]{1,200})/([A-Za-z0-9_.!+-]{1,251}\.whl)")
 _PROJECT = re.compile(r"(?:/[a-z0-9.-]{1,50})?/simple(?:-platform|-full)?/([a-z0-9-]{1,200})/")
 _FIRST_RANGE = re.compile(r"\s*bytes\s*=\s*0+\s*-", re.IGNORECASE)
 _JSON_FIELDS = ("time", "method", "uri", "status", "agent", "address", "range")

@@ -12,6 +12,7 @@ from datetime import date
 from itertools import islice
 from threading import Lock
 
+from django.conf import settings
 from django.db import Error, connection
 
 from packages.models import Package
@@ -45,7 +46,9 @@ class Misses:
         self._written_at = time.monotonic()
 
     def count(self, package: Package, day: date) -> None:
-        """Count one; now and then, write all."""
+        """Count one, unless a log that is followed tells of it too; now and then, write all."""
+        if not settings.PIWHEELS_COUNT_DOWNLOADS:
+            return
         with self._lock:
             self._counted[package.pk, day] += 1
             if time.monotonic() - self._written_at < self._every_s:

@@ -3,7 +3,7 @@ import time
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simple.log_lines import MAX_LINE, Missed, Refusal, Served, is_download, read
@@ -90,6 +90,8 @@ def test_a_look_up_in_vain_by_an_installer_is_a_miss(uri):
         nginx(f"{WHEEL}.metadata"),
         nginx("/simple/demo/../demo/x.whl"),
         nginx("/simple/demo/%00.whl"),
+        nginx("/simple/demo/\ud800.whl"),
+        nginx("/simple/demo/%FF.whl"),
         nginx("", status="400", method=""),
         apache("", status=408),
         b"\n",
@@ -151,6 +153,8 @@ VALUES = (
 )  # fmt: skip
 
 
+# A busy machine is slow to draw, which says nothing of what is drawn.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.binary(max_size=300)
     | st.text(max_size=200).map(lambda text: text.encode())
