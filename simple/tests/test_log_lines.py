@@ -128,7 +128,16 @@ def test_what_cannot_be_read_is_refused_with_a_reason(line, refusal):
 
 
 def test_a_line_that_a_full_disk_cut_off_does_not_take_the_next_one_with_it():
-    assert read(nginx(agent=UV)[:90] + nginx()) == DOWNLOAD
+    for cut in range(9, 600, 7):
+        assert read(nginx(agent=UV)[:cut] + nginx()) == DOWNLOAD
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(max_size=50) | st.sampled_from(['","address":"', '"agent":"', "\\", '\\"', '"', "a" * 5000]))
+def test_an_agent_is_read_as_it_was_sent_whatever_is_in_it(agent):
+    served = read(nginx(agent=agent))
+
+    assert (served.agent, served.address) == (agent[:2001], "192.0.2.1")
 
 
 def test_of_what_is_far_too_long_no_more_is_kept_than_shows_that():
