@@ -30,7 +30,7 @@ from simple.models import Log
 
 LINES = int(os.environ.get("DOWNLOAD_LINES", "1000000"))
 PACKAGES, WHEELS = 2_000, 10
-ADDRESSES = 200_000
+ADDRESSES = 1 << 16
 DAYS = 2
 
 
@@ -117,7 +117,7 @@ def lines(chance: random.Random, wheels: list[str]) -> Iterator[bytes]:
         uri, status, agent = wheels[popular(chance, len(wheels))], "200", kinds[popular(chance, len(kinds))]
         if chance.random() < 0.1:
             uri, status, agent = something_else(chance, uri, agent)
-        address = f"10.{chance.randrange(ADDRESSES) // 256 % 256}.{chance.randrange(256)}.1"
+        client = chance.randrange(ADDRESSES)
         line = {
             "time": f"{at:%Y-%m-%dT%H:%M:%S}+00:00",
             "msec": f"{at.timestamp():.3f}",
@@ -126,7 +126,7 @@ def lines(chance: random.Random, wheels: list[str]) -> Iterator[bytes]:
             "status": status,
             "bytes": "10000",
             "agent": agent,
-            "address": address,
+            "address": f"10.0.{client >> 8}.{client & 255}",
             "range": "",
             "request_id": f"{number:032x}",
         }
