@@ -46,7 +46,7 @@ class Servers(Farm):
 
     def cpu_s(self) -> dict[str, float]:
         """Return how many seconds of CPU time each server has taken so far, in user and kernel mode."""
-        return {name: sum(_cpu_s(process) for process in tree) for name, tree in self.trees().items()}
+        return {name: sum(cpu_s(process) for process in tree) for name, tree in self.trees().items()}
 
     def memory(self) -> "dict[str, Memory]":
         """Return how much memory each server has now."""
@@ -63,7 +63,7 @@ class Memory:
     pss: float
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s(process: psutil.Process) -> float:
     """Return a process's CPU time with that of the children that it has outlived."""
     try:
         times = process.cpu_times()

@@ -54,5 +54,6 @@ app.conf.beat_schedule = {
         ("simple.publish", 0.5),
         ("simple.publish_lists", 1),
         ("simple.count_demand", 6 * 3600),
+        ("simple.tidy_downloads", 1800),
     ]
 }

@@ -133,6 +133,16 @@ PIWHEELS_RETRY_S = env.float("PIWHEELS_RETRY_S", default=60.0)
 # The largest wheel that a builder may upload, in bytes.
 PIWHEELS_MAX_WHEEL_BYTES = env.int("PIWHEELS_MAX_WHEEL_BYTES", default=1 << 30)
 
+# Whether this site's own processes count downloads and look-ups in vain; no, where the log of a web server in
+# front of them is followed (`manage.py follow_downloads`), which would count them again.
+PIWHEELS_COUNT_DOWNLOADS = env.bool("PIWHEELS_COUNT_DOWNLOADS", default=True)
+# How many days to keep each single download, without anybody's address; the sums by day and month stay.
+PIWHEELS_RAW_DOWNLOADS_DAYS = env.int("PIWHEELS_RAW_DOWNLOADS_DAYS", default=7)
+if PIWHEELS_RAW_DOWNLOADS_DAYS < 2:
+    raise ImproperlyConfigured(
+        "PIWHEELS_RAW_DOWNLOADS_DAYS must be 2 or more: today and yesterday count once."
+    )
+
 # --- Django -----------------------------------------------------------------------------------------
 
 SECRET_KEY = env("SECRET_KEY", default="")
@@ -213,6 +223,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     # That a page is not there is news to nobody: pip asks us for every package that it installs.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # It has a traceback for each agent that it cannot read, and anybody may send those.
+        "linehaul": {"level": "CRITICAL"},
+    },
     "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", default="INFO")},
 }

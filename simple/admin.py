@@ -1,19 +1,77 @@
-"""Operators' door to the download counts, to read."""
+"""Operators' door to what is counted, to read.
+
+Single downloads are not here, as Django's admin shows no rows with a key of two columns; neither are salts.
+"""
 
 from django.contrib import admin
 
 from packages.record_admin import RecordAdmin
-from simple.models import Download, Miss
+from simple.models import (
+    Client,
+    Download,
+    DownloadDay,
+    Log,
+    Miss,
+    MonthlyDownload,
+    PackageDownload,
+)
+
+
+@admin.register(Client)
+class ClientAdmin(RecordAdmin):
+    """Kinds of clients."""
+
+    list_display = ["installer", "installer_version", "python", "os", "os_release", "architecture"]
+    list_display_links = list_display
+    list_filter = ["installer", "python", "architecture", "os"]
 
 
 @admin.register(Download)
 class DownloadAdmin(RecordAdmin):
     """Downloads are counted, not written."""
 
-    list_display = ["wheel", "day", "count"]
-    list_select_related = ["wheel"]
-    search_fields = ["wheel__filename"]
+    list_display = ["wheel", "day", "count", "client"]
+    list_select_related = ["wheel", "client"]
+    list_filter = ["client__installer", "client__architecture"]
+    search_fields = ["wheel__filename__startswith"]
     date_hierarchy = "day"
+
+
+@admin.register(MonthlyDownload)
+class MonthlyDownloadAdmin(RecordAdmin):
+    """Downloads by month."""
+
+    list_display = ["wheel", "month", "count", "client"]
+    list_select_related = ["wheel", "client"]
+    search_fields = ["wheel__filename__startswith"]
+    date_hierarchy = "month"
+
+
+@admin.register(PackageDownload)
+class PackageDownloadAdmin(RecordAdmin):
+    """Downloads of packages."""
+
+    list_display = ["package", "day", "count"]
+    list_select_related = ["package"]
+    search_fields = ["package__name__startswith"]
+    date_hierarchy = "day"
+
+
+@admin.register(DownloadDay)
+class DownloadDayAdmin(RecordAdmin):
+    """All downloads, by day."""
+
+    list_display = ["day", "count", "in_month"]
+    ordering = ["-day"]
+
+
+@admin.register(Log)
+class LogAdmin(RecordAdmin):
+    """How far logs were read."""
+
+    list_display = ["path", "is_followed", "is_over", "lines", "downloads", "misses", "refused", "read_at"]
+    ordering = ["-read_at"]
+    search_fields = ["path"]
 
 
 @admin.register(Miss)

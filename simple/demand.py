@@ -6,7 +6,7 @@ from django.db.models import Sum
 
 from builds import demand
 from builds.demand import Wanted
-from simple.models import Download, Miss
+from simple.models import Miss, PackageDownload
 
 DAYS = 30
 # Older misses are of no use to anybody.
@@ -17,7 +17,7 @@ def count(now: datetime) -> int:
     """Count anew how much each package is wanted; return of how many that has changed."""
     Miss.objects.filter(day__lt=(now - KEPT).date()).delete()
     since = (now - timedelta(days=DAYS)).date()
-    downloads = Download.objects.filter(day__gt=since).values_list("wheel__package")
+    downloads = PackageDownload.objects.filter(day__gt=since).values_list("package")
     misses = Miss.objects.filter(day__gt=since).values_list("package")
     in_vain = dict(misses.annotate(Sum("count")).iterator())
     found = dict(downloads.annotate(Sum("count")).iterator())

@@ -95,13 +95,6 @@ def _validated(response: HttpResponseBase, published: Published) -> HttpResponse
     return response
 
 
-def is_download(request: HttpRequest, response: HttpResponseBase) -> bool:
-    """Tell whether this answer gives somebody the whole file, which no continuation does."""
-    if request.method != "GET":
-        return False
-    return response.status_code == 200 or (response.status_code == 302 and "Range" not in request.headers)
-
-
 def _content(request: HttpRequest, file: BinaryIO, etag: str) -> HttpResponseBase:
     """Return a file of this machine, or the part of it that was asked for."""
     size = os.fstat(file.fileno()).st_size

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from builds.clock import database_now
-from simple import demand, publishing, roots
+from simple import demand, publishing, retention, roots
 
 
 @shared_task(name="simple.publish")
@@ -22,3 +22,9 @@ def publish_lists() -> bool:
 def count_demand() -> int:
     """Count how much each package is wanted."""
     return demand.count(database_now())
+
+
+@shared_task(name="simple.tidy_downloads")
+def tidy_downloads() -> int:
+    """Add days to months, and drop what is not kept."""
+    return retention.tidy(database_now(), for_s=20)

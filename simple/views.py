@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.db import Error
 from django.http import (
     Http404,
     HttpRequest,
@@ -15,7 +14,6 @@ from django.http import (
 )
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from packaging.utils import InvalidName, canonicalize_name
@@ -136,25 +134,14 @@ def wheel_file(request: HttpRequest, name: str, filename: str) -> HttpResponseBa
     """Serve a wheel."""
     if published := tree.open_file(name, filename):
         response = files.serve_published(request, published)
-        if files.is_download(request, response):
-            _count(name, filename)
+        downloads.count(
+            request, response, lambda: Wheel.objects.filter(package__name=name, filename=filename).first()
+        )
         return response
     wheel = _wheel(name, filename)
     response = files.serve(request, wheel.path, wheel.sha256)
-    if files.is_download(request, response):
-        downloads.count(wheel, timezone.now().date())
+    downloads.count(request, response, lambda: wheel)
     return response
-
-
-def _count(name: str, filename: str) -> None:
-    """Count a download of a published file; a database that cannot do it now costs a number."""
-    try:
-        wheel = Wheel.objects.filter(package__name=name, filename=filename).first()
-    except Error as error:
-        logger.warning("A download of %s was not counted: %s", filename, error)
-        return
-    if wheel:
-        downloads.count(wheel, timezone.now().date())
 
 
 @open_to_all(FILE)

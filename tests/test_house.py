@@ -11,6 +11,7 @@ import pytest
 from pip._internal.models.index import PyPI, TestPyPI
 from redis import Redis
 
+import tests
 from deploy import farm, redis
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +63,21 @@ def test_no_file_names_a_registry():
     ]
 
     assert named == []
+
+
+def test_our_tests_go_before_those_that_a_dependency_installs():
+    """linehaul's wheel has a package `tests` of its own at the top."""
+    printing = "import tests.services; print(tests.__file__)"
+
+    found = [
+        subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
+        for words in (
+            [sys.executable, "-c", printing],
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", printing],
+        )
+    ]
+
+    assert {tests.__file__, *found} == {str(ROOT / "tests" / "__init__.py")}
 
 
 def test_the_locks_have_hashes_and_no_address():

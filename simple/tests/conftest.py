@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from packages.models import Package
-from simple import publishing, roots
+from simple import downloads, publishing, roots
 
 
 class Reader(Client):
@@ -59,3 +59,9 @@ def client(request):
     yield reader
     for response in reader.answers:
         response.close()
+
+
+@pytest.fixture(autouse=True)
+def _counted_at_once(monkeypatch):
+    """Write each download as it is counted, with nothing remembered of another test's rows."""
+    monkeypatch.setattr(downloads, "of_this_process", downloads.Downloads(every_s=0))

@@ -9,7 +9,7 @@ from builds.models import Build, Demand, Dependency
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
 from packages.models import Package
 from simple import demand
-from simple.models import Download, Miss
+from simple.models import Miss, PackageDownload
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -37,7 +37,7 @@ def test_the_last_thirty_days_count():
     wheel = make_built("demo")
     missed = make_version("1.0", "missed").package
     for days, count in [(0, 1), (29, 2), (30, 4)]:
-        Download.objects.create(wheel=wheel, day=TODAY - timedelta(days=days), count=count)
+        PackageDownload.objects.create(package=wheel.package, day=TODAY - timedelta(days=days), count=count)
         Miss.objects.create(package=missed, day=TODAY - timedelta(days=days), count=10 * count)
 
     assert demand.count(NOON) == 2
@@ -48,7 +48,7 @@ def test_the_last_thirty_days_count():
 
 def test_what_nobody_wants_any_more_is_forgotten():
     wheel = make_built("demo")
-    Download.objects.create(wheel=wheel, day=TODAY, count=5)
+    PackageDownload.objects.create(package=wheel.package, day=TODAY, count=5)
     Miss.objects.create(package=wheel.package, day=TODAY, count=5)
     demand.count(NOON)
 
@@ -103,7 +103,7 @@ def test_only_a_doubling_has_a_package_planned_anew(count, is_planned):
 def test_where_nothing_waits_nothing_is_planned():
     wheel = make_built("demo")
     Package.objects.update(plan_needed=False)
-    Download.objects.create(wheel=wheel, day=TODAY, count=5000)
+    PackageDownload.objects.create(package=wheel.package, day=TODAY, count=5000)
 
     demand.count(NOON)
 

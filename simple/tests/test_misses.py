@@ -79,3 +79,13 @@ def test_only_a_page_that_a_followed_package_does_not_have_counts(client, monkey
         client.get(f"/simple/{name}/")
 
     assert counted() == [("wanted", timezone.now().date(), 2)]
+
+
+def test_where_a_log_is_followed_nothing_is_counted_twice(client, monkeypatch, settings):
+    monkeypatch.setattr(misses, "of_this_process", Misses(every_s=0))
+    settings.PIWHEELS_COUNT_DOWNLOADS = False
+    make_package("wanted")
+
+    client.get("/simple/wanted/")
+
+    assert counted() == []

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('packages', '0007_shown_revision'),
-        ('simple', '0002_miss'),
+        ('simple', '0006_raw_downloads'),
     ]
 
     operations = [

@@ -1,0 +1,59 @@
+"""`manage.py count_downloads FILE...`: count what old logs tell, of Apache or nginx, gzip or not."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+
+from builds.clock import database_now
+from packages.progress_bar import ProgressBar
+from simple.log_files import BadLog, LogFile
+from simple.logs import LogCounter, OtherLog, ReadByOthers
+from simple.models import Log
+
+
+class Command(BaseCommand):
+    """Count downloads from logs that are over."""
+
+    help = (
+        "Count downloads from logs in the combined format or nginx's JSON; what was counted is passed over."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument("paths", nargs="+", type=Path, metavar="FILE")
+
+    def handle(self, *args: object, paths: list[Path], **options: object) -> None:
+        """Count each log, and fail if one of them could not be read to its end."""
+        failures = []
+        counter = LogCounter()
+        with ProgressBar(sum(path.stat().st_size for path in paths if path.is_file())) as bar:
+            for path in paths:
+                bar.show(path.name)
+                try:
+                    self.stdout.write(f"{path}: {_count(counter, path, bar)}")
+                except (BadLog, OtherLog, ReadByOthers, OSError) as error:
+                    failures.append(str(error))
+        if failures:
+            raise CommandError("\n".join(failures))
+
+
+def _count(counter: LogCounter, path: Path, bar: ProgressBar) -> str:
+    """Count one log, and say what it told."""
+    with LogFile(path, is_over=True) as file:
+        if not file.first_line:
+            return "there is no line in it."
+        log = counter.open_row(file)
+        before, at = log.lines, 0
+        while counter.count_some(log, file, now=database_now()):
+            bar.advance(file.raw.tell() - at)
+            at = file.raw.tell()
+    return _summary(log, log.lines - before)
+
+
+def _summary(log: Log, lines: int) -> str:
+    """Say what came of a log."""
+    if not lines:
+        return f"was counted before: {log.lines} lines, {log.downloads} downloads."
+    refused = "".join(f", {count} {reason}" for reason, count in sorted(log.refused.items()))
+    return f"{lines} lines read; in all {log.downloads} downloads, {log.misses} in vain{refused}."

@@ -1,0 +1,27 @@
+"""`manage.py follow_downloads PATH`: count what a web server's log tells, as it is written."""
+
+import signal
+from argparse import ArgumentParser
+from pathlib import Path
+from threading import Event
+
+from django.core.management.base import BaseCommand
+
+from simple.follow import Follower
+
+
+class Command(BaseCommand):
+    """Count downloads from a log that grows, until told to stop."""
+
+    help = "Count downloads from nginx's log as it is written (deploy/nginx/log-format.conf), each line once."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument("path", type=Path, metavar="PATH", help="the log; it need not be there yet")
+
+    def handle(self, *args: object, path: Path, **options: object) -> None:
+        """Follow until SIGTERM or Ctrl-C."""
+        stop = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        Follower(path.absolute()).run(stop)
