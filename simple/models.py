@@ -7,8 +7,12 @@ from django.db import models
 from builds.models import Wheel
 from packages.models import Package
 from simple.agents import Agent
-from simple.shown import PublishedTree as PublishedTree
-from simple.shown import Shown as Shown
+
+# Django looks for all models here.
+__all__ = [
+    *("MOST_PATH", "Client", "DailySalt", "Download", "DownloadDay", "Log", "Miss", "MonthlyDownload"),
+    *("PackageDownload", "PublishedTree", "RawDownload", "Shown"),
+]
 
 # Of a path, its end.
 MOST_PATH = 500

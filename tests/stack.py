@@ -112,12 +112,19 @@ class Stack:
         words = miniature.commands(self._env, self._port)["web"]
         with (self.var / "web.log").open("wb") as log:
             self._web = subprocess.Popen(words, env=self._env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        self._wait()
-        self.nginx.__enter__()
+        try:
+            self._wait()
+            self.nginx.__enter__()
+        except BaseException:
+            self._end_web()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         self.nginx.__exit__()
+        self._end_web()
+
+    def _end_web(self) -> None:
         self._web.terminate()
         self._web.wait(30)
 
@@ -127,7 +134,7 @@ class Stack:
             if self._web.poll() is not None:
                 raise RuntimeError(f"The web server ended: {(self.var / 'web.log').read_text()}")
             try:
-                requests.options(f"http://127.0.0.1:{self._port}/simple/", timeout=5)
+                requests.options(f"http://127.0.0.1:{self._port}/simple/", timeout=60)
             except requests.ConnectionError:
                 time.sleep(0.1)
             else:

@@ -1,14 +1,25 @@
-"""A client that closes what it was given, as a web server does, and has the tree published before it asks."""
+"""Clients of the index: of pages from rows, of the published tree, and of nginx before both.
 
+Each test of a line of the checklist (standards.md 1.5; its number is in the test's name) is asked of all
+three, unless it looks into the process.
+"""
+
+import inspect
+import os
+import re
+import shutil
 from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from packages.models import Package
 from simple import downloads, publishing, roots
+from simple.tests import production
+from tests.stack import Stack
 
 
 class Reader(Client):
@@ -52,9 +63,39 @@ def publish_all():
     roots.publish(now, at_once=True)
 
 
-@pytest.fixture(params=["rows", "tree"])
+# What a test does with these happens in its own process, of which another one knows nothing.
+IN_PROCESS = {"django_assert_num_queries", "monkeypatch", "settings", "caplog", "live_server"}
+NUMBERED = re.compile(r"test_[SNJHFCX][0-9]{2}_")
+ON_SERVERS = os.environ.get("DATABASE_URL", "").startswith("postgresql")
+# What is in the tree, and rows, are seen by another process once they are committed.
+PRODUCTION = pytest.param("production", marks=pytest.mark.django_db(transaction=True))
+
+
+def pytest_generate_tests(metafunc):
+    """Ask what stands in the checklist of the production stack too, where there is one."""
+    if "client" not in metafunc.fixturenames:
+        return
+    test = metafunc.function
+    is_asked = NUMBERED.match(test.__name__) and not IN_PROCESS & {*inspect.signature(test).parameters}
+    of_production = [PRODUCTION] if is_asked and ON_SERVERS else []
+    metafunc.parametrize("client", ["rows", "tree", *of_production], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def stack(django_db_setup, tmp_path_factory):
+    """Run nginx and gunicorn on the database of the tests."""
+    server = connection.settings_dict
+    database = f"postgresql://{server['USER']}@{server['HOST']}:{server['PORT']}/{server['NAME']}"
+    with Stack(tmp_path_factory.mktemp("production"), database) as running:
+        yield running
+
+
+@pytest.fixture
 def client(request):
-    """Return a reader of pages that are made from rows, and one of those that are published."""
+    """Return a reader of pages that are made from rows, of those that are published, or of the stack."""
+    if request.param == "production":
+        yield production_reader(request.getfixturevalue("stack"), request.getfixturevalue("settings"))
+        return
     reader = Reader(reads_tree=request.param == "tree")
     yield reader
     for response in reader.answers:
@@ -65,3 +106,14 @@ def client(request):
 def _counted_at_once(monkeypatch):
     """Write each download as it is counted, with nothing remembered of another test's rows."""
     monkeypatch.setattr(downloads, "of_this_process", downloads.Downloads(every_s=0))
+
+
+def production_reader(stack, settings):
+    """Return a reader of the stack, whose folders are the test's own."""
+    for folder in (stack.public, stack.files):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+    settings.PIWHEELS_PUBLIC = stack.public
+    storage = {**settings.STORAGES["default"], "OPTIONS": {"location": str(stack.files)}}
+    settings.STORAGES = {**settings.STORAGES, "default": storage}
+    return production.Reader(stack, publish_all)

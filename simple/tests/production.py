@@ -2,7 +2,7 @@
 
 import http.client
 import json
-import shutil
+from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ class Answer:
         self.status_code = answer.status
         self.headers = answer.msg
         self.content = content
+        self.redirect_chain = []
         self.cookies = SimpleCookie(answer.msg.get("Set-Cookie", ""))
 
     def __getitem__(self, name):
@@ -49,8 +50,21 @@ class Reader:
         self._publish = publish
         self.cookies = SimpleCookie()
 
-    def get(self, path, data=None, headers=None):
-        return self._ask("GET", path, headers)
+    @contextmanager
+    def quiet(self):
+        """Publish now, and nothing meanwhile."""
+        self._publish()
+        before, self._publish = self._publish, lambda: None
+        yield
+        self._publish = before
+
+    def get(self, path, data=None, headers=None, *, follow=False):
+        answer = self._ask("GET", path, headers)
+        if not follow or answer.status_code not in (301, 302):
+            return answer
+        last = self.get(answer["Location"], headers=headers, follow=True)
+        last.redirect_chain.insert(0, (answer["Location"], answer.status_code))
+        return last
 
     def head(self, path, headers=None):
         return self._ask("HEAD", path, headers)
@@ -84,9 +98,3 @@ class Reader:
             return Answer(answer, answer.read())
         finally:
             connection.close()
-
-
-def empty(folder):
-    """Take away what an earlier test left in a folder."""
-    for each in folder.glob("*"):
-        shutil.rmtree(each) if each.is_dir() else each.unlink()
