@@ -27,7 +27,7 @@ from simple.folders import Page, Pages, Writing
 from simple.formats import LAYOUT, ProjectDetail
 from simple.index import Holdings
 from simple.indexes import Indexes
-from simple.shown import PublishedTree, Shown
+from simple.models import PublishedTree, Shown
 
 logger = logging.getLogger(__name__)
 

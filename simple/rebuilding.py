@@ -8,7 +8,7 @@ from datetime import datetime
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, publishing, roots, tree
-from simple.shown import Shown
+from simple.models import Shown
 
 
 @dataclass(frozen=True)

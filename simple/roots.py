@@ -16,7 +16,7 @@ from pathlib import Path
 
 from simple import folders, indexes, pages, tree
 from simple.formats import Format, ListedProject
-from simple.shown import PublishedTree, Shown
+from simple.models import PublishedTree, Shown
 
 # How many rows are read at once, and how much is gathered before it is written.
 CHUNK_ROWS = 2000

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from packages.plain_sql import change, fill, rows
+from packages.plain_sql import change, fill_table, rows
 from simple.agents import Agent, recognise
 from simple.models import Client, DailySalt
 
@@ -171,7 +171,7 @@ def _count(found: Sequence[Sequence[object]]) -> int:
     days = sorted({date.fromisoformat(str(row[0])) for row in found})
     in_month = [day for day in days if hold_day(day)]
     _make_tables()
-    fill("simple_staged", _COLUMNS, found)
+    fill_table("simple_staged", _COLUMNS, found, filled=_COLUMNS)
     for statement in [*_KEEP[connection.vendor], *_ADD_UP]:
         change(statement, [])
     for day in in_month:

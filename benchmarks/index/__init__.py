@@ -5,9 +5,10 @@ limit is an nginx with nothing but our own pages as files.  A cell is the median
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 import requests
@@ -87,7 +88,7 @@ def main() -> int:
 
 
 @contextmanager
-def own(folder) -> Iterator[list[Peer]]:
+def own(folder: Path) -> Iterator[list[Peer]]:
     """Run the limit, and both forms of ours."""
     with ExitStack() as stack:
         limits = [
@@ -101,7 +102,7 @@ def own(folder) -> Iterator[list[Peer]]:
         yield [*limits, web, front]
 
 
-def measure(table: Table, servers: list[Peer], asked) -> None:
+def measure(table: Table, servers: list[Peer], asked: Callable[[Peer], dict[str, Request]]) -> None:
     """Ask servers in turns for everything, some rounds."""
     for _ in range(ROUNDS):
         for server in servers:

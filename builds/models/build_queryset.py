@@ -136,7 +136,7 @@ class BuildQuerySet(models.QuerySet["Build"]):
             by_database = {"id", "queued_at"} if is_dated else {"id", "queued_at", "released_at"}
             names = [field.attname for field in self.model._meta.concrete_fields]
             names = [name for name in names if name not in by_database]
-            fill("builds_build", names, ([getattr(build, name) for name in names] for build in some))
+            fill(self.model, names, ([getattr(build, name) for name in names] for build in some))
 
     def move_to(self, places: "Mapping[Build, Place]") -> None:
         """Give builds other places in the queue; what left it meanwhile loses nothing by it."""

@@ -11,9 +11,8 @@ from builds.models import Target
 from packages.models import Package
 from simple import publishing, roots, tree
 from simple.formats import Format, ListedProject
-from simple.models import PublishedTree
+from simple.models import PublishedTree, Shown
 from simple.pages import root
-from simple.shown import Shown
 from simple.tests.rows import make_wheel
 
 pytestmark = pytest.mark.django_db

@@ -8,12 +8,6 @@ from builds.models import Wheel
 from packages.models import Package
 from simple.agents import Agent
 
-# Django looks for all models here.
-__all__ = [
-    *("MOST_PATH", "Client", "DailySalt", "Download", "DownloadDay", "Log", "Miss", "MonthlyDownload"),
-    *("PackageDownload", "PublishedTree", "RawDownload", "Shown"),
-]
-
 # Of a path, its end.
 MOST_PATH = 500
 

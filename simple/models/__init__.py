@@ -1,0 +1,30 @@
+"""Rows of the index: what is counted of its use, and what the published tree shows."""
+
+from simple.models.downloads import (
+    MOST_PATH,
+    Client,
+    DailySalt,
+    Download,
+    DownloadDay,
+    Log,
+    Miss,
+    MonthlyDownload,
+    PackageDownload,
+    RawDownload,
+)
+from simple.models.shown import PublishedTree, Shown
+
+__all__ = [
+    "MOST_PATH",
+    "Client",
+    "DailySalt",
+    "Download",
+    "DownloadDay",
+    "Log",
+    "Miss",
+    "MonthlyDownload",
+    "PackageDownload",
+    "PublishedTree",
+    "RawDownload",
+    "Shown",
+]
