@@ -97,7 +97,11 @@ BUILDER_SEES = {
 
 # Threads, as a request waits for the disk and the database.  Builders speak every few seconds; a connection
 # that is closed under their hands costs them a second try.
-THREADS = ["--threads", "8", "--timeout", "120", "--keep-alive", "75", "--log-level", "warning"]
+# Who says at length what it accepts is told what there is, and not that it says too much.
+THREADS = [
+    *("--threads", "8", "--timeout", "120", "--keep-alive", "75", "--log-level", "warning"),
+    *("--limit-request-field_size", "16380"),
+]
 
 # Workers here need to know nothing of each other.
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]

@@ -44,6 +44,7 @@ class Reader:
     """Sends what it is told to as it is: no address is put right and no redirect followed."""
 
     reads_tree = True
+    is_nginx = True
 
     def __init__(self, stack, publish):
         self._address = urlsplit(stack.nginx.url)
