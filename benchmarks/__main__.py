@@ -19,7 +19,18 @@ from django.db import connections
 from tests import services
 
 NAMES = (
-    *("server_cpu", "claims", "queue", "farm_sim", "memory", "index", "bootstrap", "inspection", "sandbox"),
+    *(
+        "server_cpu",
+        "throughput",
+        "claims",
+        "queue",
+        "farm_sim",
+        "memory",
+        "index",
+        "bootstrap",
+        "inspection",
+        "sandbox",
+    ),
     *("cancel", "first_wheel", "watch_list"),
 )
 

@@ -184,7 +184,7 @@ def chosen(target: Target) -> int:
     """Choose builds for all builders of a target, and leave them where they are."""
     now = database_now()
     with transaction.atomic():
-        return len(queue.next_for(target, dispatch.free(now)[target], now))
+        return len(queue.next_for(target, dispatch.free(target, now), now))
 
 
 def _hear(now: datetime) -> None:

@@ -22,13 +22,14 @@ from redis import Redis
 
 from benchmarks import sample
 from benchmarks.figures import Figure, show
+from benchmarks.sample_wheel import LOG, sample_wheel
 from benchmarks.servers import Servers
 from builder import contract
 from builder.client import Client
 from builder.facts import facts
 from builder.settings import Settings
 from builds.models import Build
-from builds.tests.wheels import make_wheel, wheel_name
+from builds.tests.wheels import wheel_name
 from deploy import redis
 from packages.models import Package
 from simple.formats import Format
@@ -38,9 +39,6 @@ BUILDS = 1000
 GOAL = "under 15 ms"
 # A builder gets one build a second at most, so the work takes about this long.
 IDLE_S = BUILDS / BUILDERS
-
-LOG = b"copying sample/module.py -> build/lib/sample\n" * 45
-MODULE = {"sample.py": b"".join(b"VALUE_%d = %d\n" % (number, number) for number in range(500))}
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def build(client: Client, ring: bytes) -> None:
     order = client.claim(number, attempt)
     client.heartbeat(order, 0, LOG)
     filename = wheel_name(order.package, order.version)
-    content = make_wheel(order.package, order.version, files=MODULE, requires=["packaging>=23"])
+    content = sample_wheel(order.package, order.version)
     size, sha256 = len(content), hashlib.sha256(content).hexdigest()
     client.upload(order, filename, io.BytesIO(content), size=size, sha256=sha256)
     wheel = contract.WheelReport(filename=filename, size=size, sha256=sha256, apt=("libc6 (>= 2.36)",))

@@ -7,7 +7,7 @@ is reported as that, or shows by its silence; either way another builder tries.
 import errno
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +18,9 @@ from builder.apt import Extra, NoSuchPackages, unpack_extra
 from builder.bench import Bench, limits_for
 from builder.client import Client, DeadTicket, Refused, Unreachable
 from builder.collect import BadOutput, NoWheel, Wheel, collect
-from builder.contract import CONTRACT, BuildOrder, BuildReport, WheelReport
+from builder.contract import ATTACHED_LIMIT, CONTRACT, BuildOrder, BuildReport, WheelReport
 from builder.facts import made_with
-from builder.heartbeat import Heartbeats
+from builder.heartbeat import MOST_REST, Heartbeats
 from builder.log import Log
 from builder.pip_wheel import Made, PipFailed
 from builder.place import Place, fresh, workshop
@@ -48,12 +48,23 @@ FAILURES: dict[type[Exception], str] = {
     NoWheel: "no-wheel",
     RefusedWheel: "refused",
 }
+# A wheel that is no larger than this comes with the report and needs no upload.
+_MOST_WHEEL = ATTACHED_LIMIT - MOST_REST
 # A disk that is full is the builder's fault, whoever filled it: a build has a quota.
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def build(order: BuildOrder, client: Client, settings: Settings, kind: Kind) -> None:
-    """Carry out an order and report; do nothing more once the server has called it off."""
+def build(
+    order: BuildOrder,
+    client: Client,
+    settings: Settings,
+    kind: Kind,
+    may_go_on: Callable[[], bool] = lambda: False,
+) -> BuildOrder | None:
+    """Carry out an order and report; return the next one if there is one and we may go on.
+
+    Once the server has called a build off, nothing more is done for it.
+    """
     folder = workshop(settings)
     with Log(folder) as log, Client(settings) as voice, fresh(folder, order) as place:
         heartbeats = Heartbeats(order, log, voice)
@@ -62,14 +73,18 @@ def build(order: BuildOrder, client: Client, settings: Settings, kind: Kind) -> 
                 attempt = _Attempt(order, place, client, settings, kind, log, heartbeats.dead)
                 report = attempt.report()
             log.end()
-            heartbeats.send_rest()
-            verdict = client.report(order, report)
+            offset, rest = heartbeats.rest()
+            report = replace(report, log_offset=offset, log_length=len(rest))
+            wheel = attempt.wheel if report.attached else b""
+            verdict = client.report(order, report, rest + wheel, wants_next=may_go_on())
         except DeadTicket as death:
             logger.warning("Build %s attempt %s is over: %s", order.build, order.attempt, death)
         except (Unreachable, Refused) as fault:
             logger.error("Build %s attempt %s is given up: %s", order.build, order.attempt, fault)
         else:
             logger.info("Build %s has %s. %s", order.build, verdict.state, verdict.reason)
+            return verdict.next
+    return None
 
 
 @dataclass
@@ -84,6 +99,7 @@ class _Attempt:
     log: Log
     stop: Event
     told: BuildReport = field(default_factory=lambda: BuildReport(CONTRACT, False, "", 0.0, ()))
+    wheel: bytes = b""  # that comes with the report
 
     def report(self) -> BuildReport:
         """Go through the steps and return how they ended; DeadTicket when told to stop."""
@@ -99,7 +115,7 @@ class _Attempt:
             if error.errno not in _DISK_FULL:
                 raise
             return self._failed("builder-disk-full", f"The builder's disk is full: {error}.")
-        return replace(self.told, succeeded=True, wheels=wheels)
+        return replace(self.told, succeeded=True, wheels=wheels, attached=bool(self.wheel))
 
     def _wheels(self) -> tuple[WheelReport, ...]:
         """Build the order's wheels and hand them over."""
@@ -113,7 +129,10 @@ class _Attempt:
             self._tell(made)
             with collect(self.place.out) as wheels:
                 again = self._again(bench, source, made)
-                return tuple(self._hand_over(bench, wheel, again.get(wheel.filename)) for wheel in wheels)
+                return tuple(
+                    self._hand_over(bench, wheel, again.get(wheel.filename), is_only=len(wheels) == 1)
+                    for wheel in wheels
+                )
 
     @contextmanager
     def _bench(self, extra: Extra) -> Iterator[Bench]:
@@ -157,7 +176,9 @@ class _Attempt:
         self.log.note(f"built again in {time.monotonic() - began:.1f} s, to compare the bytes")
         return {name: again.get(name) == sha256 for name, sha256 in hashes.items()}
 
-    def _hand_over(self, bench: Bench, wheel: Wheel, reproducible: bool | None) -> WheelReport:
+    def _hand_over(
+        self, bench: Bench, wheel: Wheel, reproducible: bool | None, *, is_only: bool
+    ) -> WheelReport:
         """Put a wheel right, try it, upload it and return what there is to say about it."""
         found = findings.needs(bench, findings.inspect(bench, wheel))
         with collect(self.place.out) as (final,):
@@ -166,7 +187,11 @@ class _Attempt:
                 f"{final.filename}: {final.size} bytes, needs {', '.join(found.apt) or 'no apt packages'}; "
                 f"tried: {trial.outcome} {trial.detail}"
             )
-            self._upload(final)
+            if is_only and final.size <= _MOST_WHEEL:
+                final.file.seek(0)
+                self.wheel = final.file.read()
+            else:
+                self._upload(final)
         return WheelReport(
             filename=final.filename,
             size=final.size,

@@ -67,10 +67,10 @@ class _Bearer(AuthBase):
     """Sends a token or ticket; as an object of its own, so that no .netrc takes its place."""
 
     def __init__(self, secret: str) -> None:
-        self._secret = secret
+        self.secret = secret
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._secret}"
+        request.headers["Authorization"] = f"Bearer {self.secret}"
         return request
 
 
@@ -142,11 +142,26 @@ class Client:
                 deadline = time.monotonic() + self._patience_s
             offset = arrived
 
-    def report(self, order: BuildOrder, report: BuildReport) -> Verdict:
-        """Say how a build ended, and return what the server made of it."""
-        path = f"builds/{order.build}/report"
+    def report(
+        self, order: BuildOrder, report: BuildReport, behind: bytes = b"", *, wants_next: bool = False
+    ) -> Verdict:
+        """Say how a build ended, and return what the server made of it.
+
+        `behind` is what the report says that it brings; the next order comes with the answer if it is wanted
+        and there is one.
+        """
+        body = encode(report)
+        headers = {"Report-Length": str(len(body))}
+        if wants_next:
+            headers["Next-For"] = self._token.secret
         answer = self._ask_for_build(
-            order, "POST", path, body=encode(report), patience_s=self._patience_s, accept=422
+            order,
+            "POST",
+            f"builds/{order.build}/report",
+            body=body + behind,
+            headers=headers,
+            patience_s=self._patience_s,
+            accept=422,
         )
         return self._read(Verdict, answer)
 

@@ -31,7 +31,11 @@ BUILD_TASK = "build"
 #                                        bytes have arrived
 #   PATCH builds/<id>/wheels/<filename>  body: bytes from Upload-Offset on, with the headers Upload-Length
 #                                        and Upload-Sha256 of the whole file -> header Upload-Offset
-#   POST  builds/<id>/report             BuildReport -> Verdict; 422 with the reason when a wheel is refused
+#   POST  builds/<id>/report             BuildReport -> Verdict; 422 with the reason when a wheel is refused.
+#                                        With the header Report-Length only so many bytes are the report;
+#                                        behind it come the log's last bytes and the wheels, as it says.
+#                                        With the builder's token in the header Next-For, the verdict brings
+#                                        the builder's next order, as a claim would.
 # An error's body is {"error": "what is wrong and what to do"}.
 API = "/builder/v1/"
 
@@ -39,6 +43,8 @@ API = "/builder/v1/"
 LOG_CHUNK = 256 << 10
 # The most that is kept of a log, in bytes; what comes after it is dropped.
 LOG_LIMIT = 10 << 20
+# The most that may come with a report, of log and wheels together, in bytes; larger wheels are uploaded.
+ATTACHED_LIMIT = 512 << 10
 # The most wheels that one build may leave; an honest source leaves one.
 MAX_WHEELS = 8
 
@@ -153,7 +159,7 @@ class Fetched:
 
 @dataclass(frozen=True)
 class BuildReport:
-    """How an attempt ended, once all of its wheels are uploaded."""
+    """How an attempt ended, once all of its wheels are uploaded, or with them behind it."""
 
     contract: int
     succeeded: bool
@@ -168,6 +174,9 @@ class BuildReport:
     made_with: dict[str, str] = field(default_factory=dict)  # model, os, python, pip, compiler and the like
     environment: dict[str, str] = field(default_factory=dict)  # the variables that were set for it
     fetched: tuple[Fetched, ...] = ()  # what its build environment was made of
+    log_offset: int = 0  # where in the log the bytes begin that come behind the report
+    log_length: int = 0  # how many these are
+    attached: bool = False  # whether all wheels come behind them, in the order of `wheels`
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,7 @@ class Verdict:
 
     state: str
     reason: str
+    next: BuildOrder | None = None  # what to build now, if that was asked for and there is something
 
 
 # The rungs of the ladder of build tools, in their order; `builder.rungs` says what each is.

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from builder.client import Client, DeadTicket, Refused, Unreachable
-from builder.contract import LOG_CHUNK, LOG_LIMIT, BuildOrder
+from builder.contract import ATTACHED_LIMIT, LOG_CHUNK, LOG_LIMIT, BuildOrder
 from builder.log import Log
 
 logger = logging.getLogger(__name__)
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 _INTERVAL_S = 3.0
 # How long the last bytes are worth waiting for; with the report's own patience still less than a lease.
 _REST_S = 120.0
+# The most of a log that comes with the report, in bytes; what a wheel may take is the other half.
+MOST_REST = ATTACHED_LIMIT // 2
 
 
 class Heartbeats:
@@ -43,17 +45,21 @@ class Heartbeats:
         self._ended.set()
         self._thread.join()
 
-    def send_rest(self) -> None:
-        """Send what the server has not got of the log; once the thread has ended."""
+    def rest(self) -> tuple[int, bytes]:
+        """Return what the server has not got of the log, and where that begins; once the thread has ended.
+
+        What would be too much for a report is sent before.
+        """
         # Bounded, as a server that always says "zero" would keep us here.
         for _ in range(2 * LOG_LIMIT // LOG_CHUNK):
-            if self._offset >= self._log.size:
-                return
+            if self._log.size - self._offset <= MOST_REST:
+                break
             try:
                 self._beat(_REST_S)
             except (Unreachable, Refused) as fault:
                 logger.warning("The end of the log of build %s is lost: %s", self._order.build, fault)
-                return
+                return self._offset, b""
+        return self._offset, self._log.read(self._offset, MOST_REST)
 
     def _run(self) -> None:
         """Beat until the build ends."""

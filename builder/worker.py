@@ -19,7 +19,7 @@ from kombu import Exchange, Queue
 from builder import preflight
 from builder.build import build as carry_out
 from builder.client import Client, LostClaim, Refused, Unreachable
-from builder.contract import BUILD_TASK, queue_for
+from builder.contract import BUILD_TASK, BuildOrder, queue_for
 from builder.place import workshop
 from builder.presence import Presence
 from builder.problems import EARLIEST
@@ -141,9 +141,20 @@ def take(build: object, attempt: object, settings: Settings, presence: Presence)
         except (Unreachable, Refused) as fault:
             logger.error("Build %s attempt %s cannot be claimed: %s", build, attempt, fault)
             return
-        logger.info("Build %s: %s %s for %s.", build, order.package, order.version, order.target)
+        follow(order, client, settings, presence)
+
+
+def follow(order: BuildOrder, client: Client, settings: Settings, presence: Presence) -> None:
+    """Carry out an order, and what the server has for us after it, as long as we are well."""
+    folder = workshop(settings)
+    next_order: BuildOrder | None = order
+    while next_order:
+        order = next_order
+        logger.info("Build %s: %s %s for %s.", order.build, order.package, order.version, order.target)
         with presence.at(order.build):
-            carry_out(order, client, settings, presence.sandbox(workshop(settings)))
+            next_order = carry_out(
+                order, client, settings, presence.sandbox(folder), lambda: not presence.facts(folder).problems
+            )
 
 
 @worker_ready.connect

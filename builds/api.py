@@ -5,15 +5,16 @@ attempt all the rest, for that attempt and no longer than it lives.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import datetime
 from functools import wraps
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builder import contract
-from builds import hearing, incoming, logs, recipes, results, wishes
+from builds import attached, hearing, incoming, logs, orders, results
 from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
@@ -22,18 +23,15 @@ from builds.verify import BadWheel, check_filename
 # Each view has the parts of its path as further arguments, so their types are the views' own.
 View = Callable[..., HttpResponse]
 
-# How often a build is heard of.  Its builder learns so that it was called off, which must not take longer
-# than 5 s from an operator's click to the end of the last process.
-HEARTBEAT_S = 2.0
 # What a builder has to say of itself takes a tenth of this, in bytes.
 HELLO_LIMIT = 64 << 10
 # What a builder may try again later; everything else that it sends wrong is 400.
 STATUS: dict[type[Exception], int] = {incoming.Busy: 423, incoming.OutOfSpace: 507}
 
 
-def error(status: int, text: str, **more: str) -> JsonResponse:
+def error(status: int, text: str) -> JsonResponse:
     """Return an error as the contract has it."""
-    return JsonResponse({"error": text, **more}, status=status)
+    return JsonResponse({"error": text}, status=status)
 
 
 def answer(message: object) -> HttpResponse:
@@ -65,15 +63,16 @@ def for_builder(view: View) -> View:
 
 
 def for_ticket(view: View) -> View:
-    """Let in whoever has the ticket of this very build, prolong its lease and hand its number to the view."""
+    """Let in whoever has this very build's ticket, prolong its lease, and hand on its number and the time."""
 
     @csrf_exempt
     @wraps(view)
     def door(request: HttpRequest, build: int, **path: str) -> HttpResponse:
-        if not Build(pk=build).renew(_secret(request), database_now()):
+        now = database_now()
+        if not Build(pk=build).renew(_secret(request), now):
             return error(409, "This ticket is not, or no longer, good for this build: stop it and forget it.")
         try:
-            return view(request, build, **path)
+            return view(request, build, now, **path)
         except (contract.BadMessage, incoming.BadUpload) as problem:
             return error(STATUS.get(type(problem), 400), str(problem))
 
@@ -111,49 +110,17 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
     if found is None:
         return error(404, "No such build was given to this builder.")
     now = database_now()
-    source = wishes.source_of(found)
-    if source is None:
-        found.drop("Upstream has no source for it any more.", now)
-        return error(409, "Upstream has no source for this version any more.")
-    made_by = recipes.ingredients(found)
-    ticket = found.claim(builder, source, now, made_by.time_limit_s)
-    if not ticket:
-        return error(409, f"This build is {found.state}: it is not this builder's to start. Forget it.")
+    try:
+        order = orders.claim(found, builder, now)
+    except orders.NotGiven as refusal:
+        return error(409, str(refusal))
     builder.hear(now)
-    return answer(
-        contract.BuildOrder(
-            contract=contract.CONTRACT,
-            build=found.pk,
-            attempt=found.attempt,
-            ticket=ticket,
-            package=found.version.package.name,
-            version=found.version.number,
-            target=found.target.key,
-            platform=found.target.platform,
-            platforms=tuple(found.target.platform_tags),
-            architecture=found.target.architecture,
-            abi=found.target.abi,
-            filename=source.filename,
-            url=source.url,
-            sha256=source.sha256,
-            uploaded_at=int(source.uploaded_at.timestamp()) if source.uploaded_at else None,
-            index=settings.PIWHEELS_PYPI,
-            extra_index=settings.PIWHEELS_BUILDERS_INDEX,
-            crates=settings.PIWHEELS_CRATES,
-            time_limit_s=made_by.time_limit_s,
-            memory_bytes=made_by.memory_bytes,
-            apt=made_by.apt,
-            environment=made_by.environment,
-            rung=made_by.rung,
-            rebuild_under_s=settings.PIWHEELS_REBUILD_UNDER_S,
-            heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
-        )
-    )
+    return answer(order)
 
 
 @require_POST
 @for_ticket
-def heartbeat(request: HttpRequest, build: int) -> HttpResponse:
+def heartbeat(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
     """Take the growth of a build's log; an empty body says that the build goes on."""
     chunk = request.read(contract.LOG_CHUNK)
     offset = request.GET.get("log", "0")
@@ -165,7 +132,7 @@ def heartbeat(request: HttpRequest, build: int) -> HttpResponse:
 
 @require_http_methods(["HEAD", "PATCH"])
 @for_ticket
-def wheel(request: HttpRequest, build: int, filename: str) -> HttpResponse:
+def wheel(request: HttpRequest, build: int, now: datetime, filename: str) -> HttpResponse:
     """Take some more bytes of a wheel, or tell how many have come."""
     found = _running(build)
     try:
@@ -198,13 +165,26 @@ def _number(request: HttpRequest, header: str) -> int:
 
 @require_POST
 @for_ticket
-def report(request: HttpRequest, build: int) -> HttpResponse:
+def report(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
     """Close a build as its builder reports it, and tell what became of it."""
     found = _running(build)
+    length = _number(request, "Report-Length") if "Report-Length" in request.headers else None
+    told, came = attached.split(request.body, length)
     try:
-        verdict = results.close(found, contract.decode(contract.BuildReport, request.body), database_now())
+        verdict = results.close(found, told, came, now)
     except Ended:
         return error(409, "This build has ended in the meantime: forget it.")
+    verdict = replace(verdict, next=_next(request, found, now))
     if verdict.state == Build.State.FAILED and found.refusals.exists():
-        return error(422, verdict.reason, state=verdict.state, reason=verdict.reason)
+        return JsonResponse({"error": verdict.reason, **asdict(verdict)}, status=422)
     return answer(verdict)
+
+
+def _next(request: HttpRequest, ended: Build, now: datetime) -> contract.BuildOrder | None:
+    """Return the next order of the builder that reports, if it asks for one with its own token."""
+    secret = request.headers.get("Next-For", "")
+    builder = Builder.objects.by_token(secret) if secret else None
+    # A ticket alone opens no other build, and a token only what is its own builder's.
+    if builder is None or builder.pk != ended.builder_id:
+        return None
+    return orders.next_for(builder, now)

@@ -28,6 +28,9 @@ LOOKED_AT = 200
 # The most packages that a campaign goes through; their keys are kept in its row.
 MOST = 100_000
 
+# The cursor of a campaign that has looked at all failed builds: no build has such a key.
+_THROUGH = 2**63 - 1
+
 _HOUR = timedelta(hours=1)
 
 
@@ -127,13 +130,16 @@ def advance(now: datetime) -> int:
 
 def _advance(campaign: Campaign, now: datetime) -> int:
     """Queue the next builds of one campaign, if few enough of it wait."""
-    room = WAITING - campaign.builds.filter(state=Build.State.QUEUED).count()
+    room = min(WAITING - campaign.builds.filter(state=Build.State.QUEUED).count(), LOOKED_AT)
     queued = looked_at = 0
     last = campaign.cursor
-    for package, version, key in _next(campaign, min(room, LOOKED_AT)):
+    for package, version, key in _next(campaign, room):
         queued += package is not None and _want(campaign, package, version, now)
         looked_at, last = looked_at + 1, key
-    if looked_at:
+    if looked_at < room and campaign.kind == Campaign.Kind.FAILED:
+        # All that failed before it began was looked at; what fails since then need not be passed again.
+        last = _THROUGH
+    if (looked_at, last) != (0, campaign.cursor):
         campaign.advance(looked_at, last)
     elif room > 0 and not campaign.builds.filter(state__in=Build.OPEN).exists():
         campaign.finish(now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db.models import Count, Exists, OuterRef
 
@@ -22,36 +23,44 @@ class Wanted:
     misses: int = 0
 
 
+class _Numbers(NamedTuple):
+    """What is known of a package, by the names that its row has for it."""
+
+    downloads: int
+    misses: int
+    dependents: int
+
+
+_UNWANTED, _NOTHING = Wanted(), _Numbers(0, 0, 0)
+
+
 def note(counted: Mapping[int, Wanted]) -> int:
     """Note what was counted, and who depends on whom; return of how many packages something changed.
 
     Who is not among them is wanted by nobody any more.
     """
     dependents = _dependents()
-    before = {row.pk: row for row in Demand.objects.iterator()}
-    changed = (
-        (before.get(package, Demand(pk=package)), _demand(package, counted, dependents))
+    # There may be a million, so they are kept as numbers, not as rows.
+    before = {
+        package: _Numbers(*numbers)
+        for package, *numbers in Demand.objects.values_list(
+            "package", "downloads", "misses", "dependents"
+        ).iterator()
+    }
+    now = (
+        (package, before.get(package, _NOTHING), _numbers(package, counted, dependents))
         for package in counted.keys() | dependents.keys() | before.keys()
     )
     total = 0
-    for batch in batches(pair for pair in changed if _facts(pair[0]) != _facts(pair[1])):
+    for batch in batches(each for each in now if each[1] != each[2]):
         _write(batch)
         total += len(batch)
     return total
 
 
-def _demand(package: int, counted: Mapping[int, Wanted], dependents: Mapping[int, int]) -> Demand:
-    wanted = counted.get(package, Wanted())
-    return Demand(
-        package_id=package,
-        downloads=wanted.downloads,
-        misses=wanted.misses,
-        dependents=dependents.get(package, 0),
-    )
-
-
-def _facts(row: Demand) -> tuple[int, int, int]:
-    return row.downloads, row.misses, row.dependents
+def _numbers(package: int, counted: Mapping[int, Wanted], dependents: Mapping[int, int]) -> _Numbers:
+    wanted = counted.get(package, _UNWANTED)
+    return _Numbers(wanted.downloads, wanted.misses, dependents.get(package, 0))
 
 
 def _dependents() -> dict[int, int]:
@@ -66,19 +75,21 @@ def _dependents() -> dict[int, int]:
     return found
 
 
-def _write(changed: list[tuple[Demand, Demand]]) -> None:
+def _write(changed: list[tuple[int, _Numbers, _Numbers]]) -> None:
     """Write new numbers of packages, and ask for a plan where they matter to builds that wait."""
-    there = set(Package.objects.filter(pk__in=[new.pk for _, new in changed]).values_list("pk", flat=True))
+    keys = [package for package, _, _ in changed]
+    there = set(Package.objects.filter(pk__in=keys).values_list("pk", flat=True))
     Demand.objects.bulk_create(
-        [new for _, new in changed if new.pk in there],
+        [Demand(package_id=package, **new._asdict()) for package, _, new in changed if package in there],
         update_conflicts=True,
         unique_fields=["package"],
-        update_fields=["downloads", "misses", "dependents"],
+        update_fields=_Numbers._fields,
     )
-    moved = [new.pk for old, new in changed if abs(_points(new) - _points(old)) >= _MATTERS]
+    moved = [package for package, old, new in changed if abs(_points(new) - _points(old)) >= _MATTERS]
     waiting = Build.objects.filter(version__package=OuterRef("pk"), state=Build.State.QUEUED)
     Package.objects.filter(Exists(waiting), pk__in=moved).update(plan_needed=True)
 
 
-def _points(row: Demand) -> int:
-    return priority.wanted_points(row.downloads + row.misses) + priority.dependents_points(row.dependents)
+def _points(numbers: _Numbers) -> int:
+    wanted = priority.wanted_points(numbers.downloads + numbers.misses)
+    return wanted + priority.dependents_points(numbers.dependents)

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -77,7 +78,7 @@ def receive(build: int, sha256: str, body: Body, *, offset: int, length: int, to
 
 
 @contextmanager
-def held(build: int, sha256: str) -> Iterator[Path]:
+def held(build: int, sha256: str) -> Iterator[BufferedReader]:
     """Hold a wheel that has arrived, so that no late request adds to it while it is read and stored.
 
     Raises FileNotFoundError when nothing of it has come, Busy when a request is still writing it.
@@ -85,7 +86,7 @@ def held(build: int, sha256: str) -> Iterator[Path]:
     path = part(build, sha256)
     with path.open("rb") as file:
         _lock(file)
-        yield path
+        yield file
 
 
 def _lock(file: IO[bytes]) -> None:

@@ -64,6 +64,19 @@ def append(build: int, offset: int, chunk: bytes) -> int:
     return max(size, offset + len(chunk))
 
 
+def end(build: int, offset: int, chunk: bytes) -> None:
+    """Take the last bytes of a log, before its build is closed.
+
+    A log that has come with them as a whole goes straight into the storage.
+    """
+    if not chunk:
+        return
+    if offset == 0 and not _growing(build).exists():
+        _store(build, chunk)
+    else:
+        append(build, offset, chunk)
+
+
 def growing() -> list[int]:
     """Return the builds that have a log which is not in the storage yet."""
     names = [path.stem for path in _growing(0).parent.glob("*.log")]
@@ -74,9 +87,14 @@ def keep(build: int) -> None:
     """Move a log into the storage, when its build has ended."""
     path = _growing(build)
     if path.exists():
-        # Without a name and a time in its header, the same log is the same file.
-        storage.store_bytes(stored_name(build), gzip.compress(path.read_bytes(), mtime=0))
+        _store(build, path.read_bytes())
         path.unlink()
+
+
+def _store(build: int, content: bytes) -> None:
+    """Put a whole log into the storage."""
+    # Without a name and a time in its header, the same log is the same file.
+    storage.store_bytes(stored_name(build), gzip.compress(content, mtime=0))
 
 
 def tail(build: Build, size: int) -> tuple[str, bool]:

@@ -60,7 +60,8 @@ def _length(seconds: float) -> str:
 
 def of(build: Build, now: datetime) -> Position:
     """Return where a waiting build stands."""
-    ahead = _ahead(build)
+    # One more than we count tells that there are more.
+    ahead = Build.objects.count_before(build, COUNTED + 1)
     pace = _per_second(build, now)
     waits_s = max(0.0, (build.not_before - now).total_seconds()) if build.not_before else 0.0
     could = Builder.objects.at_work(now).filter(target=build.target_id)
@@ -70,28 +71,6 @@ def of(build: Build, now: datetime) -> Position:
         starts_in_s=max(waits_s, ahead / pace) if pace else None,
         builders=sum(build.size in Size(size).and_smaller() for size in could.values_list("size", flat=True)),
     )
-
-
-def _ahead(build: Build) -> int:
-    """Return how many builds of the target go before one; one more than we count if there are more.
-
-    Lane by lane and in three steps, each of them the start of one index, instead of a comparison of three
-    columns that would look at all that have the same priority.
-    """
-    steps: list[dict[str, object]] = [
-        {"priority__gt": build.priority},
-        {"priority": build.priority, "released_at__gt": build.released_at},
-        {"priority": build.priority, "released_at": build.released_at, "pk__lt": build.pk},
-    ]
-    ahead = 0
-    for size in Size.values:
-        for is_long in (False, True):
-            lane = Build.objects.in_lane(build.target, size, is_long=is_long)
-            for step in steps:
-                ahead += lane.filter(**step)[: COUNTED + 1 - ahead].count()
-                if ahead > COUNTED:
-                    return ahead
-    return ahead
 
 
 def _per_second(build: Build, now: datetime) -> float:

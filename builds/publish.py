@@ -6,9 +6,12 @@ download.  Nothing that the builder says of a file is believed; what its bytes s
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from io import BufferedReader, BytesIO
+from typing import BinaryIO
 
 from django.db import transaction
 from packaging.requirements import Requirement
@@ -16,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from builder.contract import BuildReport, WheelReport
 from builds import incoming, provenance, storage
+from builds.attached import Attached
 from builds.models import Build, Dependency, Wheel
 from builds.outcome import outcome_of
 from builds.verify import BadWheel, Expected, VerifiedWheel, verify
@@ -50,15 +54,16 @@ class Checked:
     unresolved: tuple[str, ...]
 
 
-def publish(build: Build, report: BuildReport, now: datetime) -> None:
+def publish(build: Build, report: BuildReport, came: Attached, now: datetime) -> None:
     """Publish all wheels of a build and close it as succeeded, or raise and publish none.
 
     Raises Refused for a file that does not fit, Ended when the build is no longer running.  Doing it twice
     is the same as once: the second time the build is no longer running.
     """
-    checked = [_check_and_store(build, wheel, now) for wheel in report.wheels]
-    for wheel in checked:
-        _store_provenance(build, wheel.file, report, now)
+    checked = [
+        _check_and_store(build, report, number, came.wheel(number), now)
+        for number in range(len(report.wheels))
+    ]
     with transaction.atomic():
         # Both rows are ours until the transaction ends: the package's, as everybody takes it first, and then
         # the build's.
@@ -83,25 +88,41 @@ def expected_of(build: Build) -> Expected:
     )
 
 
-def _check_and_store(build: Build, told: WheelReport, now: datetime) -> Checked:
-    """Return a wheel as its bytes show it, stored, if it is the one that was ordered."""
-    # A large wheel on a slow disk takes its time, in which the builder only waits for the answer.
-    build.prolong(now)
+def _check_and_store(
+    build: Build, report: BuildReport, number: int, content: bytes | None, now: datetime
+) -> Checked:
+    """Return one of a report's wheels as its bytes show it, stored, if it is the one that was ordered."""
+    told = report.wheels[number]
     try:
-        with incoming.held(build.pk, told.sha256) as path:
-            file = verify(path, told.filename, expected_of(build))
-            if (file.size, file.sha256) != (told.size, told.sha256):
-                raise BadWheel(f"{told.size} bytes were announced and {file.size} came, or others.")
+        with _arrived(build, told, content, now) as file:
+            wheel = verify(file, told.filename, expected_of(build))
+            if (wheel.size, wheel.sha256) != (told.size, told.sha256):
+                raise BadWheel(f"{told.size} bytes were announced and {wheel.size} came, or others.")
             apt = _names(told, told.apt, _APT, "apt packages")
             unresolved = _names(told, told.unresolved, _LIBRARY, "libraries")
-            _store(path, file)
+            statement = provenance.statement(build, wheel.filename, wheel.sha256, report, now)
+            _store(build, wheel, file, statement)
     except FileNotFoundError as error:
         raise Refused(told, "it was reported but never uploaded.") from error
     except incoming.Busy:
         raise
     except (BadWheel, incoming.BadUpload) as error:
         raise Refused(told, str(error)) from error
-    return Checked(file=file, apt=apt, unresolved=unresolved)
+    return Checked(file=wheel, apt=apt, unresolved=unresolved)
+
+
+@contextmanager
+def _arrived(
+    build: Build, told: WheelReport, content: bytes | None, now: datetime
+) -> Iterator[BufferedReader | BytesIO]:
+    """Give the bytes of a wheel, which came with its report or were uploaded before."""
+    if content is not None:
+        yield BytesIO(content)
+        return
+    # A large wheel on a slow disk takes its time, in which the builder only waits for the answer.
+    build.prolong(now)
+    with incoming.held(build.pk, told.sha256) as file:
+        yield file
 
 
 def _names(told: WheelReport, names: tuple[str, ...], form: re.Pattern[str], what: str) -> tuple[str, ...]:
@@ -111,18 +132,19 @@ def _names(told: WheelReport, names: tuple[str, ...], form: re.Pattern[str], wha
     return tuple(sorted(set(names)))
 
 
-def _store(path: Path, file: VerifiedWheel) -> None:
-    """Put a wheel and the copy of its metadata where the index will look for them."""
-    wheel = Wheel(filename=file.filename, sha256=file.sha256)
-    storage.store_bytes(wheel.metadata_path, file.metadata)
-    storage.store_file(wheel.path, path)
+def _store(build: Build, file: VerifiedWheel, content: BinaryIO, statement: bytes) -> None:
+    """Put a wheel, the copy of its metadata and the statement of its making where they are looked for.
 
-
-def _store_provenance(build: Build, file: VerifiedWheel, report: BuildReport, now: datetime) -> None:
-    """Put the statement of what a wheel was made of beside it; of several tries the first one's stays."""
+    Of several tries of one build, the first one's statement stays.
+    """
     wheel = Wheel(filename=file.filename, sha256=file.sha256, build=build)
-    content = provenance.statement(build, file.filename, file.sha256, report, now)
-    storage.store_bytes(wheel.provenance_path, content)
+    storage.store(
+        {
+            wheel.metadata_path: BytesIO(file.metadata),
+            wheel.provenance_path: BytesIO(statement),
+            wheel.path: content,
+        }
+    )
 
 
 def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) -> None:
@@ -138,7 +160,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
                 "and the bytes behind a name never change.",
             )
         return
-    wheel = Wheel.objects.create(
+    wheel = Wheel(
         build=build,
         package=build.version.package,
         version=build.version,
@@ -154,6 +176,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
         published_at=now,
         **_tried(told),
     )
+    wheel.publish()
     wheel.depend_on(_dependencies(checked))
 
 

@@ -36,7 +36,8 @@ def next_for(target: Target, builders: Sequence[Builder], now: datetime) -> list
     first = row.builds(now)
     pairs: dict[Waiting, Builder] = {}
     for size, alike in by_size.items():
-        free = [build for build in first if build not in pairs and build.size in size.and_smaller()]
+        fitting = size.and_smaller()
+        free = [build for build in first if build.size in fitting and build not in pairs]
         if {build.avoid_id for build in free} & {builder.pk for builder in alike}:
             _choose_apart(row, free, alike, pairs, now)
         else:
@@ -108,15 +109,8 @@ def _oldest_first(builds: list[Waiting], target: Target) -> list[Waiting]:
     """
     if not builds or not target.glibc:
         return builds
-    others = Build.objects.open().filter(
-        version__in=[build.version_id for build in builds],
-        target__architecture=target.architecture,
-        target__is_active=True,
-    )
+    others = Build.objects.awaited_elsewhere([build.version_id for build in builds], target)
     age = version_key(target.glibc)
-    wait = {
-        version
-        for version, glibc in others.exclude(target__glibc="").values_list("version", "target__glibc")
-        if version_key(glibc) < age
-    }
+    older = {glibc for glibc in {glibc for _, glibc in others} if version_key(glibc) < age}
+    wait = {version for version, glibc in others if glibc in older}
     return sorted(builds, key=lambda build: (-neighbourhood(build.priority), build.version_id in wait))

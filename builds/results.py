@@ -6,24 +6,26 @@ from django.db import transaction
 
 from builder.contract import MAX_WHEELS, BuildReport, Verdict
 from builds import failures, incoming, logs, retry
+from builds.attached import Attached
 from builds.models import Build, Refusal
 from builds.outcome import outcome_of
 from builds.publish import Ended, Refused, publish
 
 
-def close(build: Build, report: BuildReport, now: datetime) -> Verdict:
+def close(build: Build, report: BuildReport, came: Attached, now: datetime) -> Verdict:
     """Close a build as its report and the files themselves say; return what became of it.
 
     Raises Ended when the build is no longer running: its report comes too late.
     """
-    verdict = _close(build, report, now)
+    logs.end(build.pk, came.log_offset, came.log)
+    verdict = _close(build, report, came, now)
     # Not before the build is closed: after a fault of ours the builder reports again, with the same files.
     logs.keep(build.pk)
     incoming.discard(build.pk)
     return verdict
 
 
-def _close(build: Build, report: BuildReport, now: datetime) -> Verdict:
+def _close(build: Build, report: BuildReport, came: Attached, now: datetime) -> Verdict:
     """Publish what a build brought, or say why not."""
     outcome_of(report)
     if not report.succeeded:
@@ -34,7 +36,7 @@ def _close(build: Build, report: BuildReport, now: datetime) -> Verdict:
         reason = f"It left {len(report.wheels)} wheels; one was expected."
         return _fail(build, reason, report, now, told=told)
     try:
-        publish(build, report, now)
+        publish(build, report, came, now)
     except Refused as refused:
         Refusal.objects.create(
             build=build,

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from packages.plain_sql import change, rows
+from packages.plain_sql import change, changed, rows, unless_locked
 
 # The columns of `build` and `given`, by the table that each run of them is from.
 BUILD = ("id", "version_id", "target_id", "attempt", "state", "source_id", "builder_id", "claimed_at")
 VERSION = ("id", "package_id", "number")
 PACKAGE = ("id", "name")
-TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags")
+TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags", "glibc")
 SOURCE = ("id", "filename", "url", "sha256", "uploaded_at")
 ITS_BUILDER = ("id", "name")
 
@@ -38,7 +38,7 @@ _BUILD = f"""
     WHERE build.id = %s
 """
 
-BUILDER = ("id", "name", "target_id")
+BUILDER = ("id", "name", "target_id", "is_enabled", "mode", "size", "problem", "heard_at")
 _BY_TOKEN = f"""
     SELECT {_columns("builder", BUILDER)}, {_columns("target", TARGET)}
     FROM builds_builder builder
@@ -87,6 +87,77 @@ def lanes(target: int, sizes: Sequence[str], avoid: int | None, count: int) -> l
     values = [value for size, is_long in each for value in (target, size, is_long, avoid or 0, count)]
     sql = f"SELECT {', '.join(Waiting._fields)} FROM ({' UNION ALL '.join([_LANE] * len(each))}) lanes"
     return [Waiting(*row) for row in rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values)]
+
+
+# Two steps, each of them a part of the lanes' index: a comparison of all three columns at once, of which the
+# last goes the other way, would look at all builds of the same priority.
+_BEFORE = """
+    SELECT 1 FROM builds_build
+    WHERE target_id = %s AND size = %s AND is_long = %s AND state = 'queued' AND not_before IS NULL
+          AND (priority, released_at) > (%s, %s)
+    UNION ALL
+    SELECT 1 FROM builds_build
+    WHERE target_id = %s AND size = %s AND is_long = %s AND state = 'queued' AND not_before IS NULL
+          AND priority = %s AND released_at = %s AND id < %s
+"""
+
+
+def count_before(target: int, sizes: Sequence[str], place: tuple[int, datetime, int], most: int) -> int:
+    """Return how many builds are in the lanes of a target before a place; so many at the most."""
+    each = [(target, size, is_long) for size in sizes for is_long in (False, True)]
+    values = [value for lane in each for value in (*lane, *place[:2], *lane, *place)]
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM ({' UNION ALL '.join([_BEFORE] * len(each))}) b LIMIT %s) c"
+    return int(rows(sql, [*values, most])[0][0])
+
+
+_WAIT_ELSEWHERE = """
+    SELECT DISTINCT build.version_id, target.glibc
+    FROM builds_build build JOIN builds_target target ON target.id = build.target_id
+    WHERE build.version_id IN ({}) AND build.state IN ('queued', 'dispatched', 'building', 'uploading')
+          AND target.id <> %s AND target.architecture = %s AND target.is_active AND target.glibc <> ''
+"""
+
+
+def wait_elsewhere(versions: Sequence[int], target: int, architecture: str) -> list[tuple[int, str]]:
+    """Return which of these versions other targets of an architecture wait for, and their C libraries."""
+    sql = _WAIT_ELSEWHERE.format(_places(versions))
+    return [(version, glibc) for version, glibc in rows(sql, [*versions, target, architecture])]
+
+
+# What somebody else is at just now, as a plan that moves it, is left for the next time: to wait for it while
+# other builds are held could be to wait for each other.
+_ASSIGN = """
+    WITH given (build, builder) AS (VALUES {}),
+         waiting AS (
+             SELECT id FROM builds_build WHERE id IN (SELECT build FROM given) AND state = 'queued' {}
+         )
+    UPDATE builds_build SET state = 'dispatched', builder_id = given.builder, lease_until = %s, rang_at = %s
+    FROM given JOIN waiting ON waiting.id = given.build
+    WHERE builds_build.id = given.build AND builds_build.state = 'queued'
+    RETURNING builds_build.id
+"""
+
+
+def assign(pairs: Sequence[tuple[int, int]], lease: datetime, now: datetime) -> set[int]:
+    """Give builds to builders; return those that were still waiting."""
+    given: set[int] = set()
+    for start in range(0, len(pairs), _AT_ONCE):
+        some = pairs[start : start + _AT_ONCE]
+        sql = _ASSIGN.format(", ".join(["(%s, %s)"] * len(some)), unless_locked())
+        values = [value for pair in some for value in pair]
+        given |= {build for (build,) in changed(sql, [*values, lease, now])}
+    return given
+
+
+def free(waiting: Sequence[int]) -> int | None:
+    """Return the first of these builds that waits and that nobody else has locked, and lock it."""
+    places = " ".join(f"WHEN %s THEN {place}" for place, _ in enumerate(waiting))
+    sql = f"""
+        SELECT id FROM builds_build WHERE id IN ({_places(waiting)}) AND state = 'queued'
+        ORDER BY CASE id {places} END LIMIT 1 {unless_locked()}
+    """
+    found = rows(sql, [*waiting, *waiting])
+    return found[0][0] if found else None
 
 
 def by_token(token_hash: str) -> tuple[Any, ...] | None:
@@ -146,6 +217,22 @@ def published(filename: str) -> tuple[int, str] | None:
     return (found[0][0], found[0][1]) if found else None
 
 
+WHEEL = (
+    *("build_id", "package_id", "version_id", "filename", "size", "sha256", "metadata_sha256"),
+    *("requires_python", "glibc", "glibcxx", "is_portable", "reproducible", "trial", "trial_detail"),
+    *("held_reason", "published_at", "yanked", "yanked_reason"),
+)
+_INSERT_WHEEL = f"""
+    INSERT INTO builds_wheel ({", ".join(WHEEL)}) VALUES ({", ".join(["%s"] * len(WHEEL))}) RETURNING id
+"""
+
+
+def insert_wheel(columns: Mapping[str, object]) -> int:
+    """Insert a wheel with all of its columns; return its number."""
+    found: int = changed(_INSERT_WHEEL, [columns[column] for column in WHEEL], is_frequent=True)[0][0]
+    return found
+
+
 def depend(wheel: int, needs: Sequence[tuple[str, str, str]]) -> None:
     """Insert what a wheel needs, unless it is there."""
     for start in range(0, len(needs), _AT_ONCE):
@@ -169,6 +256,6 @@ def move(
     return change(sql, values) == 1
 
 
-def _places(values: Sequence[str]) -> str:
+def _places(values: Sequence[object]) -> str:
     """Return as many placeholders as there are values."""
     return ", ".join(["%s"] * len(values))

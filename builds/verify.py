@@ -13,9 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
-from io import StringIO
+from io import BufferedReader, BytesIO, StringIO
 from itertools import islice
-from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
@@ -118,52 +117,49 @@ class _Proof:
     size: str  # may be empty: the hash proves it as well
 
 
-def verify(path: Path, filename: str, expected: Expected) -> VerifiedWheel:
+def verify(file: BufferedReader | BytesIO, filename: str, expected: Expected) -> VerifiedWheel:
     """Read a file that was uploaded as `filename`, and return what it is if that was ordered.
 
     Raises BadWheel for all that can be wrong with a file, and OSError when our own disk fails.
     """
     tags = check_filename(filename, expected)
-    with path.open("rb") as file:
-        try:
-            content = _check_content(file, expected, tags)
-            if reason := misfit(content.elves, expected.architecture, tags):
-                raise BadWheel(reason)
-            system = system_of(content.elves)
-            headers = _headers(content.metadata, "METADATA")
-            _check_identity(headers, expected)
-            requires_python = _requires_python(headers)
-            requires_dist = _requirements(headers)
-            held_reason = reason_to_hold(
-                expected.package,
-                content.members,
-                requires_dist,
-                lambda name, limit: _read(file, content.members, name, limit),
-            )
-        except BadArchive as error:
-            raise BadWheel(
-                f"{error} Make {filename} again, as a plain zip such as PyPI would take."
-            ) from error
-        except (BadWheel, OSError):
-            raise
-        # The parsers below us are not ours, and what they are given was made by strangers.
-        except Exception as error:
-            raise BadWheel(f"{filename} could not be read ({error!r:.200}). Make it again.") from error
-        size = file.seek(0, 2)
-        file.seek(0)
-        return VerifiedWheel(
-            filename=filename,
-            size=size,
-            sha256=hashlib.file_digest(file, "sha256").hexdigest(),
-            requires_python=requires_python,
-            metadata=content.metadata,
-            requires_dist=requires_dist,
-            tags=tags,
-            glibc=system.glibc,
-            glibcxx=system.glibcxx,
-            is_portable=system.is_portable,
-            held_reason=held_reason,
+    try:
+        content = _check_content(file, expected, tags)
+        if reason := misfit(content.elves, expected.architecture, tags):
+            raise BadWheel(reason)
+        system = system_of(content.elves)
+        headers = _headers(content.metadata, "METADATA")
+        _check_identity(headers, expected)
+        requires_python = _requires_python(headers)
+        requires_dist = _requirements(headers)
+        held_reason = reason_to_hold(
+            expected.package,
+            content.members,
+            requires_dist,
+            lambda name, limit: _read(file, content.members, name, limit),
         )
+    except BadArchive as error:
+        raise BadWheel(f"{error} Make {filename} again, as a plain zip such as PyPI would take.") from error
+    except (BadWheel, OSError):
+        raise
+    # The parsers below us are not ours, and what they are given was made by strangers.
+    except Exception as error:
+        raise BadWheel(f"{filename} could not be read ({error!r:.200}). Make it again.") from error
+    size = file.seek(0, 2)
+    file.seek(0)
+    return VerifiedWheel(
+        filename=filename,
+        size=size,
+        sha256=hashlib.file_digest(file, "sha256").hexdigest(),
+        requires_python=requires_python,
+        metadata=content.metadata,
+        requires_dist=requires_dist,
+        tags=tags,
+        glibc=system.glibc,
+        glibcxx=system.glibcxx,
+        is_portable=system.is_portable,
+        held_reason=held_reason,
+    )
 
 
 def check_filename(filename: str, expected: Expected) -> frozenset[Tag]:

@@ -35,6 +35,7 @@ def test_the_server_takes_what_the_inspection_wrote(tmp_path, tag, members, is_p
         Ordered("armhf", "cp313", PI),
     )
 
-    wheel = verify(tmp_path / "out" / facts.filename, facts.filename, expected)
+    with (tmp_path / "out" / facts.filename).open("rb") as file:
+        wheel = verify(file, facts.filename, expected)
     assert (wheel.glibc, wheel.is_portable) == (facts.glibc, facts.is_portable)
     assert wheel.held_reason == ""

@@ -155,7 +155,7 @@ def test_a_whole_farm_works_and_does_nothing_that_it_may_not(tmp_path):
 
 
 def test_a_ring_of_the_dispatcher_reaches_its_builder(guarded, orders_url):
-    assert dispatch.ring(Build(pk=7, attempt=2), Builder(name="pi-07"))
+    assert dispatch.ring([(Build(pk=7, attempt=2), Builder(name="pi-07"))])
 
     _, ring = guarded.client("b-pi-07").brpop("b.pi-07.q", timeout=5)
     message = json.loads(ring)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from builder.contract import API, CONTRACT, BuildOrder
@@ -75,7 +76,8 @@ class FakeServer:
     source_headers: dict[str, str] = field(default_factory=dict)
     logs: dict[int, bytearray] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
-    reports: list[dict[str, object]] = field(default_factory=list)
+    reports: list[dict[str, Any]] = field(default_factory=list)
+    next_orders: list[BuildOrder] = field(default_factory=list)  # for whoever reports and wants one
     asked: list[Asked] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     ticket_is_dead: bool = False
@@ -178,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[-1] == "heartbeat":
             return self._heartbeat(int(parts[1]), body)
         if parts[-1] == "report":
-            return self._report(body)
+            return self._report(int(parts[1]), body)
         return self._wheel(body)
 
     def _claim(self, parts: list[str]) -> None:
@@ -195,11 +197,30 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.on_heartbeat()
         self._send(200, {"log_size": len(log)})
 
-    def _report(self, body: bytes) -> None:
-        self.fake.reports.append(json.loads(body))
-        if self.fake.refuses_report:
-            return self._send(422, {"error": "Not that.", "state": "failed", "reason": "Not that."})
-        return self._send(200, {"state": "succeeded", "reason": ""})
+    def _report(self, build: int, body: bytes) -> None:
+        length = int(self.headers.get("Report-Length", len(body)))
+        report, rest = json.loads(body[:length]), body[length:]
+        self.fake.reports.append(report)
+        log = self.fake.logs.setdefault(build, bytearray())
+        log[report["log_offset"] :] = rest[: report["log_length"]]
+        reason = (
+            "Not that." if self.fake.refuses_report else self._attached(report, rest[report["log_length"] :])
+        )
+        if reason:
+            return self._send(422, {"error": reason, "state": "failed", "reason": reason})
+        may_follow = self.headers.get("Next-For") == TOKEN and self.fake.next_orders
+        order = asdict(self.fake.next_orders.pop(0)) if may_follow else None
+        return self._send(200, {"state": "succeeded", "reason": "", "next": order})
+
+    def _attached(self, report: dict[str, Any], content: bytes) -> str:
+        """Keep the wheels that came with a report; return why one of them is refused."""
+        for wheel in report["wheels"] if report["attached"] else []:
+            if reason := self.fake.refusal_of(wheel["filename"]):
+                return reason
+            self.fake.uploads[wheel["filename"]] = bytearray(content[: wheel["size"]])
+            content = content[wheel["size"] :]
+        assert content == b""
+        return ""
 
     def _wheel(self, body: bytes) -> None:
         if self.fake.refuses_upload:

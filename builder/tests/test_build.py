@@ -34,6 +34,10 @@ def build(order, client, pi):
     carry_out(order, client, pi, Kind(Level.BARE) if pi.sandbox_at_most == "bare" else best())
 
 
+# Too large to come with a report.
+LARGE = 'members["large.bin"] = os.urandom(300_000)'
+
+
 def log_of(server) -> str:
     return bytes(server.logs[1]).decode()
 
@@ -238,16 +242,24 @@ def test_an_upload_survives_a_cut(server, client, pi):
     server.fail("PATCH", "wheels")
     server.fail("PATCH", "wheels", status=502)
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+    build(server.order("tiny-1.0.tar.gz", make_sdist(LARGE)), client, pi)
 
     (content,) = server.uploads.values()
     assert server.reports[0]["wheels"][0]["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+def test_a_small_wheel_and_the_rest_of_the_log_come_with_the_report(server, client, pi):
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+
+    assert server.reports[0]["attached"]
+    assert server.reports[0]["log_length"] > 0
+    assert server.requests("PATCH", "wheels") == []
+
+
 def test_a_wheel_that_the_server_refuses_is_a_failed_build(server, client, pi):
     server.refuses_upload = True
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+    build(server.order("tiny-1.0.tar.gz", make_sdist(LARGE)), client, pi)
 
     assert server.reports[0]["reason"] == "The server refused the wheel: That was not ordered."
 

@@ -64,23 +64,34 @@ def test_the_server_says_where_to_go_on(server, client, log):
         until(lambda: bytes(server.logs[1]) == b"one two")
 
 
-def test_the_rest_of_a_long_log_is_sent_in_pieces(server, client, log):
-    log.write(b"x" * 3_000_000)
+def test_the_rest_of_a_long_log_is_sent_in_pieces_and_its_end_is_for_the_report(server, client, log):
+    text = bytes(range(250)) * 12_000
+    log.write(text)
     heartbeats = Heartbeats(make_order(), log, client)
     server.fail("POST", "heartbeat", status=503)
 
-    heartbeats.send_rest()
+    offset, end = heartbeats.rest()
 
-    assert bytes(server.logs[1]) == b"x" * 3_000_000
+    assert bytes(server.logs[1]) + end == text
+    assert (offset, len(server.logs[1])) == (len(server.logs[1]), offset)
     assert max(len(asked.body) for asked in server.asked) <= 256 << 10
+    assert 0 < len(end) <= 256 << 10
+
+
+def test_a_short_rest_is_left_to_the_report(server, client, log):
+    log.write(b"one")
+
+    assert Heartbeats(make_order(), log, client).rest() == (0, b"one")
+
+    assert server.asked == []
 
 
 def test_a_server_that_forgets_all_is_not_told_for_ever(server, client, log):
-    log.write(b"one")
+    log.write(b"x" * 600_000)
     server.logs[1] = bytearray()
     server.on_heartbeat = server.logs[1].clear
 
-    ended = threading.Thread(target=Heartbeats(make_order(), log, client).send_rest)
+    ended = threading.Thread(target=Heartbeats(make_order(), log, client).rest)
     ended.start()
     ended.join(30)
 

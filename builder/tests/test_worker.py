@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,28 @@ def test_a_ring_becomes_a_build(server, pi):
     take(1, 1, pi, bare_presence())
 
     assert server.reports[0]["succeeded"]
+
+
+def test_after_a_build_comes_the_next_one_without_a_ring(server, pi):
+    first = server.order("tiny-1.0.tar.gz", make_sdist())
+    server.next_orders.append(replace(first, build=2))
+
+    take(1, 1, pi, bare_presence())
+
+    assert [report["succeeded"] for report in server.reports] == [True, True]
+    assert len(server.requests("POST", "claim")) == 1
+    assert len(server.requests("POST", "builds/2/report")) == 1
+
+
+def test_a_builder_that_is_about_to_end_asks_for_no_other_build(server, pi):
+    first = server.order("tiny-1.0.tar.gz", make_sdist())
+    server.next_orders.append(replace(first, build=2))
+    presence = bare_presence()
+    server.on_heartbeat = presence.end
+
+    take(1, 1, pi, presence)
+
+    assert len(server.reports) == 1
 
 
 def test_a_ring_that_comes_twice_is_a_claim_and_nothing_more(server, pi):

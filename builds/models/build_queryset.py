@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F
 
@@ -32,7 +33,9 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
     def ended(self) -> Self:
         """Builds that a builder brought to an end, or lost, the last one first."""
-        return self.filter(state__in=state.ENDED).order_by("-finished_at", "-pk")
+        # All of them have the time, but only when it is named does the index of those that have lead to them.
+        ended = self.filter(state__in=state.ENDED, finished_at__isnull=False)
+        return ended.order_by("-finished_at", "-pk")
 
     def assigned(self) -> Self:
         """Builds that a builder has, or has been told of."""
@@ -59,9 +62,38 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """
         return statements.lanes(target.pk, sizes, avoid, count)
 
+    def awaited_elsewhere(self, versions: Sequence[int], target: "Target") -> list[tuple[int, str]]:
+        """Return which of these versions targets of the same architecture wait for, and their C libraries."""
+        return statements.wait_elsewhere(versions, target.pk, target.architecture)
+
     def chosen(self, waiting: statements.Waiting) -> "Build":
         """Return the build that a dispatcher has chosen."""
         return partial_row(self.model, statements.Waiting._fields, iter(waiting))
+
+    def count_before(self, build: "Build", most: int) -> int:
+        """Return how many builds that are ready go before one of their target; so many at the most."""
+        place = build.priority, build.released_at, build.pk
+        return statements.count_before(build.target_id, Size.values, place, most)
+
+    def assign(
+        self, pairs: "Sequence[tuple[Build, Builder]]", now: datetime
+    ) -> "list[tuple[Build, Builder]]":
+        """Give builds to builders, who must claim them in time; return which were still waiting.
+
+        Raises IntegrityError when one of the builders has another build.
+        """
+        lease = now + timedelta(seconds=settings.PIWHEELS_CLAIM_S)
+        given = statements.assign([(build.pk, builder.pk) for build, builder in pairs], lease, now)
+        return [(build, builder) for build, builder in pairs if build.pk in given]
+
+    def unassign(self) -> int:
+        """Put back into the queue what builders were told of and have not begun; return how many."""
+        told = self.filter(state=State.DISPATCHED)
+        return told.update(state=State.QUEUED, builder=None, lease_until=None, rang_at=None)
+
+    def note_rings(self, now: datetime) -> int:
+        """Note that builders were told again of what they have not begun; return how many builds."""
+        return self.filter(state=State.DISPATCHED).update(rang_at=now)
 
     def wake(self, now: datetime, limit: int) -> int:
         """Make builds ready whose time has come; return how many.
@@ -106,6 +138,14 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def given(self, pk: int, attempt: int, builder: "Builder") -> "Build | None":
         """Return the same if this attempt was given to that builder."""
         return self._with_relations(statements.given(pk, attempt, builder.pk))
+
+    def free(self, waiting: Sequence[int]) -> "Build | None":
+        """Return the first of these builds that still waits and that no other transaction is at, and lock it.
+
+        With its version, package and target, for the rest of the transaction.
+        """
+        found = statements.free(waiting) if waiting else None
+        return self.of_request(found) if found else None
 
     def lost(self, now: datetime) -> Self:
         """Assigned builds whose lease ran out."""

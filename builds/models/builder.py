@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from builder.contract import BuilderFacts
 from builds import statements
 from builds.models.build import Build
-from builds.models.partial import partial_row, partial_target
+from builds.models.partial import moment, partial_row, partial_target
 from builds.models.size import Size
 from builds.models.target import Target
 from builds.models.token import digest
@@ -44,6 +44,7 @@ class BuilderQuerySet(models.QuerySet["Builder"]):
             return None
         values = iter(row)
         builder = partial_row(Builder, statements.BUILDER, values)
+        builder.heard_at = moment(builder.heard_at)
         builder.target = partial_target(values)
         return builder
 
@@ -126,6 +127,11 @@ class Builder(models.Model):
             return Size.SMALL
         return Size.MEDIUM if memory_bytes < Builder.LARGE_BYTES else Size.LARGE
 
+    def is_at_work(self, now: datetime) -> bool:
+        """Tell whether this builder may be given builds, as `at_work` asks it of all."""
+        is_heard = self.heard_at is not None and self.heard_at >= now - self.SILENCE
+        return self.is_enabled and self.mode == self.Mode.ACTIVE and not self.problem and is_heard
+
     def current_build(self) -> Build | None:
         """Return the build that this builder has, or has been told of."""
         return self.builds.filter(state__in=Build.ASSIGNED).first()
@@ -204,5 +210,4 @@ class Builder(models.Model):
 
     def give_back(self) -> None:
         """Put the build that the builder was told of, and has not begun, back into the queue."""
-        for build in self.builds.filter(state=Build.State.DISPATCHED):
-            build.unassign()
+        self.builds.all().unassign()

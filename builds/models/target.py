@@ -104,6 +104,11 @@ class Target(models.Model):
         self.save(update_fields=["policy"])
         Package.objects.update(plan_needed=True)
 
+    def hold(self) -> bool:
+        """Keep others from changing this row until the transaction ends; False if somebody else does so."""
+        held = Target.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=self.pk)
+        return held.values_list("pk").first() is not None
+
     def note_libraries(self, *, glibc: str, glibcxx: str) -> None:
         """Note which C and C++ libraries the target has; they decide which wheels run there."""
         if (self.glibc, self.glibcxx) != (glibc, glibcxx):

@@ -137,6 +137,10 @@ class Wheel(models.Model):
             glibcxx=self.glibcxx,
         )
 
+    def publish(self) -> None:
+        """Insert this row: the index shows the file from the end of the transaction on."""
+        self.pk = statements.insert_wheel({column: getattr(self, column) for column in statements.WHEEL})
+
     def depend_on(self, needs: "Sequence[tuple[Dependency.Tool, str, str]]") -> None:
         """Note what must be there for this file to work: tool, name, requirement; each is kept once."""
         statements.depend(self.pk, needs)

@@ -5,6 +5,7 @@ import json
 import time
 
 import pytest
+from django.core.files.storage import default_storage
 from django.test import Client
 
 from builder import contract
@@ -61,24 +62,39 @@ class Pi:
         return b"".join(self.client.get(f"/builds/{build.pk}/log").streaming_content)
 
     def report(self, build, *wheels, succeeded=True, reason="", apt=(), **told_of_each):
-        told = [
-            {
-                "filename": name,
-                "size": len(content),
-                "sha256": hashlib.sha256(content).hexdigest(),
-                "apt": apt,
-                **told_of_each,
-            }
-            for name, content in wheels
-        ]
-        body = {
-            "contract": contract.CONTRACT,
-            "succeeded": succeeded,
-            "reason": reason,
-            "duration_s": 1.5,
-            "wheels": told,
+        return self.post(
+            f"builds/{build.pk}/report",
+            report_of(*wheels, succeeded=succeeded, reason=reason, apt=apt, **told_of_each),
+        )
+
+    def report_with(self, build, behind, *wheels, next_for="", **fields):
+        """Report with bytes behind the report, which says by its fields what they are."""
+        body = json.loads(report_of(*wheels)) | fields
+        told = json.dumps(body).encode()
+        headers = {"Report-Length": str(len(told)), **({"Next-For": next_for} if next_for else {})}
+        return self.post(f"builds/{build.pk}/report", told + behind, **headers)
+
+
+def report_of(*wheels, succeeded=True, reason="", apt=(), **told_of_each) -> bytes:
+    """A report of wheels, given as names and contents."""
+    told = [
+        {
+            "filename": name,
+            "size": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "apt": apt,
+            **told_of_each,
         }
-        return self.post(f"builds/{build.pk}/report", json.dumps(body).encode())
+        for name, content in wheels
+    ]
+    body = {
+        "contract": contract.CONTRACT,
+        "succeeded": succeeded,
+        "reason": reason,
+        "duration_s": 1.5,
+        "wheels": told,
+    }
+    return json.dumps(body).encode()
 
 
 PURE = "demo-1.0-py3-none-any.whl"
@@ -301,7 +317,7 @@ def test_a_wheel_is_uploaded_reported_and_published(running, django_capture_on_c
     assert Build.objects.get().state == "uploading"
     verdict = pi.report(build, (PURE, content), apt=["libc6 (>= 2.14)", "libpq5"])
 
-    assert json.loads(verdict.content) == {"state": "succeeded", "reason": ""}
+    assert json.loads(verdict.content) == {"state": "succeeded", "reason": "", "next": None}
     wheel = Wheel.objects.get()
     assert (wheel.filename, wheel.size) == (PURE, len(content))
     assert sorted(wheel.dependencies.values_list("tool", "name")) == [
@@ -312,6 +328,107 @@ def test_a_wheel_is_uploaded_reported_and_published(running, django_capture_on_c
     ]
     assert Build.objects.get().duration_s == 1.5
     assert incoming.builds() == []
+
+
+def test_a_small_wheel_and_a_log_come_with_the_report(running):
+    build, pi = running
+    content = wheel_bytes()
+
+    verdict = pi.report_with(build, b"done\n" + content, (PURE, content), log_length=5, attached=True)
+
+    assert json.loads(verdict.content)["state"] == "succeeded"
+    assert Wheel.objects.get().sha256 == hashlib.sha256(content).hexdigest()
+    with default_storage.open(Wheel.objects.get().path) as file:
+        assert file.read() == content
+    assert pi.log(build) == b"done\n"
+
+
+def test_the_end_of_a_log_that_has_grown_before_comes_with_the_report(running):
+    build, pi = running
+    pi.heartbeat(build, b"one\n")
+
+    pi.report_with(build, b"two\n", succeeded=False, reason="No.", log_offset=4, log_length=4)
+
+    assert pi.log(build) == b"one\ntwo\n"
+
+
+def test_a_wheel_that_comes_with_the_report_is_checked_as_any_other(running):
+    build, pi = running
+    content = wheel_bytes()
+    other = wheel_bytes(files={"evil.py": b"x"})
+    bad = other[: len(content)].ljust(len(content), b"x")
+
+    response = pi.report_with(build, bad, (PURE, content), attached=True)
+
+    assert response.status_code == 422
+    assert not Wheel.objects.exists()
+    assert Refusal.objects.get().filename == PURE
+    assert Build.objects.get().state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("behind", "fields"),
+    [
+        (b"x", {}),
+        (b"", {"log_length": 1}),
+        (b"xx", {"log_length": 1}),
+        (b"x", {"log_length": 2, "log_offset": -1}),
+        (b"x", {"log_length": 1, "log_offset": -1}),
+        (b"xxx", {"log_length": -1, "attached": True}),
+    ],
+)
+def test_what_comes_behind_a_report_must_be_what_it_says(running, behind, fields):
+    build, pi = running
+
+    response = pi.report_with(build, behind, succeeded=False, reason="No.", **fields)
+
+    assert response.status_code == 400
+    assert Build.objects.get().state == "building"
+
+
+@pytest.fixture
+def waiting(running):
+    """A build that waits for the builder of the running one."""
+    build, _ = running
+    return make_build(version=make_version("2.0"), target=build.target)
+
+
+def test_a_builder_that_reports_gets_its_next_order(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    order = json.loads(verdict.content)["next"]
+    waiting.refresh_from_db()
+    assert (order["build"], waiting.state, waiting.builder) == (waiting.pk, "building", build.builder)
+    assert Pi(order["ticket"]).heartbeat(waiting).status_code == 200
+
+
+def test_a_ticket_alone_or_with_a_strangers_token_brings_no_order(running, waiting):
+    build, pi = running
+    stranger = make_builder("pi-08", heard_at=database_now())
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=stranger.token)
+
+    assert json.loads(verdict.content)["next"] is None
+    waiting.refresh_from_db()
+    assert waiting.state == "queued"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"mode": "draining"}, {"problem": "Its disk is full."}, {"heard_at": None}]
+)
+def test_a_builder_that_shall_have_nothing_gets_no_order_with_its_verdict(running, waiting, fields):
+    build, pi = running
+    token = build.builder.rekey()
+    Builder.objects.update(**fields)
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert json.loads(verdict.content)["next"] is None
+    waiting.refresh_from_db()
+    assert waiting.state == "queued"
 
 
 def test_the_index_changes_with_the_publication_and_not_before(running):

@@ -102,6 +102,24 @@ def test_what_fails_again_is_not_tried_for_ever(target):
     assert campaign.state == "finished"
 
 
+def test_when_all_that_failed_was_looked_at_no_failure_is_passed_again(target):
+    """There may be a million of them, and a campaign that waits for its last builds ticks on."""
+    make_build(make_version(), target, state="failed", failure="missing-header", finished_at=OLD)
+    campaign = begin(target, kind="failed", failure="missing-header")
+    campaigns.advance(NOON)
+    campaign.refresh_from_db()
+    assert not Build.objects.filter(pk__gt=campaign.cursor).exists()
+
+    assert campaigns.advance(NOON) == 0
+
+    campaign.refresh_from_db()
+    assert (campaign.state, campaign.looked_at) == ("running", 1)
+    Build.objects.waiting().update(state="succeeded", finished_at=NOON)
+    campaigns.advance(NOON)
+    campaign.refresh_from_db()
+    assert campaign.state == "finished"
+
+
 def test_a_plan_leaves_a_running_campaign_what_it_wants(target):
     make_packages("one")
     begin(target, packages="one")

@@ -1,6 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
+from django.db import connection, transaction
 from redis import Redis
 
 from builder.contract import queue_for
@@ -78,6 +81,92 @@ def test_when_redis_is_down_the_build_goes_on_waiting(settings):
 
     build.refresh_from_db()
     assert (build.state, build.attempt) == ("queued", 1)
+
+
+def test_what_was_not_rung_is_begun_by_nobody_and_given_out_by_the_next_tick(settings, redis: Redis):
+    address = settings.PIWHEELS_ORDERS_URL
+    settings.PIWHEELS_ORDERS_URL = "redis+socket:///nowhere/redis.sock"
+    dispatch.orders.cache_clear()
+    target = make_target()
+    for number in range(3):
+        make_build(make_version(f"1.{number}"), target)
+        make_builder(f"pi-0{number}", target)
+
+    assert dispatch.dispatch(NOON) == 0
+    assert Build.objects.filter(state="queued", attempt=1, builder=None).count() == 3
+
+    settings.PIWHEELS_ORDERS_URL = address
+    dispatch.orders.cache_clear()
+    assert dispatch.dispatch(NOON) == 3
+    assert sorted(redis.keys("*")) == [queue_for(f"pi-0{number}").encode() for number in range(3)]
+
+
+def test_giving_out_to_fifty_builders_costs_twelve_queries(django_assert_num_queries):
+    target = make_target()
+    for number in range(50):
+        make_build(make_version(f"1.{number}"), target)
+        make_builder(f"pi-{number}", target)
+
+    # Four of them are savepoints and their ends.
+    with django_assert_num_queries(12):
+        assert dispatch.dispatch(NOON) == 50
+
+
+def test_a_builder_that_got_another_build_meanwhile_does_not_keep_the_others_from_theirs():
+    """The database refuses the whole statement; what is left is given one by one."""
+    target = make_target()
+    builds = [make_build(make_version(f"1.{number}"), target) for number in range(4)]
+    builders = [make_builder(f"pi-{number}", target) for number in range(3)]
+    builds[3].assign(builders[1], NOON)
+
+    given = dispatch.assign(list(zip(builds, builders, strict=False)), NOON)
+
+    assert given == [(builds[0], builders[0]), (builds[2], builders[2])]
+    assert Build.objects.get(pk=builds[1].pk).state == "queued"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_dispatchers_at_the_same_time_give_each_build_once_and_each_builder_one():
+    target = make_target()
+    for number in range(40):
+        make_build(make_version(f"1.{number}"), target)
+    for number in range(30):
+        make_builder(f"pi-{number}", target)
+    at_once = Barrier(4)
+
+    def run(_):
+        at_once.wait(10)
+        try:
+            return dispatch.dispatch(NOON)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(run, range(4)))
+
+    assert sum(given) == 30
+    assert Build.objects.assigned().values("builder").distinct().count() == 30
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_build_that_somebody_is_at_is_left_for_the_next_tick():
+    """To wait for it while others are held could be to wait for each other."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time.")
+    build, builder = make_build(), make_builder()
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        Build.objects.select_for_update().get(pk=build.pk)
+
+        def elsewhere():
+            try:
+                return dispatch.dispatch(NOON)
+            finally:
+                connection.close()
+
+        assert pool.submit(elsewhere).result(10) == 0
+
+    assert dispatch.dispatch(NOON) == 1
+    assert builder.current_build() == build
 
 
 def test_a_ring_that_nobody_answered_is_repeated(redis: Redis):

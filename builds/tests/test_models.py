@@ -146,7 +146,7 @@ def test_an_unrung_build_goes_back_to_the_queue():
     build = make_build()
     build.assign(make_builder(), NOON)
 
-    assert build.unassign()
+    assert Build.objects.unassign()
 
     build.refresh_from_db()
     assert (build.state, build.builder, build.lease_until) == ("queued", None, None)

@@ -65,6 +65,13 @@ def test_it_is_the_order_in_which_builds_are_given_out(target):
     assert [position.of(build, NOON).ahead for build in waiting] == list(range(8))
 
 
+def test_it_is_told_by_three_queries(target, django_assert_num_queries):
+    build = make_waiting(target, "1.0")
+
+    with django_assert_num_queries(3):
+        position.of(build, NOON)
+
+
 def test_beyond_what_anybody_reads_it_is_not_counted(target, monkeypatch):
     monkeypatch.setattr(position, "COUNTED", 3)
     for number in range(6):

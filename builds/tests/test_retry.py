@@ -6,19 +6,21 @@ import pytest
 
 from builder.contract import CONTRACT, BadMessage, BuildReport
 from builds import dispatch, logs, queue, results
+from builds.attached import Attached
 from builds.models import Build
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 MINUTE = timedelta(minutes=1)
+NOTHING = Attached(0, b"", None)
 
 
 def fail(build, failure="", now=NOON, log=b"", **fields):
     """Report a build as failed; return the attempt that follows, if one does."""
     logs.append(build.pk, 0, log)
     told = {"succeeded": False, "reason": "It failed.", "duration_s": 1.0, "wheels": (), **fields}
-    results.close(build, BuildReport(contract=CONTRACT, failure=failure, **told), now)
+    results.close(build, BuildReport(contract=CONTRACT, failure=failure, **told), NOTHING, now)
     build.refresh_from_db()
     return Build.objects.open().filter(version=build.version, target=build.target).first()
 

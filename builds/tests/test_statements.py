@@ -3,9 +3,18 @@
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from builds import statements
 from builds.clock import database_now
 from builds.models import Build, Builder
-from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_version, make_wheel
+from builds.tests.rows import (
+    NOON,
+    make_build,
+    make_builder,
+    make_running_build,
+    make_target,
+    make_version,
+    make_wheel,
+)
 from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 
@@ -50,7 +59,7 @@ def test_a_report_costs_as_many_queries_whatever_the_wheel_needs(running, django
     pi.upload(build, PURE, content)
 
     # A savepoint and its end are among them, as the tests have a transaction of their own.
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(13):
         assert pi.report(build, (PURE, content), apt=["libc6", "libpq5"]).status_code == 200
 
 
@@ -121,3 +130,15 @@ def test_a_failed_statement_ends_the_transaction_as_in_the_orm():
     assert ended
     second.refresh_from_db()
     assert second.state == Build.State.QUEUED
+
+
+def test_the_first_build_that_still_waits_is_found_in_the_order_that_is_asked_for():
+    target = make_target()
+    builds = [make_build(version=make_version(f"{number}.0"), target=target) for number in range(1, 4)]
+    builds[2].assign(make_builder(), NOON)
+
+    # Twice, as PostgreSQL has prepared the statement by then.
+    found = [statements.free([builds[2].pk, builds[1].pk, builds[0].pk]) for _ in range(2)]
+
+    assert found == [builds[1].pk, builds[1].pk]
+    assert statements.free([builds[2].pk]) is None

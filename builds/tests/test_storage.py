@@ -1,4 +1,5 @@
 import gzip
+from io import BytesIO
 
 import pytest
 from django.core.files.base import ContentFile
@@ -10,16 +11,27 @@ from builds.tests.rows import make_build
 pytestmark = pytest.mark.django_db
 
 
-def test_a_stored_file_has_its_own_name_and_content(tmp_path):
-    source = tmp_path / "x.whl"
-    source.write_bytes(b"content")
-
-    storage.store_file("aa/x.whl", source)
-    storage.store_file("aa/x.whl", source)
+def test_stored_files_have_their_own_names_and_the_content_that_came_first():
+    storage.store({"aa/x.whl": BytesIO(b"content"), "bb/y.whl": BytesIO(b"other")})
+    storage.store({"aa/x.whl": BytesIO(b"later"), "bb/y.whl": BytesIO(b"other")})
 
     with default_storage.open("aa/x.whl") as file:
         assert file.read() == b"content"
     assert default_storage.listdir("aa") == ([], ["x.whl"])
+
+
+class BrokenFile(BytesIO):
+    """A file that can no longer be read."""
+
+    def read(self, size=-1):
+        raise OSError("disk on fire")
+
+
+def test_of_several_files_none_is_there_when_one_breaks_off():
+    with pytest.raises(OSError, match="on fire"):
+        storage.store({"aa/x.whl": BytesIO(b"content"), "aa/y.whl": BrokenFile(b"other")})
+
+    assert default_storage.listdir("aa") == ([], [])
 
 
 def test_a_write_that_breaks_off_leaves_nothing():
@@ -82,13 +94,11 @@ def test_a_log_is_shown_inert(raw, shown):
 
 
 def test_a_cut_upload_keeps_what_came():
-    import io
-
     sha256 = "a" * 64
-    assert incoming.receive(7, sha256, io.BytesIO(b"abc"), offset=0, length=10, total=10) == 3
+    assert incoming.receive(7, sha256, BytesIO(b"abc"), offset=0, length=10, total=10) == 3
     assert incoming.received(7, sha256) == 3
 
-    incoming.receive(7, sha256, io.BytesIO(b"defghij"), offset=3, length=7, total=10)
+    incoming.receive(7, sha256, BytesIO(b"defghij"), offset=3, length=7, total=10)
 
     assert incoming.part(7, sha256).read_bytes() == b"abcdefghij"
 
@@ -118,14 +128,13 @@ def test_a_huge_log_of_control_characters_is_shown_in_parts():
 
 
 def test_a_late_request_cannot_add_to_a_wheel_that_is_being_stored():
-    import io
+    incoming.receive(7, "a" * 64, BytesIO(b"abc"), offset=0, length=3, total=3)
 
-    incoming.receive(7, "a" * 64, io.BytesIO(b"abc"), offset=0, length=3, total=3)
+    with incoming.held(7, "a" * 64) as file:
+        with pytest.raises(incoming.Busy):
+            incoming.receive(7, "a" * 64, BytesIO(b"d"), offset=3, length=1, total=4)
 
-    with incoming.held(7, "a" * 64) as path, pytest.raises(incoming.Busy):
-        incoming.receive(7, "a" * 64, io.BytesIO(b"d"), offset=3, length=1, total=4)
-
-    assert path.read_bytes() == b"abc"
+        assert file.read() == b"abc"
 
 
 def test_a_folder_that_is_none_of_ours_among_the_uploads_is_left_alone():

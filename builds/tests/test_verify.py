@@ -1,5 +1,6 @@
 """Each refusal of `verify.py`, by a real bad wheel; and that good ones pass."""
 
+import errno
 import hashlib
 import random
 import re
@@ -34,13 +35,11 @@ def make_expected(package="demo", version="1.0", platforms=PI):
 
 
 @pytest.fixture
-def check(tmp_path):
+def check():
     """Verify bytes that were uploaded under a name."""
 
     def check(content: bytes, filename="demo-1.0-py3-none-any.whl", **expected) -> VerifiedWheel:
-        path = tmp_path / "upload"
-        path.write_bytes(content)
-        return verify(path, filename, make_expected(**expected))
+        return verify(BytesIO(content), filename, make_expected(**expected))
 
     return check
 
@@ -368,9 +367,16 @@ def test_a_bad_zip_is_a_bad_wheel(check):
     refuses(check, make_wheel() + b"x", "behind it. Make demo-1.0-py3-none-any.whl again, as a plain zip")
 
 
-def test_a_missing_upload_is_our_own_fault_and_not_the_builders(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        verify(tmp_path / "gone", "demo-1.0-py3-none-any.whl", make_expected())
+class BrokenDisk(BytesIO):
+    """A file that can no longer be read."""
+
+    def read(self, size=-1):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_broken_disk_is_our_own_fault_and_not_the_builders():
+    with pytest.raises(OSError, match="Input/output error"):
+        verify(BrokenDisk(make_wheel()), "demo-1.0-py3-none-any.whl", make_expected())
 
 
 # --- Everything else -----------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""An order: all that a builder needs to make one attempt, and the ticket that lets it report.
+
+An order is given to whoever claims a build that was assigned to it, or at once to a builder that reports, so
+that it does not idle until the next tick.
+"""
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from builder.contract import CONTRACT, BuildOrder
+from builds import queue, recipes, wishes
+from builds.models import Build, Builder
+from builds.recipes import Ingredients
+from packages.models import UpstreamFile
+
+# How often a build is heard of.  Its builder learns so that it was called off, which must not take longer
+# than 5 s from an operator's click to the end of the last process.
+HEARTBEAT_S = 2.0
+
+# How many of the first builds a builder looks at, for one that no other is given at the same moment.
+AHEAD = 6
+
+
+class NotGiven(Exception):
+    """The build is not this builder's to start; the text says why."""
+
+
+def claim(build: Build, builder: Builder, now: datetime) -> BuildOrder:
+    """Start a build that was assigned to a builder, and return its order; raises NotGiven."""
+    source, made_by = _materials(build, now)
+    ticket = build.claim(builder, source, now, made_by.time_limit_s)
+    if not ticket:
+        raise NotGiven(f"This build is {build.state}: it is not this builder's to start. Forget it.")
+    return _order(build, ticket, source, made_by)
+
+
+def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
+    """Start the next build on a builder that has none, and return its order; None if it has to wait.
+
+    The dispatcher does the same for all builders once in a while, so whoever gets nothing here loses little.
+    """
+    if not builder.is_at_work(now):
+        return None
+    # As if there were more of this builder: others that report at this moment take from the same ones.
+    first = queue.next_for(builder.target, [builder] * AHEAD, now)
+    try:
+        return _take([build.pk for build, _ in first], builder, now)
+    except IntegrityError:
+        # The dispatcher has just given it another.
+        return None
+
+
+@transaction.atomic
+def _take(waiting: list[int], builder: Builder, now: datetime) -> BuildOrder | None:
+    """Start the first of these builds that still waits and that nobody else is at; None if there is none."""
+    build = Build.objects.free(waiting)
+    if build is None:
+        return None
+    try:
+        source, made_by = _materials(build, now)
+    except NotGiven:
+        return None
+    ticket = build.take(builder, source, now, made_by.time_limit_s)
+    return _order(build, ticket, source, made_by) if ticket else None
+
+
+def _materials(build: Build, now: datetime) -> tuple[UpstreamFile, Ingredients]:
+    """Return what a build is made of, and how; drop one whose source is gone."""
+    source = wishes.source_of(build)
+    if source is None:
+        build.drop("Upstream has no source for it any more.", now)
+        raise NotGiven("Upstream has no source for this version any more.")
+    return source, recipes.ingredients(build)
+
+
+def _order(build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients) -> BuildOrder:
+    """Return the order for a build that has begun."""
+    target = build.target
+    return BuildOrder(
+        contract=CONTRACT,
+        build=build.pk,
+        attempt=build.attempt,
+        ticket=ticket,
+        package=build.version.package.name,
+        version=build.version.number,
+        target=target.key,
+        platform=target.platform,
+        platforms=tuple(target.platform_tags),
+        architecture=target.architecture,
+        abi=target.abi,
+        filename=source.filename,
+        url=source.url,
+        sha256=source.sha256,
+        uploaded_at=int(source.uploaded_at.timestamp()) if source.uploaded_at else None,
+        index=settings.PIWHEELS_PYPI,
+        extra_index=settings.PIWHEELS_BUILDERS_INDEX,
+        crates=settings.PIWHEELS_CRATES,
+        time_limit_s=made_by.time_limit_s,
+        memory_bytes=made_by.memory_bytes,
+        apt=made_by.apt,
+        environment=made_by.environment,
+        rung=made_by.rung,
+        rebuild_under_s=settings.PIWHEELS_REBUILD_UNDER_S,
+        heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
+    )
