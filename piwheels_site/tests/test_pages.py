@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from builds.models import Build, Campaign, Demand, Dependency, Push, Recipe, Skip, Target, Wheel
+from builds.models import Build, Campaign, Demand, Dependency, Push, Recipe, Skip, StorageCheck, Target, Wheel
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -364,7 +364,14 @@ def test_health_says_that_the_database_does_not_answer(client):
     assert json.loads(response.content)["sync"] is None
 
 
-RECORDED = ["builds_build", "builds_wheel", "builds_dependency", "builds_refusal", "simple_download"]
+RECORDED = [
+    "builds_build",
+    "builds_wheel",
+    "builds_dependency",
+    "builds_refusal",
+    "builds_storagecheck",
+    "simple_download",
+]
 
 
 @pytest.fixture
@@ -395,6 +402,7 @@ def every_row():
         Push.objects.create(package=package),
         Skip.objects.create(package=package, target=wheel.build.target, reason="no"),
         Campaign.objects.create(name="spring", target=wheel.build.target, kind="wanted", count=10),
+        StorageCheck.objects.create(prefix="ab"),
     ]
 
 
