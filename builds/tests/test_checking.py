@@ -8,6 +8,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from builds import logs, storage
@@ -285,3 +286,12 @@ def test_what_a_check_keeps_does_not_grow_with_the_storage():
 
     assert files == 100_000
     assert peak < 1 << 20
+
+
+def test_a_part_is_found_by_its_index_however_many_wheels_there_are():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite uses no index on an expression that is compared with a parameter.")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+    assert "builds_wheel_prefix" in Wheel.objects.below("ab").explain()
