@@ -100,6 +100,8 @@ def _check_and_store(
                 raise BadWheel(f"{told.size} bytes were announced and {wheel.size} came, or others.")
             apt = _names(told, told.apt, _APT, "apt packages")
             unresolved = _names(told, told.unresolved, _LIBRARY, "libraries")
+            if Wheel.objects.is_taken_down(wheel.filename):
+                raise BadWheel("The file of this name was taken down, and nothing gets its name again.")
             statement = provenance.statement(build, wheel.filename, wheel.sha256, report, now)
             _store(build, wheel, file, statement)
     except FileNotFoundError as error:
@@ -159,6 +161,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
                 f"build {build_id} has published another file of this name, "
                 "and the bytes behind a name never change.",
             )
+        Wheel.objects.restore(file.filename)
         return
     wheel = Wheel(
         build=build,

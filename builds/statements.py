@@ -218,6 +218,12 @@ def published(filename: str) -> tuple[int, str] | None:
     return (found[0][0], found[0][1]) if found else None
 
 
+def is_taken_down(filename: str) -> bool:
+    """Tell whether the wheel with this name was taken down."""
+    sql = "SELECT 1 FROM builds_wheel WHERE filename = %s AND taken_down_at IS NOT NULL"
+    return bool(rows(sql, [filename]))
+
+
 WHEEL = (
     *("build_id", "package_id", "version_id", "filename", "size", "sha256", "metadata_sha256"),
     *("requires_python", "glibc", "glibcxx", "is_portable", "reproducible", "trial", "trial_detail"),

@@ -4,15 +4,66 @@ Django's default storage does the work, so that a folder and a bucket both serve
 their content (`Wheel.path`), so a write that is repeated, or that another process did first, is the same.
 """
 
+import hashlib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from django.core.files import File
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import FileSystemStorage, Storage, default_storage
+from django.utils import timezone
+
+from builds.stored import GRACE, TEMPORARY, Stored, wheel_file
+
+_BLOCK = 1 << 20
+
+
+class Holder(Protocol):
+    """What a storage of ours can do beyond Django's: be walked, and give a file another name."""
+
+    # What it raises when it fails.
+    FAULTS: tuple[type[Exception], ...]
+
+    def save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
+        """Write a file whole."""
+
+    def open(self, name: str) -> File:  # type: ignore[type-arg]
+        """Open a file; raises FileNotFoundError."""
+
+    def size(self, name: str) -> int:
+        """Return a file's size; raises FileNotFoundError."""
+
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when a file was written."""
+
+    def delete(self, name: str) -> None:
+        """Remove a file, if it is there."""
+
+    def walk(self, folder: str, after: str = "") -> Iterator[Stored]:
+        """Give all files below a folder whose names come after that one, in the order of their names."""
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of a folder's folders, sorted; none if it is not there."""
+
+    def loose(self, folder: str) -> list[str]:
+        """Return the names of the files that are directly in a folder, "" for the storage itself."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name; raises FileNotFoundError."""
+
+    def require(self) -> None:
+        """Raise Unreachable if the storage as a whole is not there."""
+
+    def said(self) -> str:
+        """Return where it is, as the setting has it."""
+
+
+class Unreachable(Exception):
+    """A storage is not there; the text says what to do."""
 
 
 class WholeFileStorage(FileSystemStorage):
@@ -21,6 +72,8 @@ class WholeFileStorage(FileSystemStorage):
     Django's own writes into the final name, and a crash leaves half a wheel there, which the next try
     would then avoid by inventing another name.
     """
+
+    FAULTS: tuple[type[Exception], ...] = (OSError,)
 
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Return the name itself: what is there already is the same content."""
@@ -40,7 +93,7 @@ class WholeFileStorage(FileSystemStorage):
         try:
             for name, chunks in files.items():
                 paths[name].parent.mkdir(parents=True, exist_ok=True)
-                descriptor, temporary = tempfile.mkstemp(dir=paths[name].parent, prefix=".new-")
+                descriptor, temporary = tempfile.mkstemp(dir=paths[name].parent, prefix=TEMPORARY)
                 written[Path(temporary)] = paths[name]
                 with os.fdopen(descriptor, "wb") as new:
                     _write_synced(new, chunks)
@@ -53,6 +106,76 @@ class WholeFileStorage(FileSystemStorage):
         # Each name is in its folder, and the name of a new folder in the one above.
         for folder in folders | {each.parent for each in fresh}:
             _sync_folder(folder)
+
+    def delete(self, name: str) -> None:
+        """Remove a file, and the folders that were there for it alone."""
+        super().delete(name)
+        self._prune(Path(self.path(name)).parent)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name; raises FileNotFoundError."""
+        path, target = Path(self.path(old)), Path(self.path(new))
+        if not path.exists():
+            raise FileNotFoundError(old)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+        _sync_folder(target.parent)
+        self._prune(path.parent)
+
+    def walk(self, folder: str, after: str = "") -> Iterator[Stored]:
+        """Give all files below a folder whose names come after that one, in the order of their names."""
+        for entry in _sorted_entries(Path(self.path(folder))):
+            name = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir():
+                if f"{name}/" > after or after.startswith(f"{name}/"):
+                    yield from self.walk(name, after)
+            elif name > after and (found := _stored(name, entry)):
+                yield found
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of a folder's folders, sorted; none if it is not there."""
+        return [entry.name for entry in _sorted_entries(Path(self.path(folder))) if entry.is_dir()]
+
+    def loose(self, folder: str) -> list[str]:
+        """Return the names of the files that are directly in a folder, "" for the storage itself."""
+        return [entry.name for entry in _sorted_entries(Path(self.path(folder))) if not entry.is_dir()]
+
+    def require(self) -> None:
+        """Raise Unreachable if the folder is not there."""
+        if not Path(self.path("")).is_dir():
+            raise Unreachable(f"There is no folder {self.path('')}: mount it, or put the setting right.")
+
+    def said(self) -> str:
+        """Return where it is, as the setting has it."""
+        return str(self.base_location)
+
+    def _prune(self, folder: Path) -> None:
+        """Remove folders that hold nothing; those at the top stay, as others may just be writing there."""
+        root = Path(self.path(""))
+        while root in folder.parent.parents:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+
+def _sorted_entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """Return what is in a folder, in the order of the full names of the files below."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name + "/" * entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _stored(name: str, entry: "os.DirEntry[str]") -> Stored | None:
+    """Return a file as it is listed; None if it is gone meanwhile."""
+    try:
+        told = entry.stat()
+    except FileNotFoundError:
+        return None
+    return Stored(name, told.st_size, datetime.fromtimestamp(told.st_mtime, UTC))
 
 
 def _write_synced(file: BinaryIO, chunks: Iterable[bytes]) -> None:
@@ -74,14 +197,48 @@ def _sync_folder(folder: Path) -> None:
 
 
 def store(files: Mapping[str, BinaryIO]) -> None:
-    """Store what these files hold under their names, in this order; those that are there stay as they are."""
-    new = {name: File(file) for name, file in files.items() if not default_storage.exists(name)}
+    """Store what these files hold under their names, in this order; those that are there stay as they are.
+
+    What is there and cannot be what its name says, as half a file, is written anew.
+    """
+    new = {name: file for name, file in ((n, File(f)) for n, f in files.items()) if not _has(name, file)}
     if isinstance(default_storage, WholeFileStorage):
         # Together, as a folder then has to be synced only once.
         default_storage.write({name: file.chunks() for name, file in new.items()})
     else:
         for name, file in new.items():
             default_storage.save(name, file)
+
+
+def _has(name: str, file: File) -> bool:  # type: ignore[type-arg]
+    """Tell whether a file is stored already.
+
+    One without a row that is old may be set aside at any moment, so that is written anew, too.
+    """
+    if not default_storage.exists(name):
+        return False
+    size, of = default_storage.size(name), wheel_file(name)
+    if of is None or not of.is_exact:
+        # Whatever was first: a log and a statement are not the same bytes twice.
+        return size > 0
+    is_same = size == file.size and stored_sha256(default_storage, name) == sha256_of(file)
+    return is_same and timezone.now() - default_storage.get_modified_time(name) < GRACE / 2
+
+
+def sha256_of(file: File) -> str:  # type: ignore[type-arg]
+    """Return the sha256 of a file from its beginning, and leave it there."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def stored_sha256(storage: Holder | Storage, name: str) -> str:
+    """Return the sha256 of what is stored under a name; raises FileNotFoundError."""
+    with storage.open(name) as file:
+        return sha256_of(file)
 
 
 def store_bytes(name: str, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from builds import campaigns, dispatch, plan, quarantine, raising
+from builds import campaigns, dispatch, nightly, plan, quarantine, raising, takedown
 from builds.clock import database_now
 
 
@@ -47,3 +47,15 @@ def quarantine_bad() -> int:
 def tidy() -> int:
     """Forget uploads of builds that have ended."""
     return dispatch.tidy()
+
+
+@shared_task(name="builds.check_storage")
+def check_storage() -> int:
+    """Go on with this night's check of the storage."""
+    return nightly.look(database_now())
+
+
+@shared_task(name="builds.remove_taken_down")
+def remove_taken_down() -> int:
+    """Remove the bytes of wheels that were taken down."""
+    return takedown.remove_bytes(database_now(), limit=100)

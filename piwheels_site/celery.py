@@ -6,7 +6,7 @@ Orders to builders have an app of their own (`builds.dispatch.orders`) and share
 import os
 
 from celery import Celery
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
@@ -51,9 +51,16 @@ app.conf.beat_schedule = {
         ("builds.sweep", 5),
         ("builds.quarantine", 30),
         ("builds.tidy", 3600),
+        ("builds.remove_taken_down", 5),
         ("simple.publish", 0.5),
         ("simple.publish_lists", 1),
         ("simple.count_demand", 6 * 3600),
         ("simple.tidy_downloads", 1800),
     ]
+}
+# While few people install anything; half of each minute, until all was looked at.
+app.conf.beat_schedule["builds.check_storage"] = {
+    "task": "builds.check_storage",
+    "schedule": crontab(hour="1-4"),
+    "options": {"expires": 60},
 }

@@ -53,6 +53,9 @@ PIWHEELS_REDIS_ADMIN_URL = env("PIWHEELS_REDIS_ADMIN_URL", default="")
 PIWHEELS_STORAGE = env("PIWHEELS_STORAGE", default=str(VAR / "files"))
 # Uploads that are not whole yet, and logs of builds that are not over.  Always a folder of this machine.
 PIWHEELS_INCOMING = Path(env("PIWHEELS_INCOMING", default=str(VAR / "incoming")))
+# Another such place, which has what is not in PIWHEELS_STORAGE (yet): files are read from both, and
+# `manage.py move_storage` brings all of them into PIWHEELS_STORAGE.  Empty: none.
+PIWHEELS_STORAGE_BEFORE = env("PIWHEELS_STORAGE_BEFORE", default="")
 # The published index: pages, and links to the wheels in the storage.  A folder of this machine, best on the
 # storage's file system; web server and every worker share it.
 PIWHEELS_PUBLIC = Path(env("PIWHEELS_PUBLIC", default=str(VAR / "public")))
@@ -65,23 +68,28 @@ if PIWHEELS_FILES_URL:
         or not urlsplit(PIWHEELS_FILES_URL).netloc
     ):
         raise ImproperlyConfigured("PIWHEELS_FILES_URL must be an address, as https://files.example.org/.")
-    PIWHEELS_FILES_URL = PIWHEELS_FILES_URL.rstrip("/") + "/"
+    # While files move, a page cannot know where each of them is; the index itself does.
+    PIWHEELS_FILES_URL = "" if PIWHEELS_STORAGE_BEFORE else PIWHEELS_FILES_URL.rstrip("/") + "/"
 # Whether to publish /simple-full/ too, which has upstream's files beside ours.  Off spares disk: a page there
 # has all of upstream's files of each package that we have a wheel of.
 PIWHEELS_FULL_INDEX = env.bool("PIWHEELS_FULL_INDEX", default=True)
-if PIWHEELS_STORAGE.startswith("s3://"):
-    # `file_overwrite` on: a name holds the sha256 of its content, so the same name is the same bytes, and
-    # a renamed copy would not be the wheel that its row promises.
+
+
+def _storage(place: str) -> dict[str, object]:
+    """Return a place for files as Django's STORAGES has it."""
+    if not place.startswith("s3://"):
+        return {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": place}}
+    bucket = urlsplit(place)
+    options = {"bucket_name": bucket.netloc, "location": bucket.path.strip("/")}
+    return {"BACKEND": "builds.bucket.Bucket", "OPTIONS": options}
+
+
+_wheels = _storage(PIWHEELS_STORAGE)
+if PIWHEELS_STORAGE_BEFORE:
     _wheels = {
-        "BACKEND": "storages.backends.s3.S3Storage",
-        "OPTIONS": {
-            "bucket_name": urlsplit(PIWHEELS_STORAGE).netloc,
-            "location": urlsplit(PIWHEELS_STORAGE).path.lstrip("/"),
-            "file_overwrite": True,
-        },
+        "BACKEND": "builds.moving.MovingStorage",
+        "OPTIONS": {"new": _wheels, "before": _storage(PIWHEELS_STORAGE_BEFORE)},
     }
-else:
-    _wheels = {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": PIWHEELS_STORAGE}}
 STORAGES = {
     "default": _wheels,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

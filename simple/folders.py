@@ -51,20 +51,22 @@ def link(name: str, sources: Mapping[str, Path]) -> set[str]:
 
 def _link(source: Path, entry: Path) -> bool:
     """Link a stored file; False if there is none.  What is linked is there, whatever became of the store."""
-    if entry.exists():
+    if not source.exists():
+        return entry.exists()
+    if entry.exists() and entry.samefile(source):
         return True
-    # The storage may have moved.
-    entry.unlink(missing_ok=True)
+    # The storage has moved, or has the file anew; whoever asks meanwhile gets the one or the other.
+    new = entry.with_name(f"{tree.PRIVATE}{entry.name}.new")
+    new.unlink(missing_ok=True)
     try:
-        entry.hardlink_to(source)
+        new.hardlink_to(source)
     except FileNotFoundError:
-        return False
+        return entry.exists()
     except OSError as error:
         if error.errno not in _NO_HARD_LINK:
             raise
-        if not source.exists():
-            return False
-        entry.symlink_to(source.absolute())
+        new.symlink_to(source.absolute())
+    new.replace(entry)
     return True
 
 

@@ -19,7 +19,10 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 
+from builds import moving
 from builds.coverage import Need
+from builds.models import Wheel
+from builds.storage import WholeFileStorage
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, pages, shown, tree
@@ -99,11 +102,7 @@ def _told(need: Need) -> str:
 
 def _is_local() -> bool:
     """Whether the storage is a folder, whose files can be linked."""
-    try:
-        default_storage.path("x")
-    except NotImplementedError:
-        return False
-    return True
+    return isinstance(moving.both()[0], WholeFileStorage)
 
 
 @dataclass(frozen=True)
@@ -202,9 +201,13 @@ class _Writer:
     ) -> datetime | None:
         """Take away files that no page lists, and return when to do so where somebody may have just read one.
 
-        What may be malware goes at once.
+        What may be malware, or was taken down, goes at once.
         """
         left = folders.leftovers(package.name, wanted)
+        taken_down = _taken_down(package) if left else set()
+        if doomed := [path for path in left if path.name in taken_down]:
+            folders.sweep(package.name, doomed)
+            left = [path for path in left if path not in doomed]
         is_time = row.sweep_at is not None and row.sweep_at <= self.now and not is_new
         if not left or is_time or package.status in index.HIDDEN:
             folders.sweep(package.name, left)
@@ -212,17 +215,30 @@ class _Writer:
         return self.now + Shown.LINGER
 
 
+def _taken_down(package: Package) -> set[str]:
+    """Return the names of files that must be nowhere."""
+    taken = Wheel.objects.filter(package=package, taken_down_at__isnull=False)
+    names = set(taken.values_list("filename", flat=True))
+    return names | {f"{name}.metadata" for name in names}
+
+
 def _files(held: Holdings) -> dict[str, dict[str, Path]]:
     """Return which stored file is behind which name of a project's folder, by wheel; none for a bucket."""
-    if not _is_local():
-        return {}
-    return {
-        wheel.filename: {
-            wheel.filename: Path(default_storage.path(wheel.path)),
-            f"{wheel.filename}.metadata": Path(default_storage.path(wheel.metadata_path)),
-        }
-        for wheel in held.wheels
-    }
+    files: dict[str, dict[str, Path]] = {}
+    for wheel in held.wheels:
+        names = {wheel.filename: wheel.path, f"{wheel.filename}.metadata": wheel.metadata_path}
+        # While files move, some are in a folder and some in a bucket.
+        if paths := {entry: path for entry, name in names.items() if (path := _path(name))}:
+            files[wheel.filename] = paths
+    return files
+
+
+def _path(name: str) -> Path | None:
+    """Return where a stored file is on this machine, None for one in a bucket."""
+    try:
+        return Path(default_storage.path(name))
+    except NotImplementedError:
+        return None
 
 
 def _lost(missing: Collection[str], files: Mapping[str, Mapping[str, Path]]) -> set[str]:

@@ -7,15 +7,17 @@ methods.
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
 from django.db.models import Prefetch, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 
-from builds import enrolment, recipes
+from builds import enrolment, recipes, takedown
 from builds.clock import database_now
-from builds.models import Build, Builder, Dependency, Push, Recipe, Refusal, Target, Wheel
+from builds.models import Build, Builder, Dependency, Push, Recipe, Refusal, StorageCheck, Target, Wheel
 from builds.redis_users import RedisFault
 from packages.record_admin import RecordAdmin
 
@@ -210,7 +212,7 @@ class WheelAdmin(RecordAdmin):
     list_filter = [("held_reason", admin.EmptyFieldListFilter), "yanked", "build__target"]
     search_fields = ["filename__startswith"]
     inlines = [DependencyInline]
-    actions = ["release", "yank", "unyank", "withdraw"]
+    actions = ["release", "yank", "unyank", "withdraw", "take_down"]
 
     @admin.action(description="Show what was held: I have looked at it")
     def release(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> None:
@@ -237,7 +239,31 @@ class WheelAdmin(RecordAdmin):
         """Withdraw."""
         now = database_now()
         for wheel in queryset.select_related("package"):
-            wheel.withdraw(now)
+            wheel.withdraw(now, f"Withdrawn by {request.user}.")
+
+    @admin.action(description="Take down: remove the bytes for good")
+    def take_down(self, request: HttpRequest, queryset: QuerySet[Wheel]) -> HttpResponse | None:
+        """Ask for a reason, and take down."""
+        wheels = list(queryset.select_related("package"))
+        if reason := request.POST.get("reason", "").strip():
+            takedown.take_down(wheels, f"{reason} (Taken down by {request.user}.)", database_now())
+            self.message_user(request, f"{len(wheels)} wheels are out of the index; their bytes go now.")
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Take down for good?",
+            "wheels": wheels,
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/builds/wheel/take_down.html", context)
+
+
+@admin.register(StorageCheck)
+class StorageCheckAdmin(RecordAdmin):
+    """What the nightly check of the storage found; `check_storage --fix` does something about it."""
+
+    list_display = ["prefix", "faults", "checked_at", "read_at", "wheels", "files", "size"]
+    ordering = ["-faults", "prefix"]
 
 
 @admin.register(Dependency)

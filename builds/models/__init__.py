@@ -6,6 +6,7 @@ from builds.models.builder import Builder, BuilderQuerySet
 from builds.models.campaign import Campaign, CampaignQuerySet
 from builds.models.recipe import Recipe
 from builds.models.size import Size
+from builds.models.storage_check import StorageCheck, StorageCheckQuerySet
 from builds.models.target import Target, TargetQuerySet
 from builds.models.wanted import Demand, Push, Skip
 from builds.models.wheel import Dependency, Refusal, Wheel, WheelQuerySet
@@ -24,6 +25,8 @@ __all__ = [
     "Refusal",
     "Size",
     "Skip",
+    "StorageCheck",
+    "StorageCheckQuerySet",
     "Target",
     "TargetQuerySet",
     "Wheel",

@@ -6,7 +6,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Left, Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
@@ -36,6 +36,24 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         same_owner = Q(package__registered_anew_at=None) | Q(published_at__gte=anew)
         has_source = Q(build__source=None) | Q(build__source__gone_at=None)
         return self.filter(same_owner, has_source, version__gone_at=None)
+
+    def below(self, prefix: str, after: str = "") -> Self:
+        """Wheels whose hashes begin with these two digits and come after that one, in their order."""
+        found = self.annotate(prefix=Left("sha256", 2)).filter(prefix=prefix, sha256__gt=after)
+        return found.order_by("sha256", "pk")
+
+    def to_remove(self) -> Self:
+        """Wheels that were taken down and whose bytes may still be somewhere."""
+        return self.filter(taken_down_at__isnull=False, removed_at=None)
+
+    def is_taken_down(self, filename: str) -> bool:
+        """Tell whether the wheel of that name was taken down, so that nothing may have it again."""
+        return statements.is_taken_down(filename)
+
+    def restore(self, filename: str) -> bool:
+        """Show a wheel again whose file was lost, as its very bytes are back; False if it was not lost."""
+        lost = self.filter(filename=filename, lost_at__isnull=False)
+        return lost.update(withdrawn_at=None, withdrawn_reason="", lost_at=None) == 1
 
     def published(self, filename: str) -> tuple[int, str] | None:
         """Return the build that gave a file of this name its bytes, and their sha256."""
@@ -77,6 +95,16 @@ class Wheel(models.Model):
     yanked = models.BooleanField(default=False, help_text="By us; upstream's yank is the version's.")
     yanked_reason = models.TextField(blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is not shown.")
+    withdrawn_reason = models.TextField(blank=True, db_default="")
+    lost_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Withdrawn as its file was lost or spoilt; the same bytes bring it back.",
+    )
+    taken_down_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when its bytes must be nowhere; nothing gets its name again."
+    )
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="When the last of its bytes went.")
 
     objects = WheelQuerySet.as_manager()
 
@@ -87,11 +115,26 @@ class Wheel(models.Model):
                 condition=Q(sha256__regex=r"^[0-9a-f]{64}\Z"), name="builds_wheel_sha256_hex"
             ),
             models.CheckConstraint(condition=Q(size__gt=0), name="builds_wheel_not_empty"),
+            models.CheckConstraint(
+                condition=Q(taken_down_at=None) | Q(withdrawn_at__isnull=False, lost_at=None),
+                name="builds_wheel_taken_down_is_withdrawn",
+            ),
+            models.CheckConstraint(
+                condition=Q(lost_at=None) | Q(withdrawn_at__isnull=False),
+                name="builds_wheel_lost_is_withdrawn",
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["package"], condition=Q(withdrawn_at=None, held_reason=""), name="builds_wheel_listed"
-            )
+            ),
+            # How the storage is checked: 256 parts, of which each is a listing of a folder.
+            models.Index(Left("sha256", 2), name="builds_wheel_prefix"),
+            models.Index(
+                fields=["taken_down_at"],
+                condition=Q(taken_down_at__isnull=False, removed_at=None),
+                name="builds_wheel_to_remove",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -111,6 +154,11 @@ class Wheel(models.Model):
     def provenance_path(self) -> str:
         """Where the statement of what it was made of is in the storage; each build has its own."""
         return f"{self.path}.{self.build_id}.provenance"
+
+    @property
+    def paths(self) -> tuple[str, str]:
+        """Where its bytes are in the storage: the file, and what was copied out of it."""
+        return self.path, self.metadata_path
 
     @property
     def provenance_url(self) -> str:
@@ -157,9 +205,23 @@ class Wheel(models.Model):
         """Show this file, as a person has looked at it."""
         self._show(held_reason="")
 
-    def withdraw(self, now: datetime) -> None:
+    def withdraw(self, now: datetime, reason: str = "") -> None:
         """Take this file out of the index."""
-        self._show(withdrawn_at=now)
+        self._show(withdrawn_at=now, withdrawn_reason=reason, lost_at=None)
+
+    def lose(self, now: datetime, reason: str) -> None:
+        """Take this file out of the index, as what is stored is not what it was."""
+        self._show(withdrawn_at=now, withdrawn_reason=reason, lost_at=now)
+
+    def take_down(self, now: datetime, reason: str) -> None:
+        """Take this file out of the index for good; `builds.takedown` removes its bytes."""
+        fields = {"withdrawn_at": now, "withdrawn_reason": reason, "lost_at": None}
+        self._show(**fields, taken_down_at=now, removed_at=None)
+
+    def note_removed(self, now: datetime | None) -> None:
+        """Note that the bytes are gone, or with None that there are some again."""
+        self.removed_at = now
+        self.save(update_fields=["removed_at"])
 
     def _show(self, **fields: object) -> None:
         """Set fields that the index shows."""

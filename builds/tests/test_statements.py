@@ -59,7 +59,7 @@ def test_a_report_costs_as_many_queries_whatever_the_wheel_needs(running, django
     pi.upload(build, PURE, content)
 
     # A savepoint and its end are among them, as the tests have a transaction of their own.
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         assert pi.report(build, (PURE, content), apt=["libc6", "libpq5"]).status_code == 200
 
 

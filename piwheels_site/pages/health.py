@@ -13,6 +13,7 @@ from kombu import Connection
 
 from builds.clock import database_now
 from builds.dispatch import orders
+from builds.models import StorageCheck
 from packages.health import sync_health
 from piwheels_site.celery import app
 
@@ -45,15 +46,17 @@ CHECKS: dict[str, Callable[[], object]] = {
 def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200 when database and brokers answer, else 503, and say which one did not.
 
-    Tells also how well we keep up with upstream, and from what of it.
+    Tells also how well we keep up with upstream, and from what of it, and what the nightly checks of the
+    storage have found.
     """
     states = {name: _state(check) for name, check in CHECKS.items()}
     healthy = all(state == "ok" for state in states.values())
     # Being behind upstream is worth a look, and no reason to send people to another server.
-    sync = asdict(sync_health(timezone.now())) if states["database"] == "ok" else None
-    return JsonResponse(
-        {"status": "ok" if healthy else "failing", **states, "sync": sync}, status=200 if healthy else 503
-    )
+    details: dict[str, Any] = {"sync": None, "storage": None}
+    if states["database"] == "ok":
+        details = {"sync": asdict(sync_health(timezone.now())), "storage": StorageCheck.objects.summary()}
+    status = "ok" if healthy else "failing"
+    return JsonResponse({"status": status, **states, **details}, status=200 if healthy else 503)
 
 
 def _state(check: Callable[[], object]) -> str:

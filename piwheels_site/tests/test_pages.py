@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from builds.models import Build, Campaign, Demand, Dependency, Push, Recipe, Skip, Target, Wheel
+from builds.models import Build, Campaign, Demand, Dependency, Push, Recipe, Skip, StorageCheck, Target, Wheel
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -324,7 +324,8 @@ def test_health_is_good_when_everything_answers(client, broker):
     assert response.status_code == 200
     answer = json.loads(response.content)
     assert (answer["sync"]["journal"], answer["sync"]["warning"]) == ("not asked yet", "")
-    del answer["sync"]
+    assert answer["storage"]["faults"] is None  # no night was yet
+    del answer["sync"], answer["storage"]
     assert answer == {
         "status": "ok",
         "database": "ok",
@@ -365,7 +366,7 @@ def test_health_says_that_the_database_does_not_answer(client):
 
 
 RECORDED = [
-    *("builds_build", "builds_wheel", "builds_dependency", "builds_refusal"),
+    *("builds_build", "builds_wheel", "builds_dependency", "builds_refusal", "builds_storagecheck"),
     *("simple_client", "simple_download", "simple_log"),
 ]
 # Rows with a key of two columns, which the admin cannot show, and secrets.
@@ -406,6 +407,7 @@ def every_row():
         Push.objects.create(package=package),
         Skip.objects.create(package=package, target=wheel.build.target, reason="no"),
         Campaign.objects.create(name="spring", target=wheel.build.target, kind="wanted", count=10),
+        StorageCheck.objects.create(prefix="ab"),
     ]
 
 

@@ -3,6 +3,7 @@
 from urllib.parse import quote, urlsplit
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, default_storage
 from django.utils import timezone
 
@@ -52,8 +53,14 @@ class Bucket(Storage):
         self.files[name] = content.read()
         return name
 
+    def _open(self, name, mode="rb"):
+        return ContentFile(self.files[name])
+
     def exists(self, name):
         return name in self.files
+
+    def get_modified_time(self, name):
+        return timezone.now()
 
     def size(self, name):
         return len(self.files[name])

@@ -1,0 +1,209 @@
+"""Is what the rows promise in the storage, and does all that is there belong to a row?
+
+Both are read in the order of their hashes and compared as they come, one part of 256 after the other, so that
+ten million files take no more memory than ten.  Here is only looked; `mending` does something about it.
+"""
+
+import heapq
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
+
+from builds import moving, stored
+from builds.models import Build, Wheel
+from builds.storage import Holder, Unreachable, stored_sha256
+from builds.stored import GRACE, LOGS, PREFIXES, Stored
+from packages.batches import batches
+
+_HASH = re.compile(r"[0-9a-f]{64}/")
+
+
+class Kind(StrEnum):
+    """What can be wrong."""
+
+    MISSING = "missing"
+    SPOILT = "spoilt"
+    TAKEN_DOWN = "taken down"
+    FOUND = "found again"
+    STRANGER = "stranger"
+    TEMPORARY = "leftover"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that is not as it must be."""
+
+    kind: Kind
+    name: str
+    said: str
+    wheel: Wheel | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.name}: {self.said}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was seen of one hash, or of a batch of other files."""
+
+    position: str  # the hash, from which a later check can go on; "" if from none
+    wheels: int  # rows that must have a file
+    files: int
+    size: int
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One way to look: at which time, and whether all bytes are read."""
+
+    now: datetime
+    reads: bool
+    holder: Holder
+    # What is not there may be in the storage before, while files move.
+    before: Holder | None
+
+    @classmethod
+    def of_storage(cls, now: datetime, *, reads: bool) -> "Check":
+        """Return a check of the storage as it is set; raises Unreachable."""
+        holder, before = moving.both()
+        # A farm that has nothing yet has no folder for it either.
+        if Wheel.objects.standing().exists():
+            for each in filter(None, (holder, before)):
+                each.require()
+            if not holder.folders("") and not before:
+                raise Unreachable(
+                    f"{holder.said()} is empty, while there are wheels: mount it, or put the setting right."
+                )
+        return cls(now, reads, holder, before)
+
+    def part(self, prefix: str, after: str = "") -> Iterator[Step]:
+        """Compare the wheels whose hashes begin so, from after one of them; then this part of the rest."""
+        start = f"{prefix}/{after}0" if after else ""  # what comes after all in the folder of that hash
+        rows = ((f"{row.sha256}/", row) for row in _rows(prefix, after))
+        files = ((stored.hash_folder(file.name), file) for file in self.holder.walk(prefix, start))
+        both: Iterable[tuple[str, Wheel | Stored]] = heapq.merge(rows, files, key=itemgetter(0))
+        for key, group in groupby(both, key=itemgetter(0)):
+            things = [thing for _, thing in group]
+            wheels = [thing for thing in things if isinstance(thing, Wheel)]
+            found = [thing for thing in things if isinstance(thing, Stored)]
+            position = key.rstrip("/") if _HASH.fullmatch(key) else ""
+            yield self._compared(position, wheels, {file.name: file for file in found})
+        yield from self._logs(PREFIXES.index(prefix))
+        if prefix == PREFIXES[0]:
+            yield from self._others()
+
+    def _compared(self, position: str, wheels: Collection[Wheel], files: Mapping[str, Stored]) -> Step:
+        """Compare what must be below one hash with what is."""
+        faults = [fault for wheel in wheels for fault in self._wheel(wheel, files)]
+        filenames = {wheel.filename for wheel in wheels}
+        strangers = [
+            file
+            for file in files.values()
+            if (of := stored.wheel_file(file.name)) is None or of.filename not in filenames
+        ]
+        return Step(
+            position=position,
+            wheels=sum(wheel.withdrawn_at is None for wheel in wheels),
+            files=len(files),
+            size=sum(file.size for file in files.values()),
+            faults=(*faults, *self._strange(strangers)),
+        )
+
+    def _wheel(self, wheel: Wheel, files: Mapping[str, Stored]) -> Iterator[Fault]:
+        """Give what is wrong with the files of one wheel."""
+        if wheel.taken_down_at:
+            there = [name for name in wheel.paths if name in files]
+            yield from (Fault(Kind.TAKEN_DOWN, name, "It is there still or again.", wheel) for name in there)
+        elif wheel.lost_at:
+            if wheel.path in files and not any(self._all_of(wheel, files, reads=True)):
+                yield Fault(Kind.FOUND, wheel.path, "It is whole again.", wheel)
+        elif wheel.withdrawn_at is None:
+            faults = list(self._all_of(wheel, files, reads=self.reads))
+            # Rows and files are not read at the same instant.
+            if faults and Wheel.objects.standing().filter(pk=wheel.pk).exists():
+                yield from faults
+
+    def _all_of(self, wheel: Wheel, files: Mapping[str, Stored], *, reads: bool) -> Iterator[Fault]:
+        """Give what is wrong with the files that a wheel must have."""
+        for name, size, sha256 in (
+            (wheel.path, wheel.size, wheel.sha256),
+            (wheel.metadata_path, None, wheel.metadata_sha256),
+            (wheel.provenance_path, None, ""),
+        ):
+            kind, said = self._one(name, files, size, sha256 if reads else "")
+            if kind:
+                yield Fault(kind, name, said, wheel)
+
+    def _one(
+        self, name: str, files: Mapping[str, Stored], size: int | None, sha256: str
+    ) -> tuple[Kind | None, str]:
+        """Return what is wrong with one file that must be there, if anything is."""
+        place = self.holder if name in files else self._place(name)
+        if place is None:
+            return Kind.MISSING, "It is not there."
+        found = files[name].size if name in files else place.size(name)
+        if found == 0 or (size is not None and found != size):
+            return Kind.SPOILT, f"It has {found} bytes" + (f" instead of {size}." if size else ".")
+        if sha256 and (read := stored_sha256(place, name)) != sha256:
+            return Kind.SPOILT, f"Its bytes are others: {read[:16]}… instead of {sha256[:16]}…"
+        return None, ""
+
+    def _place(self, name: str) -> Holder | None:
+        """Return who has a file that was not listed, None if nobody has."""
+        for place in (self.holder, self.before):
+            try:
+                if place and place.size(name) >= 0:
+                    return place
+            except FileNotFoundError:
+                continue
+        return None
+
+    def _strange(self, files: Iterable[Stored]) -> Iterator[Fault]:
+        """Give those of files without a row that have been there for long enough."""
+        for file in files:
+            if self.now - file.modified_at >= GRACE:
+                yield (
+                    Fault(Kind.TEMPORARY, file.name, "Its writer crashed.")
+                    if stored.is_temporary(file.name)
+                    else Fault(Kind.STRANGER, file.name, "It belongs to no row.")
+                )
+
+    def _logs(self, number: int) -> Iterator[Step]:
+        """Compare one of as many parts of the logs as there are of the wheels."""
+        tops = ((top, self.holder.folders(f"{LOGS}/{top}")) for top in self.holder.folders(LOGS))
+        for folder in stored.log_folders(tops, number, len(PREFIXES)):
+            for batch in batches(self.holder.walk(folder)):
+                builds = {file.name: stored.log_build(file.name) for file in batch}
+                wanted = [build for build in builds.values() if build is not None]
+                known = set(Build.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+                yield self._batch(batch, [file for file in batch if builds[file.name] not in known])
+
+    def _others(self) -> Iterator[Step]:
+        """Look at what is where nothing of ours is."""
+        tops = [LOGS, *(f"{LOGS}/{top}" for top in self.holder.folders(LOGS))]
+        loose = [
+            *self.holder.loose(""),
+            *(f"{top}/{name}" for top in tops for name in self.holder.loose(top)),
+        ]
+        files = [Stored(n, self.holder.size(n), self.holder.get_modified_time(n)) for n in loose]
+        yield self._batch(files, files)
+        for top in self.holder.folders(""):
+            if not stored.is_ours(top):
+                for batch in batches(self.holder.walk(top)):
+                    yield self._batch(batch, batch)
+
+    def _batch(self, files: Collection[Stored], strangers: Iterable[Stored]) -> Step:
+        """Return what was seen of some files that are no wheels'."""
+        size = sum(file.size for file in files)
+        return Step("", wheels=0, files=len(files), size=size, faults=tuple(self._strange(strangers)))
+
+
+def _rows(prefix: str, after: str) -> Iterator[Wheel]:
+    """Give the wheels of a part, in the order of their hashes."""
+    wheels = Wheel.objects.below(prefix, after).select_related("package", "build")
+    yield from wheels.iterator(chunk_size=1000)

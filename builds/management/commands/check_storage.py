@@ -1,0 +1,88 @@
+"""`manage.py check_storage`: compare what is stored with what the rows say."""
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+
+from builds import moving
+from builds.checking import Check
+from builds.clock import database_now
+from builds.mending import Mender
+from builds.storage import Unreachable
+from builds.stored import PREFIXES
+from packages.progress_bar import ProgressBar
+
+
+def _slice(text: str) -> tuple[int, int]:
+    """Return the two numbers of N/M."""
+    first, _, of = text.partition("/")
+    if not (first.isdecimal() and of.isdecimal() and 1 <= int(first) <= int(of) <= len(PREFIXES)):
+        raise ArgumentTypeError(f"{text} is not N/M, as 1/8 for the first of eight parts.")
+    return int(first), int(of)
+
+
+class Command(BaseCommand):
+    """Compare what is stored with what the rows say."""
+
+    help = (
+        "Every wheel that is not withdrawn has its file, its METADATA and its statement, and every file"
+        " belongs to a row. Exit status: 0 all is well, 1 something was found, 2 it could not be checked."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument("--hashes", action="store_true", help="read all bytes, and compare their sha256")
+        parser.add_argument(
+            "--fix",
+            action="store_true",
+            help="restore what can be restored, withdraw and build again what cannot, set strangers aside",
+        )
+        parser.add_argument(
+            "--slice", type=_slice, default=(1, 1), metavar="N/M", dest="part", help="only one part of M"
+        )
+        parser.add_argument(
+            "--withdraw",
+            type=int,
+            default=10,
+            metavar="N",
+            help="with --fix: withdraw no more than N wheels (10); many lost wheels are rather one lost disk",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Check, and fail if something was found."""
+        faults: tuple[type[Exception], ...] = (Error, *moving.faults())
+        try:
+            found, seen = self._check(**options)
+        except Unreachable as error:
+            raise CommandError(str(error), returncode=2) from error
+        except faults as error:
+            raise CommandError(f"It could not be checked to its end: {error}", returncode=2) from error
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(found.items()))
+        said = f"{seen['wheels']} wheels and {seen['files']} files ({seen['size']} bytes) were compared"
+        if found:
+            raise CommandError(f"{said}: {counts}.", returncode=1)
+        self.stdout.write(f"{said}: all is well.")
+
+    def _check(
+        self, *, hashes: bool, fix: bool, part: tuple[int, int], withdraw: int, **options: Any
+    ) -> tuple[Counter[str], Counter[str]]:
+        """Check the parts, and return what was found and how much was seen."""
+        check = Check.of_storage(database_now(), reads=hashes)
+        mender = Mender(check.holder, check.before, check.now, withdraw) if fix else None
+        found: Counter[str] = Counter()
+        seen: Counter[str] = Counter()
+        prefixes = PREFIXES[part[0] - 1 :: part[1]]
+        with ProgressBar(len(prefixes), sys.stderr) as bar:
+            for prefix in prefixes:
+                bar.show(f"{prefix}, {sum(found.values())} found")
+                for step in check.part(prefix):
+                    seen.update(wheels=step.wheels, files=step.files, size=step.size)
+                    for fault in step.faults:
+                        found[fault.kind] += 1
+                        self.stdout.write(f"{fault}{f' [{mender.mend(fault)}]' if mender else ''}")
+                bar.advance(1)
+        return found, seen

@@ -1,0 +1,58 @@
+"""`manage.py take_down FILENAME... --reason TEXT`: remove wheels' bytes for good."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from builds import takedown
+from builds.clock import database_now
+from builds.models import Wheel
+
+# How often to look whether the index was written.
+EVERY_S = 0.5
+
+
+class Command(BaseCommand):
+    """Remove wheels' bytes for good."""
+
+    help = (
+        "Take wheels out of the index, and then their bytes out of every storage. There is no way back: the"
+        " row stays with its hash, and nothing gets the name again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument("filenames", nargs="+", metavar="FILENAME")
+        parser.add_argument("--reason", required=True, help="kept with the wheel")
+        parser.add_argument(
+            "--now",
+            action="store_true",
+            dest="at_once",
+            help="remove the bytes without waiting until no page lists them",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Take them down, wait for the index, and remove the bytes."""
+        wheels = list(Wheel.objects.filter(filename__in=options["filenames"]).select_related("package"))
+        unknown = set(options["filenames"]) - {wheel.filename for wheel in wheels}
+        if unknown:
+            raise CommandError(f"Nothing was done: there is no wheel {', '.join(sorted(unknown))}.")
+        takedown.take_down(wheels, options["reason"], database_now())
+        if options["at_once"]:
+            for wheel in wheels:
+                takedown.remove(wheel, database_now())
+        else:
+            self._wait({wheel.pk for wheel in wheels})
+        self.stdout.write(f"{len(wheels)} wheels were taken down, and their bytes are gone.")
+
+    def _wait(self, wheels: set[int]) -> None:
+        """Wait for the bytes to go, here or in a worker."""
+        self.stdout.write(
+            "They are out of the index; the bytes go when its pages are written, after"
+            f" {takedown.PATIENCE} at the latest. A worker does that, too, if this command is stopped."
+        )
+        while Wheel.objects.to_remove().filter(pk__in=wheels).exists():
+            takedown.remove_bytes(database_now(), limit=100)
+            time.sleep(EVERY_S)

@@ -1,0 +1,297 @@
+"""What `check_storage` finds, and what it mends."""
+
+import hashlib
+import tracemalloc
+from io import StringIO
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from builds import logs, storage
+from builds.checking import Check
+from builds.models import Build, Wheel
+from builds.stored import PREFIXES, Stored
+from builds.tests.storages import age, folder, make_whole_wheel, metadata_of, opened, path_of, use
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+NOW = timezone.now()
+
+
+def check(*words, at=None):
+    """Return what is printed, and the exit status; with a name or a wheel only the part where that is."""
+    out = StringIO()
+    if at is not None:
+        prefix = getattr(at, "sha256", at)[:2]
+        number = 100 if prefix == "lo" else 1 + (PREFIXES.index(prefix) if prefix in PREFIXES else 0)
+        words = (*words, "--slice", f"{number}/256")
+    try:
+        call_command("check_storage", *words, stdout=out)
+    except CommandError as error:
+        return out.getvalue() + str(error), error.returncode
+    return out.getvalue(), 0
+
+
+def spoil(name):
+    path = path_of(default_storage, name)
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def test_a_whole_storage_is_told_to_be_so():
+    for name in ("demo", "other", "third"):
+        make_whole_wheel(name)
+
+    said, status = check("--hashes")
+
+    assert status == 0
+    assert said.startswith("3 wheels and 9 files")
+
+
+@pytest.mark.parametrize("which", ["path", "metadata_path", "provenance_path"])
+def test_what_a_wheel_lacks_is_found(which):
+    wheel = make_whole_wheel()
+    default_storage.delete(getattr(wheel, which))
+
+    said, status = check(at=wheel)
+
+    assert status == 1
+    assert f"missing: {getattr(wheel, which)}: It is not there." in said
+    assert "1 missing." in said
+
+
+def test_half_a_file_is_found_without_reading_it():
+    wheel = make_whole_wheel()
+    path_of(default_storage, wheel.path).write_bytes(b"half")
+
+    assert f"It has 4 bytes instead of {wheel.size}." in check(at=wheel)[0]
+
+
+@pytest.mark.parametrize("which", ["path", "metadata_path"])
+def test_other_bytes_are_found_by_reading_them(which):
+    wheel = make_whole_wheel()
+    spoil(getattr(wheel, which))
+
+    assert check(at=wheel)[1] == 0
+    said, status = check("--hashes", at=wheel)
+    assert status == 1
+    assert f"spoilt: {getattr(wheel, which)}: Its bytes are others" in said
+
+
+def test_a_withdrawn_wheel_may_have_its_files_or_not():
+    withdrawn, gone = make_whole_wheel("demo"), make_whole_wheel("other")
+    for wheel in (withdrawn, gone):
+        wheel.withdraw(timezone.now())
+    default_storage.delete(gone.path)
+
+    assert check()[1] == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ab/x.whl",
+        f"ab/ab{'0' * 62}/demo-1.0-py3-none-any.whl",
+        f"ab/ab{'0' * 62}.bak/demo-1.0-py3-none-any.whl",
+        "AB/x.whl",
+        "notes.txt",
+        "logs/0000/0099/9999.txt.gz",
+        "readme/logs",
+    ],
+)
+def test_a_file_without_a_row_is_set_aside_after_a_day(name):
+    make_whole_wheel()
+    default_storage.save(name, ContentFile(b"?"))
+
+    assert check("--fix", at=name)[1] == 0
+    age(default_storage, name)
+    said, status = check("--fix", at=name)
+
+    assert status == 1
+    assert f"stranger: {name}: It belongs to no row. [moved to lost-and-found/{name}]" in said
+    assert storage.read_bytes(f"lost-and-found/{name}") == b"?"
+    assert check(at=name)[1] == 0
+
+
+def test_a_folder_beside_that_of_a_hash_hides_no_wheel():
+    wheel = make_whole_wheel()
+    name = f"{wheel.path.rsplit('/', 1)[0]}.bak/{wheel.filename}"
+    default_storage.save(name, ContentFile(b"?"))
+    age(default_storage, name)
+
+    said, _ = check(at=name)
+
+    assert said.count("stranger: ") == 1
+    assert "missing" not in said
+
+
+def test_logs_belong_to_builds():
+    wheel = make_whole_wheel()
+    logs.append(wheel.build_id, 0, b"hello")
+    logs.keep(wheel.build_id)
+    age(default_storage, logs.stored_name(wheel.build_id))
+
+    assert check(at=wheel)[1] == 0
+
+
+def test_what_a_crash_left_half_written_is_removed_after_a_day():
+    wheel = make_whole_wheel()
+    name = f"{wheel.path.rsplit('/', 1)[0]}/.new-abc"
+    path_of(default_storage, name).write_bytes(b"half")
+
+    assert check("--fix", at=name)[1] == 0
+    age(default_storage, name)
+
+    assert "1 leftover" in check("--fix", at=name)[0]
+    assert not default_storage.exists(name)
+
+
+def test_lost_metadata_is_taken_out_of_the_wheel():
+    wheel = make_whole_wheel()
+    default_storage.delete(wheel.metadata_path)
+
+    assert "[restored from the wheel]" in check("--fix", at=wheel)[0]
+
+    assert storage.read_bytes(wheel.metadata_path) == metadata_of(storage.read_bytes(wheel.path))
+    assert check("--hashes", at=wheel)[1] == 0
+
+
+def test_a_lost_file_comes_from_the_storage_before(settings, tmp_path):
+    wheel = make_whole_wheel()
+    content = storage.read_bytes(wheel.path)
+    spoil(wheel.path)
+    before = folder(tmp_path / "before")
+    opened(before).save(wheel.path, ContentFile(content))
+    use(settings, settings.STORAGES["default"], before)
+
+    assert "[restored from " in check("--fix", "--hashes", at=wheel)[0]
+
+    assert storage.read_bytes(wheel.path) == content
+    wheel.refresh_from_db()
+    assert wheel.withdrawn_at is None
+    assert not Build.objects.open().exists()
+
+
+def test_what_is_only_in_the_storage_before_is_not_missing(settings, tmp_path):
+    wheel = make_whole_wheel()
+
+    (tmp_path / "new").mkdir()
+    use(settings, folder(tmp_path / "new"), settings.STORAGES["default"])
+
+    assert check("--hashes", at=wheel)[1] == 0
+
+
+def test_a_wheel_whose_bytes_are_lost_is_withdrawn_and_built_again_once():
+    wheel = make_whole_wheel()
+    default_storage.delete(wheel.path)
+
+    assert "[withdrawn, and queued to be built again]" in check("--fix", at=wheel)[0]
+    assert check("--fix", at=wheel)[1] == 0
+
+    wheel.refresh_from_db()
+    assert wheel.withdrawn_at and wheel.path in wheel.withdrawn_reason
+    [build] = Build.objects.open()
+    assert (build.version, build.target, build.attempt) == (wheel.version, wheel.build.target, 2)
+    wheel.package.refresh_from_db()
+    assert wheel.package.plan_needed
+
+
+def test_a_lost_wheel_whose_file_is_back_is_shown_again():
+    wheel = make_whole_wheel()
+    content = storage.read_bytes(wheel.path)
+    default_storage.delete(wheel.path)
+    check("--fix", at=wheel)
+
+    storage.store_bytes(wheel.path, content)
+    assert "found again" in check("--fix", at=wheel)[0]
+
+    wheel.refresh_from_db()
+    assert (wheel.withdrawn_at, wheel.lost_at) == (None, None)
+
+
+def test_no_more_wheels_are_withdrawn_than_an_operator_allows():
+    for name in ("demo", "other", "third"):
+        default_storage.delete(make_whole_wheel(name).path)
+
+    said, _ = check("--fix", "--withdraw", "2")
+
+    assert said.count("[withdrawn,") == 2
+    assert said.count("see --withdraw]") == 1
+    assert Wheel.objects.listed().count() == 1
+
+
+def test_a_disk_that_is_not_mounted_is_no_reason_to_withdraw_all(settings, tmp_path):
+    wheel = make_whole_wheel()
+    use(settings, folder(tmp_path / "nowhere"))
+
+    assert check("--fix", at=wheel)[1] == 2
+    (tmp_path / "nowhere").mkdir()
+    said, status = check("--fix", at=wheel)
+
+    assert (status, "is empty, while there are wheels" in said) == (2, True)
+    wheel.refresh_from_db()
+    assert wheel.withdrawn_at is None
+
+
+def test_slices_together_are_the_whole():
+    wheels = [make_whole_wheel(name) for name in ("demo", "other", "third", "fourth")]
+    for wheel in wheels:
+        default_storage.delete(wheel.path)
+
+    found = [check("--slice", f"{number}/3")[0].count("missing: ") for number in (1, 2, 3)]
+
+    assert sum(found) == 4
+    assert len({wheel.sha256[:2] for wheel in wheels}) > 1
+
+
+@pytest.mark.parametrize("part", ["0/3", "4/3", "1/257", "x", "1/0"])
+def test_what_is_no_slice_is_refused(part):
+    with pytest.raises(CommandError, match="is not N/M"):
+        call_command("check_storage", "--slice", part)
+
+
+def test_a_part_goes_on_after_a_hash():
+    hashes = [f"ab{hashlib.sha256(bytes([n])).hexdigest()[2:]}" for n in range(5)]
+    for sha256 in hashes:
+        default_storage.save(f"ab/{sha256}/x.whl", ContentFile(b"?"))
+    middle = sorted(hashes)[2]
+
+    steps = list(Check.of_storage(timezone.now(), reads=False).part("ab", after=middle))
+
+    assert [step.position for step in steps] == sorted(hashes)[3:]
+
+
+class Endless:
+    """A storage of which one part has a hundred thousand files that are young."""
+
+    def walk(self, folder, after=""):
+        for number in range(100_000 if folder == "ab" else 0):
+            yield Stored(f"ab/ab{number:062}/demo-1.0-py3-none-any.whl", 1, NOW)
+
+    def folders(self, folder):
+        return []
+
+
+def test_what_a_check_keeps_does_not_grow_with_the_storage():
+    check = Check(NOW, reads=False, holder=Endless(), before=None)
+    tracemalloc.start()
+    try:
+        files = sum(step.files for step in check.part("ab"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert files == 100_000
+    assert peak < 1 << 20
+
+
+def test_a_part_is_found_by_its_index_however_many_wheels_there_are():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite uses no index on an expression that is compared with a parameter.")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+    assert "builds_wheel_prefix" in Wheel.objects.below("ab").explain()

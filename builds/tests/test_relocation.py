@@ -1,0 +1,138 @@
+"""Moving between storages, while everybody reads."""
+
+from io import StringIO
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from builds import logs, moving, storage
+from builds.relocation import STAYS, Move
+from builds.tests.storages import make_whole_wheel, opened, path_of, places, use
+from packages.models import ANEW, Package
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+LATER = timezone.now() + 2 * STAYS
+BOTH_WAYS = pytest.mark.parametrize(("old", "new"), [("folder", "bucket"), ("bucket", "folder")])
+
+
+def move(**fields):
+    """Move all that there is; return what was done."""
+    new, before = moving.both()
+    deed = Move(before, new, **{"now": LATER, **fields})
+    for part in deed.parts():
+        deed.run(part, lambda name: None)
+    return deed.done
+
+
+def command(*words):
+    out = StringIO()
+    call_command("move_storage", *words, stdout=out)
+    return out.getvalue()
+
+
+def names(place):
+    return [file.name for file in opened(place).walk("")]
+
+
+@BOTH_WAYS
+def test_all_is_copied_once_and_then_deleted_where_it_was(settings, tmp_path, old, new):
+    both = places(tmp_path)
+    use(settings, both[old])
+    wheel = make_whole_wheel()
+    logs.append(wheel.build_id, 0, b"hello")
+    logs.keep(wheel.build_id)
+    all_names = names(both[old])
+    use(settings, both[new], both[old])
+
+    dry = move(is_dry=True)
+    assert (dry.copied, names(both[new])) == (4, [])
+    assert move().copied == 4
+    again = move()
+    assert (again.copied, again.there) == (0, 4)
+    assert names(both[new]) == names(both[old]) == all_names
+    assert move(deletes=True, now=timezone.now()).too_new == 4
+    assert move(deletes=True).deleted == 4
+
+    assert (names(both[new]), names(both[old])) == (all_names, [])
+    use(settings, both[new])
+    assert storage.stored_sha256(default_storage, wheel.path) == wheel.sha256
+
+
+def test_the_index_follows_with_its_links(settings, tmp_path):
+    both = places(tmp_path)
+    use(settings, both["bucket"])
+    wheel, other = make_whole_wheel("demo"), make_whole_wheel("other")
+    other.withdraw(timezone.now())
+    for package in Package.objects.all():
+        Package.objects.note_shown({package.pk: package.revision})
+    use(settings, both["folder"], both["bucket"])
+
+    move()
+
+    assert Package.objects.get(pk=wheel.package_id).shown_revision == ANEW
+
+
+def test_what_broke_off_is_done_anew_and_the_rest_is_passed_over(settings, tmp_path):
+    both = places(tmp_path)
+    use(settings, both["folder"])
+    wheel = make_whole_wheel()
+    use(settings, both["bucket"], both["folder"])
+    new = moving.both()[0]
+    new.bucket.Object(new._key(wheel.path)).put(Body=b"half")
+
+    done = move()
+
+    assert done.copied == 3
+    assert storage.stored_sha256(new, wheel.path) == wheel.sha256
+
+
+def test_a_spoilt_wheel_is_not_copied_and_its_storage_is_to_be_kept(settings, tmp_path):
+    both = places(tmp_path)
+    use(settings, both["folder"])
+    wheel = make_whole_wheel()
+    path_of(default_storage, wheel.path).write_bytes(bytes(wheel.size))
+    use(settings, both["bucket"], both["folder"])
+
+    with pytest.raises(CommandError, match="1 files are not in the new storage: keep "):
+        command()
+
+    assert wheel.path not in names(both["bucket"])
+
+
+def test_what_differs_is_not_deleted(settings, tmp_path):
+    both = places(tmp_path)
+    use(settings, both["bucket"])
+    wheel = make_whole_wheel()
+    use(settings, both["folder"], both["bucket"])
+    move()
+    path_of(moving.both()[0], wheel.path).write_bytes(bytes(wheel.size))
+
+    done = move(deletes=True)
+
+    assert (done.deleted, len(done.faults)) == (2, 1)
+    assert wheel.path in names(both["bucket"])
+
+
+def test_the_command_says_when_the_old_storage_can_be_emptied(settings, tmp_path):
+    both = places(tmp_path)
+    use(settings, both["folder"])
+    wheel = make_whole_wheel()
+    (path_of(default_storage, "notes.txt")).write_text("mine")
+    use(settings, both["bucket"], both["folder"])
+
+    assert "3 files" in command("--dry-run")
+    first, second = command(), command()
+
+    assert "3 files" in first and "Say it again until nothing is copied" in first
+    assert "0 files" in second and "Empty it with --delete" in second
+    assert "Not ours, and left where it is: notes.txt" in second
+    assert "3 were copied less than 2:00:00 ago: say it again later." in command("--delete")
+    assert wheel.path in names(both["folder"])
+
+
+def test_without_two_storages_there_is_nothing_to_move():
+    with pytest.raises(CommandError, match="PIWHEELS_STORAGE_BEFORE"):
+        command()

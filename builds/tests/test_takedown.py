@@ -1,0 +1,163 @@
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from builds import storage, takedown
+from builds.clock import database_now
+from builds.models import Builder, Wheel
+from builds.tests.rows import make_builder, make_running_build
+from builds.tests.storages import make_whole_wheel, opened, places, use
+from builds.tests.test_api import PURE, Pi
+from builds.tests.wheels import make_wheel as wheel_bytes
+from packages.models import Package
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+NOW = timezone.now()
+
+
+def run(*words):
+    out = StringIO()
+    call_command("take_down", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_the_bytes_go_when_no_page_lists_them_any_more():
+    wheel = make_whole_wheel()
+    takedown.take_down([wheel], "A court said so.", NOW)
+
+    assert not Wheel.objects.listed().exists()
+    assert takedown.remove_bytes(NOW, limit=10) == 0
+    assert default_storage.exists(wheel.path)
+
+    wheel.package.refresh_from_db()
+    Package.objects.note_shown({wheel.package_id: wheel.package.revision})
+    assert takedown.remove_bytes(NOW, limit=10) == 1
+
+    assert not any(default_storage.exists(name) for name in wheel.paths)
+    wheel.refresh_from_db()
+    assert (wheel.removed_at, wheel.withdrawn_reason) == (NOW, "A court said so.")
+
+
+def test_the_bytes_do_not_wait_for_an_index_that_nobody_writes():
+    takedown.take_down([make_whole_wheel()], "Malware.", NOW)
+
+    assert takedown.remove_bytes(NOW + takedown.PATIENCE, limit=10) == 1
+    assert takedown.remove_bytes(NOW + takedown.PATIENCE, limit=10) == 0
+
+
+@pytest.mark.parametrize("first", ["folder", "bucket"])
+def test_the_bytes_go_from_every_storage_that_has_them(settings, tmp_path, first):
+    there = places(tmp_path)
+    new = there.pop(first)
+    [before] = there.values()
+    use(settings, new, before)
+    wheel = make_whole_wheel()
+    content = storage.read_bytes(wheel.path)
+    opened(before).save(wheel.path, ContentFile(content))
+    opened(new).save(f"lost-and-found/{wheel.path}", ContentFile(content))
+
+    run(wheel.filename, "--reason", "Malware.", "--now")
+
+    for place in (new, before):
+        assert [file.name for file in opened(place).walk("")] in ([], [wheel.provenance_path])
+
+
+def test_bytes_that_come_back_are_found_and_removed():
+    wheel = make_whole_wheel()
+    content = storage.read_bytes(wheel.path)
+    run(wheel.filename, "--reason", "Malware.", "--now")
+    storage.store_bytes(wheel.path, content)
+    out = StringIO()
+
+    with pytest.raises(CommandError, match="1 taken down"):
+        call_command("check_storage", "--fix", stdout=out)
+
+    assert f"taken down: {wheel.path}: It is there still or again. [removed]" in out.getvalue()
+    assert not default_storage.exists(wheel.path)
+
+
+def test_a_name_that_is_unknown_takes_nothing_down():
+    wheel = make_whole_wheel()
+
+    with pytest.raises(CommandError, match=r"there is no wheel demo-9\.whl"):
+        run(wheel.filename, "demo-9.whl", "--reason", "Malware.")
+
+    assert Wheel.objects.listed().exists()
+
+
+def test_an_operator_is_asked_before_a_wheel_is_taken_down(client):
+    wheel = make_whole_wheel()
+    client.force_login(User.objects.create_superuser("operator"))
+    form = {"action": "take_down", "_selected_action": [wheel.pk]}
+
+    asked = client.post("/admin/builds/wheel/", form)
+    assert wheel.filename in asked.content.decode()
+    assert Wheel.objects.listed().exists()
+
+    client.post("/admin/builds/wheel/", {**form, "reason": "Malware."})
+    wheel.refresh_from_db()
+    assert wheel.taken_down_at
+    assert wheel.withdrawn_reason == "Malware. (Taken down by operator.)"
+
+
+def test_a_lost_wheel_that_was_taken_down_does_not_come_back():
+    wheel = make_whole_wheel()
+    wheel.lose(NOW, "Lost.")
+    wheel.take_down(NOW + timedelta(hours=1), "Malware.")
+
+    assert not Wheel.objects.restore(wheel.filename)
+
+
+def publish_twice(between):
+    """Have a builder bring a wheel, and another attempt the same bytes; return the second answer."""
+    build, ticket = make_running_build(make_builder(heard_at=database_now()), now=database_now())
+    content = wheel_bytes()
+    for number in (1, 2):
+        pi = Pi(ticket)
+        pi.upload(build, PURE, content)
+        response = pi.report(build, (PURE, content))
+        if number == 1:
+            between(Wheel.objects.get())
+            build = build.again(losses=0, priority=0, why="")
+            builder = Builder.objects.get()
+            build.assign(builder, database_now())
+            ticket = build.claim(builder, build.version.files.get(), database_now())
+    return response
+
+
+def test_nothing_gets_the_name_of_what_was_taken_down_nor_brings_its_bytes_back():
+    def take_down(wheel):
+        takedown.take_down([wheel], "Malware.", NOW)
+        takedown.remove(wheel, NOW)
+
+    response = publish_twice(take_down)
+
+    assert response.status_code == 422
+    assert "was taken down" in response.json()["error"]
+    assert not any(default_storage.exists(name) for name in Wheel.objects.get().paths)
+    assert not Wheel.objects.listed().exists()
+
+
+def test_a_build_that_makes_the_bytes_of_a_lost_wheel_again_brings_it_back():
+    def lose(wheel):
+        wheel.lose(NOW, "Lost.")
+        default_storage.delete(wheel.path)
+
+    assert publish_twice(lose).status_code == 200
+
+    wheel = Wheel.objects.listed().get()
+    assert (wheel.lost_at, wheel.withdrawn_reason) == (None, "")
+    assert storage.stored_sha256(default_storage, wheel.path) == wheel.sha256
+
+
+def test_a_build_does_not_bring_back_what_an_operator_withdrew():
+    publish_twice(lambda wheel: wheel.withdraw(NOW, "Broken."))
+
+    assert not Wheel.objects.listed().exists()
