@@ -14,7 +14,26 @@ from simple.models import (
     Miss,
     MonthlyDownload,
     PackageDownload,
+    PublishedTree,
+    Shown,
 )
+
+
+@admin.register(Shown)
+class ShownAdmin(RecordAdmin):
+    """What the published tree has of each package; one with a time to try again could not be written."""
+
+    list_display = ["package", "indexes", "retry_at", "sweep_at"]
+    list_select_related = ["package"]
+    list_filter = [("retry_at", admin.EmptyFieldListFilter)]
+    search_fields = ["package__name__startswith"]
+
+
+@admin.register(PublishedTree)
+class PublishedTreeAdmin(RecordAdmin):
+    """How old the lists of projects are, and what it took to write them."""
+
+    list_display = ["key", "listed_at", "listing_s", "names", "names_listed"]
 
 
 @admin.register(Client)

@@ -367,7 +367,7 @@ def test_health_says_that_the_database_does_not_answer(client):
 
 RECORDED = [
     *("builds_build", "builds_wheel", "builds_dependency", "builds_refusal", "builds_storagecheck"),
-    *("simple_client", "simple_download", "simple_log"),
+    *("simple_client", "simple_download", "simple_log", "simple_shown", "simple_publishedtree"),
 ]
 # Rows with a key of two columns, which the admin cannot show, and secrets.
 NOT_SHOWN = {"RawDownload", "DailySalt"}
@@ -377,7 +377,17 @@ NOT_SHOWN = {"RawDownload", "DailySalt"}
 def every_row():
     """One row of each of our models."""
     from packages.models import Alias, Dirty, SyncCursor
-    from simple.models import Client, Download, DownloadDay, Log, Miss, MonthlyDownload, PackageDownload
+    from simple.models import (
+        Client,
+        Download,
+        DownloadDay,
+        Log,
+        Miss,
+        MonthlyDownload,
+        PackageDownload,
+        PublishedTree,
+        Shown,
+    )
 
     wheel = make_built()
     package = wheel.package
@@ -408,6 +418,8 @@ def every_row():
         Skip.objects.create(package=package, target=wheel.build.target, reason="no"),
         Campaign.objects.create(name="spring", target=wheel.build.target, kind="wanted", count=10),
         StorageCheck.objects.create(prefix="ab"),
+        Shown.objects.create(package=package, indexes="simple"),
+        PublishedTree.current(),
     ]
 
 
