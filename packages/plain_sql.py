@@ -88,7 +88,9 @@ def _run(cursor: CursorWrapper, sql: str, values: Sequence[object]) -> None:
             return
         name = f"plain_{len(names)}"
         numbered = sql % tuple(f"${place}" for place in range(1, len(values) + 1))
-        cursor.execute(f"PREPARE {name} AS {numbered}")
+        # Past Django's count of queries, as it is none of those that the next time takes.
+        with connection.wrap_database_errors:
+            cursor.cursor.execute(f"PREPARE {name} AS {numbered}")
         names[sql] = name
     cursor.execute(f"EXECUTE {names[sql]} ({', '.join(['%s'] * len(values))})", _adapted(values))
 

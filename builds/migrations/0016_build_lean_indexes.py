@@ -1,4 +1,8 @@
-"""Leave out of the indexes of builds what is empty, or what another index has as well."""
+"""Leave out of the indexes of builds what is empty, or what another index has as well.
+
+Where a column loses its index, Django drops every index of that column alone, so also the one that is the
+constraint of one build for each builder: that goes before and comes back after.
+"""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -16,10 +20,18 @@ class Migration(migrations.Migration):
             model_name='build',
             name='builds_build_finished_at',
         ),
+        migrations.RemoveConstraint(
+            model_name='build',
+            name='builds_build_one_per_builder',
+        ),
         migrations.AlterField(
             model_name='build',
             name='builder',
             field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='builds', to='builds.builder'),
+        ),
+        migrations.AddConstraint(
+            model_name='build',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['dispatched', 'building', 'uploading'])), fields=('builder',), name='builds_build_one_per_builder'),
         ),
         migrations.AlterField(
             model_name='build',
