@@ -1,7 +1,7 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
-        test-real lock bench apt-contents clean
+        test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -59,6 +59,9 @@ test-faults: $(VENV)/dev.stamp ## kills, a power cut and ten minutes without a n
 
 test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 events; takes an hour or so
 	$(BIN)/python -m tests.run tests/test_day.py tests/test_sync_properties.py -m day -s
+
+checklist: $(VENV)/dev.stamp ## test the index on both of its servers, line by line, and write docs/index-checklist.md
+	$(BIN)/python -m tests.run simple/tests -p tests.checklist
 
 test-real: $(VENV)/dev.stamp ## build twenty real packages from PyPI and print what became of each
 	$(BIN)/python -m tests.real_packages --write
