@@ -87,7 +87,10 @@ def lanes(target: int, counts: Mapping[str, int], avoid: int | None) -> list[Wai
     each = [(size, is_long, count) for size, count in counts.items() for is_long in (False, True)]
     values = [value for size, is_long, n in each for value in (target, size, is_long, avoid or 0, n)]
     sql = f"SELECT {', '.join(Waiting._fields)} FROM ({' UNION ALL '.join([_LANE] * len(each))}) lanes"
-    return [Waiting(*row) for row in rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values)]
+    return [
+        Waiting(*row)
+        for row in rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values, is_frequent=True)
+    ]
 
 
 # Two steps, each of them a part of the lanes' index: a comparison of all three columns at once, of which the
@@ -108,7 +111,7 @@ def count_before(target: int, sizes: Sequence[str], place: tuple[int, datetime, 
     each = [(target, size, is_long) for size in sizes for is_long in (False, True)]
     values = [value for lane in each for value in (*lane, *place[:2], *lane, *place)]
     sql = f"SELECT count(*) FROM (SELECT 1 FROM ({' UNION ALL '.join([_BEFORE] * len(each))}) b LIMIT %s) c"
-    return int(rows(sql, [*values, most])[0][0])
+    return int(rows(sql, [*values, most], is_frequent=True)[0][0])
 
 
 _WAIT_ELSEWHERE = """
@@ -157,39 +160,39 @@ def free(waiting: Sequence[int]) -> int | None:
         SELECT id FROM builds_build WHERE id IN ({_places(waiting)}) AND state = 'queued'
         ORDER BY CASE id {places} END LIMIT 1 {unless_locked()}
     """
-    found = rows(sql, [*waiting, *waiting])
+    found = rows(sql, [*waiting, *waiting], is_frequent=True)
     return found[0][0] if found else None
 
 
 def by_token(token_hash: str) -> tuple[Any, ...] | None:
     """Return the builder with that token, and its target."""
-    return next(iter(rows(_BY_TOKEN, [token_hash])), None)
+    return next(iter(rows(_BY_TOKEN, [token_hash], is_frequent=True)), None)
 
 
 def hear(builder: int, now: datetime) -> None:
     """Note that a builder spoke."""
-    change("UPDATE builds_builder SET heard_at = %s WHERE id = %s", [now, builder])
+    change("UPDATE builds_builder SET heard_at = %s WHERE id = %s", [now, builder], is_frequent=True)
 
 
 def build(number: int) -> tuple[Any, ...] | None:
     """Return a build with its version, package, target, source and builder."""
-    return next(iter(rows(_BUILD, [number])), None)
+    return next(iter(rows(_BUILD, [number], is_frequent=True)), None)
 
 
 def given(number: int, attempt: int, builder: int) -> tuple[Any, ...] | None:
     """Return the same if this attempt was given to that builder."""
     sql = f"{_BUILD} AND build.attempt = %s AND build.builder_id = %s"
-    return next(iter(rows(sql, [number, attempt, builder])), None)
+    return next(iter(rows(sql, [number, attempt, builder], is_frequent=True)), None)
 
 
 def prolong(build: int, lease: datetime) -> bool:
     """Give a running build a new lease."""
-    return change(_PROLONG, [lease, build]) == 1
+    return change(_PROLONG, [lease, build], is_frequent=True) == 1
 
 
 def renew(build: int, lease: datetime, ticket_hash: str, now: datetime) -> bool:
     """Give a running build a new lease for its ticket, if that is alive and its builder enabled."""
-    return change(_RENEW, [lease, build, ticket_hash, now, now]) == 1
+    return change(_RENEW, [lease, build, ticket_hash, now, now], is_frequent=True) == 1
 
 
 def sources(version: int) -> list[tuple[Any, ...]]:
@@ -198,30 +201,34 @@ def sources(version: int) -> list[tuple[Any, ...]]:
         SELECT {_columns("source", SOURCE)} FROM packages_upstreamfile source
         WHERE version_id = %s AND kind = 'source' AND gone_at IS NULL AND NOT yanked
     """
-    return rows(sql, [version])
+    return rows(sql, [version], is_frequent=True)
 
 
 def has_recipe(package: int) -> bool:
     """Tell whether an operator has written a recipe for a package."""
-    return bool(rows("SELECT 1 FROM builds_recipe WHERE package_id = %s LIMIT 1", [package]))
+    return bool(
+        rows("SELECT 1 FROM builds_recipe WHERE package_id = %s LIMIT 1", [package], is_frequent=True)
+    )
 
 
 def has_open_builds(version: int, states: Sequence[str]) -> bool:
     """Tell whether a version has builds in one of these states."""
     sql = f"SELECT 1 FROM builds_build WHERE version_id = %s AND state IN ({_places(states)}) LIMIT 1"
-    return bool(rows(sql, [version, *states]))
+    return bool(rows(sql, [version, *states], is_frequent=True))
 
 
 def published(filename: str) -> tuple[int, str] | None:
     """Return the build and the sha256 of the wheel with this name."""
-    found = rows("SELECT build_id, sha256 FROM builds_wheel WHERE filename = %s", [filename])
+    found = rows(
+        "SELECT build_id, sha256 FROM builds_wheel WHERE filename = %s", [filename], is_frequent=True
+    )
     return (found[0][0], found[0][1]) if found else None
 
 
 def is_taken_down(filename: str) -> bool:
     """Tell whether the wheel with this name was taken down."""
     sql = "SELECT 1 FROM builds_wheel WHERE filename = %s AND taken_down_at IS NOT NULL"
-    return bool(rows(sql, [filename]))
+    return bool(rows(sql, [filename], is_frequent=True))
 
 
 WHEEL = (
@@ -259,8 +266,8 @@ def move(
     sql = f"UPDATE builds_build SET {sets} WHERE id = %s AND state IN ({_places(leaving)})"
     values = [*columns.values(), build, *leaving]
     if builder is not None:
-        return change(f"{sql} AND builder_id = %s", [*values, builder]) == 1
-    return change(sql, values) == 1
+        return change(f"{sql} AND builder_id = %s", [*values, builder], is_frequent=True) == 1
+    return change(sql, values, is_frequent=True) == 1
 
 
 def place(places: Sequence[tuple[int, int, str, float | None, bool]]) -> None:
@@ -273,7 +280,6 @@ def place(places: Sequence[tuple[int, int, str, float | None, bool]]) -> None:
             f" FROM (VALUES {', '.join(['(%s, %s, %s, %s, %s)'] * len(some))}) place"
             " WHERE builds_build.id = place.column1",
             [value for each in some for value in each],
-            is_frequent=False,
         )
 
 

@@ -34,17 +34,14 @@ def now() -> str:
     return _NOW[connection.vendor]
 
 
-def change(sql: str, values: Sequence[object], *, is_frequent: bool = True) -> int:
+def change(sql: str, values: Sequence[object], *, is_frequent: bool = False) -> int:
     """Run an INSERT or UPDATE; return how many rows it touched.
 
     A frequent one is prepared, and so must let PostgreSQL see the types of its values without them.
     """
     # As the ORM has it: an error ends the transaction, even when somebody catches it.
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
-        if is_frequent:
-            _run(cursor, sql, values)
-        else:
-            cursor.execute(sql, _adapted(values))
+        _run(cursor, sql, values, is_frequent=is_frequent)
         return int(cursor.rowcount)
 
 
@@ -53,17 +50,16 @@ def changed(
 ) -> list[tuple[Any, ...]]:  # Any: what the columns hold
     """Run an INSERT or UPDATE that answers with the rows it touched, and return them all."""
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
-        if is_frequent:
-            _run(cursor, sql, values)
-        else:
-            cursor.execute(sql, _adapted(values))
+        _run(cursor, sql, values, is_frequent=is_frequent)
         return list(cursor.fetchall())
 
 
-def rows(sql: str, values: Sequence[object]) -> list[tuple[Any, ...]]:  # Any: what the columns hold
+def rows(
+    sql: str, values: Sequence[object], *, is_frequent: bool = False
+) -> list[tuple[Any, ...]]:  # Any: what the columns hold
     """Run a statement that answers with rows, and return them all."""
     with connection.cursor() as cursor:
-        _run(cursor, sql, values)
+        _run(cursor, sql, values, is_frequent=is_frequent)
         return list(cursor.fetchall())
 
 
@@ -73,12 +69,12 @@ _MOST_PREPARED = 200
 _prepared: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()  # Any: the driver's connection
 
 
-def _run(cursor: CursorWrapper, sql: str, values: Sequence[object]) -> None:
-    """Run a statement, which PostgreSQL prepares the first time.
+def _run(cursor: CursorWrapper, sql: str, values: Sequence[object], *, is_frequent: bool) -> None:
+    """Run a statement, which PostgreSQL prepares the first time if it is a frequent one.
 
     To plan one anew each time takes it four times as long as to run it: 1 to 6 ms for those with joins.
     """
-    if connection.vendor != "postgresql" or not values:
+    if connection.vendor != "postgresql" or not is_frequent:
         cursor.execute(sql, _adapted(values))
         return
     names = _prepared.setdefault(connection.connection, {})

@@ -140,6 +140,7 @@ class Package(models.Model):
         plain_sql.change(
             f"UPDATE packages_package SET revision = revision + 1, changed_at = {clock} WHERE id = %s",  # noqa: S608
             [self.pk],
+            is_frequent=True,
         )
 
     def hold(self) -> None:
