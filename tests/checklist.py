@@ -17,8 +17,8 @@ ORDER = "SNJHFCXE"
 SERVERS = ("development", "production")
 _HEAD = """# The checklist of the index
 
-Made by `make checklist` from the tests in `simple/tests`, each of which has its lines' numbers in its name: S are
-addresses, N negotiation, J the JSON, H the HTML, F files, C caching, X web pages, E real clients.
+Made by `make checklist` from the tests in `simple/tests`, each of which has its lines' numbers in its name: S
+are addresses, N negotiation, J the JSON, H the HTML, F files, C caching, X web pages, E real clients.
 *Development* is Django alone, with pages from rows and from the published tree; *production* is nginx before
 gunicorn on PostgreSQL. A number says in how many cases it held; - was not asked there, as the test looks into
 the process.
