@@ -59,6 +59,17 @@ def test_what_has_not_changed_is_not_planned(target):
     assert not Package.objects.to_plan().exists()
 
 
+def test_what_changed_is_planned_before_what_a_target_asks_of_all(target):
+    for name in ("one", "two", "three"):
+        make_version(package=name)
+    target.follow("everything")
+
+    Package.objects.get(name="two").request_plan()
+    planning.plan_changed(NOON, limit=1)
+
+    assert {package.name for package in Package.objects.to_plan()} == {"one", "three"}
+
+
 def test_of_several_sources_the_tarball_is_built(target):
     version = make_version(source=False)
     make_source(version, ".zip")
