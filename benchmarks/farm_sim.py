@@ -52,7 +52,7 @@ BUILDERS = int(os.environ.get("SIM_BUILDERS", "50"))
 HOURS = float(os.environ.get("SIM_HOURS", "3"))
 MINUTES = float(os.environ.get("SIM_MINUTES", "60"))
 RELEASES = float(os.environ.get("SIM_RELEASES", "120"))
-CAMPAIGN = int(os.environ.get("SIM_CAMPAIGN", "10000"))
+CAMPAIGN = int(os.environ.get("SIM_CAMPAIGN", str(min(10_000, PACKAGES // 10))))
 OLD, NEW = "bookworm-armhf-cp311", "trixie-armhf-cp313"
 # On the old target there are a fifth of the builders: it only has to keep up.
 OLD_SHARE = 5
@@ -335,11 +335,12 @@ def tell(sim: Sim, hour: int, campaign: Campaign) -> None:
     note_parts(sim)
     campaign.refresh_from_db()
     waiting = Counter(Build.objects.waiting().values_list("target__key", flat=True).iterator())
+    begun_after = sim.begun_after or [0.0]
     print(
         f"  hour {hour}: {sum(sim.ended.values())} ended, {waiting[NEW]} wait for {NEW}, "
         f"{waiting[OLD]} for {OLD}; of the {sim.most} most wanted {len(sim.wanted)} are left; "
         f"campaign at {campaign.looked_at} of {campaign.total}, {campaign.state}; "
-        f"releases begun after {median(sim.begun_after):.0f} s, the slowest after {max(sim.begun_after):.0f}",
+        f"releases begun after {median(begun_after):.0f} s, the slowest after {max(begun_after):.0f}",
         flush=True,
     )
 
@@ -362,16 +363,18 @@ def summarise(sim: Sim) -> int:
         Figure("builds ended", ended / passed_h, "/h"),
         Figure(f"of those for {NEW}", sim.ended[NEW] / passed_h, "/h"),
         Figure(f"builds that wait for {NEW}", waiting, ""),
-        Figure("until none waits, at that rate", waiting / sim.ended[NEW] * passed_h / 24, "days"),
-        Figure("plan, dispatch, claim and closing", sim.server_s / ended * 1000, "ms/build"),
+        Figure("until none waits, at that rate", waiting / max(sim.ended[NEW], 1) * passed_h / 24, "days"),
+        Figure("plan, dispatch, claim and closing", sim.server_s / max(ended, 1) * 1000, "ms/build"),
     )
     return 0 if ended else 1
 
 
 def figures_of_releases(what: str, waits: list[float]) -> list[Figure]:
-    """Return how long releases had to wait."""
+    """Return how long releases had to wait, if there were any."""
+    if not waits:
+        return []
     return [
-        Figure(f"{what}, median", median(waits), "s"),
+        Figure(f"{what}, median of {len(waits)}", median(waits), "s"),
         Figure("the same for 99 of 100", quantile(waits, 0.99), "s"),
     ]
 
