@@ -68,7 +68,7 @@ class Outlook:
 def plan_changed(now: datetime, limit: int) -> int:
     """Make a plan for packages of which something changed; return how many builds that touched."""
     touched = 0
-    for package in Package.objects.to_plan().order_by("pk")[:limit]:
+    for package in Package.objects.to_plan()[:limit]:
         touched += _plan_or_log(package, now)
     return touched
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import QuerySet
 
+from packages import moving
 from packages.fetch import UpstreamUnavailable
 from packages.models import Dirty, Package, SyncCursor
 
@@ -54,7 +55,7 @@ def judge(name: str, message: str, now: datetime) -> None:
         return
     gone = Package.objects.filter(emptied_at__gt=now - WINDOW).count()
     count = gone + _waiting().exclude(name=name).count() + 1
-    if cursor.doubted_at or count > bound():
+    if cursor.doubted_at or cursor.moved_at or count > bound():
         raise TooMuchVanishes(message, count)
 
 
@@ -71,7 +72,9 @@ def note(error: TooMuchVanishes, now: datetime) -> None:
 def relax(now: datetime) -> None:
     """Believe absences again when upstream has nearly all of the packages that it denied."""
     cursor = SyncCursor.current()
-    if cursor.doubted_at is None:
+    if cursor.moved_at and not moving.has_unseen(cursor.moved_at):
+        cursor.arrive()
+    elif cursor.moved_at or cursor.doubted_at is None:
         return
     # One that was really removed meanwhile stays absent, and must not keep the others in doubt.
     waiting = _waiting().count()

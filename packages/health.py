@@ -53,6 +53,11 @@ def _warning(cursor: SyncCursor, now: datetime) -> str:
             f" {cursor.doubted_at:%Y-%m-%d %H:%M} UTC. If upstream has really removed them, run"
             " `manage.py reconcile --believe`."
         )
+    if cursor.moved_at:
+        return (
+            f"PIWHEELS_PYPI is another index since {cursor.moved_at:%Y-%m-%d %H:%M} UTC. Until all packages"
+            " have been seen there, none is withdrawn."
+        )
     if cursor.journal == SyncCursor.Journal.XML_RPC and not cursor.is_journal_heard(now):
         return f"Upstream's journal was last read at {cursor.polled_at:%Y-%m-%d %H:%M} UTC."
     return ""

@@ -33,6 +33,8 @@ class FakePyPI(Upstream):
         self.projects: MutableMapping[str, FakeProject] = {}
         self.requests: list[Request] = []
         self._stale: dict[tuple[str, str], FakeProject | None] = {}
+        # The serials after which somebody wanted to read the journal.
+        self.read_from: list[int] = []
         self._stale_root: tuple[int, list[tuple[str, int]]] | None = None
         # The state is read by the server's threads and changed by the test's.
         self._state = threading.RLock()
@@ -185,8 +187,8 @@ class FakePyPI(Upstream):
             self.projects[canonicalize_name(name)].hidden.discard(version)
             self._write(name, version, "release quarantine cleared")
 
-    def write(self, name: str, action: str, version: str | None = None) -> int:
-        """Write anything into the journal, also of a project that there is not."""
+    def write(self, name: str | None, action: str = "new release", version: str | None = None) -> int:
+        """Write anything into the journal, also of a project that there is not, or of none."""
         with self._state:
             return self._write(name, version, action)
 
@@ -240,6 +242,7 @@ class FakePyPI(Upstream):
     def since(self, serial: int, limit: int) -> list[Entry]:
         """Return the first entries of the journal after a serial."""
         with self._state:
+            self.read_from.append(serial)
             return self.journal.since(serial, limit)
 
     def listed(self) -> tuple[int, list[tuple[str, int]]]:
@@ -274,8 +277,8 @@ class FakePyPI(Upstream):
                 file.yanked = reason
             self._write(name, version, action)
 
-    def _write(self, name: str, version: str | None, action: str) -> int:
-        project = self.projects.get(canonicalize_name(name))
+    def _write(self, name: str | None, version: str | None, action: str) -> int:
+        project = self.projects.get(canonicalize_name(name or ""))
         serial = self.journal.write(project.name if project else name, version, action)
         if project:
             project.serial = serial

@@ -3,6 +3,9 @@
 import threading
 from dataclasses import dataclass
 
+from tests import fake_pypi_journal as journal
+from tests.fake_pypi_pages import Answer
+
 
 @dataclass(frozen=True)
 class Request:
@@ -25,14 +28,14 @@ class Fault:
     is_cut: bool = True  # ... and whether the client is told that there were more
     pause_s: float = 0
     location: str | None = None
-    limit_s: int | None = None  # XML-RPC has its own way to ask for a pause
+    answer: Answer | None = None  # what is said instead
     every: int = 1  # 2: every second of the requests that it is about
     seen: int = 0
 
     @property
     def replaces(self) -> bool:
         """Whether the client gets another answer altogether."""
-        return self.status != 200 or self.limit_s is not None
+        return self.status != 200 or self.answer is not None
 
     def happens_to(self, request: Request) -> bool:
         """Count a request, and say whether this happens to it."""
@@ -94,9 +97,19 @@ class Faults:
         """Send requests below a path elsewhere."""
         self.add(Fault(path_prefix, times, status=301, location=location))
 
+    def reply(
+        self, path_prefix: str, body: bytes, content_type: str = "text/xml", status: int = 200, times: int = 1
+    ) -> None:
+        """Answer with that, whatever was asked."""
+        self.add(Fault(path_prefix, times, answer=Answer(body, content_type, status)))
+
+    def refuse_calls(self, code: int, text: str, times: int = 1) -> None:
+        """Answer calls of XML-RPC with a fault."""
+        self.reply("/pypi", journal.fault(code, text), times=times)
+
     def limit_calls(self, seconds: int = 60, times: int = 1) -> None:
         """Answer calls of XML-RPC with the fault for those who call too often."""
-        self.add(Fault("/pypi", times, limit_s=seconds))
+        self.reply("/pypi", journal.limited(seconds), times=times)
 
     def mend(self) -> None:
         """Switch all faults off."""

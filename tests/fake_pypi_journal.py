@@ -19,7 +19,7 @@ FIRST_SERIAL = 1000
 class Entry:
     """A row of the journal."""
 
-    name: str
+    name: str | None
     version: str | None
     at: datetime
     action: str
@@ -42,7 +42,7 @@ class Journal:
         # Each row is shown that often.
         self.copies = 1
 
-    def write(self, name: str, version: str | None, action: str) -> int:
+    def write(self, name: str | None, version: str | None, action: str) -> int:
         """Write an entry down and return its serial."""
         self.serial += 1 + self._skipped
         self._skipped = 0

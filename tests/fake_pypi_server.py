@@ -161,8 +161,8 @@ class Upstream(Faults, ABC):
 
 
 def _failed(fault: Fault) -> pages.Answer:
-    if fault.limit_s is not None:
-        return pages.Answer(journal.limited(fault.limit_s), "text/xml")
+    if fault.answer is not None:
+        return fault.answer
     headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
     headers |= {"Location": fault.location} if fault.location is not None else {}
     return pages.Answer(b"as the test wants it", status=fault.status, headers=headers)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from builds import plan, raising
-from builds.models import Build, Demand, Push, Skip, Wheel
+from builds.models import Build, Demand, Push, Skip
 from builds.priority import Rank, class_of
 from builds.tests.rows import (
     NOON,
@@ -14,14 +14,12 @@ from builds.tests.rows import (
     make_source,
     make_target,
     make_version,
-    make_wheel,
 )
 from packages.models import Package, UpstreamFile, Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 ARM64, ARMHF = "trixie-arm64-cp313", "trixie-armhf-cp313"
-MANYLINUX = "cp313-cp313-manylinux_2_17_aarch64.manylinux2014_aarch64"
 OLD = NOON - timedelta(days=400)
 
 
@@ -39,30 +37,6 @@ def ranks(**filters):
     """The class of each waiting build, by version, in the order of the queue."""
     found = Build.objects.waiting().filter(**filters).select_related("version")
     return [(build.version.number, class_of(build.priority)[0].name.lower()) for build in found]
-
-
-@pytest.mark.parametrize(
-    ("policy", "tags", "fields", "built_for"),
-    [
-        ("gaps", "py3-none-any", {}, []),
-        ("gaps", MANYLINUX, {}, [ARMHF]),
-        ("gaps", "cp312-cp312-manylinux_2_17_aarch64", {}, [ARM64, ARMHF]),
-        ("gaps", "cp313-cp313-manylinux_2_42_aarch64", {}, [ARM64, ARMHF]),
-        ("gaps", "py3-none-any", {"yanked": True}, [ARM64, ARMHF]),
-        ("gaps", "py3-none-any", {"gone_at": NOON}, [ARM64, ARMHF]),
-        ("gaps", "py3-none-any", {"requires_python": ">=3.14"}, [ARM64, ARMHF]),
-        ("everything", "py3-none-any", {}, [ARM64, ARMHF]),
-        ("everything", MANYLINUX, {}, [ARM64, ARMHF]),
-    ],
-)
-def test_what_upstream_serves_is_not_built_where_gaps_are_filled(policy, tags, fields, built_for):
-    for key in (ARM64, ARMHF):
-        make_target(key, glibc="2.41", policy=policy)
-    make_upstream(make_version(), tags, **fields)
-
-    make_plan()
-
-    assert sorted(build.target.key for build in Build.objects.open()) == built_for
 
 
 def test_a_wheel_that_comes_upstream_drops_what_waits_and_its_going_brings_it_back():
@@ -88,19 +62,6 @@ def test_another_policy_has_everything_planned_anew():
     target.follow("everything")
 
     assert plan.plan_changed(NOON, limit=10) == 1
-
-
-def test_the_wheel_of_who_had_the_name_before_serves_nobody():
-    pure = make_wheel(make_build(target=make_target(ARMHF), state="succeeded", finished_at=OLD))
-    Wheel.objects.update(published_at=OLD)
-    make_target(ARM64)
-    make_plan()
-    assert not Build.objects.open().exists()
-
-    Package.objects.filter(pk=pure.package_id).update(registered_anew_at=NOON)
-    make_plan()
-
-    assert [str(build.target) for build in Build.objects.open()] == [ARM64]
 
 
 def test_a_skip_is_for_its_target_alone_and_can_be_taken_back():

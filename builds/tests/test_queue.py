@@ -4,7 +4,7 @@ import pytest
 
 from builds import plan as planning
 from builds import queue, wishes
-from builds.models import Build, Builder, Target
+from builds.models import Build, Builder
 from builds.priority import Rank, span
 from builds.tests.rows import (
     NOON,
@@ -59,35 +59,15 @@ def test_what_has_not_changed_is_not_planned(target):
     assert not Package.objects.to_plan().exists()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"yanked": True},
-        {"skip_reason": "too big"},
-        {"gone_at": NOON},
-        {"canonical": ""},
-    ],
-)
-def test_a_version_that_nobody_should_install_is_not_built(target, change):
-    make_version(**change)
+def test_what_changed_is_planned_before_what_a_target_asks_of_all(target):
+    for name in ("one", "two", "three"):
+        make_version(package=name)
+    target.follow("everything")
 
-    assert plan() == 0
+    Package.objects.get(name="two").request_plan()
+    planning.plan_changed(NOON, limit=1)
 
-
-def test_a_version_without_a_source_waits_for_one(target):
-    version = make_version(source=False)
-    assert plan() == 0
-
-    make_source(version)
-
-    assert plan() == 1
-
-
-@pytest.mark.parametrize("ending", [".exe", ".rpm", ".egg"])
-def test_a_source_that_pip_cannot_unpack_is_none(target, ending):
-    make_source(make_version(source=False), ending)
-
-    assert plan() == 0
+    assert {package.name for package in Package.objects.to_plan()} == {"one", "three"}
 
 
 def test_of_several_sources_the_tarball_is_built(target):
@@ -98,24 +78,6 @@ def test_of_several_sources_the_tarball_is_built(target):
     plan()
 
     assert wishes.source_of(Build.objects.get()).filename == "demo-1.0.tar.gz"
-
-
-def test_of_equal_versions_the_last_is_built(target):
-    make_version("1.0", released_at=NOON - timedelta(days=2))
-    make_version("1.0.0", released_at=NOON - timedelta(days=1))
-
-    plan()
-
-    assert queued() == ["1.0.0"]
-
-
-def test_a_python_that_the_source_excludes_gets_no_build(target):
-    make_target("bullseye-armhf-cp39")
-    make_source(make_version(source=False), requires_python=">=3.10")
-
-    plan()
-
-    assert [str(build.target) for build in Build.objects.all()] == ["trixie-armhf-cp313"]
 
 
 def test_a_python_that_the_newest_no_longer_admits_gets_the_last_that_does(target):
@@ -130,17 +92,6 @@ def test_a_python_that_the_newest_no_longer_admits_gets_the_last_that_does(targe
     assert queued(target=target) == ["3.0"]
     assert queued(target__key="bookworm-armhf-cp311") == ["2.0"]
     assert {span(Rank.NEWEST).start <= build.priority for build in Build.objects.all()} == {True}
-
-
-def test_depth_limits_history_but_not_requests(target):
-    for number in ["1.0", "2.0", "3.0", "4.0a1", "5.0.dev1"]:
-        make_version(number)
-    Package.objects.update(depth=1)
-    Package.objects.get().versions.get(number="1.0").request(NOON)
-
-    plan()
-
-    assert queued() == ["1.0", "3.0"]
 
 
 def test_nightlies_are_not_built_and_prereleases_come_last(target):
@@ -183,21 +134,6 @@ def test_a_quarantined_package_is_dropped_in_the_middle_of_a_build(target):
     assert not build.renew(ticket, NOON)
 
 
-def test_what_an_operator_cancelled_stays_cancelled(target):
-    make_version()
-    plan()
-    Build.objects.get().cancel("no", NOON)
-
-    assert plan() == 0
-
-
-def test_a_failure_is_final(target):
-    build, _ = make_running_build()
-    build.close(Build.State.FAILED, "no compiler", NOON)
-
-    assert plan() == 0
-
-
 def test_a_pure_wheel_serves_all_targets_and_drops_what_waits_for_them(target):
     make_target("bookworm-armhf-cp311")
     version = make_version()
@@ -236,7 +172,6 @@ def test_a_wheel_with_machine_code_frees_the_other_targets(target):
 
 
 OLD, NEW = "bookworm-armhf-cp311", "trixie-armhf-cp313"
-STABLE = "demo-1.0-cp39-abi3-linux_armv7l.whl"
 
 
 def first_for(target, count):
@@ -253,43 +188,6 @@ def make_targets(**fields):
         make_target(OLD, glibc="2.36", glibcxx="3.4.30", **fields),
         make_target(NEW, glibc="2.41", glibcxx="3.4.33", **fields),
     )
-
-
-def build_on(target, filename, **fields):
-    """Plan, and let the target's build end with this wheel."""
-    plan()
-    build = Build.objects.get(target=target, state="queued")
-    make_wheel(build=build, filename=filename, **fields)
-    Build.objects.filter(pk=build.pk).update(state="succeeded", finished_at=NOON)
-    plan()
-
-
-@pytest.mark.parametrize(
-    ("built_on", "filename", "fields", "left"),
-    [
-        # D1, D2: once for the stable ABI is once for all.
-        (OLD, STABLE, {"is_portable": True, "glibc": "2.34"}, []),
-        (NEW, STABLE, {"is_portable": True, "glibc": "2.34"}, []),
-        # D4: a C or C++ library that the other release does not have yet.
-        (NEW, STABLE, {"is_portable": True, "glibc": "2.38"}, [OLD]),
-        (NEW, STABLE, {"is_portable": True, "glibc": "2.34", "glibcxx": "3.4.32"}, [OLD]),
-        (OLD, STABLE, {"is_portable": False, "glibc": "2.34"}, [NEW]),
-        (OLD, "demo-1.0-cp311-cp311-linux_armv7l.whl", {"is_portable": True, "glibc": "2.34"}, [NEW]),
-        (OLD, "demo-1.0-py3-none-linux_armv7l.whl", {"is_portable": True, "glibc": "2.34"}, []),
-        # D3: not where its Requires-Python excludes the target.
-        (NEW, "demo-1.0-py3-none-any.whl", {"requires_python": ">=3.12"}, [OLD]),
-        (NEW, "demo-1.0-py3-none-any.whl", {}, []),
-        # It may be shown any day, and another build would give other bytes the same name.
-        (NEW, "demo-1.0-py3-none-any.whl", {"held_reason": "It has a .pth."}, []),
-    ],
-)
-def test_what_a_wheel_serves_is_not_built_again(built_on, filename, fields, left):
-    make_targets()
-    make_version()
-
-    build_on(Target.objects.get(key=built_on), filename, **fields)
-
-    assert [build.target.key for build in Build.objects.open()] == left
 
 
 def test_an_older_system_builds_first_what_both_wait_for():

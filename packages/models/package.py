@@ -25,8 +25,11 @@ class PackageQuerySet(models.QuerySet["Package"]):
     """Questions about packages."""
 
     def to_plan(self) -> Self:
-        """Packages of which something changed that decides what to build."""
-        return self.filter(plan_needed=True)
+        """Packages of which something changed that decides what to build, what changed last first.
+
+        A new target changes something for all of them, which takes hours to plan: no release waits for that.
+        """
+        return self.filter(plan_needed=True).order_by("-plan_asked_at")
 
     def to_refresh(self, before: datetime) -> Self:
         """Packages that nobody has looked up upstream since then, the longest neglected first."""
@@ -93,6 +96,12 @@ class Package(models.Model):
     plan_needed = models.BooleanField(
         default=True, help_text="Something changed that decides what is to be built."
     )
+    plan_asked_at = models.DateTimeField(
+        default=NEVER,
+        db_default=NEVER,
+        editable=False,
+        help_text="When one was last asked for of this package by itself; a new target asks it of all.",
+    )
     revision = models.PositiveBigIntegerField(
         default=0, help_text="Grows with each change that a reader of the index or the pages could see."
     )
@@ -109,7 +118,9 @@ class Package(models.Model):
             models.CheckConstraint(condition=Q(name__regex=CANONICAL), name="packages_package_name_canonical")
         ]
         indexes = [
-            models.Index(fields=["id"], condition=Q(plan_needed=True), name="packages_package_to_plan"),
+            models.Index(
+                fields=["-plan_asked_at"], condition=Q(plan_needed=True), name="packages_package_next_plan"
+            ),
             models.Index(fields=["fetched_at"], name="packages_package_to_refresh"),
             models.Index(
                 fields=["shown_revision"],
@@ -153,7 +164,7 @@ class Package(models.Model):
 
     def request_plan(self) -> None:
         """Ask for another look at what is to be built of this package."""
-        Package.objects.filter(pk=self.pk).update(plan_needed=True)
+        Package.objects.filter(pk=self.pk).update(plan_needed=True, plan_asked_at=Now())
 
     def begin_plan(self) -> bool:
         """Take the request for a look; False if somebody else did.
@@ -184,7 +195,7 @@ class Package(models.Model):
         for field, value in fields.items():
             setattr(self, field, value)
         Package.objects.filter(pk=self.pk).update(
-            **fields, plan_needed=True, revision=F("revision") + 1, changed_at=Now()
+            **fields, plan_needed=True, plan_asked_at=Now(), revision=F("revision") + 1, changed_at=Now()
         )
 
 

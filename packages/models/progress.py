@@ -56,6 +56,18 @@ class SyncCursor(models.Model):
     ASK_AGAIN = timedelta(days=1)
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    upstream = models.CharField(
+        max_length=500,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="The index that all of this is about.",
+    )
+    moved_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when it is another index, of which not all of our packages have been seen yet.",
+    )
     serial = models.BigIntegerField(
         default=0, help_text="The last event of which the name is marked; 0 before the first."
     )
@@ -171,6 +183,38 @@ class SyncCursor(models.Model):
         self.serial = serial
         return moved == 1
 
+    def follow(self, upstream: str) -> None:
+        """Note which index all of this is about, if nobody has yet."""
+        self._rows().filter(upstream="").update(upstream=upstream)
+
+    def move(self, upstream: str, now: datetime) -> bool:
+        """Forget how far we had read another index; False if somebody else did.
+
+        What a person decided or has to look at stays.
+        """
+        moved = (
+            self._rows()
+            .filter(upstream=self.upstream)
+            .update(
+                upstream=upstream,
+                moved_at=now,
+                serial=0,
+                upstream_serial=0,
+                journal=self.Journal.UNKNOWN,
+                journal_asked_at=NEVER,
+                polled_at=NEVER,
+                listing=self.Listing.UNKNOWN,
+                listing_etag="",
+                listed_at=None,
+                paused_until=NEVER,
+            )
+        )
+        return moved == 1
+
+    def arrive(self) -> None:
+        """Note that all of our packages have been seen at this index."""
+        self._rows().update(moved_at=None)
+
     def pause(self, until: datetime) -> None:
         """Ask nothing of upstream until then."""
         self._rows().update(paused_until=Greatest("paused_until", until))
@@ -186,7 +230,7 @@ class SyncCursor(models.Model):
 
     def believe(self, until: datetime) -> None:
         """Believe all absences until then."""
-        self._rows().update(doubted_at=None, doubted=0, believed_until=until)
+        self._rows().update(moved_at=None, doubted_at=None, doubted=0, believed_until=until)
 
     def take_listing(self, now: datetime) -> bool:
         """Become the only reader of the list of all projects for a while; False if another is."""

@@ -8,7 +8,6 @@ from packages import fetch, sync
 from packages.changelog import Changelog
 from packages.models import Package
 from packages.pypi import PyPI
-from packages.tests.xml_rpc import FakeJournal
 from tests.fake_pypi import FakePyPI
 
 
@@ -61,11 +60,12 @@ def refresh(pypi, now):
 
 @pytest.fixture
 def journal():
-    with FakeJournal() as server:
+    """The same under the name of what these tests are about."""
+    with FakePyPI() as server:
         yield server
 
 
 @pytest.fixture
 def changelog(journal):
     with fetch.Session() as session:
-        yield Changelog(journal.url, session)
+        yield Changelog(f"{journal.url}/pypi", session)

@@ -6,15 +6,15 @@ from packages.fetch import UpstreamUnavailable
 
 
 def test_the_last_serial_is_a_number(journal, changelog):
-    journal.happen("demo")
+    journal.write("demo")
 
     assert changelog.last_serial() == 1001
 
 
 def test_events_after_a_serial_come_as_upstream_spells_them(journal, changelog):
-    journal.happen("old")
-    journal.happen("Demo.Pkg", "add source file demo-1.0.tar.gz")
-    journal.happen(None, "nuke user")
+    journal.write("old")
+    journal.write("Demo.Pkg", "add source file demo-1.0.tar.gz")
+    journal.write(None, "nuke user")
 
     assert changelog.since(1001) == [
         Event(1002, "Demo.Pkg", "add source file demo-1.0.tar.gz"),
@@ -24,14 +24,14 @@ def test_events_after_a_serial_come_as_upstream_spells_them(journal, changelog):
 
 @pytest.mark.parametrize("status", [301, 404, 405, 410, 501])
 def test_an_index_may_have_no_journal(journal, changelog, status):
-    journal.answer("no", status=status)
+    journal.fail("/pypi", status)
 
     with pytest.raises(NoJournal, match=str(status)):
         changelog.last_serial()
 
 
 def test_a_page_for_people_is_no_journal(journal, changelog):
-    journal.answer("<html></html>", content_type="text/html; charset=utf-8")
+    journal.reply("/pypi", b"<html></html>", "text/html; charset=utf-8")
 
     with pytest.raises(NoJournal):
         changelog.last_serial()
@@ -41,7 +41,7 @@ def test_a_page_for_people_is_no_journal(journal, changelog):
     "code, text", [(-32601, "server error; method not found"), (-32500, "PyPI no longer supports this")]
 )
 def test_an_index_may_know_no_such_method(journal, changelog, code, text):
-    journal.fault(code, text)
+    journal.refuse_calls(code, text)
 
     with pytest.raises(NoJournal):
         changelog.last_serial()
@@ -59,7 +59,7 @@ def test_an_index_may_know_no_such_method(journal, changelog, code, text):
     ],
 )
 def test_a_limit_says_how_long_to_wait(journal, changelog, text, pause):
-    journal.fault(-32500, text)
+    journal.refuse_calls(-32500, text)
 
     with pytest.raises(UpstreamUnavailable) as raised:
         changelog.since(1)
@@ -68,7 +68,7 @@ def test_a_limit_says_how_long_to_wait(journal, changelog, text, pause):
 
 
 def test_a_limit_may_be_a_status(journal, changelog):
-    journal.answer("", status=429, Retry_After="30")
+    journal.fail("/pypi", 429, retry_after=30)
 
     with pytest.raises(UpstreamUnavailable) as raised:
         changelog.since(1)
@@ -100,14 +100,14 @@ def response(value):
 )
 @pytest.mark.parametrize("question", ["last_serial", "since"])
 def test_an_answer_that_makes_no_sense_is_an_outage(journal, changelog, body, question):
-    journal.answer(body)
+    journal.reply("/pypi", body.encode())
 
     with pytest.raises(UpstreamUnavailable):
         changelog.last_serial() if question == "last_serial" else changelog.since(1)
 
 
 def test_a_server_error_is_an_outage_and_not_an_absence(journal, changelog):
-    journal.answer("", status=503)
+    journal.fail("/pypi", 503)
 
     with pytest.raises(UpstreamUnavailable, match="503"):
         changelog.last_serial()
@@ -116,7 +116,7 @@ def test_a_server_error_is_an_outage_and_not_an_absence(journal, changelog):
 def test_an_answer_may_not_be_larger_than_a_page_can_be(journal, changelog, monkeypatch):
     monkeypatch.setattr(module, "PAGE_BYTES", 1000)
     for number in range(20):
-        journal.happen(f"demo{number}")
+        journal.write(f"demo{number}")
 
     with pytest.raises(UpstreamUnavailable, match="more than 1000 bytes"):
         changelog.since(1)

@@ -1,3 +1,4 @@
+import xmlrpc.client
 from contextlib import suppress
 from datetime import timedelta
 
@@ -26,6 +27,11 @@ def start(serial=1000, **fields):
     SyncCursor.objects.update_or_create(defaults={"serial": serial, **fields})
 
 
+def rows(*events):
+    """An answer of XML-RPC with these events, which the fake's own journal could not have."""
+    return xmlrpc.client.dumps((list(events),), methodresponse=True).encode()
+
+
 def marks():
     return dict(Dirty.objects.values_list("name", "wanted_serial"))
 
@@ -36,9 +42,9 @@ def cursor():
 
 def test_names_of_events_are_marked_with_their_last_serial(journal, poll, now):
     start()
-    journal.happen("Demo.Pkg", "create")
-    journal.happen("other", "add source file other-1.0.tar.gz")
-    journal.happen("demo_pkg", "new release")
+    journal.write("Demo.Pkg", "create")
+    journal.write("other", "add source file other-1.0.tar.gz")
+    journal.write("demo_pkg", "new release")
 
     assert poll() == 2
 
@@ -52,14 +58,14 @@ def test_nothing_new_is_one_question(journal, poll):
     start()
 
     assert poll() == 0
-    assert journal.calls == [("changelog_since_serial", (1000,))]
+    assert (journal.read_from, len(journal.requests)) == ([1000], 1)
     assert cursor().is_journal_heard(cursor().polled_at)
 
 
 def test_the_first_poll_begins_at_the_end_and_has_all_that_we_have_looked_at(journal, poll, now):
     for number in range(3):
         Package.objects.create(name=f"demo{number}", display_name="x")
-    journal.happen("demo0")
+    journal.write("demo0")
 
     assert poll() == 3
 
@@ -72,7 +78,7 @@ def test_a_farm_that_follows_some_marks_only_these(journal, poll):
     Package.objects.create(name="ours", display_name="ours")
     Dirty.objects.create(name="waiting")
     for name in ("ours", "watched", "waiting", "neither"):
-        journal.happen(name)
+        journal.write(name)
 
     assert poll(watched=["Watched"]) == 3
 
@@ -93,7 +99,7 @@ def test_a_farm_that_follows_some_marks_only_these(journal, poll):
 )
 def test_what_upstreams_people_do_among_themselves_is_passed_over(journal, poll, action):
     start()
-    journal.happen("demo", action)
+    journal.write("demo", action)
 
     assert poll() == 0
     assert cursor().serial == 1001
@@ -102,7 +108,7 @@ def test_what_upstreams_people_do_among_themselves_is_passed_over(journal, poll,
 @pytest.mark.parametrize("action", ["remove project", "yank release", "project quarantined", "something new"])
 def test_whatever_else_happens_is_looked_at(journal, poll, action):
     start()
-    journal.happen("demo", action)
+    journal.write("demo", action)
 
     assert poll() == 1
 
@@ -110,7 +116,7 @@ def test_whatever_else_happens_is_looked_at(journal, poll, action):
 def test_names_that_are_none_are_passed_over(journal, poll):
     start()
     for name in (None, "", "no/name", "x" * 300, "good"):
-        journal.happen(name)
+        journal.write(name)
 
     assert poll() == 1
     assert marks() == {"good": 1005}
@@ -121,19 +127,18 @@ def test_full_pages_are_followed_by_the_next_at_once(journal, poll, monkeypatch)
     journal.page_rows = 3
     start()
     for number in range(8):
-        journal.happen(f"demo{number}")
+        journal.write(f"demo{number}")
 
     assert poll() == 8
 
     assert cursor().serial == 1008
-    asked = [arguments[0] for method, arguments in journal.calls if method == "changelog_since_serial"]
-    assert asked == [1000, 1003, 1006]
+    assert journal.read_from == [1000, 1003, 1006]
 
 
 def test_a_page_that_leads_nowhere_ends_the_poll(journal, poll, monkeypatch):
     monkeypatch.setattr(module, "PAGE_ROWS", 1)
     start(2000)
-    journal.true_answer = lambda method, arguments: [["demo", "1", 1, "new release", 1500]]
+    journal.reply("/pypi", rows(["demo", "1", 1, "new release", 1500]))
 
     poll()
 
@@ -142,12 +147,8 @@ def test_a_page_that_leads_nowhere_ends_the_poll(journal, poll, monkeypatch):
 
 def test_ids_may_be_skipped_doubled_and_out_of_order(journal, poll):
     start()
-    journal.happen("a", serial=1010)
-    journal.happen("b", serial=1005)
-    journal.happen("a", serial=1010)
-    journal.true_answer = lambda method, arguments: [
-        [name, "1", 5000 - serial, action, serial] for name, action, serial in journal.events
-    ]
+    events = [("a", 1010), ("b", 1005), ("a", 1010)]
+    journal.reply("/pypi", rows(*([name, "1", 5000 - serial, "create", serial] for name, serial in events)))
 
     poll()
 
@@ -156,8 +157,7 @@ def test_ids_may_be_skipped_doubled_and_out_of_order(journal, poll):
 
 def test_an_event_that_cannot_be_read_is_not_passed_over(journal, poll):
     start()
-    journal.happen("demo")
-    journal.true_answer = lambda method, arguments: [["demo", "1", 1, "create", 1001], ["other"]]
+    journal.reply("/pypi", rows(["demo", "1", 1, "create", 1001], ["other"]))
 
     assert poll() == 0
     assert (marks(), cursor().serial) == ({}, 1000)
@@ -198,7 +198,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize("statement", range(1, 8))
 def test_a_poll_that_is_killed_at_any_statement_loses_no_event(journal, poll, now, statement):
     start()
-    journal.happen("demo")
+    journal.write("demo")
     count = 0
 
     def kill(execute, sql, params, many, context):
@@ -223,10 +223,10 @@ def test_one_poller_reads_at_a_time(journal, poll, now):
     start(polling_until=now + timedelta(minutes=1))
 
     assert poll() == 0
-    assert journal.calls == []
+    assert journal.requests == []
 
     assert poll(after=61) == 0
-    assert len(journal.calls) == 1
+    assert len(journal.requests) == 1
 
 
 class Slow(Changelog):
@@ -239,31 +239,31 @@ class Slow(Changelog):
 
 def test_a_poller_that_was_overtaken_marks_nothing(journal, changelog, now):
     start()
-    journal.happen("demo")
+    journal.write("demo")
 
-    assert module.poll(Slow(journal.url, changelog.session), ["all"], now=now) == 0
+    assert module.poll(Slow(f"{journal.url}/pypi", changelog.session), ["all"], now=now) == 0
     assert (cursor().serial, marks()) == (1001, {})
 
 
 def test_an_absent_journal_is_asked_for_again_after_a_day(journal, poll, now):
     start()
-    journal.answer("", status=405)
+    journal.fail("/pypi", 405)
 
     assert poll() == 0
     assert (cursor().journal, cursor().is_journal_heard(now)) == ("absent", False)
 
     poll(after=3600)
-    assert len(journal.calls) == 1
+    assert len(journal.requests) == 1
 
-    journal.happen("demo")
+    journal.write("demo")
     assert poll(after=25 * 3600) == 1
     assert cursor().journal == "xml-rpc"
 
 
 def test_an_outage_is_asked_again_soon_and_is_no_absence(journal, poll, now):
     start(journal="xml-rpc", polled_at=now)
-    journal.happen("demo")
-    journal.answer("", status=502)
+    journal.write("demo")
+    journal.fail("/pypi", 502)
 
     assert poll() == 0
     assert cursor().journal == "xml-rpc"
@@ -279,11 +279,11 @@ def test_a_journal_that_is_silent_for_long_is_not_relied_on(now):
 
 def test_a_wish_for_a_pause_is_granted(journal, poll, now):
     start()
-    journal.fault(-32500, "HTTPTooManyRequests: Limit may reset in 120 seconds.")
+    journal.refuse_calls(-32500, "HTTPTooManyRequests: Limit may reset in 120 seconds.")
 
     poll()
     assert poll(after=119) == 0
-    assert len(journal.calls) == 1
+    assert len(journal.requests) == 1
 
     poll(after=125)
-    assert len(journal.calls) == 2
+    assert len(journal.requests) == 2

@@ -1,11 +1,13 @@
 """The command; what it serves is in `tests/test_synthetic_pypi.py`."""
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -51,3 +53,22 @@ def test_a_port_that_is_taken_is_said():
 def test_a_pypi_of_nothing_is_refused():
     with pytest.raises(CommandError, match="has to be a project"):
         call_command("fake_pypi", "--projects", "0")
+
+
+def test_where_the_tests_are_not_it_says_what_to_do(tmp_path):
+    for name in ("piwheels_site", "packages", "builds", "simple", "builder", "deploy", "templates"):
+        (tmp_path / name).symlink_to(Path(name).resolve())
+    # Python looks for modules beside the script itself, not beside a link to it.
+    shutil.copy("manage.py", tmp_path)
+
+    said = subprocess.run(
+        [sys.executable, "manage.py", "fake_pypi"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert said.returncode == 1
+    assert said.stderr.startswith("CommandError: The fake PyPI is a part of the tests")

@@ -8,8 +8,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from tests.synthetic_pypi import SyntheticPyPI
-from tests.weather import Weather
+# The fake is a part of the tests, which only a checkout has.
+try:
+    from tests.synthetic_pypi import SyntheticPyPI
+    from tests.weather import Weather
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "tests":
+        raise
+    IS_CHECKOUT = False
+else:
+    IS_CHECKOUT = True
 
 # How often something happens; several things at once where that is too seldom.
 TICK_S = 0.1
@@ -38,6 +46,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Serve, and let things happen."""
+        if not IS_CHECKOUT:
+            raise CommandError(
+                "The fake PyPI is a part of the tests, which are not here: clone the repository and run this"
+                " command there. A farm elsewhere follows it with the PIWHEELS_PYPI that it prints."
+            )
         if options["projects"] < 1 or options["versions"] < 1 or options["events_per_second"] < 0:
             raise CommandError("There has to be a project, with a version, and no less than no events.")
         try:
@@ -63,7 +76,7 @@ class Command(BaseCommand):
             _live(upstream, options["events_per_second"], options["faults"])
 
 
-def _live(upstream: SyntheticPyPI, events_per_second: float, has_faults: bool) -> None:
+def _live(upstream: "SyntheticPyPI", events_per_second: float, has_faults: bool) -> None:
     """Let things happen, for ever."""
     weather = Weather(upstream, upstream.somebody)
     began = time.monotonic()
