@@ -22,7 +22,8 @@ from builds import incoming, provenance, storage
 from builds.attached import Attached
 from builds.models import Build, Dependency, Wheel
 from builds.outcome import outcome_of
-from builds.verify import BadWheel, Expected, VerifiedWheel, verify
+from builds.verify import VerifiedWheel, verify
+from builds.wheel_names import BadWheel, Expected
 
 # Debian Policy 5.6.7: a package's name; what follows in brackets is the version that is needed.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
