@@ -28,7 +28,7 @@ Pair = tuple[int, int]
 # What of earlier builds decides about the next; a package may have thousands of them.
 _DECIDING = (
     *("version", "target", "campaign", "attempt", "state", "losses", "size", "priority", "is_long"),
-    *("may_return", "queued_at", "released_at", "duration_s", "expected_s"),
+    *("may_return", "queued_at", "released_at", "duration_s", "expected_s", "rebuild_reason"),
 )
 
 
@@ -45,13 +45,16 @@ class Outlook:
     attempts: list[Build]  # the last one last
     latest: dict[Pair, Build]
     in_campaigns: set[Pair]
+    to_rebuild: set[Pair]
 
     def wanted(self) -> Iterator[tuple[Candidate, Target]]:
-        """Give what is worth a wheel and has none."""
+        """Give what is worth a wheel and has none, or has one that an operator wants anew."""
         for target in self.needs:
             for candidate in self.candidates[target.python]:
-                is_wanted = candidate.is_chosen or (candidate.version.pk, target.pk) in self.in_campaigns
-                if is_wanted and self.lacks(candidate, target):
+                pair = candidate.version.pk, target.pk
+                is_wanted = candidate.is_chosen or pair in self.in_campaigns
+                is_again = pair in self.to_rebuild and target.pk not in self.skipped
+                if is_again or (is_wanted and self.lacks(candidate, target)):
                     yield candidate, target
 
     def lacks(self, candidate: Candidate, target: Target) -> bool:
@@ -117,6 +120,7 @@ def look(package: Package) -> Outlook:
         attempts=attempts,
         latest=latest,
         in_campaigns=_in_campaigns(latest),
+        to_rebuild={pair for pair, build in latest.items() if build.is_open and build.rebuild_reason},
     )
 
 

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from builds import statements
-from builds.coverage import Offer
+from builds.coverage import Offer, covers
 from builds.models.build import Build
+from builds.models.target import Target
 from packages.models import Package, Version
 
 
@@ -37,6 +38,14 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         has_source = Q(build__source=None) | Q(build__source__gone_at=None)
         return self.filter(same_owner, has_source, version__gone_at=None)
 
+    def of_version(self, version: Version) -> Self:
+        """Wheels of a version, in whatever way upstream spells it: they have the same names."""
+        return self.filter(package=version.package_id, version__canonical=version.canonical)
+
+    def names(self, version: int) -> list[str]:
+        """Return the names that were ever given to wheels of a version, however it is spelled."""
+        return statements.names(version)
+
     def published(self, filename: str) -> tuple[int, str] | None:
         """Return the build that gave a file of this name its bytes, and their sha256."""
         return statements.published(filename)
@@ -56,6 +65,13 @@ class Wheel(models.Model):
     size = models.BigIntegerField(help_text="Bytes.")
     sha256 = models.CharField(max_length=64)
     metadata_sha256 = models.CharField(max_length=64, help_text="Of METADATA, as served beside the file.")
+    content_sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of what it installs, whatever its build tag; empty: from before this was noted.",
+    )
     requires_python = models.CharField(max_length=255, blank=True)
     glibc = models.CharField(max_length=20, blank=True, help_text="The least C library that it runs with.")
     glibcxx = models.CharField(max_length=20, blank=True, help_text="The least libstdc++, as GLIBCXX has it.")
@@ -76,6 +92,15 @@ class Wheel(models.Model):
     published_at = models.DateTimeField(db_default=Now())
     yanked = models.BooleanField(default=False, help_text="By us; upstream's yank is the version's.")
     yanked_reason = models.TextField(blank=True)
+    superseded_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="supersedes",
+        db_index=False,
+        help_text="The rebuild that took its place, for which it was yanked.",
+    )
     withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is not shown.")
 
     objects = WheelQuerySet.as_manager()
@@ -91,7 +116,12 @@ class Wheel(models.Model):
         indexes = [
             models.Index(
                 fields=["package"], condition=Q(withdrawn_at=None, held_reason=""), name="builds_wheel_listed"
-            )
+            ),
+            models.Index(
+                fields=["superseded_by"],
+                condition=Q(superseded_by__isnull=False),
+                name="builds_wheel_superseded",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -126,6 +156,10 @@ class Wheel(models.Model):
         """Return the tags in the file's name."""
         return parse_wheel_filename(self.filename)[3]
 
+    def build_tag(self) -> tuple[int, str] | tuple[()]:
+        """Return the build tag in the file's name, as installers compare it."""
+        return parse_wheel_filename(self.filename)[2]
+
     def offer(self) -> Offer:
         """Return what decides which targets this file serves."""
         return Offer(
@@ -151,15 +185,62 @@ class Wheel(models.Model):
 
     def unyank(self) -> None:
         """Take the yank back."""
-        self._show(yanked=False, yanked_reason="")
+        self._show(yanked=False, yanked_reason="", superseded_by=None)
 
+    def supersede(self, by: "Wheel") -> None:
+        """Have installers take the rebuild; the file stays, for lock files that have its hash."""
+        reason = f"it was built anew, and {by.filename} replaces it"
+        self._show(yanked=True, yanked_reason=reason, superseded_by=by)
+
+    @transaction.atomic
     def release(self) -> None:
         """Show this file, as a person has looked at it."""
         self._show(held_reason="")
+        self.take_over()
 
+    @transaction.atomic
     def withdraw(self, now: datetime) -> None:
-        """Take this file out of the index."""
+        """Take this file out of the index; what it had superseded is what installers take again."""
         self._show(withdrawn_at=now)
+        heir = self.superseded_by
+        for wheel in self.supersedes.select_related("package"):
+            if heir and heir.withdrawn_at is None:
+                wheel.supersede(heir)
+            else:
+                wheel.unyank()
+
+    def take_over(self) -> None:
+        """Yank the earlier wheels that this rebuild replaces, if it is one."""
+        for wheel in self._earlier():
+            if self._replaces(wheel):
+                wheel.supersede(self)
+
+    def endangers(self) -> "Wheel | None":
+        """Return a wheel that this rebuild would keep from systems that it does not run on itself.
+
+        Between two files with the same tags installers choose by the build tag alone.
+        """
+        same = (wheel for wheel in self._earlier() if wheel.tags() == self.tags())
+        return next((wheel for wheel in same if not self._replaces(wheel)), None)
+
+    def _earlier(self) -> "list[Wheel]":
+        """Return the wheels of other builds that installers may choose now, of the same tags or target."""
+        if not self.build_tag():
+            return []
+        others = Wheel.objects.of_version(self.version).standing().sourced().filter(yanked=False)
+        others = others.exclude(build=self.build_id).select_related("build__target", "package")
+        return [
+            other
+            for other in others
+            if other.build_tag() < self.build_tag()
+            and (other.tags() == self.tags() or other.build.target_id == self.build.target_id)
+        ]
+
+    def _replaces(self, earlier: "Wheel") -> bool:
+        """Tell whether this file serves every target that an earlier one serves."""
+        mine, theirs = self.offer(), earlier.offer()
+        needs = [target.need() for target in (*Target.objects.active(), earlier.build.target)]
+        return all(covers(mine, need) for need in needs if covers(theirs, need))
 
     def _show(self, **fields: object) -> None:
         """Set fields that the index shows."""
