@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 
 from builder.contract import CONTRACT, BuildOrder
 from builds import build_tags, queue, recipes, wishes
-from builds.models import Build, Builder
+from builds.models import Build, Builder, Terms
 from builds.recipes import Ingredients
 from packages.models import UpstreamFile
 
@@ -30,11 +30,11 @@ class NotGiven(Exception):
 def claim(build: Build, builder: Builder, now: datetime) -> BuildOrder:
     """Start a build that was assigned to a builder, and return its order; raises NotGiven."""
     source, made_by = _materials(build, now)
-    build_tag = build_tags.next_tag(build)
-    ticket = build.claim(builder, source, now, made_by.time_limit_s, build_tag=build_tag)
+    terms = Terms(made_by.time_limit_s, build_tags.next_tag(build))
+    ticket = build.claim(builder, source, now, terms)
     if not ticket:
         raise NotGiven(f"This build is {build.state}: it is not this builder's to start. Forget it.")
-    return _order(build, ticket, source, made_by, build_tag)
+    return _order(build, ticket, source, made_by, terms)
 
 
 def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
@@ -63,9 +63,9 @@ def _take(waiting: list[int], builder: Builder, now: datetime) -> BuildOrder | N
         source, made_by = _materials(build, now)
     except NotGiven:
         return None
-    build_tag = build_tags.next_tag(build)
-    ticket = build.take(builder, source, now, made_by.time_limit_s, build_tag=build_tag)
-    return _order(build, ticket, source, made_by, build_tag) if ticket else None
+    terms = Terms(made_by.time_limit_s, build_tags.next_tag(build))
+    ticket = build.take(builder, source, now, terms)
+    return _order(build, ticket, source, made_by, terms) if ticket else None
 
 
 def _materials(build: Build, now: datetime) -> tuple[UpstreamFile, Ingredients]:
@@ -77,9 +77,7 @@ def _materials(build: Build, now: datetime) -> tuple[UpstreamFile, Ingredients]:
     return source, recipes.ingredients(build)
 
 
-def _order(
-    build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients, build_tag: int | None
-) -> BuildOrder:
+def _order(build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients, terms: Terms) -> BuildOrder:
     """Return the order for a build that has begun."""
     target = build.target
     return BuildOrder(
@@ -101,7 +99,7 @@ def _order(
         index=settings.PIWHEELS_PYPI,
         extra_index=settings.PIWHEELS_BUILDERS_INDEX,
         crates=settings.PIWHEELS_CRATES,
-        build_tag="" if build_tag is None else str(build_tag),
+        build_tag="" if terms.build_tag is None else str(terms.build_tag),
         time_limit_s=made_by.time_limit_s,
         memory_bytes=made_by.memory_bytes,
         apt=made_by.apt,

@@ -7,6 +7,7 @@ from builds.models.campaign import Campaign, CampaignQuerySet
 from builds.models.recipe import Recipe
 from builds.models.size import Size
 from builds.models.target import Target, TargetQuerySet
+from builds.models.terms import Terms
 from builds.models.wanted import Demand, Push, Skip
 from builds.models.wheel import Dependency, Refusal, Wheel, WheelQuerySet
 
@@ -26,6 +27,7 @@ __all__ = [
     "Skip",
     "Target",
     "TargetQuerySet",
+    "Terms",
     "Wheel",
     "WheelQuerySet",
 ]

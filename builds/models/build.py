@@ -23,6 +23,7 @@ from builds.models.size import Size
 from builds.models.state import ASSIGNED, ENDED, OPEN, RUNNING
 from builds.models.state import State as BuildState
 from builds.models.target import Target
+from builds.models.terms import AS_USUAL, Terms
 from builds.models.token import digest
 from packages.models import UpstreamFile, Version
 
@@ -217,53 +218,31 @@ class Build(models.Model):
         """
         return bool(Build.objects.assign([(self, builder)], now))
 
-    def claim(
-        self,
-        builder: "Builder",
-        source: UpstreamFile,
-        now: datetime,
-        time_limit_s: float | None = None,
-        *,
-        build_tag: int | None = None,
-    ) -> str:
-        """Start this build on its builder and return the ticket; "" if it is not this builder's to start.
+    def claim(self, builder: "Builder", source: UpstreamFile, now: datetime, terms: Terms = AS_USUAL) -> str:
+        """Start this build on its builder and return the ticket; "" if it is not this builder's to start."""
+        return self._begin([self.State.DISPATCHED], source, now, terms, only_of=builder.pk)
 
-        The time limit is the farm's unless a recipe gives another.
-        """
-        given = {"build_tag": build_tag}
-        return self._begin(
-            [self.State.DISPATCHED], source, now, time_limit_s, only_of=builder.pk, given=given
-        )
-
-    def take(
-        self,
-        builder: "Builder",
-        source: UpstreamFile,
-        now: datetime,
-        time_limit_s: float | None = None,
-        *,
-        build_tag: int | None = None,
-    ) -> str:
+    def take(self, builder: "Builder", source: UpstreamFile, now: datetime, terms: Terms = AS_USUAL) -> str:
         """Start this waiting build on a builder and return the ticket; "" if it no longer waits.
 
         As if it were assigned and claimed at the same moment.  Raises IntegrityError when the builder has
         another build.
         """
-        given = {"builder_id": builder.pk, "rang_at": now, "build_tag": build_tag}
-        return self._begin([self.State.QUEUED], source, now, time_limit_s, given=given)
+        given = {"builder_id": builder.pk, "rang_at": now}
+        return self._begin([self.State.QUEUED], source, now, terms, given=given)
 
     def _begin(
         self,
         leaving: list[BuildState],
         source: UpstreamFile,
         now: datetime,
-        time_limit_s: float | None,
+        terms: Terms,
         *,
         only_of: int | None = None,
         given: Mapping[str, object] = MappingProxyType({}),
     ) -> str:
         """Start this build if it is in one of those states; return its ticket, or ""."""
-        limit = timedelta(seconds=time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
+        limit = timedelta(seconds=terms.time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
         ticket = secrets.token_urlsafe(32)
         begun: dict[str, object] = {
             "state": self.State.BUILDING,
@@ -272,6 +251,7 @@ class Build(models.Model):
             "claimed_at": now,
             "must_end_at": now + limit + self.UPLOAD,
             "source_id": source.pk,
+            "build_tag": terms.build_tag,
             **given,
         }
         return ticket if statements.move(self.pk, leaving, begun, only_of) else ""
