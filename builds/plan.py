@@ -154,7 +154,11 @@ def _in_campaigns(latest: Mapping[Pair, Build]) -> set[Pair]:
 
 def _queue(outlook: Outlook, wanted: Mapping[Pair, tuple[Candidate, Target]], now: datetime) -> int:
     """Queue what is wanted and was not tried, or only dropped; return how many builds that are."""
-    waiting = {pair: each for pair, each in wanted.items() if _may_be_placed(outlook.latest.get(pair))}
+    waiting = {
+        pair: each
+        for pair, each in wanted.items()
+        if _may_be_placed(outlook.latest.get(pair), outlook.package)
+    }
     if not waiting:
         return 0
     places = places_of(outlook.package, outlook.attempts, now)
@@ -175,9 +179,13 @@ def _queue(outlook: Outlook, wanted: Mapping[Pair, tuple[Candidate, Target]], no
     return len(new) + returned
 
 
-def _may_be_placed(before: Build | None) -> bool:
+def _may_be_placed(before: Build | None, package: Package) -> bool:
     """Tell whether a last attempt leaves something to queue or to move: not if it has ended, or began."""
-    return before is None or before.state == Build.State.QUEUED or is_dropped(before)
+    if before is None or before.state == Build.State.QUEUED or is_dropped(before):
+        return True
+    # What came of another's version, before somebody else got the package's name, says nothing of this one.
+    anew = package.registered_anew_at
+    return not before.is_open and anew is not None and before.queued_at < anew
 
 
 def is_dropped(build: Build) -> bool:
