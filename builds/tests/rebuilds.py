@@ -45,6 +45,6 @@ class Farm:
         """Return the build that an operator has asked for."""
         target = self.builder.target
         package = Package.objects.get()
-        pairs = rebuilding.of_package(package, package.versions.get(), target)
+        pairs = rebuilding.of_package(package, package.versions.get(canonical="1.0"), target)
         assert rebuilding.rebuild(package, pairs, "The compiler was bad.", database_now()).queued == 1
         return Build.objects.waiting().get(target=target)
