@@ -116,6 +116,7 @@ class BuildOrder:
     rebuild_under_s: float  # build again, to compare the bytes, what took less than this
     heartbeat_s: float  # how often the server wants to hear of this build
     crates: str = ""  # the sparse index of a registry of Rust's crates; "" for none
+    build_tag: str = ""  # that the wheel's name must have (PEP 427), "1"; "" for none
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def inspect(bench: Bench, wheel: Wheel) -> Facts:
     place.clear()
     words = ["--architecture", order.architecture, "--abi", order.abi]
     words += [word for platform in order.platforms for word in ("--platform", platform)]
+    words += ["--build-tag", order.build_tag] if order.build_tag else []
     words += [str(box.inside(copy)), str(box.inside(place.out))]
     with Log(place.root) as told:
         bench.offline().run(

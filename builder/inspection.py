@@ -62,6 +62,7 @@ class Ordered:
     architecture: str
     abi: str
     platforms: tuple[str, ...]
+    build_tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,14 @@ class Facts:
 class Name:
     """The name of a wheel, in its parts: what it is of, and the three compressed sets of tags."""
 
-    start: str  # "tiny-1.0" or "tiny-1.0-1"
+    start: str  # "tiny-1.0"
+    build_tag: str  # "" for none
     pythons: frozenset[str]
     abis: frozenset[str]
     platforms: frozenset[str]
 
     def __str__(self) -> str:
-        return f"{self.start}-{self.tag}.whl"
+        return "-".join(filter(None, (self.start, self.build_tag, self.tag))) + ".whl"
 
     @property
     def tag(self) -> str:
@@ -103,7 +105,7 @@ def parse_name(filename: str) -> Name:
     if not filename.endswith(".whl") or len(parts) not in (5, 6) or not all(parts):
         raise Unfit(f"{filename[:200]!a} is not a wheel's name.")
     sets = [frozenset(part.split(".")) for part in parts[-3:]]
-    return Name("-".join(parts[:-3]), *sets)
+    return Name("-".join(parts[:2]), "".join(parts[2:-3]), *sets)
 
 
 def system_inside(wheel: BinaryIO) -> System:
@@ -125,9 +127,13 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
             files = dict(_elves(archive))
             old = parse_name(wheel.name)
             new, notes = rename(old, files, ordered)
+            # Of two files of a version installers take the one with the higher build tag, so it is the
+            # server that gives them; what a package numbers itself by counts for nothing here.
+            new = replace(new, build_tag=ordered.build_tag)
             if new != old:
                 notes = (*notes, f"{wheel.name} is named {new} from now on.")
-            repack.repack(file, archive, folder / str(new), tag=new.tag if new != old else "")
+            tag = new.tag if new != old else ""
+            repack.repack(file, archive, folder / str(new), tag=tag, build_tag=new.build_tag)
     except (Unfit, BadElf) as error:
         return _refused(str(error))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
@@ -258,10 +264,11 @@ def main() -> int:
     parser.add_argument("--architecture", required=True)
     parser.add_argument("--abi", required=True)
     parser.add_argument("--platform", action="append", required=True, dest="platforms")
+    parser.add_argument("--build-tag", default="")
     parser.add_argument("wheel", type=Path)
     parser.add_argument("folder", type=Path)
     asked = parser.parse_args()
-    ordered = Ordered(asked.architecture, asked.abi, tuple(asked.platforms))
+    ordered = Ordered(asked.architecture, asked.abi, tuple(asked.platforms), asked.build_tag)
     facts = inspect(asked.wheel, asked.folder, ordered)
     (asked.folder / FACTS).write_text(json.dumps(asdict(facts)))
     return 0

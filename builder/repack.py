@@ -1,4 +1,4 @@
-"""Writes a wheel again under other tags: WHEEL and RECORD change, everything else stays byte for byte.
+"""Writes a wheel again under another name: WHEEL and RECORD change, everything else stays byte for byte.
 
 The library `wheel` can do that, but gives up where name and WHEEL disagree, which is what has to be put
 right; its function is private, and it packs everything anew, which takes seconds where this takes none.  Here
@@ -30,12 +30,12 @@ _LARGEST_TEXT = 16 << 20
 _DEFLATE_LEVEL = 6
 
 
-def repack(file: BinaryIO, archive: zipfile.ZipFile, path: Path, *, tag: str) -> None:
-    """Write an open wheel to a path: under another tag, or under its own one when that is "".
+def repack(file: BinaryIO, archive: zipfile.ZipFile, path: Path, *, tag: str, build_tag: str = "") -> None:
+    """Write an open wheel to a path: with another tag and build tag, or as it is when the tag is "".
 
     Raises ValueError for a wheel without what is to be changed.
     """
-    changed = _retagged(archive, tag) if tag else {}
+    changed = _retagged(archive, tag, build_tag) if tag else {}
     if not changed and not any(member.flag_bits & _SIZES_BEHIND for member in archive.infolist()):
         file.seek(0)
         with path.open("xb") as target:
@@ -87,14 +87,14 @@ def _deflate(content: bytes) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-def _retagged(archive: zipfile.ZipFile, tag: str) -> Mapping[str, bytes]:
-    """Return WHEEL and RECORD, by their names in the wheel, for another tag."""
+def _retagged(archive: zipfile.ZipFile, tag: str, build_tag: str) -> Mapping[str, bytes]:
+    """Return WHEEL and RECORD, by their names in the wheel, for another tag and build tag."""
     tops = {name.split("/", 1)[0] for name in archive.namelist() if "/" in name}
     found = [top for top in tops if top.endswith(".dist-info")]
     if len(found) != 1:
         raise ValueError("it must have one folder .dist-info")
     wheel, record = f"{found[0]}/WHEEL", f"{found[0]}/RECORD"
-    new = _wheel(_text(archive, wheel), tag)
+    new = _wheel(_text(archive, wheel), tag, build_tag)
     return {wheel: new, record: _record(_text(archive, record), wheel, new)}
 
 
@@ -110,7 +110,7 @@ def _text(archive: zipfile.ZipFile, name: str) -> str:
         return content.read(_LARGEST_TEXT).decode()
 
 
-def _wheel(text: str, tag: str) -> bytes:
+def _wheel(text: str, tag: str, build_tag: str) -> bytes:
     """Return WHEEL with other tags; what was for any platform and is not, goes where machine code goes."""
     headers = [(line.partition(":")[0].strip().lower(), line) for line in text.splitlines() if line.strip()]
     was_pure = any(line.rstrip().endswith("-any") for header, line in headers if header == "tag")
@@ -118,8 +118,9 @@ def _wheel(text: str, tag: str) -> bytes:
     for header, line in headers:
         if header == "root-is-purelib" and was_pure and not tag.endswith("-any"):
             lines.append("Root-Is-Purelib: false")
-        elif header != "tag":
+        elif header not in ("tag", "build"):
             lines.append(line)
+    lines += [f"Build: {build_tag}"] if build_tag else []
     lines += sorted(f"Tag: {each}" for each in parse_tag(tag))
     return "".join(f"{line}\n" for line in lines).encode()
 

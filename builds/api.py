@@ -18,7 +18,7 @@ from builds import attached, hearing, incoming, logs, orders, results
 from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
-from builds.verify import BadWheel, check_filename
+from builds.wheel_names import BadWheel, check_filename
 
 # Each view has the parts of its path as further arguments, so their types are the views' own.
 View = Callable[..., HttpResponse]

@@ -78,6 +78,12 @@ class Member:
     header: Header
     start: int
     end: int
+    mode: int
+
+    @property
+    def is_program(self) -> bool:
+        """Whether it can be run once it is installed."""
+        return bool(self.mode & 0o111) and not self.is_folder
 
     @property
     def size(self) -> int:
@@ -110,7 +116,7 @@ def read_directory(file: BinaryIO) -> list[Member]:
     if first != 0:
         raise BadArchive("There is something in front of the first member.")
     members = [
-        Member(_plain_name(entry), entry.header, entry.start, end)
+        Member(_plain_name(entry), entry.header, entry.start, end, entry.mode)
         for entry, end in zip(entries, ends, strict=True)
     ]
     _check_unpacked_size(sum(member.size for member in members), where)

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builder.contract import CONTRACT, BuildOrder
-from builds import queue, recipes, wishes
-from builds.models import Build, Builder
+from builds import build_tags, queue, recipes, wishes
+from builds.models import Build, Builder, Terms
 from builds.recipes import Ingredients
 from packages.models import UpstreamFile
 
@@ -30,10 +30,11 @@ class NotGiven(Exception):
 def claim(build: Build, builder: Builder, now: datetime) -> BuildOrder:
     """Start a build that was assigned to a builder, and return its order; raises NotGiven."""
     source, made_by = _materials(build, now)
-    ticket = build.claim(builder, source, now, made_by.time_limit_s)
+    terms = Terms(made_by.time_limit_s, build_tags.next_tag(build))
+    ticket = build.claim(builder, source, now, terms)
     if not ticket:
         raise NotGiven(f"This build is {build.state}: it is not this builder's to start. Forget it.")
-    return _order(build, ticket, source, made_by)
+    return _order(build, ticket, source, made_by, terms)
 
 
 def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
@@ -62,8 +63,9 @@ def _take(waiting: list[int], builder: Builder, now: datetime) -> BuildOrder | N
         source, made_by = _materials(build, now)
     except NotGiven:
         return None
-    ticket = build.take(builder, source, now, made_by.time_limit_s)
-    return _order(build, ticket, source, made_by) if ticket else None
+    terms = Terms(made_by.time_limit_s, build_tags.next_tag(build))
+    ticket = build.take(builder, source, now, terms)
+    return _order(build, ticket, source, made_by, terms) if ticket else None
 
 
 def _materials(build: Build, now: datetime) -> tuple[UpstreamFile, Ingredients]:
@@ -75,7 +77,7 @@ def _materials(build: Build, now: datetime) -> tuple[UpstreamFile, Ingredients]:
     return source, recipes.ingredients(build)
 
 
-def _order(build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients) -> BuildOrder:
+def _order(build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients, terms: Terms) -> BuildOrder:
     """Return the order for a build that has begun."""
     target = build.target
     return BuildOrder(
@@ -97,6 +99,7 @@ def _order(build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients
         index=settings.PIWHEELS_PYPI,
         extra_index=settings.PIWHEELS_BUILDERS_INDEX,
         crates=settings.PIWHEELS_CRATES,
+        build_tag="" if terms.build_tag is None else str(terms.build_tag),
         time_limit_s=made_by.time_limit_s,
         memory_bytes=made_by.memory_bytes,
         apt=made_by.apt,

@@ -39,15 +39,16 @@ class Places:
     def of(self, candidate: Candidate, target: Target, before: Build | None, *, in_campaign: bool) -> Place:
         """Return the place of a version for a target; `before` is its last attempt."""
         pushed = self._push(candidate, target)
+        again = before.rebuild_reason if before else ""
         facts = Facts(
-            rank=Rank.OPERATOR if pushed else self._rank(candidate, before, in_campaign=in_campaign),
+            rank=Rank.OPERATOR if pushed or again else self._rank(candidate, before, in_campaign=in_campaign),
             depth=candidate.depth,
             downloads=self.demand.downloads,
             misses=self.demand.misses,
             dependents=self.demand.dependents,
             expected_s=self._expected_s(target),
         )
-        return priority.place(facts, self.raised(target), pushed.reason if pushed else "")
+        return priority.place(facts, self.raised(target), again or (pushed.reason if pushed else ""))
 
     def raised(self, target: Target) -> set[Rank]:
         """Return the classes that are raised for a target."""

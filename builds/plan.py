@@ -28,7 +28,7 @@ Pair = tuple[int, int]
 # What of earlier builds decides about the next; a package may have thousands of them.
 _DECIDING = (
     *("version", "target", "campaign", "attempt", "state", "losses", "size", "priority", "is_long"),
-    *("may_return", "queued_at", "released_at", "duration_s", "expected_s"),
+    *("may_return", "queued_at", "released_at", "duration_s", "expected_s", "rebuild_reason"),
 )
 
 
@@ -45,13 +45,16 @@ class Outlook:
     attempts: list[Build]  # the last one last
     latest: dict[Pair, Build]
     in_campaigns: set[Pair]
+    to_rebuild: set[Pair]
 
     def wanted(self) -> Iterator[tuple[Candidate, Target]]:
-        """Give what is worth a wheel and has none."""
+        """Give what is worth a wheel and has none, or has one that an operator wants anew."""
         for target in self.needs:
             for candidate in self.candidates[target.python]:
-                is_wanted = candidate.is_chosen or (candidate.version.pk, target.pk) in self.in_campaigns
-                if is_wanted and self.lacks(candidate, target):
+                pair = candidate.version.pk, target.pk
+                is_wanted = candidate.is_chosen or pair in self.in_campaigns
+                is_again = pair in self.to_rebuild and target.pk not in self.skipped
+                if is_again or (is_wanted and self.lacks(candidate, target)):
                     yield candidate, target
 
     def lacks(self, candidate: Candidate, target: Target) -> bool:
@@ -117,6 +120,7 @@ def look(package: Package) -> Outlook:
         attempts=attempts,
         latest=latest,
         in_campaigns=_in_campaigns(latest),
+        to_rebuild={pair for pair, build in latest.items() if build.is_open and build.rebuild_reason},
     )
 
 
@@ -150,7 +154,11 @@ def _in_campaigns(latest: Mapping[Pair, Build]) -> set[Pair]:
 
 def _queue(outlook: Outlook, wanted: Mapping[Pair, tuple[Candidate, Target]], now: datetime) -> int:
     """Queue what is wanted and was not tried, or only dropped; return how many builds that are."""
-    waiting = {pair: each for pair, each in wanted.items() if _may_be_placed(outlook.latest.get(pair))}
+    waiting = {
+        pair: each
+        for pair, each in wanted.items()
+        if _may_be_placed(outlook.latest.get(pair), outlook.package)
+    }
     if not waiting:
         return 0
     places = places_of(outlook.package, outlook.attempts, now)
@@ -171,9 +179,13 @@ def _queue(outlook: Outlook, wanted: Mapping[Pair, tuple[Candidate, Target]], no
     return len(new) + returned
 
 
-def _may_be_placed(before: Build | None) -> bool:
+def _may_be_placed(before: Build | None, package: Package) -> bool:
     """Tell whether a last attempt leaves something to queue or to move: not if it has ended, or began."""
-    return before is None or before.state == Build.State.QUEUED or is_dropped(before)
+    if before is None or before.state == Build.State.QUEUED or is_dropped(before):
+        return True
+    # What came of another's version, before somebody else got the package's name, says nothing of this one.
+    anew = package.registered_anew_at
+    return not before.is_open and anew is not None and before.queued_at < anew
 
 
 def is_dropped(build: Build) -> bool:

@@ -6,7 +6,7 @@ download.  Nothing that the builder says of a file is believed; what its bytes s
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +18,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from builder.contract import BuildReport, WheelReport
-from builds import incoming, provenance, storage
+from builds import build_tags, incoming, provenance, storage
 from builds.attached import Attached
 from builds.models import Build, Dependency, Wheel
 from builds.outcome import outcome_of
-from builds.verify import BadWheel, Expected, VerifiedWheel, verify
+from builds.verify import VerifiedWheel, verify
+from builds.wheel_names import BadWheel, Expected
 
 # Debian Policy 5.6.7: a package's name; what follows in brackets is the version that is needed.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
@@ -68,13 +69,22 @@ def publish(build: Build, report: BuildReport, came: Attached, now: datetime) ->
         # Both rows are ours until the transaction ends: the package's, as everybody takes it first, and then
         # the build's.
         build.version.package.mark_changed()
-        if not build.close(Build.State.SUCCEEDED, "", now, report.duration_s, **outcome_of(report)):
+        same = [build_tags.same_before(build, wheel.file) for wheel in checked]
+        reason = _say_same([wheel for wheel in same if wheel])
+        if not build.close(Build.State.SUCCEEDED, reason, now, report.duration_s, **outcome_of(report)):
             raise Ended
-        for wheel, told in zip(checked, report.wheels, strict=True):
-            _record(build, wheel, told, now)
+        for wheel, told, before in zip(checked, report.wheels, same, strict=True):
+            if before is None:
+                _record(build, wheel, told, now)
         # Other targets may be served by now, and need no build of their own.
         if build.has_open_siblings():
             build.version.package.request_plan()
+
+
+def _say_same(wheels: Sequence[Wheel]) -> str:
+    """Say which wheels a rebuild has only made once more; "" for none."""
+    told = [f"{wheel.filename} of build {wheel.build_id}" for wheel in wheels]
+    return f"It came out the same as {', '.join(told)}, so nothing new is published." if told else ""
 
 
 def expected_of(build: Build) -> Expected:
@@ -85,6 +95,7 @@ def expected_of(build: Build) -> Expected:
         platforms=tuple(build.target.platform_tags),
         supported=build.target.supported_tags(),
         architecture=build.target.architecture,
+        build_tag="" if build.build_tag is None else str(build.build_tag),
     )
 
 
@@ -171,6 +182,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
         size=file.size,
         sha256=file.sha256,
         metadata_sha256=hashlib.sha256(file.metadata).hexdigest(),
+        content_sha256=file.content_sha256,
         requires_python=file.requires_python,
         glibc=file.glibc[:20],
         glibcxx=file.glibcxx[:20],
@@ -179,7 +191,16 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
         published_at=now,
         **_tried(told),
     )
+    if other := wheel.endangers():
+        raise Refused(
+            told,
+            f"{other.filename} of build {other.build_id} runs where this file does not, and installers there "
+            "would take this one, as its build tag is higher. Build it on the oldest system that has it, or "
+            "withdraw that one first.",
+        )
     wheel.publish()
+    if not wheel.held_reason:
+        wheel.take_over()
     wheel.depend_on(_dependencies(checked))
 
 

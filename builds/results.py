@@ -46,7 +46,7 @@ def _close(build: Build, report: BuildReport, came: Attached, now: datetime) -> 
             at=now,
         )
         return _fail(build, f"The wheel was refused: {refused}", report, now, told="refused")
-    return Verdict(state=Build.State.SUCCEEDED, reason="")
+    return Verdict(state=Build.State.SUCCEEDED, reason=build.reason)
 
 
 def _fail(build: Build, reason: str, report: BuildReport, now: datetime, *, told: str) -> Verdict:

@@ -13,7 +13,10 @@ from packages.batches import batches
 from packages.plain_sql import change, changed, rows, unless_locked
 
 # The columns of `build` and `given`, by the table that each run of them is from.
-BUILD = ("id", "version_id", "target_id", "attempt", "state", "source_id", "builder_id", "claimed_at")
+BUILD = (
+    *("id", "version_id", "target_id", "attempt", "state", "build_tag"),
+    *("source_id", "builder_id", "claimed_at"),
+)
 VERSION = ("id", "package_id", "number")
 PACKAGE = ("id", "name")
 TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags", "glibc")
@@ -231,10 +234,25 @@ def is_taken_down(filename: str) -> bool:
     return bool(rows(sql, [filename], is_frequent=True))
 
 
+# Those of the same package whose version is spelled otherwise, as 1.0-1 and 1.0.post1, have the same names.
+_NAMES = """
+    SELECT wheel.filename FROM packages_version mine
+    JOIN packages_version version
+        ON version.package_id = mine.package_id AND version.canonical = mine.canonical
+    JOIN builds_wheel wheel ON wheel.version_id = version.id
+    WHERE mine.id = %s
+"""
+
+
+def names(version: int) -> list[str]:
+    """Return the names of all wheels that there ever were of a version."""
+    return [filename for (filename,) in rows(_NAMES, [version], is_frequent=True)]
+
+
 WHEEL = (
     *("build_id", "package_id", "version_id", "filename", "size", "sha256", "metadata_sha256"),
     *("requires_python", "glibc", "glibcxx", "is_portable", "reproducible", "trial", "trial_detail"),
-    *("held_reason", "published_at", "yanked", "yanked_reason"),
+    *("content_sha256", "held_reason", "published_at", "yanked", "yanked_reason"),
 )
 _INSERT_WHEEL = f"""
     INSERT INTO builds_wheel ({", ".join(WHEEL)}) VALUES ({", ".join(["%s"] * len(WHEEL))}) RETURNING id

@@ -7,9 +7,10 @@ the file then goes is `publish.py`'s.
 
 import csv
 import hashlib
+import json
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
@@ -20,8 +21,7 @@ from typing import BinaryIO, cast
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag, parse_tag
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name
 
 from builder.elf import (
     MAGIC,
@@ -34,11 +34,8 @@ from builder.elf import (
 from builds.archive import MAX_MEMBERS, BadArchive, Member, read_directory, unpack
 from builds.caution import reason_to_hold
 from builds.fitness import misfit
+from builds.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, check_filename
 
-# What most file systems can name, and what our rows can hold.
-MAX_TEXT = 255
-# Real wheels name about ten tags; a compressed set of 255 characters can mean 64,000.
-MAX_TAGS = 100
 # The most bytes in a requirement, and the most requirements of a wheel, that we keep.
 MAX_REQUIREMENT = 1000
 MAX_REQUIREMENTS = 500
@@ -57,30 +54,7 @@ HASHES = frozenset({"sha256", "sha384", "sha512"})
 # Signatures of an earlier time (PEP 815): nobody checks them, and RECORD need not list them.
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
-_PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
 _WHEEL_VERSION = re.compile(r"1\.[0-9]{1,9}")
-
-
-class BadWheel(ValueError):
-    """The file is not the wheel that was ordered; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What was ordered, and what the target can use."""
-
-    package: str  # canonical name
-    version: str  # as upstream spells it
-    platforms: tuple[str, ...]  # that a wheel may name besides "any", ("linux_armv6l", "linux_armv7l")
-    supported: frozenset[Tag]  # that the target's pip takes
-    architecture: str  # Debian's name, "armhf"
-
-    def is_version(self, text: str) -> bool:
-        """Tell whether this is the version that was ordered, in any spelling."""
-        try:
-            return len(text) <= MAX_TEXT and Version(text) == Version(self.version)
-        except InvalidVersion:
-            return False
 
 
 @dataclass(frozen=True)
@@ -98,6 +72,7 @@ class VerifiedWheel:
     glibcxx: str
     is_portable: bool  # its machine code needs nothing of the system but the C and C++ libraries
     held_reason: str  # why a person must look at it first; "" when nobody must
+    content_sha256: str  # of all that it installs, whatever its build tag and however it is packed
 
 
 @dataclass(frozen=True)
@@ -107,6 +82,7 @@ class _Content:
     metadata: bytes
     elves: dict[str, Elf]
     members: dict[str, Member]
+    sha256: str  # of what it installs
 
 
 @dataclass(frozen=True)
@@ -159,41 +135,8 @@ def verify(file: BufferedReader | BytesIO, filename: str, expected: Expected) ->
         glibcxx=system.glibcxx,
         is_portable=system.is_portable,
         held_reason=held_reason,
+        content_sha256=content.sha256,
     )
-
-
-def check_filename(filename: str, expected: Expected) -> frozenset[Tag]:
-    """Return the tags in a wheel's name; BadWheel if no such file was ordered."""
-    if len(filename) > MAX_TEXT or not _PLAIN_FILENAME.fullmatch(filename):
-        raise BadWheel(f"{filename[:MAX_TEXT]!a} is not a wheel's plain file name: send it without a path.")
-    try:
-        name, version, build_tag, tags = parse_wheel_filename(filename, validate_order=True)
-    except InvalidWheelFilename as error:
-        raise BadWheel(f"{error}. Name the file as the wheel specification says.") from error
-    if name != expected.package or not expected.is_version(str(version)):
-        raise BadWheel(
-            f"{filename} is not {expected.package} {expected.version}: send only what was ordered."
-        )
-    # A higher one would win over what is there, so it is for the server to order, and it orders none yet.
-    if build_tag:
-        number, letters = build_tag
-        raise BadWheel(
-            f"{filename} has the build tag {number}{letters}, which was not ordered: leave it out."
-        )
-    platforms = {tag.platform for tag in tags}
-    if strange := platforms.difference(expected.platforms, {"any"}):
-        raise BadWheel(
-            f"{filename} is for {', '.join(sorted(strange))}: build for {' or '.join(expected.platforms)}."
-        )
-    useless = {tag for tag in tags.difference(expected.supported) if not _is_for_any_python(tag)}
-    if len(tags) > MAX_TAGS or useless or tags.isdisjoint(expected.supported):
-        raise BadWheel(f"The target's pip would not take {filename}: build it with the target's own Python.")
-    return tags
-
-
-def _is_for_any_python(tag: Tag) -> bool:
-    """Tell whether a tag is one that pure wheels have next to those that the target's pip takes, as py2."""
-    return tag.interpreter.startswith("py") and tag.abi == "none"
 
 
 def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> _Content:
@@ -201,10 +144,13 @@ def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> 
     members = {member.name: member for member in read_directory(file)}
     dist_info = _find_dist_info(members, expected)
     metadata = _read(file, members, f"{dist_info}/METADATA", MAX_HEADERS)
-    _check_tags(_headers(_read(file, members, f"{dist_info}/WHEEL", MAX_HEADERS), "WHEEL"), tags)
+    wheel = _headers(_read(file, members, f"{dist_info}/WHEEL", MAX_HEADERS), "WHEEL")
+    _check_tags(wheel, tags)
+    _check_build(wheel, expected)
     if f"{dist_info}/entry_points.txt" in members:
         _check_programs(_read(file, members, f"{dist_info}/entry_points.txt", MAX_ENTRY_POINTS))
     proofs = _read_record(_read(file, members, f"{dist_info}/RECORD", MAX_RECORD))
+    installs = _installs(members.values(), proofs, f"{dist_info}/WHEEL", wheel)
     if proofs.pop(f"{dist_info}/RECORD", None) != _Proof("", ""):
         raise BadWheel("RECORD must list itself, with neither hash nor size. Build it with a current tool.")
     unproven = {f"{dist_info}/{name}" for name in ("RECORD", *SIGNATURES)}
@@ -220,7 +166,24 @@ def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> 
                 raise BadWheel(f"It has more than {MAX_ELVES} files with machine code. Split the package.")
     if proofs:
         raise BadWheel(f"RECORD lists {min(proofs)!a}, which is not in the wheel. Make the wheel again.")
-    return _Content(metadata, elves, members)
+    return _Content(metadata, elves, members, installs)
+
+
+def _installs(
+    members: Iterable[Member], proofs: Mapping[str, _Proof], wheel_name: str, wheel: Message
+) -> str:
+    """Return a hash of what a wheel installs: of each file its name, its bytes and whether it is a program.
+
+    The build tag, and RECORD after it, are left out, so that a rebuild can be seen to have brought nothing
+    new; so is how the files are packed.
+    """
+    headers = sorted((name.lower(), str(value).strip()) for name, value in wheel.items())
+    hasher = hashlib.sha256(json.dumps([each for each in headers if each[0] != "build"]).encode())
+    for member in sorted(members, key=lambda member: member.name):
+        if member.name in proofs and member.name != wheel_name:
+            line = [member.name, proofs[member.name].hash, member.is_program]
+            hasher.update(json.dumps(line).encode())
+    return hasher.hexdigest()
 
 
 def _check_programs(content: bytes) -> None:
@@ -297,6 +260,16 @@ def _check_tags(wheel: Message, tags: frozenset[Tag]) -> None:
     if said != tags:
         raise BadWheel(
             "The tags in WHEEL are not those in the file's name: rename a wheel with `wheel tags`, not `mv`."
+        )
+
+
+def _check_build(wheel: Message, expected: Expected) -> None:
+    """Refuse a WHEEL with another build tag than the file's name."""
+    said = [str(value).strip() for value in wheel.get_all("Build", [])]
+    if said != ([expected.build_tag] if expected.build_tag else []):
+        raise BadWheel(
+            f"WHEEL has Build {', '.join(said)[:MAX_TEXT] or 'not at all'}, and the file's name "
+            f"{expected.build_tag or 'has none'}: rename a wheel with `wheel tags --build`, not `mv`."
         )
 
 

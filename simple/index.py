@@ -116,7 +116,7 @@ def _by_package(wheels: WheelQuerySet, key: Callable[[Wheel], int]) -> Mapping[i
 # All that a page tells of a wheel; Django would read 25 columns, one by one in Python.
 _TOLD = (
     *("package_id", "filename", "size", "sha256", "metadata_sha256", "requires_python", "published_at"),
-    *("yanked", "yanked_reason", "version__yanked", "version__yanked_reason"),
+    *("yanked", "yanked_reason", "superseded_by_id", "version__yanked", "version__yanked_reason"),
     *("is_portable", "glibc", "glibcxx", "build__target__os_release"),
 )
 
@@ -220,12 +220,17 @@ def _is_superseded(wheel: Wheel, pure: Mapping[int, frozenset[Tag]]) -> bool:
 
 
 def _file(package: Package, wheel: Wheel, *, is_superseded: bool) -> File:
-    """Return a wheel as a page describes it; our own reason for a yank goes before upstream's."""
+    """Return a wheel as a page describes it.
+
+    What an operator says of a yank goes before what upstream says, and that before which rebuild there is.
+    """
     version = wheel.version
+    own = wheel.yanked_reason if wheel.yanked else ""
     reasons = [
-        wheel.yanked_reason if wheel.yanked else "",
+        "" if wheel.superseded_by_id else own,
         SUPERSEDED if is_superseded else "",
         version.yanked_reason if version.yanked else "",
+        own,
     ]
     return File(
         filename=wheel.filename,

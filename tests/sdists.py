@@ -262,8 +262,16 @@ def make_sdist(
     return _tar_gz(stem(name, version), contents)
 
 
-def make_wheel(name: str, version: str, tag: str = "py3-none-any", *, requires_python: str = "") -> bytes:
-    """Return a valid wheel with one module, whose `ANSWER` is 42."""
+def make_wheel(
+    name: str,
+    version: str,
+    tag: str = "py3-none-any",
+    *,
+    requires_python: str = "",
+    build_tag: str = "",
+    answer: int = 42,
+) -> bytes:
+    """Return a valid wheel with one module, whose `ANSWER` is 42 or another."""
     info = f"{stem(name, version)}.dist-info"
     tags = "".join(
         f"Tag: {python}-{abi}-{platform}\n"
@@ -271,9 +279,10 @@ def make_wheel(name: str, version: str, tag: str = "py3-none-any", *, requires_p
         for abi in tag.split("-")[1].split(".")
         for platform in tag.split("-")[2].split(".")
     )
+    tags += f"Build: {build_tag}\n" if build_tag else ""
     purelib = str(tag.endswith("-any")).lower()
     members: dict[str, bytes] = {
-        f"{module_name(name)}.py": b"ANSWER = 42\n",
+        f"{module_name(name)}.py": f"ANSWER = {answer}\n".encode(),
         f"{info}/METADATA": metadata(name, version, requires_python=requires_python).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}".encode(),
     }

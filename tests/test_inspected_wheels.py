@@ -6,11 +6,13 @@ from builder.inspection import Ordered, inspect
 from builder.tests.elves import ARMV7, armhf
 from builder.tests.wheels import write_wheel
 from builds.models import Target
-from builds.verify import Expected, verify
+from builds.verify import verify
+from builds.wheel_names import Expected
 
 PI = ("linux_armv6l", "linux_armv7l")
 
 
+@pytest.mark.parametrize("build_tag", ["", "12"])
 @pytest.mark.parametrize("is_plain", [True, False])
 @pytest.mark.parametrize(
     ("tag", "members"),
@@ -24,15 +26,15 @@ PI = ("linux_armv6l", "linux_armv7l")
         ("cp313-cp313-linux_aarch64", {}),
     ],
 )
-def test_the_server_takes_what_the_inspection_wrote(tmp_path, tag, members, is_plain):
+def test_the_server_takes_what_the_inspection_wrote(tmp_path, tag, members, is_plain, build_tag):
     target = Target(python="3.13", abi="cp313", platform_tags=list(PI), architecture="armhf")
-    expected = Expected("tiny", "1.0", PI, target.supported_tags(), "armhf")
+    expected = Expected("tiny", "1.0", PI, target.supported_tags(), "armhf", build_tag)
     (tmp_path / "out").mkdir()
 
     facts = inspect(
         write_wheel(tmp_path, tag, members, is_plain=is_plain),
         tmp_path / "out",
-        Ordered("armhf", "cp313", PI),
+        Ordered("armhf", "cp313", PI, build_tag),
     )
 
     with (tmp_path / "out" / facts.filename).open("rb") as file:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,8 +134,33 @@ def test_a_system_of_32_bits_under_a_kernel_of_64_is_called_by_its_own_name(look
     assert facts.filename == "tiny-1.0-cp311-cp311-linux_i686.whl"
 
 
-def test_a_build_tag_is_left_for_the_server_to_judge(look):
-    assert look("py3-none-any", PLAIN, build="7-").filename == "tiny-1.0-7-py3-none-linux_armv7l.whl"
+def wheel_and_record(path):
+    """Return WHEEL of a wheel, and what its RECORD says of it."""
+    with zipfile.ZipFile(path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
+        record = archive.read(name.replace("/WHEEL", "/RECORD")).decode()
+        content = archive.read(name)
+    [line] = [line for line in csv.reader(io.StringIO(record)) if line[0] == name]
+    digest = urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    assert line[1:] == [f"sha256={digest}", str(len(content))]
+    return content.decode()
+
+
+@pytest.mark.parametrize(
+    ("built", "ordered", "becomes"), [("", "2", "-2"), ("7-", "2", "-2"), ("7-", "", ""), ("2-", "2", "-2")]
+)
+def test_a_wheel_has_the_build_tag_that_was_ordered_and_no_other(look, tmp_path, built, ordered, becomes):
+    asked = replace(PI, build_tag=ordered)
+
+    facts = look("py3-none-any", ordered=asked, build=built)
+
+    assert facts.filename == f"tiny-1.0{becomes}-py3-none-any.whl"
+    if built != f"{ordered}-":
+        wheel = wheel_and_record(tmp_path / "inspected" / facts.filename)
+        assert [line for line in wheel.splitlines() if line.startswith("Build:")] == (
+            [f"Build: {ordered}"] if ordered else []
+        )
+        assert "Tag: py3-none-any" in wheel
 
 
 def test_the_facts_say_what_the_code_needs(look):

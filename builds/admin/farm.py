@@ -4,6 +4,7 @@ What is only recorded can be looked at and not edited; what an operator decides 
 methods.
 """
 
+from collections import defaultdict
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,10 +16,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
 
-from builds import enrolment, recipes, takedown
+from builds import enrolment, rebuilding, recipes, takedown
 from builds.clock import database_now
 from builds.models import Build, Builder, Dependency, Push, Recipe, Refusal, StorageCheck, Target, Wheel
+from builds.plan import Pair
 from builds.redis_users import RedisFault
+from packages.models import Package
 from packages.record_admin import RecordAdmin
 
 
@@ -164,13 +167,16 @@ class BuildAdmin(RecordAdmin):
 
     @admin.action(description="Build these again")
     def requeue(self, request: HttpRequest, queryset: QuerySet[Build]) -> None:
-        """Queue another attempt where none is open."""
-        again = 0
-        for build in queryset.select_related("version"):
-            if not Build.objects.open().filter(version=build.version, target=build.target).exists():
-                build.again(losses=0, priority=build.priority, why=f"{request.user} asked for it again.")
-                again += 1
-        self.message_user(request, f"{again} builds queued again.")
+        """Queue another attempt, whatever wheels there are."""
+        pairs: dict[Package, set[Pair]] = defaultdict(set)
+        for build in queryset.select_related("version__package"):
+            pairs[build.version.package].add((build.version_id, build.target_id))
+        for package, some in pairs.items():
+            answer = rebuilding.rebuild(
+                package, some, f"{request.user} wants it built again.", database_now()
+            )
+            level = messages.WARNING if answer.refused else messages.INFO
+            self.message_user(request, f"{package}: {answer}", level)
 
     @admin.action(description="Build their versions before all others")
     def push_version(self, request: HttpRequest, queryset: QuerySet[Build]) -> None:

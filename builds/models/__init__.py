@@ -8,6 +8,7 @@ from builds.models.recipe import Recipe
 from builds.models.size import Size
 from builds.models.storage_check import StorageCheck, StorageCheckQuerySet
 from builds.models.target import Target, TargetQuerySet
+from builds.models.terms import Terms
 from builds.models.wanted import Demand, Push, Skip
 from builds.models.wheel import Dependency, Refusal, Wheel, WheelQuerySet
 
@@ -29,6 +30,7 @@ __all__ = [
     "StorageCheckQuerySet",
     "Target",
     "TargetQuerySet",
+    "Terms",
     "Wheel",
     "WheelQuerySet",
 ]

@@ -23,6 +23,7 @@ from builds.models.size import Size
 from builds.models.state import ASSIGNED, ENDED, OPEN, RUNNING
 from builds.models.state import State as BuildState
 from builds.models.target import Target
+from builds.models.terms import AS_USUAL, Terms
 from builds.models.token import digest
 from packages.models import UpstreamFile, Version
 
@@ -73,6 +74,16 @@ class Build(models.Model):
     )
     campaign = models.ForeignKey(
         Campaign, models.SET_NULL, null=True, blank=True, related_name="builds", db_index=False
+    )
+    rebuild_reason = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why an operator wants it built although there may be wheels; empty: nobody does.",
+    )
+    build_tag = models.PositiveIntegerField(
+        null=True, blank=True, help_text="That its wheels have, as there were some of this version before it."
     )
     # A copy of the version's, so that one index holds the queue's order.
     released_at = models.DateTimeField(db_default=Now())
@@ -207,38 +218,31 @@ class Build(models.Model):
         """
         return bool(Build.objects.assign([(self, builder)], now))
 
-    def claim(
-        self, builder: "Builder", source: UpstreamFile, now: datetime, time_limit_s: float | None = None
-    ) -> str:
-        """Start this build on its builder and return the ticket; "" if it is not this builder's to start.
+    def claim(self, builder: "Builder", source: UpstreamFile, now: datetime, terms: Terms = AS_USUAL) -> str:
+        """Start this build on its builder and return the ticket; "" if it is not this builder's to start."""
+        return self._begin([self.State.DISPATCHED], source, now, terms, only_of=builder.pk)
 
-        The time limit is the farm's unless a recipe gives another.
-        """
-        return self._begin([self.State.DISPATCHED], source, now, time_limit_s, only_of=builder.pk)
-
-    def take(
-        self, builder: "Builder", source: UpstreamFile, now: datetime, time_limit_s: float | None = None
-    ) -> str:
+    def take(self, builder: "Builder", source: UpstreamFile, now: datetime, terms: Terms = AS_USUAL) -> str:
         """Start this waiting build on a builder and return the ticket; "" if it no longer waits.
 
         As if it were assigned and claimed at the same moment.  Raises IntegrityError when the builder has
         another build.
         """
         given = {"builder_id": builder.pk, "rang_at": now}
-        return self._begin([self.State.QUEUED], source, now, time_limit_s, given=given)
+        return self._begin([self.State.QUEUED], source, now, terms, given=given)
 
     def _begin(
         self,
         leaving: list[BuildState],
         source: UpstreamFile,
         now: datetime,
-        time_limit_s: float | None,
+        terms: Terms,
         *,
         only_of: int | None = None,
         given: Mapping[str, object] = MappingProxyType({}),
     ) -> str:
         """Start this build if it is in one of those states; return its ticket, or ""."""
-        limit = timedelta(seconds=time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
+        limit = timedelta(seconds=terms.time_limit_s or settings.PIWHEELS_TIME_LIMIT_S)
         ticket = secrets.token_urlsafe(32)
         begun: dict[str, object] = {
             "state": self.State.BUILDING,
@@ -247,6 +251,7 @@ class Build(models.Model):
             "claimed_at": now,
             "must_end_at": now + limit + self.UPLOAD,
             "source_id": source.pk,
+            "build_tag": terms.build_tag,
             **given,
         }
         return ticket if statements.move(self.pk, leaving, begun, only_of) else ""
@@ -270,6 +275,11 @@ class Build(models.Model):
         """Count this build as one of a campaign's, or of none any more."""
         self.campaign = campaign
         self.save(update_fields=["campaign"])
+
+    def want_anew(self, reason: str) -> None:
+        """Have this waiting build made although there may be wheels."""
+        self.rebuild_reason = reason
+        self.save(update_fields=["rebuild_reason"])
 
     def begin_upload(self) -> None:
         """Note that the first bytes of a wheel have come."""
@@ -346,6 +356,7 @@ class Build(models.Model):
         not_before: datetime | None = None,
         avoid: int | None = None,
         campaign: int | None = None,
+        rebuild_reason: str = "",
     ) -> "Build":
         """Queue another attempt at the same version for the same target.
 
@@ -366,6 +377,7 @@ class Build(models.Model):
             expected_s=self.expected_s,
             is_long=self.is_long,
             campaign_id=campaign or self.campaign_id,
+            rebuild_reason=rebuild_reason or last.rebuild_reason,
         )
 
     def sources(self) -> list[UpstreamFile]:

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Left, Now
 from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from builds import statements
-from builds.coverage import Offer
+from builds.coverage import Offer, covers
 from builds.models.build import Build
+from builds.models.target import Target
 from packages.models import Package, Version
 
 
@@ -55,6 +56,14 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         lost = self.filter(filename=filename, lost_at__isnull=False)
         return lost.update(withdrawn_at=None, withdrawn_reason="", lost_at=None) == 1
 
+    def of_version(self, version: Version) -> Self:
+        """Wheels of a version, in whatever way upstream spells it: they have the same names."""
+        return self.filter(package=version.package_id, version__canonical=version.canonical)
+
+    def names(self, version: int) -> list[str]:
+        """Return the names that were ever given to wheels of a version, however it is spelled."""
+        return statements.names(version)
+
     def published(self, filename: str) -> tuple[int, str] | None:
         """Return the build that gave a file of this name its bytes, and their sha256."""
         return statements.published(filename)
@@ -74,6 +83,13 @@ class Wheel(models.Model):
     size = models.BigIntegerField(help_text="Bytes.")
     sha256 = models.CharField(max_length=64)
     metadata_sha256 = models.CharField(max_length=64, help_text="Of METADATA, as served beside the file.")
+    content_sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of what it installs, whatever its build tag; empty: from before this was noted.",
+    )
     requires_python = models.CharField(max_length=255, blank=True)
     glibc = models.CharField(max_length=20, blank=True, help_text="The least C library that it runs with.")
     glibcxx = models.CharField(max_length=20, blank=True, help_text="The least libstdc++, as GLIBCXX has it.")
@@ -94,6 +110,15 @@ class Wheel(models.Model):
     published_at = models.DateTimeField(db_default=Now())
     yanked = models.BooleanField(default=False, help_text="By us; upstream's yank is the version's.")
     yanked_reason = models.TextField(blank=True)
+    superseded_by = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="supersedes",
+        db_index=False,
+        help_text="The rebuild that took its place, for which it was yanked.",
+    )
     withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is not shown.")
     withdrawn_reason = models.TextField(blank=True, db_default="")
     lost_at = models.DateTimeField(
@@ -135,6 +160,11 @@ class Wheel(models.Model):
                 condition=Q(taken_down_at__isnull=False, removed_at=None),
                 name="builds_wheel_to_remove",
             ),
+            models.Index(
+                fields=["superseded_by"],
+                condition=Q(superseded_by__isnull=False),
+                name="builds_wheel_superseded",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -174,6 +204,10 @@ class Wheel(models.Model):
         """Return the tags in the file's name."""
         return parse_wheel_filename(self.filename)[3]
 
+    def build_tag(self) -> tuple[int, str] | tuple[()]:
+        """Return the build tag in the file's name, as installers compare it."""
+        return parse_wheel_filename(self.filename)[2]
+
     def offer(self) -> Offer:
         """Return what decides which targets this file serves."""
         return Offer(
@@ -199,29 +233,79 @@ class Wheel(models.Model):
 
     def unyank(self) -> None:
         """Take the yank back."""
-        self._show(yanked=False, yanked_reason="")
+        self._show(yanked=False, yanked_reason="", superseded_by=None)
 
+    def supersede(self, by: "Wheel") -> None:
+        """Have installers take the rebuild; the file stays, for lock files that have its hash."""
+        reason = f"it was built anew, and {by.filename} replaces it"
+        self._show(yanked=True, yanked_reason=reason, superseded_by=by)
+
+    @transaction.atomic
     def release(self) -> None:
         """Show this file, as a person has looked at it."""
         self._show(held_reason="")
+        self.take_over()
 
     def withdraw(self, now: datetime, reason: str = "") -> None:
         """Take this file out of the index."""
-        self._show(withdrawn_at=now, withdrawn_reason=reason, lost_at=None)
+        self._take_out(now, reason, lost_at=None)
 
     def lose(self, now: datetime, reason: str) -> None:
         """Take this file out of the index, as what is stored is not what it was."""
-        self._show(withdrawn_at=now, withdrawn_reason=reason, lost_at=now)
+        self._take_out(now, reason, lost_at=now)
 
     def take_down(self, now: datetime, reason: str) -> None:
         """Take this file out of the index for good; `builds.takedown` removes its bytes."""
-        fields = {"withdrawn_at": now, "withdrawn_reason": reason, "lost_at": None}
-        self._show(**fields, taken_down_at=now, removed_at=None)
+        self._take_out(now, reason, lost_at=None, taken_down_at=now, removed_at=None)
 
     def note_removed(self, now: datetime | None) -> None:
         """Note that the bytes are gone, or with None that there are some again."""
         self.removed_at = now
         self.save(update_fields=["removed_at"])
+
+    @transaction.atomic
+    def _take_out(self, now: datetime, reason: str, **fields: object) -> None:
+        """Take this file out of the index; what it had superseded is what installers take again."""
+        self._show(withdrawn_at=now, withdrawn_reason=reason, **fields)
+        heir = self.superseded_by
+        for wheel in self.supersedes.select_related("package"):
+            if heir and heir.withdrawn_at is None:
+                wheel.supersede(heir)
+            else:
+                wheel.unyank()
+
+    def take_over(self) -> None:
+        """Yank the earlier wheels that this rebuild replaces, if it is one."""
+        for wheel in self._earlier():
+            if self._replaces(wheel):
+                wheel.supersede(self)
+
+    def endangers(self) -> "Wheel | None":
+        """Return a wheel that this rebuild would keep from systems that it does not run on itself.
+
+        Between two files with the same tags installers choose by the build tag alone.
+        """
+        same = (wheel for wheel in self._earlier() if wheel.tags() == self.tags())
+        return next((wheel for wheel in same if not self._replaces(wheel)), None)
+
+    def _earlier(self) -> "list[Wheel]":
+        """Return the wheels of other builds that installers may choose now, of the same tags or target."""
+        if not self.build_tag():
+            return []
+        others = Wheel.objects.of_version(self.version).standing().sourced().filter(yanked=False)
+        others = others.exclude(build=self.build_id).select_related("build__target", "package")
+        return [
+            other
+            for other in others
+            if other.build_tag() < self.build_tag()
+            and (other.tags() == self.tags() or other.build.target_id == self.build.target_id)
+        ]
+
+    def _replaces(self, earlier: "Wheel") -> bool:
+        """Tell whether this file serves every target that an earlier one serves."""
+        mine, theirs = self.offer(), earlier.offer()
+        needs = [target.need() for target in (*Target.objects.active(), earlier.build.target)]
+        return all(covers(mine, need) for need in needs if covers(theirs, need))
 
     def _show(self, **fields: object) -> None:
         """Set fields that the index shows."""

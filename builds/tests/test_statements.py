@@ -28,11 +28,11 @@ def running():
     return build, Pi(ticket)
 
 
-def test_a_claim_costs_seven_queries(django_assert_num_queries):
+def test_a_claim_costs_eight_queries(django_assert_num_queries):
     builder, build = make_builder(), make_build()
     build.assign(builder, database_now())
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         assert Pi(builder.token).claim(build).status_code == 200
 
 

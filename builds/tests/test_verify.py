@@ -19,7 +19,8 @@ from builds.tests.wheels import (
     wheel_name,
     wheel_of,
 )
-from builds.verify import BadWheel, Expected, VerifiedWheel, check_filename, verify
+from builds.verify import VerifiedWheel, verify
+from builds.wheel_names import BadWheel, Expected, check_filename
 
 PI = ("linux_armv6l", "linux_armv7l")
 PI_TAG = "cp313-cp313-linux_armv6l.linux_armv7l"
@@ -28,10 +29,10 @@ ELF = armhf(needed=["libc.so.6"], asked={"libc.so.6": ["GLIBC_2.4", "GLIBC_2.34"
 MODULE = armhf(ARMV7, names=["PyInit__fast"])
 
 
-def make_expected(package="demo", version="1.0", platforms=PI):
+def make_expected(package="demo", version="1.0", platforms=PI, build_tag=""):
     names = ("py2.py3-none-any", "py3-none-linux_armv7l", PI_TAG, "cp39-abi3-linux_armv7l")
     supported = frozenset().union(*(parse_tag(name) for name in names))
-    return Expected(package, version, platforms, supported, "armhf")
+    return Expected(package, version, platforms, supported, "armhf", build_tag)
 
 
 @pytest.fixture
@@ -69,7 +70,62 @@ def test_a_good_wheel_is_described_as_it_is(check):
         glibcxx="",
         is_portable=False,
         held_reason="",
+        content_sha256=wheel.content_sha256,
     )
+
+
+TAGGED = "demo-1.0-1-py3-none-any.whl"
+WHEEL_1 = wheel_of() + b"Build: 1\n"
+
+
+def test_a_rebuild_with_its_build_tag_installs_the_same_as_before(check):
+    before = check(make_wheel(files={"demo/tool": b"1"}))
+
+    after = check(make_wheel(files={"demo/tool": b"1"}, wheel=WHEEL_1), TAGGED, build_tag="1")
+
+    assert after.content_sha256 == before.content_sha256
+    assert after.sha256 != before.sha256
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"files": {"demo/tool": b"2"}},
+        {"files": {"demo/tools": b"1"}},
+        {"requires_python": ">=3"},
+        {"wheel": WHEEL_1.replace(b"make_wheel", b"another")},
+        {"is_program": True},
+    ],
+)
+def test_a_rebuild_that_installs_anything_else_is_another(check, other):
+    before = check(make_wheel(files={"demo/tool": b"1"}))
+    rebuilt = make_wheel(**{"files": {"demo/tool": b"1"}, "wheel": WHEEL_1, **other})
+
+    after = check(rebuilt, TAGGED, build_tag="1")
+
+    assert after.content_sha256 != before.content_sha256
+
+
+@pytest.mark.parametrize(
+    ("filename", "ordered", "why"),
+    [
+        ("demo-1.0-py3-none-any.whl", "1", "no build tag, and 1 was ordered.*update the builder"),
+        ("demo-1.0-2-py3-none-any.whl", "1", "has the build tag 2, and 1 was ordered"),
+        ("demo-1.0-01-py3-none-any.whl", "1", "has the build tag 01, and 1 was ordered"),
+        ("demo-1.0-1a-py3-none-any.whl", "1", "has the build tag 1a, and 1 was ordered"),
+    ],
+)
+def test_another_build_tag_than_the_ordered_one_is_refused(filename, ordered, why):
+    with pytest.raises(BadWheel, match=why):
+        check_filename(filename, make_expected(build_tag=ordered))
+
+
+@pytest.mark.parametrize(("said", "ordered"), [("", "1"), ("2", "1"), ("1", "")])
+def test_a_build_tag_that_is_in_the_name_alone_or_in_wheel_alone_is_refused(check, said, ordered):
+    content = make_wheel(wheel=wheel_of() + (f"Build: {said}\n".encode() if said else b""))
+    filename = f"demo-1.0-{ordered}-py3-none-any.whl" if ordered else "demo-1.0-py3-none-any.whl"
+
+    refuses(check, content, "WHEEL has Build", filename=filename, build_tag=ordered)
 
 
 def test_a_wheel_for_two_platforms_may_hold_machine_code(check):
@@ -342,10 +398,10 @@ def test_machine_code_is_found_behind_a_slow_start(check):
     slow = first + nothing * 60_000 + rest + packer.flush()
     good = make_wheel(files={"demo/x": ELF})
 
-    refuses(check, repack(good, "demo/x", slow), "machine code")
+    refuses(check, pack_otherwise(good, "demo/x", slow), "machine code")
 
 
-def repack(wheel: bytes, path: str, deflated: bytes) -> bytes:
+def pack_otherwise(wheel: bytes, path: str, deflated: bytes) -> bytes:
     """The same wheel, with one member deflated in another way."""
     with ZipFile(BytesIO(wheel)) as archive, ZipFile(file := BytesIO(), "w") as target:
         for info in archive.infolist():

@@ -32,11 +32,12 @@ def make_wheel(
     without: Iterable[str] = (),
     dist_info: str | None = None,
     compression: int = ZIP_DEFLATED,
+    is_program: bool = False,
 ) -> bytes:
     """A wheel; a good one, unless something of it is replaced.
 
     `files` are more files besides the package's `__init__.py`; `unlisted` ones are not in RECORD, and those
-    `without` are in RECORD, but not in the wheel.
+    `without` are in RECORD, but not in the wheel.  With `is_program` all of them can be run.
     """
     module = name.replace("-", "_")
     dist_info = dist_info or f"{module}-{version}.dist-info"
@@ -48,7 +49,12 @@ def make_wheel(
     }
     record = edit_record(record_of(content, f"{dist_info}/RECORD"))
     content |= {f"{dist_info}/RECORD": record.encode(), **(unlisted or {})}
-    return pack({path: body for path, body in content.items() if path not in set(without)}, compression)
+    members = [
+        (member(path, 0o100755 if is_program else None), body)
+        for path, body in content.items()
+        if path not in set(without)
+    ]
+    return pack_members(members, compression)
 
 
 def metadata_of(name="demo", version="1.0", requires: Iterable[str] = (), requires_python=None) -> bytes:

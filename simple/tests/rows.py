@@ -4,6 +4,7 @@ import hashlib
 import io
 import zipfile
 
+from django.db import transaction
 from django.utils import timezone
 from packaging.utils import canonicalize_name
 
@@ -26,13 +27,19 @@ def make_version(package, number="1.0", **fields):
     )
 
 
-def make_wheel(name="demo", number="1.0", tag=PI, build_tag="", requires_python="", **fields):
+def make_wheel(name="demo", number="1.0", tag=PI, build_tag="", requires_python="", answer=42, **fields):
     """Return a published wheel; what it belongs to is made when it is not there yet."""
     package = Package.objects.filter(name=canonicalize_name(name)).first() or make_package(name)
     version = Version.objects.filter(package=package, number=number).first() or make_version(package, number)
-    content = sdists.make_wheel(name, number, tag, requires_python=requires_python)
+    content = sdists.make_wheel(
+        name,
+        number,
+        tag,
+        requires_python=requires_python,
+        build_tag=build_tag.removeprefix("-"),
+        answer=answer,
+    )
     wheel = Wheel(
-        build=_build(version),
         package=package,
         version=version,
         filename=f"{sdists.stem(name, number)}{build_tag}-{tag}.whl",
@@ -40,13 +47,33 @@ def make_wheel(name="demo", number="1.0", tag=PI, build_tag="", requires_python=
         sha256=hashlib.sha256(content).hexdigest(),
         metadata_sha256=hashlib.sha256(metadata_of(content)).hexdigest(),
         requires_python=requires_python,
-        **{"published_at": timezone.now(), **fields},
+        **{"build": fields.get("build") or _build(version), "published_at": timezone.now(), **fields},
     )
     storage.store_bytes(wheel.metadata_path, metadata_of(content))
     storage.store_bytes(wheel.path, content)
     wheel.save()
     package.mark_changed()
     return wheel
+
+
+@transaction.atomic
+def make_rebuild(wheel, answer=43):
+    """Return the wheel of another build of the same version, which has taken the place of the one before."""
+    last = Build.objects.filter(version=wheel.version).order_by("-attempt")[0]
+    build = last.again(losses=0, priority=0, why="")
+    Build.objects.filter(pk=build.pk).update(state=Build.State.SUCCEEDED, finished_at=timezone.now())
+    tag = "-".join(wheel.filename.removesuffix(".whl").split("-")[-3:])
+    rebuilt = make_wheel(
+        wheel.package.name,
+        wheel.version.number,
+        tag,
+        build_tag=f"-{build.attempt - 1}",
+        answer=answer,
+        build=build,
+    )
+    rebuilt.take_over()
+    wheel.refresh_from_db()
+    return rebuilt
 
 
 def metadata_of(content):
@@ -70,6 +97,7 @@ def _build(version):
     build, _ = Build.objects.get_or_create(
         version=version,
         target=target,
+        attempt=1,
         defaults={"state": Build.State.SUCCEEDED, "finished_at": timezone.now()},
     )
     return build

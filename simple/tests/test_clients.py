@@ -9,7 +9,7 @@ import pytest
 from django.core.files.storage import default_storage
 
 from simple import downloads
-from simple.tests.rows import make_wheel
+from simple.tests.rows import make_rebuild, make_wheel
 
 pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 
@@ -87,6 +87,55 @@ def test_E06_a_yanked_version_is_not_chosen(live_server, tmp_path):
     pip(tmp_path, live_server, "download", "demo", "--dest", str(tmp_path / "got"))
 
     assert [path.name for path in (tmp_path / "got").iterdir()] == [older.filename]
+
+
+def locked(tmp_path, wheel):
+    """Return a lock file that has the hash of one wheel."""
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"demo==1.0 --hash=sha256:{wheel.sha256}\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("tag", ["py3-none-any", "py2.py3-none-any"])
+def test_E08_a_rebuild_leaves_lock_files_as_they_are(live_server, tmp_path, tag):
+    first = make_wheel(tag=tag)
+    second = make_rebuild(first, answer=43)
+    third = make_rebuild(second, answer=44)
+
+    for wheel in (first, second, third):
+        lock = locked(tmp_path, wheel)
+        into = tmp_path / wheel.filename
+        pip(tmp_path, live_server, "download", "--require-hashes", "-r", lock, "--dest", str(into))
+        assert (into / wheel.filename).read_bytes() == stored(wheel)
+        uv(tmp_path, live_server, "install", "--require-hashes", "-r", lock, "--target", str(into / "uv"))
+        assert f"ANSWER = {42 + [first, second, third].index(wheel)}" in (into / "uv/demo.py").read_text()
+
+
+@pytest.mark.parametrize("wanted", ["demo", "demo==1.0"])
+def test_E08_whoever_has_no_lock_file_gets_the_rebuild(live_server, tmp_path, wanted):
+    # The tenth rebuild is higher than the ninth only as a number.
+    wheels = [make_wheel(tag="py3-none-any")]
+    for answer in range(43, 53):
+        wheels.append(make_rebuild(wheels[-1], answer))
+
+    said = pip(tmp_path, live_server, "download", wanted, "--dest", str(tmp_path / "pip"))
+    uv(tmp_path, live_server, "install", wanted, "--target", str(tmp_path / "uv"))
+
+    assert [path.name for path in (tmp_path / "pip").iterdir()] == ["demo-1.0-10-py3-none-any.whl"]
+    assert (tmp_path / "uv/demo.py").read_text() == "ANSWER = 52\n"
+    assert "yanked" not in said
+
+
+def test_E08_pip_says_in_plain_words_why_a_locked_file_is_yanked(live_server, tmp_path):
+    first = make_wheel(tag="py3-none-any")
+    make_rebuild(first)
+
+    said = pip(
+        tmp_path, live_server, "install", "--require-hashes", "-r", locked(tmp_path, first), "--target", "got"
+    )
+
+    reason = "it was built anew, and demo-1.0-1-py3-none-any.whl replaces it"
+    assert f"Reason for being yanked: {reason}" in said
 
 
 def test_pip_reads_only_the_ranges_that_it_needs(live_server, tmp_path):

@@ -1,9 +1,13 @@
 """Wherever the writer is killed, what it does next leaves the tree as the database has it."""
 
-import os
+import hashlib
+import re
 import sys
+import time
 from contextlib import suppress
 from datetime import timedelta
+from itertools import islice
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -12,9 +16,12 @@ from django.test import Client
 from django.utils import timezone
 
 from builds.models import Wheel
-from packages.models import Package
+from builds.tests.rebuilds import Farm
+from builds.tests.rows import make_build
+from packages.models import Package, UpstreamFile, Version
 from simple import publishing, roots, tree
-from simple.tests.rows import make_wheel
+from simple.models import Shown
+from simple.tests.rows import make_wheel, metadata_of
 
 NOW = timezone.now()
 
@@ -135,47 +142,111 @@ def test_a_writer_that_was_killed_once_is_followed_by_one_that_does_the_rest(set
     assert contents() == expected(settings, tmp_path / "public-anew")
 
 
-@pytest.mark.django_db(transaction=True)
-def test_whoever_reads_a_page_finds_each_file_of_it(tmp_path):
-    wheels = [make_wheel("demo", number=f"{number}.0") for number in range(4)]
-    settle(timedelta(0))
-    stop = Event()
-    seen: set[tuple[str, ...]] = set()
-    missing: list[str] = []
+class PageReader:
+    """Reads a page as a web server does, and then all of its files, until it is told to stop."""
 
-    def read():
-        """Read the page from the tree, as a web server does, and then each file of it."""
-        while not stop.wait(0.001):
-            page = (tree.folder("simple", "demo") / "index.html").read_text()
-            assert page.endswith("</html>\n")
-            names = [part.partition("#")[0] for part in page.split('href="/simple/demo/')[1:]]
-            seen.add(tuple(names))
+    LINK = re.compile(r'href="/simple/demo/([^"#]+)#sha256=([0-9a-f]{64})"')
+
+    def __init__(self):
+        self.seen: set[str] = set()
+        self.wrong: list[str] = []
+        self.read = 0
+        self._stop = Event()
+        self._thread = Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self):
+        folder = tree.folder("simple", "demo")
+        while not self._stop.wait(0.001):
+            page = (folder / "index.html").read_text()
+            if not page.endswith("</html>\n"):
+                self.wrong.append(page)
+            self.seen.add(page)
             # Between a page and its files a client takes its time.
-            stop.wait(0.02)
-            missing.extend(
-                name
-                for name in names
-                for file in (name, f"{name}.metadata")
-                if not os.path.exists(tree.folder("simple", "demo") / file)  # noqa: PTH110
-            )
+            self._stop.wait(0.15)
+            for name, sha256 in self.LINK.findall(page):
+                self._download(folder / name, sha256)
 
-    reader = Thread(target=read)
-    reader.start()
-    for step in range(18):
-        wheel = wheels[step % 4]
-        if step % 3 == 0:
-            wheels.append(make_wheel("demo", number=f"{10 + step}.0"))
-        elif step % 3 == 1:
-            wheel.yank(str(step))
+    def _download(self, path, sha256):
+        """Read a file of the page; it must be there, and be what the page says of it."""
+        try:
+            content, metadata = path.read_bytes(), Path(f"{path}.metadata").read_bytes()
+        except FileNotFoundError as error:
+            self.wrong.append(str(error))
         else:
-            Wheel.objects.filter(pk=wheel.pk).update(withdrawn_at=None if step % 2 else timezone.now())
-            wheel.package.mark_changed()
-        publishing.publish(NOW + timedelta(seconds=10 * step))
-    stop.set()
-    reader.join()
+            self.read += 1
+            if hashlib.sha256(content).hexdigest() != sha256 or metadata != metadata_of(content):
+                self.wrong.append(f"{path.name} is not what the page says")
 
-    assert not missing
-    assert len(seen) > 3
+
+def changes(farm):
+    """Do all that can happen to the wheels of a package, again and again, and name each thing done."""
+    while True:
+        latest = Wheel.objects.filter(version__number="1.0", yanked=False).last()
+        ours, others = Version.objects.filter(number="1.0"), Wheel.objects.exclude(version__number="1.0")
+        source = UpstreamFile.objects.filter(version__number="1.0")
+        assert farm.make(farm.again(), latest.filename.encode()).status_code == 200
+        yield "rebuild"
+        ours.update(yanked=True, yanked_reason="broken")
+        yield "yank"
+        make_wheel("demo", number=f"{10 + latest.pk}.0")
+        yield "release"
+        ours.update(yanked=False)
+        yield "un-yank"
+        source.update(gone_at=timezone.now())
+        yield "remove"
+        others.last().yank("ours")
+        yield "own yank"
+        source.update(gone_at=None)
+        yield "restore"
+        others.last().unyank()
+        yield "own un-yank"
+        Wheel.objects.filter(version__number="1.0").last().withdraw(timezone.now())
+        yield "withdraw"
+
+
+def links():
+    """Return the wheels that are in the package's folder, and those that its page lists."""
+    folder = tree.folder("simple", "demo")
+    listed = {name for name, _ in PageReader.LINK.findall((folder / "index.html").read_text())}
+    return {path.name for path in folder.glob("*.whl")}, listed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_reads_a_page_finds_each_file_of_it_as_it_says(monkeypatch):
+    # Long enough for a reader of this machine, short enough to see it end.
+    monkeypatch.setattr(Shown, "LINGER", timedelta(seconds=1))
+    farm = Farm()
+    assert farm.make(make_build()).status_code == 200
+    make_wheel("demo", number="2.0")
+    publishing.publish(timezone.now())
+    kinds = set()
+
+    with PageReader() as reader:
+        for kind in islice(changes(farm), 27):
+            kinds.add(kind)
+            Package.objects.get().mark_changed()
+            # Nobody waits for readers between one tick and the next, in which files may go.
+            for _ in range(2):
+                publishing.publish(timezone.now())
+                time.sleep(0.01)
+            if kind == "remove":
+                time.sleep(1)
+                publishing.publish(timezone.now())
+                there, listed = links()
+                assert there == listed
+
+    assert not reader.wrong
+    assert len(kinds) == 9
+    assert len(reader.seen) > 10
+    assert reader.read > 50
 
 
 @pytest.mark.django_db(transaction=True)

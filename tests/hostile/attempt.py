@@ -20,7 +20,7 @@ from builds.clock import database_now
 from builds.publish import expected_of
 from builds.tests.rows import make_builder, make_running_build, make_version
 from builds.tests.test_api import Pi
-from builds.verify import BadWheel, check_filename
+from builds.wheel_names import BadWheel, check_filename
 from tests.hostile.package import End, pack, sources
 from tests.hostile.scene import Scene
 

@@ -1,0 +1,295 @@
+"""Rebuilds: their build tags, what they replace, and that nothing that was published ever changes."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from builder.tests.elves import armhf
+from builds import orders, plan, rebuilding, retry
+from builds.clock import database_now
+from builds.models import Build, Refusal, Skip, Wheel
+from builds.priority import Rank, class_of
+from builds.tests.rebuilds import COMPILED, PURE, Farm
+from builds.tests.rows import NOON, make_build, make_version, make_wheel
+from builds.tests.test_api import error
+from packages.models import Package
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+STABLE = "cp311-abi3-linux_armv6l.linux_armv7l"
+
+
+@pytest.fixture
+def farm():
+    return Farm()
+
+
+def states():
+    """Return the wheels by name: whether they are yanked, and what superseded them."""
+    wheels = Wheel.objects.order_by("pk").select_related("superseded_by")
+    return {
+        wheel.filename: (wheel.yanked, wheel.superseded_by and wheel.superseded_by.filename)
+        for wheel in wheels
+    }
+
+
+FIRST, SECOND, THIRD = (f"demo-1.0{tag}-{PURE}.whl" for tag in ("", "-1", "-2"))
+
+
+def test_a_first_build_has_no_build_tag(farm):
+    assert farm.order(make_build())["build_tag"] == ""
+
+
+def test_a_rebuild_gets_the_next_build_tag_and_takes_the_place_of_the_wheel_before(farm):
+    farm.make(make_build())
+
+    assert farm.make(farm.again(), b"2").status_code == 200
+    assert states() == {FIRST: (True, SECOND), SECOND: (False, None)}
+    assert farm.make(farm.again(), b"3").status_code == 200
+
+    assert states() == {FIRST: (True, SECOND), SECOND: (True, THIRD), THIRD: (False, None)}
+    reason = Wheel.objects.get(filename=FIRST).yanked_reason
+    assert reason == f"it was built anew, and {SECOND} replaces it"
+
+
+def test_a_rebuild_that_comes_out_the_same_publishes_nothing(farm):
+    first = make_build()
+    farm.make(first)
+    again = farm.again()
+
+    response = farm.make(again)
+
+    again.refresh_from_db()
+    assert (response.status_code, again.state) == (200, "succeeded")
+    assert (
+        again.reason == f"It came out the same as {FIRST} of build {first.pk}, so nothing new is published."
+    )
+    assert json.loads(response.content)["reason"] == again.reason
+    assert states() == {FIRST: (False, None)}
+
+
+def test_a_rebuild_that_goes_back_to_what_was_superseded_is_published(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+
+    farm.make(farm.again(), b"1")
+
+    assert states()[THIRD] == (False, None)
+
+
+def test_a_builder_that_knows_no_build_tags_is_told_to_be_updated(farm):
+    farm.make(make_build())
+
+    response = farm.make(farm.again(), b"2", ignores_tag=True)
+
+    assert response.status_code == 422
+    assert "update the builder" in error(response)
+    assert states() == {FIRST: (False, None)}
+
+
+def test_a_name_that_was_withdrawn_is_never_given_again(farm):
+    farm.make(make_build())
+    Wheel.objects.get().withdraw(NOON)
+
+    assert farm.make(farm.again(), b"1").status_code == 200
+    assert states() == {FIRST: (False, None), SECOND: (False, None)}
+
+
+@pytest.mark.parametrize("key", ["trixie-armhf-cp313", "trixie-arm64-cp313"])
+def test_a_version_of_a_new_owner_of_the_name_gets_a_build_tag(key, farm):
+    """The old owner's wheel is shown no more, but its name is taken, whichever target has it now."""
+    farm.make(make_build())
+    Package.objects.update(generation=2, registered_anew_at=database_now() + timedelta(milliseconds=1))
+    other = farm if farm.builder.target.key == key else Farm("pi-08", key=key)
+    before = Wheel.objects.get()
+    target = other.builder.target
+    build = (
+        before.build.again(losses=0, priority=0, why="")
+        if other is farm
+        else make_build(before.version, target)
+    )
+
+    assert other.make(build, b"1").status_code == 200
+    assert list(Wheel.objects.sourced().values_list("filename", flat=True)) == [SECOND]
+    assert states()[FIRST] == (False, None)
+
+
+def test_another_spelling_of_a_version_has_the_same_names(farm):
+    first = make_build(make_version("1.0-1"))
+    make_wheel(first, filename=f"demo-1.0.post1-{PURE}.whl")
+
+    order = farm.order(make_build(make_version("1.0.post1")))
+
+    assert order["build_tag"] == "1"
+
+
+def test_the_next_order_of_a_builder_that_reports_has_its_build_tag_too(farm):
+    farm.make(make_build())
+    again = farm.again()
+
+    order = orders.next_for(farm.builder, database_now())
+
+    assert (order.build, order.build_tag) == (again.pk, "1")
+
+
+def test_wheels_of_other_tags_stay_as_they_are(farm):
+    old = Farm("pi-11", key="bookworm-armhf-cp311")
+    farm.make(make_build(), tag=COMPILED)
+    make_wheel(
+        make_build(Wheel.objects.get().version, old.builder.target),
+        filename="demo-1.0-cp311-cp311-linux_armv7l.whl",
+    )
+
+    farm.make(farm.again(), b"2", tag=COMPILED)
+
+    assert [name for name, (yanked, _) in states().items() if yanked] == [f"demo-1.0-{COMPILED}.whl"]
+
+
+def test_a_rebuild_under_other_tags_replaces_its_targets_own_wheel(farm):
+    """Else installers would go on taking the old one, as they prefer the tags that fit best."""
+    farm.make(make_build(), tag=COMPILED)
+
+    farm.make(farm.again(), b"2", tag=PURE)
+
+    assert states() == {f"demo-1.0-{COMPILED}.whl": (True, SECOND), SECOND: (False, None)}
+
+
+def test_a_rebuild_never_takes_a_wheel_from_systems_that_it_does_not_run_on():
+    """Between equal tags installers go by the build tag, and know nothing of C libraries."""
+    old = Farm("pi-11", key="bookworm-armhf-cp311", glibc="2.36", glibcxx="3.4.30")
+    new = Farm("pi-07", glibc="2.41", glibcxx="3.4.33")
+    code = {"demo/fast.abi3.so": armhf(needed=["libc.so.6"], asked={"libc.so.6": ["GLIBC_2.34"]})}
+    newer = {"demo/fast.abi3.so": armhf(needed=["libc.so.6"], asked={"libc.so.6": ["GLIBC_2.38"]})}
+    assert old.make(make_build(target=old.builder.target), tag=STABLE, **code).status_code == 200
+
+    response = new.make(new.again(), tag=STABLE, **newer)
+
+    assert response.status_code == 422
+    assert "runs where this file does not" in Refusal.objects.get().reason
+    assert states() == {f"demo-1.0-{STABLE}.whl": (False, None)}
+
+
+def test_what_is_held_replaces_nothing_until_a_person_has_looked(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2", **{"demo.pth": b"import demo\n"})
+    held = Wheel.objects.get(filename=SECOND)
+    assert held.held_reason
+    assert states()[FIRST] == (False, None)
+
+    held.release()
+
+    assert states()[FIRST] == (True, SECOND)
+
+
+def test_a_rebuild_that_is_withdrawn_gives_its_place_back(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+    farm.make(farm.again(), b"3")
+
+    Wheel.objects.get(filename=SECOND).withdraw(NOON)
+    assert states() == {FIRST: (True, THIRD), SECOND: (True, THIRD), THIRD: (False, None)}
+    Wheel.objects.get(filename=THIRD).withdraw(NOON)
+
+    assert states()[FIRST] == (False, None)
+
+
+# --- An operator asks ------------------------------------------------------------------------------------
+
+
+def test_a_plan_keeps_what_an_operator_wants_anew_and_where_it_stands(farm):
+    farm.make(make_build())
+    again = farm.again()
+    package = Package.objects.get()
+    package.request_plan()
+
+    plan.plan(package, database_now())
+
+    again.refresh_from_db()
+    assert (again.state, class_of(again.priority)[0]) == ("queued", Rank.OPERATOR)
+    assert again.why.startswith("The compiler was bad. An operator wants it first.")
+
+
+def test_a_plan_drops_a_rebuild_that_can_no_longer_be_made(farm):
+    farm.make(make_build())
+    again = farm.again()
+    package = Package.objects.get()
+    Skip.objects.create(package=package, target=farm.builder.target, reason="no")
+    package.request_plan()
+
+    plan.plan(package, database_now())
+
+    again.refresh_from_db()
+    assert again.state == "cancelled"
+
+
+def test_a_rebuild_whose_builder_was_lost_is_tried_again_as_one(farm):
+    farm.make(make_build())
+    lost = farm.again()
+    farm.order(lost)
+    Build.objects.filter(pk=lost.pk).update(state="lost", finished_at=NOON)
+
+    retry.after_loss(Build.objects.of_request(lost.pk), NOON)
+
+    assert Build.objects.waiting().get().rebuild_reason == "The compiler was bad."
+
+
+def test_a_rebuild_is_asked_for_by_a_command(farm, capsys):
+    farm.make(make_build())
+
+    call_command("rebuild", "Demo==1.0", "--target", "trixie-armhf-cp313", "--reason", "Bad flags.")
+
+    build = Build.objects.waiting().get()
+    assert "1 build is queued." in capsys.readouterr().out
+    assert build.attempt == 2
+    assert "wants it built again. Bad flags." in build.why
+
+
+def test_a_command_without_a_version_builds_all_again_that_has_wheels(farm):
+    farm.make(make_build())
+    make_wheel(make_build(make_version("0.9")), filename=f"demo-0.9-{PURE}.whl")
+    make_wheel(make_build(make_version("0.8")), filename=f"demo-0.8-{PURE}.whl", withdrawn_at=NOON)
+    make_version("0.7")
+    Build.objects.update(state="succeeded", finished_at=NOON)
+
+    call_command("rebuild", "demo")
+
+    assert {build.version.number for build in Build.objects.waiting()} == {"1.0", "0.9"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["other"], "does not follow"),
+        (["demo==9"], "no demo 9"),
+        (["demo", "--target", "x"], "no target x"),
+        (["demo"], "no wheels"),
+    ],
+)
+def test_a_command_says_what_it_cannot_do(arguments, why):
+    make_version()
+
+    with pytest.raises(CommandError, match=why):
+        call_command("rebuild", *arguments)
+
+
+def test_what_cannot_be_built_again_is_said(farm):
+    farm.make(make_build())
+    version = Wheel.objects.get().version
+    version.skip("broken")
+
+    answer = rebuilding.rebuild(version.package, {(version.pk, farm.builder.target.pk)}, "", NOON)
+
+    assert str(answer).startswith(
+        "0 builds are queued. demo 1.0 cannot be built for trixie-armhf-cp313: it is skipped"
+    )
+
+
+def test_the_admins_action_builds_again_what_there_are_wheels_of(farm, admin_client):
+    farm.make(make_build())
+    build = Build.objects.get()
+
+    admin_client.post("/admin/builds/build/", {"action": "requeue", "_selected_action": [build.pk]})
+
+    assert Build.objects.waiting().get().rebuild_reason == "admin wants it built again."
