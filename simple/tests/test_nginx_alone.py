@@ -1,0 +1,101 @@
+"""What goes on when nginx and the published tree are all that is left."""
+
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from simple.tests.conftest import publish_all
+from simple.tests.pages import JSON, PIP
+from simple.tests.rows import make_wheel
+from simple.tests.test_files import content_of
+from tests.farm import clean_environment
+from tests.stack import NOWHERE, Nginx
+
+pytestmark = pytest.mark.django_db
+
+NOBODY = "127.0.0.1:9"
+
+
+@pytest.fixture
+def nginx(settings, tmp_path):
+    """nginx before a web server that is down."""
+    settings.PIWHEELS_PUBLIC = tmp_path / "public"
+    with Nginx(tmp_path / "nginx", settings.PIWHEELS_PUBLIC, NOBODY, upstream=NOWHERE) as running:
+        yield running
+
+
+def ask(nginx, path, **headers):
+    return requests.get(f"{nginx.url}{path}", headers=headers, timeout=30, allow_redirects=False)
+
+
+def test_C06_every_page_and_file_is_served(nginx):
+    wheels = [make_wheel(name) for name in ("demo", "other")]
+    publish_all()
+
+    for index in ("simple", "simple-platform"):
+        names = {each["name"] for each in ask(nginx, f"/{index}/", Accept=JSON).json()["projects"]}
+        assert names == {"demo", "other"}
+        for wheel in wheels:
+            [file] = ask(nginx, f"/{index}/{wheel.package.name}/", Accept=PIP).json()["files"]
+            assert ask(nginx, file["url"]).content == content_of(wheel)
+
+
+def test_C06_who_cannot_be_negotiated_with_gets_html_and_no_error(nginx):
+    make_wheel()
+    publish_all()
+
+    answer = ask(nginx, "/simple/demo/", Accept="image/png")
+
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "path", ["/simple/none/", "/simple/De.mo/", "/simple-platform/none/", "/trixie/simple/x/"]
+)
+def test_C06_what_is_not_known_is_404_so_that_uv_goes_on(nginx, path):
+    assert ask(nginx, path, Accept=PIP).status_code == 404
+
+
+def test_C06_a_page_of_the_full_index_that_is_not_ours_is_upstreams(nginx):
+    answer = ask(nginx, "/simple-full/none/", Accept=PIP)
+
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{NOWHERE}none/")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/project/demo/", "/project/simple/", "/simple/demo/none.whl", "/admin/"]
+)
+def test_the_rest_of_the_site_says_that_it_is_down(nginx, path):
+    answer = ask(nginx, path)
+
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
+
+
+def test_notes_of_the_tree_are_nobodys(nginx, settings):
+    make_wheel()
+    publish_all()
+
+    private = [path.name for path in settings.PIWHEELS_PUBLIC.iterdir() if path.name.startswith(".")]
+
+    assert private
+    for name in private:
+        assert ask(nginx, f"/{name}").status_code == 503
+        assert ask(nginx, f"/simple/{name}").status_code == 404
+
+
+def test_E10_pip_installs_from_nginx_alone(nginx, tmp_path):
+    make_wheel(tag="py3-none-any", requires_python=">=3.9")
+    publish_all()
+
+    words = ["install", "demo", "--target", str(tmp_path / "got"), "--no-cache-dir", "--no-compile"]
+    index = ["--index-url", f"{nginx.url}/simple/"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", *words, *index],
+        env=clean_environment(tmp_path),
+        check=True,
+        timeout=120,
+    )
+
+    assert (tmp_path / "got" / "demo.py").exists()
