@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import requests
+from pypi_simple import PyPISimple
 
 from simple.tests.conftest import publish_all
 from simple.tests.pages import JSON, PIP
@@ -85,7 +86,7 @@ def test_notes_of_the_tree_are_nobodys(nginx, settings):
         assert ask(nginx, f"/simple/{name}").status_code == 404
 
 
-def test_E10_pip_installs_from_nginx_alone(nginx, tmp_path):
+def test_pip_installs_from_nginx_alone(nginx, tmp_path):
     make_wheel(tag="py3-none-any", requires_python=">=3.9")
     publish_all()
 
@@ -99,3 +100,18 @@ def test_E10_pip_installs_from_nginx_alone(nginx, tmp_path):
     )
 
     assert (tmp_path / "got" / "demo.py").exists()
+
+
+def test_E10_a_mirror_reads_a_thousand_projects_and_all_their_files(nginx, tmp_path):
+    wheels = {wheel.filename: wheel for wheel in map(make_wheel, (f"demo-{each}" for each in range(1000)))}
+    publish_all()
+
+    with PyPISimple(f"{nginx.url}/simple/") as mirror:
+        mirrored = {}
+        for name in mirror.get_index_page().projects:
+            for package in mirror.get_project_page(name).packages:
+                mirror.download_package(package, tmp_path / package.filename)
+                assert mirror.get_package_metadata(package)
+                mirrored[package.filename] = package.digests["sha256"]
+
+    assert mirrored == {filename: wheel.sha256 for filename, wheel in wheels.items()}
