@@ -457,7 +457,7 @@ def test_an_operator_cancels_and_requeues(admin_client):
     build = make_build()
 
     assert act(admin_client, "build", "cancel", build) == ["1 builds cancelled."]
-    assert act(admin_client, "build", "requeue", build) == ["1 builds queued again."]
+    assert act(admin_client, "build", "requeue", build) == ["demo: 1 build is queued."]
 
     assert sorted(Build.objects.values_list("attempt", "state")) == [(1, "cancelled"), (2, "queued")]
 
