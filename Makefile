@@ -61,7 +61,7 @@ test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 even
 	$(BIN)/python -m tests.run tests/test_day.py tests/test_sync_properties.py -m day -s
 
 checklist: $(VENV)/dev.stamp ## test the index on both of its servers, line by line, and write docs/index-checklist.md
-	$(BIN)/python -m tests.run simple/tests -p tests.checklist
+	MIRRORED_PROJECTS=1000 $(BIN)/python -m tests.run simple/tests -p tests.checklist
 
 test-real: $(VENV)/dev.stamp ## build twenty real packages from PyPI and print what became of each
 	$(BIN)/python -m tests.real_packages --write

@@ -68,15 +68,28 @@ class Attempt:
         self.log = bytes(self.fake.logs.get(self.row.pk, b""))
         self.report = self.fake.reports[-1] if self.fake.reports else {}
         pi = Pi(self.ticket)
-        for at in range(0, len(self.log), LOG_CHUNK):
-            pi.heartbeat(self.row, self.log[at : at + LOG_CHUNK], at)
-        if self.report:
-            for filename, content in self.fake.uploads.items():
-                pi.upload(self.row, filename, bytes(content))
-            pi.post(f"builds/{self.row.pk}/report", json.dumps(self.report).encode())
+        self._hand_on(pi)
         self.kept_log = pi.log(self.row).decode()
         self.row.refresh_from_db()
         return said
+
+    def _hand_on(self, pi: Pi) -> None:
+        """Tell the server what the builder told: log, wheels, and the report with what came behind it."""
+        told = self.report.get("log_offset", len(self.log))
+        for at in range(0, told, LOG_CHUNK):
+            pi.heartbeat(self.row, self.log[at : min(at + LOG_CHUNK, told)], at)
+        if not self.report:
+            return
+        wheels = [self.fake.uploads.get(wheel["filename"]) for wheel in self.report["wheels"]]
+        # One that was refused for its name did not come.
+        is_whole = self.report["attached"] and None not in wheels
+        if not is_whole:
+            for filename, content in self.fake.uploads.items():
+                pi.upload(self.row, filename, bytes(content))
+        head = json.dumps({**self.report, "attached": is_whole}).encode()
+        behind = [self.log[told:], *(bytes(wheel or b"") for wheel in wheels if is_whole)]
+        body = b"".join([head, *behind])
+        pi.post(f"builds/{self.row.pk}/report", body, **{"Report-Length": str(len(head))})
 
     def wheels(self) -> dict[str, str]:
         """Return the hashes of the wheels that came."""
