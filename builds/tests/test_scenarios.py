@@ -17,7 +17,7 @@ from builds.models import Build, Builder, Campaign, Demand, Push
 from builds.tests.rows import NOON, make_build, make_builder, make_target, make_version
 from packages.models import Package, UpstreamFile, Version, canonical_version
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = pytest.mark.django_db
 
 TRIXIE, BOOKWORM, ARM64 = "trixie-armhf-cp313", "bookworm-armhf-cp311", "trixie-arm64-cp313"
 OLD = NOON - timedelta(days=400)

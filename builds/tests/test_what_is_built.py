@@ -17,7 +17,7 @@ from builds.models import Build, Builder, Skip, Target, Wheel
 from builds.tests.rows import NOON, make_builder, make_source, make_target, make_version, make_wheel
 from packages.models import Package, UpstreamFile, Version
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = pytest.mark.django_db
 
 LIBRARIES = {
     "bookworm": {"glibc": "2.36", "glibcxx": "3.4.30"},
