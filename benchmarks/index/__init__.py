@@ -75,7 +75,7 @@ def main() -> int:
         ours.fill({"huge": wheels.huge()})
         measure(table, servers, lambda peer: pages("page, 10,000 files", peer, "huge"))
         ours.fill({name: list(wheels.files_of(name, 1)) for name in wheels.names()})
-        measure(table, servers, lambda peer: pages("root, 20,000 names", peer, ""))
+        measure(table, servers, lambda peer: pages(f"root, {wheels.NAMES:,} names more", peer, ""))
     programs = peers.environment(folder / "peers")
     for peer in (peers.pypiserver, peers.devpi):
         with peer(programs, folder / peer.__name__) as server:
@@ -117,7 +117,7 @@ def requests_for(peer: Peer) -> dict[str, Request]:
     return {
         **pages("page, 20 files", peer, "sample000"),
         **pages("page, 1,000 files", peer, "big"),
-        **pages("root, 202 names", peer, ""),
+        **pages(f"root, {wheels.PROJECTS + 2} names", peer, ""),
         **unchanged(peer),
         **({} if peer.kind == "HTML" else files(peer, small, large)),
     }

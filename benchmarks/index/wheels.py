@@ -15,7 +15,7 @@ from pathlib import Path
 PROJECTS = int(os.environ.get("INDEX_PROJECTS", "200"))
 FILES = 20
 BIG, HUGE = 1_000, 10_000
-NAMES = 20_000
+NAMES = int(os.environ.get("INDEX_NAMES", "20000"))
 LARGE_BYTES = 20 << 20
 # 5 wheels a version, as of a package that is built for some Pythons.
 PYTHONS = range(9, 14)
