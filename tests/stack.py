@@ -45,6 +45,20 @@ def configuration(**values: object) -> str:
     return re.sub(r"\$\{([A-Z_]+)\}", lambda name: str(values[name[1]]), text)
 
 
+def wait_for_answer(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    """Wait until a server answers, whatever it says, or tell from its log why it ended."""
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended: {log.read_text()[-2000:]}")
+        try:
+            requests.options(address, timeout=60)
+        except requests.RequestException:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError(f"{process.args!r} does not answer: {log.read_text()[-2000:]}")
+
+
 class Nginx:
     """A running nginx that serves a published tree, and asks a web server for all else."""
 
@@ -73,25 +87,12 @@ class Nginx:
         config.write_text(text)
         assert PROGRAM, "nginx is not installed"
         self.process = subprocess.Popen([PROGRAM, "-p", str(self.folder), "-c", str(config)])
-        self._wait()
+        wait_for_answer(self.process, f"{self.url}/simple/", self.folder / "error.log")
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(30)
-
-    def _wait(self) -> None:
-        """Wait until it answers, whatever it does."""
-        for _ in range(100):
-            if self.process.poll() is not None:
-                raise RuntimeError(f"nginx ended: {(self.folder / 'error.log').read_text()}")
-            try:
-                requests.options(f"{self.url}/simple/", timeout=5)
-            except requests.ConnectionError:
-                time.sleep(0.05)
-            else:
-                return
-        raise RuntimeError("nginx does not answer.")
 
 
 class Stack:
@@ -113,7 +114,7 @@ class Stack:
         with (self.var / "web.log").open("wb") as log:
             self._web = subprocess.Popen(words, env=self._env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:
-            self._wait()
+            wait_for_answer(self._web, f"http://127.0.0.1:{self._port}/simple/", self.var / "web.log")
             self.nginx.__enter__()
         except BaseException:
             self._end_web()
@@ -127,16 +128,3 @@ class Stack:
     def _end_web(self) -> None:
         self._web.terminate()
         self._web.wait(30)
-
-    def _wait(self) -> None:
-        """Wait until the web server listens."""
-        for _ in range(600):
-            if self._web.poll() is not None:
-                raise RuntimeError(f"The web server ended: {(self.var / 'web.log').read_text()}")
-            try:
-                requests.options(f"http://127.0.0.1:{self._port}/simple/", timeout=60)
-            except requests.ConnectionError:
-                time.sleep(0.1)
-            else:
-                return
-        raise RuntimeError("The web server does not answer.")

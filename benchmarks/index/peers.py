@@ -5,7 +5,6 @@ pypiserver and devpi come from PyPI into an environment of their own, as none of
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import requests
 from benchmarks.index import wheels
 from benchmarks.index.wheels import Sample
 from deploy.demo import free_port
-from tests.stack import PROGRAM
+from tests.stack import PROGRAM, wait_for_answer
 
 PACKAGES = ["pypiserver", "devpi-server", "gunicorn"]
 WORKERS = "2"
@@ -61,24 +60,11 @@ def running(
     with (cwd / "server.log").open("wb") as log:
         process = subprocess.Popen(words, cwd=cwd, env=env, stdout=log, stderr=subprocess.STDOUT)
     try:
-        _wait(address, process, cwd / "server.log")
+        wait_for_answer(process, address, cwd / "server.log")
         yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait(60)
-
-
-def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"{process.args!r} ended: {log.read_text()[-2000:]}")
-        try:
-            requests.get(address, timeout=30)
-        except requests.RequestException:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"{process.args!r} does not answer: {log.read_text()[-2000:]}")
 
 
 _STATIC = """
