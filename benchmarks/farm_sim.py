@@ -37,12 +37,12 @@ from django.db import transaction
 from django.utils import timezone
 from redis import Redis
 
-from benchmarks import farm_rows
+from benchmarks import farm_rows, sample
 from benchmarks.figures import Figure, show
 from builder.contract import queue_for
 from builds import campaigns, dispatch, plan, wishes
 from builds.models import Build, Builder, Campaign, Size, Target, Wheel
-from packages.models import Package, UpstreamFile, Version
+from packages.models import Package, Version
 from tests import services
 
 Result = TypeVar("Result")
@@ -311,16 +311,7 @@ def release(sim: Sim, event: Event) -> None:
     package = Package.objects.get(name=f"sim-{package_number}")
     number = f"1.{sim.numbers[package_number]}"
     version = Version.objects.create(package=package, number=number, canonical=number, released_at=sim.now)
-    filename = f"{package.name}-{number}.tar.gz"
-    UpstreamFile.objects.create(
-        version=version,
-        filename=filename,
-        kind=UpstreamFile.Kind.SOURCE,
-        url=f"http://127.0.0.1:9/{filename}",
-        sha256=hashlib.sha256(filename.encode()).hexdigest(),
-        size=10_000,
-        uploaded_at=sim.now,
-    )
+    sample.source(version).save()
     package.mark_changed()
     package.request_plan()
     sim.has_plans = True

@@ -46,11 +46,11 @@ def release(count: int) -> list[Version]:
         for package in packages
         for minor in range(VERSIONS)
     )
-    UpstreamFile.objects.bulk_create(_source(version) for version in versions)
+    UpstreamFile.objects.bulk_create(source(version) for version in versions)
     return versions
 
 
-def _source(version: Version) -> UpstreamFile:
+def source(version: Version) -> UpstreamFile:
     """Return the source of a version; nobody will fetch it."""
     filename = f"{version.package.name}-{version.number}.tar.gz"
     return UpstreamFile(
