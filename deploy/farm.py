@@ -51,6 +51,8 @@ def settings(var: Path, environ: dict[str, str]) -> dict[str, str]:
         "PIWHEELS_SANDBOX": "bare",
         "REDIS_URL": f"redis+socket://{redis.socket(var)}",
         "LOG_LEVEL": "WARNING",
+        # One builder and one person do not need more.
+        "WEB_CONCURRENCY": "1",
         # Django's checks import every page into worker and beat; `make check` and the web server make them.
         "CELERY_SKIP_CHECKS": "1",
     }
@@ -75,9 +77,9 @@ def builder_settings(env: dict[str, str], address: str) -> dict[str, str]:
 def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
     """Return the command line of each process of the farm."""
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "piwheels_site"]
-    web = ["gunicorn", "piwheels_site.wsgi", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"]
+    web = ["gunicorn", "piwheels_site.wsgi", "--bind", f"127.0.0.1:{port}"]
     started = {
-        "web": [sys.executable, "-m", *web, *THREADS],
+        "web": [sys.executable, "-m", *web, "--config", str(ROOT / "deploy" / "gunicorn.py")],
         # Threads, as all that the server's tasks do is wait for PyPI, the database and Redis.
         "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning", *QUIET],
         "beat": [*celery, "beat", "-l", "warning"],
@@ -94,14 +96,6 @@ BUILDER_SEES = {
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("PIWHEELS_WORK", "PIWHEELS_BUILD_INDEX", "PIWHEELS_EXTRA_BUILD_INDEX"),
 }
-
-# Threads, as a request waits for the disk and the database.  Builders speak every few seconds; a connection
-# that is closed under their hands costs them a second try.
-# Who says at length what it accepts is told what there is, and not that it says too much.
-THREADS = [
-    *("--threads", "8", "--timeout", "120", "--keep-alive", "75", "--log-level", "warning"),
-    *("--limit-request-field_size", "16380"),
-]
 
 # Workers here need to know nothing of each other.
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat"]

@@ -6,7 +6,6 @@ gives the files, and a download that both count would be two (`simple/logs.py` c
 
 import logging
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from threading import Lock
 
@@ -17,11 +16,11 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
-from builds.models import Wheel
 from simple.agents import MAX_LENGTH
-from simple.log_lines import is_download
+from simple.known_wheels import KnownWheels
+from simple.log_lines import Served, is_download
 from simple.models import DownloadDay
-from simple.tally import Taken, Tally
+from simple.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -37,15 +36,16 @@ class Downloads:
         self._every_s = every_s
         self._lock = Lock()
         self._writing = Lock()
-        self._taken: list[Taken] = []
+        self._served: list[Served] = []
+        self._wheels = KnownWheels()
         self._tally = Tally()
         self._write_at = time.monotonic() + every_s
 
-    def count(self, taken: Taken) -> None:
+    def count(self, served: Served) -> None:
         """Count one; now and then, write all."""
         with self._lock:
-            if len(self._taken) < MOST:
-                self._taken.append(taken)
+            if len(self._served) < MOST:
+                self._served.append(served)
             if time.monotonic() < self._write_at:
                 return
             self._write_at = time.monotonic() + self._every_s
@@ -59,42 +59,35 @@ class Downloads:
     def _write(self) -> None:
         """Write what there is, or keep it for the next time: no trouble here fails somebody's download."""
         with self._lock:
-            batch, self._taken = self._taken, []
+            batch, self._served = self._served, []
         try:
-            self._tally.add(batch)
+            self._tally.add(self._wheels.taken(batch))
         except Error as error:
             logger.warning("%d downloads could not be counted now: %s", len(batch), error)
             with self._lock:
-                self._taken = (batch + self._taken)[:MOST]
+                self._served = (batch + self._served)[:MOST]
 
 
 of_this_process = Downloads()
 
 
-def count(request: HttpRequest, response: HttpResponseBase, wheel_of_it: Callable[[], Wheel | None]) -> None:
+def count(request: HttpRequest, response: HttpResponseBase, project: str, filename: str) -> None:
     """Count an answer to a request for a wheel, if it is one that gives the file.
 
-    A database that cannot tell which wheel it is costs a number, and nobody's download.
+    Which wheel that is gets asked for many at once: a download costs the database nothing now.
     """
     if not settings.PIWHEELS_COUNT_DOWNLOADS:
         return
     method, range_header = request.method or "", request.headers.get("Range", "")
     if not is_download(method, response.status_code, range_header):
         return
-    try:
-        wheel = wheel_of_it()
-    except Error as error:
-        logger.warning("A download was not counted: %s", error)
-        return
-    if wheel is None:
-        return
     now = timezone.now()
     of_this_process.count(
-        Taken(
+        Served(
             day=now.date(),
             hour=now.hour,
-            wheel=wheel.pk,
-            package=wheel.package_id,
+            project=project,
+            filename=filename,
             address=request.META.get("REMOTE_ADDR", ""),
             # One character more, so that what is too long is still seen to be.
             agent=request.headers.get("User-Agent", "")[: MAX_LENGTH + 1],

@@ -8,18 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from builds.models import Wheel
 from packages.batches import batches
 from packages.models import Package
 from simple import misses
+from simple.known_wheels import KnownWheels
 from simple.log_files import LogFile, Position
 from simple.log_lines import Missed, Refusal, Served, read
 from simple.models import MOST_PATH, Log
-from simple.tally import Taken, Tally
+from simple.tally import Tally
 
 LINES = 10_000
-# Of a million wheels, those that are asked for again and again.
-_KNOWN_WHEELS = 100_000
 # A clock may be wrong by so much; a day that is to come later is none.
 _AHEAD = timedelta(days=1)
 
@@ -46,8 +44,7 @@ class LogCounter:
 
     def __init__(self) -> None:
         self._tally = Tally()
-        # By the name of the file: its own key, its package's, and that package's name.
-        self._wheels: dict[str, tuple[int, int, str]] = {}
+        self._wheels = KnownWheels()
 
     def open_row(self, file: LogFile, *, is_followed: bool = False) -> Log:
         """Return what is known of a log, and go to where it was read to; raises OtherLog."""
@@ -68,7 +65,7 @@ class LogCounter:
         if not chunk.lines or (not file.is_over and not file.begins_as_before()):
             return 0
         told = _told(chunk.lines, latest=(now + _AHEAD).date())
-        taken = self._taken(told)
+        taken = self._wheels.taken(told.served)
         missed = _of_packages(told.missed)
 
         def move(new: int) -> None:
@@ -81,26 +78,6 @@ class LogCounter:
         self._tally.add(taken, then=move)
         log.refresh_from_db()
         return len(chunk.lines)
-
-    def _taken(self, told: Told) -> list[Taken]:
-        """Return the downloads of wheels that we have."""
-        self._look_up({served.filename for served in told.served})
-        taken = []
-        for day, hour, project, filename, address, agent in told.served:
-            wheel = self._wheels.get(filename)
-            if wheel and wheel[2] == project:
-                taken.append(Taken(day, hour, wheel[0], wheel[1], address, agent))
-        return taken
-
-    def _look_up(self, filenames: Iterable[str]) -> None:
-        """Know the wheels of these names, as far as there are some."""
-        if len(self._wheels) > _KNOWN_WHEELS:
-            self._wheels.clear()
-        for some in batches(name for name in filenames if name not in self._wheels):
-            wheels = Wheel.objects.filter(filename__in=some).values_list(
-                "filename", "pk", "package", "package__name"
-            )
-            self._wheels.update({filename: (pk, package, name) for filename, pk, package, name in wheels})
 
 
 @dataclass(frozen=True)

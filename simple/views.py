@@ -134,13 +134,10 @@ def wheel_file(request: HttpRequest, name: str, filename: str) -> HttpResponseBa
     """Serve a wheel."""
     if published := tree.open_file(name, filename):
         response = files.serve_published(request, published)
-        downloads.count(
-            request, response, lambda: Wheel.objects.filter(package__name=name, filename=filename).first()
-        )
-        return response
-    wheel = _wheel(name, filename)
-    response = files.serve(request, wheel.path, wheel.sha256)
-    downloads.count(request, response, lambda: wheel)
+    else:
+        wheel = _wheel(name, filename)
+        response = files.serve(request, wheel.path, wheel.sha256)
+    downloads.count(request, response, name, filename)
     return response
 
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from simple import downloads
 from simple.downloads import Downloads
+from simple.log_lines import Served
 from simple.models import Download, DownloadDay, PackageDownload, RawDownload
-from simple.tally import Taken
 from simple.tests.rows import make_wheel
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -21,8 +21,8 @@ PIP = (
 )
 
 
-def taken(wheel, address="192.0.2.1", agent=PIP, day=DAY):
-    return Taken(day, 12, wheel.pk, wheel.package_id, address, agent)
+def served(wheel, address="192.0.2.1", agent=PIP, day=DAY):
+    return Served(day, 12, wheel.package.name, wheel.filename, address, agent)
 
 
 def from_address(number):
@@ -34,7 +34,7 @@ def test_each_client_of_a_day_is_added():
     at_once = Downloads(every_s=0)
 
     for address, day in [("192.0.2.1", DAY), ("192.0.2.2", DAY), ("192.0.2.1", DAY + timedelta(days=1))]:
-        at_once.count(taken(wheel, address, day=day))
+        at_once.count(served(wheel, address, day=day))
 
     assert list(Download.objects.order_by("day").values_list("day", "count")) == [
         (DAY, 2),
@@ -48,10 +48,10 @@ def test_counting_costs_the_database_nothing_until_its_time_comes(django_assert_
 
     with django_assert_num_queries(0):
         for number in range(100):
-            in_a_minute.count(taken(wheel, f"192.0.2.{number}"))
+            in_a_minute.count(served(wheel, f"192.0.2.{number}"))
 
     in_a_minute._write_at = 0
-    in_a_minute.count(taken(wheel, "192.0.2.100"))
+    in_a_minute.count(served(wheel, "192.0.2.100"))
     assert downloads.total() == 101
 
 
@@ -62,7 +62,7 @@ def test_no_download_is_lost_when_many_processes_count_at_once():
     def download(number):
         process = Downloads(every_s=0)
         for each in range(5):
-            process.count(taken(wheel, f"192.0.{number}.{each}"))
+            process.count(served(wheel, f"192.0.{number}.{each}"))
         connection.close()
 
     threads = [Thread(target=download, args=[number]) for number in range(8)]

@@ -1,0 +1,39 @@
+"""How gunicorn runs the site: `gunicorn piwheels_site.wsgi --config deploy/gunicorn.py`.
+
+The number of processes follows from the machine, unless WEB_CONCURRENCY says it: one for each core, as that
+is what a process keeps busy at the most, but no more than fit into a quarter of the memory, and 8 at most,
+as each holds a connection to the database for each of its threads, and PostgreSQL has 100 as it comes.  A
+Raspberry Pi 4 of 1 GB gets 2, of 2 GB and more 4.  What is not set here is as gunicorn has it.
+"""
+
+import os
+from pathlib import Path
+
+# Of a process that has answered everything (`python -m benchmarks index` prints the web tier's memory).
+_PROCESS_BYTES = 100 << 20
+_MOST_PROCESSES = 8
+
+
+def processes(cores: int, memory_bytes: int) -> int:
+    """Return how many processes a machine gets."""
+    return max(1, min(cores, memory_bytes // 4 // _PROCESS_BYTES, _MOST_PROCESSES))
+
+
+def _memory_bytes() -> int:
+    """Return how much memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+workers = int(os.environ.get("WEB_CONCURRENCY") or processes(len(os.sched_getaffinity(0)), _memory_bytes()))
+# Threads, as a request waits for the disk and the database.
+worker_class = "gthread"
+threads = 8
+# A wheel of a gigabyte is read through before its builder is answered.
+timeout = 120
+# Builders speak every few seconds; a connection that is closed under their hands costs them a second try.
+keepalive = 75
+# Who says at length what it accepts is told what there is, and not that it says too much.
+limit_request_field_size = 16380
+# Signs of life are written all the time; they do not belong on an SD card.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes an own file there
+loglevel = "warning"
