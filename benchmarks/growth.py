@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import ceil, log10
 from pathlib import Path
 
+from benchmarks import svg
+
 # The picture, and in it the frame of the curves, in pixels.
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 60, 620, 30, 310
@@ -25,10 +27,10 @@ class Point:
 
 def draw(points: Sequence[Point], path: Path) -> None:
     """Write the curves of these points, the smallest first."""
-    path.write_text(svg(points), encoding="utf-8")
+    path.write_text(drawn(points), encoding="utf-8")
 
 
-def svg(points: Sequence[Point]) -> str:
+def drawn(points: Sequence[Point]) -> str:
     """Return the curves of these points as SVG; the scale of the versions is logarithmic."""
     highest = max(GOAL_MS, *(max(point.choosing_ms, point.giving_ms) for point in points))
     most = ceil(1.1 * highest / 25) * 25
@@ -41,12 +43,10 @@ def svg(points: Sequence[Point]) -> str:
         *_curve(
             frame, "#c1121f", "choosing and giving out", [(each.versions, each.giving_ms) for each in points]
         ),
-        _text((LEFT + RIGHT) / 2, HEIGHT - 8, "versions, each of which waits for three targets", "middle"),
-        _text(LEFT, TOP - 12, "ms for 100 builds", "start"),
+        svg.text((LEFT + RIGHT) / 2, HEIGHT - 8, "versions, each of which waits for three targets", "middle"),
+        svg.text(LEFT, TOP - 12, "ms for 100 builds", "start"),
     ]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif"'
-    body = "\n".join(parts)
-    return f'{head} font-size="12">\n<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>\n{body}\n</svg>\n'
+    return svg.picture(WIDTH, HEIGHT, parts)
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,18 @@ class _Frame:
 
 def _tick(frame: _Frame, versions: int) -> list[str]:
     x = frame.x(versions)
-    return [_line(x, TOP, x, BOTTOM, "#ddd"), _text(x, BOTTOM + 18, f"{versions:,}", "middle")]
+    return [svg.line(x, TOP, x, BOTTOM, "#ddd"), svg.text(x, BOTTOM + 18, f"{versions:,}", "middle")]
 
 
 def _level(frame: _Frame, ms: float) -> list[str]:
     y = frame.y(ms)
-    return [_line(LEFT, y, RIGHT, y, "#ddd"), _text(LEFT - 8, y + 4, f"{ms:.0f}", "end")]
+    return [svg.line(LEFT, y, RIGHT, y, "#ddd"), svg.text(LEFT - 8, y + 4, f"{ms:.0f}", "end")]
 
 
 def _goal(frame: _Frame) -> list[str]:
     y = frame.y(GOAL_MS)
-    line = _line(LEFT, y, RIGHT, y, "#555", ' stroke-dasharray="6 4"')
-    return [line, _text(RIGHT, y - 6, f"the goal: {GOAL_MS:.0f} ms", "end")]
+    line = svg.line(LEFT, y, RIGHT, y, "#555", ' stroke-dasharray="6 4"')
+    return [line, svg.text(RIGHT, y - 6, f"the goal: {GOAL_MS:.0f} ms", "end")]
 
 
 def _curve(frame: _Frame, colour: str, name: str, values: Sequence[tuple[int, float]]) -> list[str]:
@@ -89,20 +89,12 @@ def _curve(frame: _Frame, colour: str, name: str, values: Sequence[tuple[int, fl
     places = " ".join(f"{x},{y}" for x, y in at)
     marks = [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in at]
     labels = [
-        _text(x, y + 18, f"{ms:.1f}", "middle", colour) for (x, y), (_, ms) in zip(at, values, strict=True)
+        svg.text(x, y + 18, f"{ms:.1f}", "middle", colour) for (x, y), (_, ms) in zip(at, values, strict=True)
     ]
     (x, y), (to_x, to_y) = at[0], at[min(1, len(at) - 1)]
     return [
         f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2"/>',
         *marks,
         *labels,
-        _text((x + to_x) / 2, (y + to_y) / 2 - 8, name, "middle", colour),
+        svg.text((x + to_x) / 2, (y + to_y) / 2 - 8, name, "middle", colour),
     ]
-
-
-def _line(x: float, y: float, to_x: float, to_y: float, colour: str, more: str = "") -> str:
-    return f'<line x1="{x}" y1="{y}" x2="{to_x}" y2="{to_y}" stroke="{colour}"{more}/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str, colour: str = "#333") -> str:
-    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{text}</text>'

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from benchmarks.figures import Figure, show
-from benchmarks.index import load, ours, peers, rendering, wheels
+from benchmarks.index import load, ours, peers, picture, rendering, wheels
 from benchmarks.index.load import Load, Request
 from benchmarks.index.peers import Peer
 from benchmarks.index.wheels import Sample
@@ -45,6 +45,10 @@ class Table:
         """Return how many answers a second a server gave; 0 if it was not asked."""
         found = self.cells.get(what, {}).get(server, [])
         return median(each.per_second for each in found) if found else 0.0
+
+    def rates(self) -> dict[str, dict[str, float]]:
+        """Return all that `rate` says."""
+        return {what: {server: self.rate(what, server) for server in row} for what, row in self.cells.items()}
 
     def __str__(self) -> str:
         """Return it as Markdown: answers a second, and in how many ms 99 of 100 came."""
@@ -83,6 +87,8 @@ def main() -> int:
             memory_of = Figure(f"memory of {server.name} afterwards", server.memory_mib(), "MiB")
             show(memory_of)
     print(f"\n{table}\n")
+    if "INDEX_PICTURE" in os.environ:
+        picture.draw(table.rates(), Path(__file__).parents[1] / "index.svg")
     show(*goals(table), Figure("memory of our web tier afterwards", memory, "MiB", "under 250"))
     return rendering.main()
 
