@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
+from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
 
@@ -17,6 +18,8 @@ urlpatterns = [
     path("project/<str:name>/json", project_json, name="project-json"),
     path("project/<str:name>/json/", project_json),
     path("healthz", healthz, name="healthz"),
+    path("theme", theme, name="theme"),
+    path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -20,21 +20,10 @@ from builds.remarks import remarks_on
 from builds.upstream import UpstreamWheel
 from builds.wishes import upstream_wheels
 from packages.models import Package, UpstreamFile, Version
+from piwheels_site.templatetags.said import STATES
 from simple import index
 
 VERSIONS_A_PAGE = 25
-
-# How a build's state is said on the page: a sign for the eye, a word for everyone.
-SAID = {
-    Build.State.QUEUED: ("…", "waiting"),
-    Build.State.DISPATCHED: ("…", "waiting for its builder"),
-    Build.State.BUILDING: ("⚙", "building"),
-    Build.State.UPLOADING: ("⚙", "uploading"),
-    Build.State.SUCCEEDED: ("✔", "built"),
-    Build.State.FAILED: ("✘", "failed"),
-    Build.State.CANCELLED: ("–", "cancelled"),
-    Build.State.LOST: ("✘", "lost with its builder"),
-}
 
 
 @dataclass(frozen=True)
@@ -185,14 +174,14 @@ def _cell(known: _Known, held: set[int]) -> Cell:
     if build and build.pk in held:
         return Cell("…", "built, waits for an operator", build.get_absolute_url(), "none")
     if build and build.state == Build.State.SUCCEEDED:
-        return Cell(*SAID[Build.State.SUCCEEDED], build.get_absolute_url(), build.state)
+        return Cell(*STATES[Build.State.SUCCEEDED], build.get_absolute_url(), build.state)
     for wheel in known.wheels:
         return Cell("✔", "served by another target's wheel", wheel.build.get_absolute_url(), "succeeded")
     # What is built nevertheless is said by its build.
     if known.is_upstream and not (build and build.is_open):
         return Cell("✔", "served by upstream's wheel", upstream_url(known.version.package), "succeeded")
     if build:
-        sign, word = SAID[Build.State(build.state)]
+        sign, word = STATES[Build.State(build.state)]
         found = failures.of(build.failure, "") if build.state == Build.State.FAILED else None
         said = f"{word}: {found.failure.title}" if found and build.failure != "unknown" else word
         return Cell(sign, said, build.get_absolute_url(), build.state)
