@@ -4,6 +4,7 @@ A campaign waits behind new releases and newest versions, before history.  It go
 to, in an order that was settled when it began, so that it may be interrupted anywhere.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +25,8 @@ from packages.models import Package
 # that there is nothing to do for a package costs as much as to queue it.
 WAITING = 300
 LOOKED_AT = 200
+# No tick takes longer, in seconds, however long looking at a package takes: others wait for its thread.
+RUN_S = 2.0
 
 # The most packages that a campaign goes through; their keys are kept in its row.
 MOST = 100_000
@@ -123,20 +126,24 @@ def _failed(campaign: Campaign) -> QuerySet[Build]:
     return failed.filter(~Exists(later), finished_at__lt=campaign.started_at).order_by("pk")
 
 
-def advance(now: datetime) -> int:
+def advance(now: datetime, *, run_s: float = RUN_S) -> int:
     """Queue the next builds of all campaigns, and end those that are through; return how many were queued."""
-    return sum(_advance(campaign, now) for campaign in Campaign.objects.running().select_related("target"))
+    running = list(Campaign.objects.running().select_related("target"))
+    return sum(_advance(campaign, now, run_s / len(running)) for campaign in running)
 
 
-def _advance(campaign: Campaign, now: datetime) -> int:
+def _advance(campaign: Campaign, now: datetime, run_s: float) -> int:
     """Queue the next builds of one campaign, if few enough of it wait."""
     room = min(WAITING - campaign.builds.filter(state=Build.State.QUEUED).count(), LOOKED_AT)
     queued = looked_at = 0
-    last = campaign.cursor
-    for package, version, key in _next(campaign, room):
+    last, until = campaign.cursor, time.monotonic() + run_s
+    coming = _next(campaign, room)
+    for package, version, key in coming:
         queued += package is not None and _want(campaign, package, version, now)
         looked_at, last = looked_at + 1, key
-    if looked_at < room and campaign.kind == Campaign.Kind.FAILED:
+        if time.monotonic() >= until:
+            break
+    if looked_at == len(coming) < room and campaign.kind == Campaign.Kind.FAILED:
         # All that failed before it began was looked at; what fails since then need not be passed again.
         last = _THROUGH
     if (looked_at, last) != (0, campaign.cursor):

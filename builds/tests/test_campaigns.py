@@ -11,7 +11,7 @@ from builds import campaigns, plan
 from builds.models import Build, Campaign, Demand
 from builds.priority import Rank, class_of
 from builds.tests.rows import NOON, make_build, make_builder, make_source, make_target, make_version
-from packages.models import Package
+from packages.models import Package, Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -162,6 +162,21 @@ def test_only_a_few_hundred_wait_at_a_time_and_it_ends_when_all_are_built(target
     assert queued == [3, 3, 1, 0]
     campaign.refresh_from_db()
     assert (campaign.state, campaign.looked_at) == ("finished", 7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [("packages", {"packages": "one two three"}), ("failed", {"failure": "missing-header"})],
+)
+def test_a_tick_whose_time_is_over_leaves_the_rest_to_the_next(target, kind, fields):
+    make_packages("one", "two", "three")
+    for version in Version.objects.filter(number="2.0") if kind == "failed" else ():
+        make_build(version, target, state="failed", failure="missing-header", finished_at=OLD)
+    begin(target, kind=kind, **fields)
+
+    queued = [campaigns.advance(NOON, run_s=0) for _ in range(4)]
+
+    assert queued == [1, 1, 1, 0]
 
 
 def test_it_goes_on_when_a_package_vanishes_meanwhile(target, monkeypatch):
