@@ -73,13 +73,13 @@ def machines(python: str, abi: str, platforms: tuple[str, ...], glibc: str) -> t
     """
     major, minor = (int(part) for part in python.split("."))
     return tuple(
-        frozenset(cpython_tags((major, minor), [abi], manylinux))
-        | frozenset(compatible_tags((major, minor), f"cp{major}{minor}", manylinux))
-        for manylinux in (_manylinux(platform, glibc) for platform in platforms)
+        frozenset(cpython_tags((major, minor), [abi], names))
+        | frozenset(compatible_tags((major, minor), f"cp{major}{minor}", names))
+        for names in (manylinux(platform, glibc) for platform in platforms)
     )
 
 
-def _manylinux(platform: str, glibc: str) -> list[str]:
+def manylinux(platform: str, glibc: str) -> list[str]:
     """Return the manylinux tags that pip takes on a platform with that C library, if it is known."""
     machine = platform.removeprefix("linux_")
     if machine not in _MACHINES or not re.match(r"2\.\d", glibc):
