@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.explain import explain_page
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
@@ -20,6 +21,10 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("theme", theme, name="theme"),
     path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
+    path(
+        "explain/<str:name>", RedirectView.as_view(pattern_name="explain", permanent=True, query_string=True)
+    ),
+    path("explain/<str:name>/", explain_page, name="explain"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -15,7 +15,7 @@ from packaging.version import Version as ParsedVersion
 from builds.coverage import covers, is_pure
 from builds.models import Wheel, WheelQuerySet
 from builds.upstream import tags_of
-from packages.models import Package, UpstreamFile
+from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
 from simple.formats import File, ListedProject, ProjectDetail
 from simple.indexes import ALL, FULL, PLATFORM, Indexes
 
@@ -130,16 +130,23 @@ def _upstream(
     packages: Sequence[int], wheels: Mapping[int, list[Wheel]], *, everything: bool
 ) -> Mapping[int, list[UpstreamEntry]]:
     """Return what upstream has of packages, or only the wheels of versions of which we have a pure one."""
-    files = UpstreamFile.objects.listed()
     if everything:
-        files = files.filter(version__package__in=packages)
-    else:
-        versions = {w.version_id for each in wheels.values() for w in each if is_pure(tags_of(w.filename))}
-        files = files.filter(version__in=versions, kind=UpstreamFile.Kind.WHEEL)
-        if not versions:
-            return {}
+        return upstream_files(packages)
+    versions = {w.version_id for each in wheels.values() for w in each if is_pure(tags_of(w.filename))}
+    if not versions:
+        return {}
+    return _entries(UpstreamFile.objects.filter(version__in=versions, kind=UpstreamFile.Kind.WHEEL))
+
+
+def upstream_files(packages: Sequence[int]) -> Mapping[int, list[UpstreamEntry]]:
+    """Return all files that upstream lists of packages, by their keys."""
+    return _entries(UpstreamFile.objects.filter(version__package__in=packages))
+
+
+def _entries(files: UpstreamFileQuerySet) -> Mapping[int, list[UpstreamEntry]]:
+    """Return those of the files that upstream still lists, by package."""
     found: dict[int, list[UpstreamEntry]] = defaultdict(list)
-    rows = files.values_list(
+    rows = files.listed().values_list(
         *("version__package", "version", "version__canonical", "kind", "filename", "url", "sha256"),
         *("metadata_sha256", "size", "requires_python", "uploaded_at", "yanked", "yanked_reason"),
     )

@@ -1,0 +1,100 @@
+"""Which file a given Pi would take of a package, and the first reason against each of the others."""
+
+from dataclasses import dataclass
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_safe
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from builds.models import Target
+from packages.models import Package
+from piwheels_site.pages.project import apt_names, canonical_or_404
+from simple.explain import SETUPS, CannotRun, Explanation, Setup, explain
+from simple.machines import BY_KEY, MODELS, Model
+
+FILES_A_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The Pi that is asked about, as the form has it."""
+
+    target: Target
+    model: Model | None
+    setup: Setup
+    wanted: SpecifierSet
+    said: str  # the version as it was typed
+    problem: str = ""
+
+
+@require_safe
+def explain_page(request: HttpRequest, name: str) -> HttpResponse:
+    """Show what a Pi takes, and why."""
+    if name != canonical_or_404(name):
+        query = request.META.get("QUERY_STRING", "")
+        address = redirect("explain", canonical_or_404(name), permanent=True)
+        address["Location"] += f"?{query}" if query else ""
+        return address
+    package = get_object_or_404(Package, name=name)
+    targets = list(Target.objects.active()) or list(Target.objects.all())
+    asked = _asked(request, targets)
+    context: dict[str, object] = {
+        "package": package,
+        "targets": targets,
+        "models": MODELS,
+        "setups": SETUPS,
+        "asked": asked,
+        "problem": asked.problem,
+    }
+    try:
+        found = explain(package, asked.target, asked.model, asked.setup, asked.wanted)
+    except CannotRun as error:
+        context["problem"] = str(error)
+    else:
+        context |= _shown(request, found)
+    return render(request, "explain.html", context)
+
+
+def _shown(request: HttpRequest, found: Explanation) -> dict[str, object]:
+    """Return what the template says of an answer."""
+    others = [each for each in found.choice.judged if each is not found.choice.taken]
+    query = request.GET.copy()
+    query.pop("page", None)
+    return {
+        "found": found,
+        "apt": apt_names(found.wheel) if found.wheel else [],
+        "page": Paginator(others, FILES_A_PAGE).get_page(request.GET.get("page")),
+        "query": query.urlencode(),
+    }
+
+
+def _asked(request: HttpRequest, targets: list[Target]) -> Asked:
+    """Return which Pi is asked about; what cannot be read is as if it were not said, but for the version."""
+    said = request.GET.get("version", "").strip()[:100]
+    wanted, problem = SpecifierSet(), ""
+    try:
+        # A bare number means that very version.
+        wanted = SpecifierSet(f"=={said}" if said[:1].isdigit() else said)
+    except InvalidSpecifier:
+        problem = f"“{said}” is no version: write one as 2.1, or a range as >=2,<3."
+    model = BY_KEY.get(request.GET.get("model", ""))
+    setup = request.GET.get("setup", "")
+    return Asked(
+        target=_target(request, targets, model),
+        model=model,
+        setup=Setup(setup) if setup in SETUPS else Setup.PIP,
+        wanted=wanted,
+        said=said,
+        problem=problem,
+    )
+
+
+def _target(request: HttpRequest, targets: list[Target], model: Model | None) -> Target:
+    """Return the system by its key or its release; of a release, the first one that the model runs."""
+    said = request.GET.get("os", "")
+    named = [target for target in targets if target.key == said]
+    of_release = [target for target in targets if target.os_release == said]
+    fitting = [t for t in of_release or targets if model is None or t.architecture != "arm64" or model.bits64]
+    return (named or fitting or of_release or targets)[0]

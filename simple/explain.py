@@ -1,0 +1,134 @@
+"""Which file of a package a Pi gets, from which index, and why: the rows that `simple.choose` looks at."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from packaging.specifiers import SpecifierSet
+
+from builds.coverage import covers
+from builds.models import Target, Wheel
+from packages.models import Package
+from simple import index, indexes
+from simple.choose import Choice, Installer, Machine, Offer, choose
+from simple.formats import File
+from simple.index import Holdings, UpstreamEntry
+from simple.machines import Model, processor
+
+PYPI = "PyPI"
+
+
+class Setup(StrEnum):
+    """How a client is told of this farm; each is shown on the pages as something to copy."""
+
+    PIP = "pip"
+    PIP_FULL = "pip-full"
+    PIP_ALONE = "pip-alone"
+    UV = "uv"
+    UV_PLATFORM = "uv-platform"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a set-up means: who chooses, and the indexes in the order in which it is told of them."""
+
+    title: str
+    installer: Installer
+    indexes: tuple[str, ...]
+
+
+SETUPS = {
+    Setup.PIP: Told("pip, with this farm beside PyPI", Installer.PIP, (PYPI, indexes.ALL)),
+    Setup.PIP_FULL: Told("pip, with /simple-full/ alone", Installer.PIP, (indexes.FULL,)),
+    Setup.PIP_ALONE: Told("pip, with this farm alone", Installer.PIP, (indexes.ALL,)),
+    Setup.UV: Told("uv, with /simple-full/ as its default", Installer.UV, (indexes.FULL,)),
+    Setup.UV_PLATFORM: Told("uv, with /simple-platform/ before PyPI", Installer.UV, (indexes.PLATFORM, PYPI)),
+}
+
+
+class CannotRun(Exception):
+    """A machine cannot run a system; the text says why."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a machine takes of a package, and what we know of that file."""
+
+    choice: Choice
+    wheel: Wheel | None  # ours, if it is one
+    runs: bool  # whether what it takes runs there, as far as anybody knows
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the file comes from this farm."""
+        return self.wheel is not None
+
+
+def machine_of(target: Target, model: Model | None) -> Machine:
+    """Return a target's system on a model of the Pi, or on whatever it was built for; raises CannotRun."""
+    found = processor(model, target.architecture)
+    if not found and model:
+        raise CannotRun(f"{model.name} runs no {target.architecture} system: choose a 32-bit one.")
+    return Machine(python=target.python, abi=target.abi, processor=found, glibc=target.glibc)
+
+
+def explain(
+    package: Package, target: Target, model: Model | None, setup: Setup, wanted: SpecifierSet | None = None
+) -> Explanation:
+    """Return what a Pi takes of a package; raises CannotRun."""
+    machine = machine_of(target, model)
+    told = SETUPS[setup]
+    held = _held(package)
+    choice = choose(offers(held, told), machine, told.installer, wanted)
+    taken = choice.taken.offer if choice.taken else None
+    wheels = {wheel.filename: wheel for wheel in held.wheels}
+    theirs = {entry.filename for entry in held.upstream}
+    is_ours = (
+        taken is not None
+        and taken.index != PYPI
+        and not (taken.index == indexes.FULL and taken.filename in theirs)
+    )
+    wheel = wheels.get(taken.filename) if taken and is_ours else None
+    return Explanation(choice, wheel, runs=wheel is None or covers(wheel.offer(), target.need()))
+
+
+def _held(package: Package) -> Holdings:
+    """Return what there is of a package, with upstream's files also where there is nothing of ours."""
+    [held] = index.holdings([package], with_upstream=True)
+    if held.wheels or package.status in index.HIDDEN:
+        return held
+    return replace(held, upstream=tuple(index.upstream_files([package.pk]).get(package.pk, ())))
+
+
+def offers(held: Holdings, told: Told) -> list[Offer]:
+    """Return the files of a package that a client sees, in the order in which it is told of their indexes."""
+    pages = index.details(held, indexes.current())
+    found = []
+    for name in told.indexes:
+        if name == PYPI:
+            found += [_of_upstream(entry) for entry in held.upstream]
+        elif name in pages:
+            found += [_of_ours(file, name) for file in pages[name].files]
+    # Where we have no page of the package, /simple-full/ leads to upstream's.
+    if not found and indexes.FULL in told.indexes:
+        found = [_of_upstream(entry) for entry in held.upstream]
+    return found
+
+
+def _of_ours(file: File, name: str) -> Offer:
+    return Offer(
+        filename=file.filename,
+        index=name,
+        requires_python=file.requires_python,
+        yanked=file.yanked,
+        yanked_reason=file.yanked_reason,
+    )
+
+
+def _of_upstream(entry: UpstreamEntry) -> Offer:
+    return Offer(
+        filename=entry.filename,
+        index=PYPI,
+        requires_python=entry.requires_python,
+        yanked=entry.yanked,
+        yanked_reason=entry.yanked_reason,
+    )
