@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
@@ -25,6 +26,8 @@ urlpatterns = [
         "explain/<str:name>", RedirectView.as_view(pattern_name="explain", permanent=True, query_string=True)
     ),
     path("explain/<str:name>/", explain_page, name="explain"),
+    path("check", RedirectView.as_view(url="/check/", permanent=True)),
+    path("check/", check_page, name="check"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

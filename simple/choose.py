@@ -39,6 +39,7 @@ class Offer:
     requires_python: str = ""
     yanked: bool = False
     yanked_reason: str = ""
+    sha256: str = ""  # "" where nobody asks for it
 
 
 @dataclass(frozen=True)
@@ -128,12 +129,17 @@ class _Candidate:
 
 
 def choose(
-    offers: Sequence[Offer], machine: Machine, installer: Installer, wanted: SpecifierSet | None = None
+    offers: Sequence[Offer],
+    machine: Machine,
+    installer: Installer,
+    wanted: SpecifierSet | None = None,
+    hashes: frozenset[str] = frozenset(),
 ) -> Choice:
     """Return which of these files is taken, and the first reason against each of the others.
 
     Offers come in the order in which the installer is told of their indexes: for pip the `--index-url` and
-    then the extra ones, for uv each `--index` and then the default.
+    then the extra ones, for uv each `--index` and then the default.  `hashes` are those of a lock file; where
+    no file that could be used has one of them, all are kept, and what is taken fails when it is fetched.
     """
     wanted = SpecifierSet() if wanted is None else wanted
     candidates = [_Candidate(offer, place) for place, offer in enumerate(offers)]
@@ -141,7 +147,7 @@ def choose(
         _keep_to_first_index(candidates)
     for candidate in candidates:
         candidate.against = candidate.against or _read(candidate) or _unfit(candidate, machine, installer)
-    _rule_out(candidates, wanted, installer)
+    _rule_out(candidates, wanted, hashes, installer)
     left = _usable(candidates)
     best = max(left, key=lambda candidate: candidate.key, default=None)
     for candidate in left:
@@ -234,11 +240,17 @@ def _from_below(wanted: SpecifierSet) -> SpecifierSet:
     )
 
 
-def _rule_out(candidates: Sequence[_Candidate], wanted: SpecifierSet, installer: Installer) -> None:
-    """Say what is against those that could be used: the version asked for, yanks, pre-releases."""
+def _rule_out(
+    candidates: Sequence[_Candidate], wanted: SpecifierSet, hashes: frozenset[str], installer: Installer
+) -> None:
+    """Say what is against those that could be used: the version asked for, hashes, yanks, pre-releases."""
     for candidate in _usable(candidates):
         if candidate.version and not wanted.contains(candidate.version, prereleases=True):
             candidate.against = f"{wanted} was asked for"
+    if any(candidate.offer.sha256 in hashes for candidate in _usable(candidates)):
+        for candidate in _usable(candidates):
+            if candidate.offer.sha256 not in hashes:
+                candidate.against = "the lock file does not have its hash"
     # For pip, a final version that is yanked keeps a pre-release out; for uv it does not.
     if installer is Installer.PIP:
         _rule_out_pre_releases(_usable(candidates), wanted)

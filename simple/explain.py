@@ -78,7 +78,7 @@ def explain(
     machine = machine_of(target, model)
     told = SETUPS[setup]
     held = _held(package)
-    choice = choose(offers(held, told), machine, told.installer, wanted)
+    choice = choose(offers(held, told, indexes.current()), machine, told.installer, wanted)
     taken = choice.taken.offer if choice.taken else None
     wheels = {wheel.filename: wheel for wheel in held.wheels}
     theirs = {entry.filename for entry in held.upstream}
@@ -99,9 +99,9 @@ def _held(package: Package) -> Holdings:
     return replace(held, upstream=tuple(index.upstream_files([package.pk]).get(package.pk, ())))
 
 
-def offers(held: Holdings, told: Told) -> list[Offer]:
+def offers(held: Holdings, told: Told, current: indexes.Indexes) -> list[Offer]:
     """Return the files of a package that a client sees, in the order in which it is told of their indexes."""
-    pages = index.details(held, indexes.current())
+    pages = index.details(held, current)
     found = []
     for name in told.indexes:
         if name == PYPI:
@@ -121,6 +121,7 @@ def _of_ours(file: File, name: str) -> Offer:
         requires_python=file.requires_python,
         yanked=file.yanked,
         yanked_reason=file.yanked_reason,
+        sha256=file.sha256,
     )
 
 
@@ -131,4 +132,5 @@ def _of_upstream(entry: UpstreamEntry) -> Offer:
         requires_python=entry.requires_python,
         yanked=entry.yanked,
         yanked_reason=entry.yanked_reason,
+        sha256=entry.sha256,
     )

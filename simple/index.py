@@ -138,12 +138,17 @@ def _upstream(
     return _entries(UpstreamFile.objects.filter(version__in=versions, kind=UpstreamFile.Kind.WHEEL))
 
 
-def upstream_files(packages: Sequence[int]) -> Mapping[int, list[UpstreamEntry]]:
-    """Return all files that upstream lists of packages, by their keys."""
-    return _entries(UpstreamFile.objects.filter(version__package__in=packages))
+def upstream_files(
+    packages: Sequence[int], versions: Collection[str] | None = None
+) -> dict[int, list[UpstreamEntry]]:
+    """Return all files that upstream lists of packages, by their keys; or those of these versions."""
+    files = UpstreamFile.objects.filter(version__package__in=packages)
+    if versions is not None:
+        files = files.filter(version__canonical__in=versions)
+    return _entries(files)
 
 
-def _entries(files: UpstreamFileQuerySet) -> Mapping[int, list[UpstreamEntry]]:
+def _entries(files: UpstreamFileQuerySet) -> dict[int, list[UpstreamEntry]]:
     """Return those of the files that upstream still lists, by package."""
     found: dict[int, list[UpstreamEntry]] = defaultdict(list)
     rows = files.listed().values_list(

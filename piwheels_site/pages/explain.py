@@ -82,7 +82,7 @@ def _asked(request: HttpRequest, targets: list[Target]) -> Asked:
     model = BY_KEY.get(request.GET.get("model", ""))
     setup = request.GET.get("setup", "")
     return Asked(
-        target=_target(request, targets, model),
+        target=asked_target(request.GET.get("os", ""), targets, model),
         model=model,
         setup=Setup(setup) if setup in SETUPS else Setup.PIP,
         wanted=wanted,
@@ -91,9 +91,8 @@ def _asked(request: HttpRequest, targets: list[Target]) -> Asked:
     )
 
 
-def _target(request: HttpRequest, targets: list[Target], model: Model | None) -> Target:
+def asked_target(said: str, targets: list[Target], model: Model | None) -> Target:
     """Return the system by its key or its release; of a release, the first one that the model runs."""
-    said = request.GET.get("os", "")
     named = [target for target in targets if target.key == said]
     of_release = [target for target in targets if target.os_release == said]
     fitting = [t for t in of_release or targets if model is None or t.architecture != "arm64" or model.bits64]

@@ -1,0 +1,70 @@
+"""Will it all install? What a Pi gets of a requirements or lock file that somebody pastes or uploads."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from builds.models import Target
+from piwheels_site.pages.explain import asked_target
+from simple.check import Checked, by_verdict, check
+from simple.explain import SETUPS, CannotRun, Setup
+from simple.machines import BY_KEY, MODELS
+from simple.requirements import MOST_BYTES, CannotRead, read
+
+
+# Nothing is kept of what is sent, and nobody is signed in here: there is nothing to be forged.
+@csrf_exempt
+@require_http_methods(["GET", "HEAD", "POST"])
+def check_page(request: HttpRequest) -> HttpResponse:
+    """Show the form, and below it what becomes of the file that was sent with it."""
+    targets = list(Target.objects.active()) or list(Target.objects.all())
+    asked = request.POST if request.method == "POST" else request.GET
+    model = BY_KEY.get(asked.get("model", ""))
+    setup = Setup(asked["setup"]) if asked.get("setup") in SETUPS else Setup.PIP
+    target = asked_target(asked.get("os", ""), targets, model)
+    context: dict[str, object] = {
+        "targets": targets,
+        "models": MODELS,
+        "setups": SETUPS,
+        "target": target,
+        "model": model,
+        "setup": setup,
+        "told": SETUPS[setup],
+        "most_mib": MOST_BYTES >> 20,
+        "text": "",
+    }
+    status = 200
+    if request.method == "POST":
+        try:
+            text = _text(request)
+            # What came as a file does not come back in the form.
+            context["text"] = asked.get("text", "")
+            context |= _shown(check(read(text), target, model, setup))
+        except (CannotRead, CannotRun) as error:
+            context["problem"], status = str(error), 400
+    return render(request, "check.html", context, status=status)
+
+
+def _text(request: HttpRequest) -> str:
+    """Return what was uploaded, or else what was pasted; raises CannotRead."""
+    file = request.FILES.get("file")
+    if file is None:
+        return str(request.POST.get("text", ""))
+    if file.size is None or file.size > MOST_BYTES:
+        raise CannotRead(
+            f"The file is larger than {MOST_BYTES >> 20} MiB, which no lock file of ours has been."
+        )
+    try:
+        return str(file.read().decode())
+    except UnicodeDecodeError as error:
+        raise CannotRead("The file is no text in UTF-8.") from error
+
+
+def _shown(checked: Checked) -> dict[str, object]:
+    """Return what the template says of an answer."""
+    return {
+        "checked": checked,
+        "verdicts": [(verdict, lines) for verdict, lines in by_verdict(checked).items()],
+        "bad": len(checked.lines) - checked.good,
+    }

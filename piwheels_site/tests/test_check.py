@@ -1,0 +1,200 @@
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
+
+from builds.models import Dependency, Target
+from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
+from builds.tests.rows import make_wheel as make_row
+from packages.models import Package, UpstreamFile
+from simple.requirements import MOST_BYTES
+
+pytestmark = pytest.mark.django_db
+
+
+def text(response):
+    return " ".join(response.content.decode().split())
+
+
+def check(client, said, **fields):
+    return text(client.post("/check/", {"os": "trixie", "text": said, **fields}))
+
+
+@pytest.fixture
+def trixie():
+    return make_target()
+
+
+def make_wheel(name, number="1.0", tag="cp313-cp313-linux_armv6l.linux_armv7l", apt=(), target=None):
+    builder = make_builder(f"pi-{name}", target=target)
+    build, _ = make_running_build(builder=builder, version=make_version(number, name))
+    wheel = make_row(build=build, filename=f"{name}-{number}-{tag}.whl")
+    build.close("succeeded", "", NOON, 90)
+    for package in apt:
+        Dependency.objects.create(wheel=wheel, tool="apt", name=package, requirement=package)
+    return wheel
+
+
+def make_upstream(name, number="1.0", tag="py3-none-any"):
+    return UpstreamFile.objects.create(
+        version=make_version(number, name),
+        kind="wheel",
+        filename=f"{name}-{number}-{tag}.whl",
+        url=f"http://upstream.test/{name}.whl",
+        sha256="b" * 64,
+        size=1000,
+    )
+
+
+def test_all_is_well_and_one_line_has_all_apt_packages(client, trixie):
+    make_wheel("one", apt=["libpq5", "libopenblas0"])
+    make_wheel("two", apt=["libopenblas0"])
+    make_upstream("three")
+
+    page = check(client, "one\ntwo\nthree")
+
+    assert "Yes: all 3 packages install without a compiler" in page
+    assert "sudo apt install libopenblas0 libpq5<" in page
+    assert "Compiling took this farm's builders 3 min 0 s" in page
+
+
+def test_each_trouble_has_its_own_table(client, trixie):
+    make_wheel("good")
+    make_version("1.0", "source")
+    failed = make_version("1.0", "failed")
+    make_build(failed, trixie, state="failed", failure="missing-header", finished_at=NOON)
+    make_version("1.0", "empty", source=False)
+    make_wheel("locked")
+
+    page = check(client, f"good\nsource\nfailed\nempty\nstranger\nlocked==1.0 --hash=sha256:{'c' * 64}")
+
+    assert "1 of 6 packages install without trouble" in page
+    for said in (
+        "1 takes a wheel of this farm",
+        "1 takes the source, which the Pi compiles",
+        "1 takes the source, and it failed to build here",
+        "1 takes no file that fits",
+        "1 takes not followed by this farm",
+        "1 takes a file whose hash is not in the lock file",
+    ):
+        assert said in page, said
+
+
+def test_the_file_whose_hash_is_locked_is_taken_before_a_better_one(client, trixie):
+    wheel = make_wheel("demo")
+    theirs = make_upstream("demo", "2.0")
+
+    page = check(client, f"demo==1.0 --hash=sha256:{wheel.sha256}")
+    assert "Yes: all 1 packages" in page
+    assert wheel.filename in page
+    assert "1 takes a wheel that runs anywhere" in check(client, f"demo --hash=sha256:{theirs.sha256}")
+
+
+@pytest.mark.parametrize("pin", ["1", "1.0", "1.0.0"])
+def test_equal_versions_are_the_same_one(client, trixie, pin):
+    make_upstream("demo", "1.0")
+
+    assert "Yes: all 1 packages" in check(client, f"demo=={pin}")
+
+
+def test_a_wheel_of_another_system_may_not_run(client, trixie):
+    make_wheel("demo", tag="cp39-abi3-linux_armv6l.linux_armv7l", target=trixie)
+    bookworm = Target.objects.get(key="bookworm-armhf-cp311")
+    bookworm.activate()
+
+    assert "built on another system" in check(client, "demo", os=bookworm.key)
+
+
+def test_markers_are_those_of_the_pi(client, trixie):
+    make_upstream("one")
+
+    page = check(client, "one; platform_machine == 'armv6l'\ntwo; sys_platform == 'win32'", model="zero")
+
+    assert "Yes: all 1 packages" in page
+    assert "Not asked for on this machine" in page
+
+
+def test_a_file_is_uploaded(client, trixie):
+    make_upstream("one")
+
+    page = check(client, "", file=SimpleUploadedFile("requirements.txt", b"one\n"))
+
+    assert "Yes: all 1 packages" in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"text": ""}, "asks for nothing"),
+        ({"file": SimpleUploadedFile("x", b"\xff\xfe")}, "no text in UTF-8"),
+        ({"file": SimpleUploadedFile("x", b"x" * (MOST_BYTES + 1))}, "larger than 4 MiB"),
+        ({"text": "numpy", "os": "trixie-arm64-cp313", "model": "zero"}, "runs no arm64 system"),
+    ],
+)
+def test_what_is_wrong_is_said(client, trixie, fields, says):
+    Target.objects.get(key="trixie-arm64-cp313").activate()
+
+    response = client.post("/check/", {"os": "trixie", **fields})
+
+    assert response.status_code == 400
+    assert says in text(response)
+
+
+def test_hostile_text_stays_text(client, trixie):
+    page = check(client, "<script>alert(1)</script>\n</textarea><img src=x>")
+
+    assert "<script" not in page
+    assert "<img" not in page
+
+
+def test_the_statements_are_as_many_however_long_the_file_is(client, trixie, django_assert_max_num_queries):
+    for number in range(30):
+        make_upstream(f"p{number}")
+    Package.objects.filter(name="p3").update(status="quarantined")
+
+    with django_assert_max_num_queries(13):
+        page = check(client, "\n".join(f"p{number}==1.0" for number in range(30)))
+    assert "29 of 30 packages" in page
+
+
+def test_the_form_is_there_before_anything_is_asked(client):
+    assert "<textarea" in text(client.get("/check/"))
+
+
+def run(capsys, path, *words):
+    """Return what the command says, and what it fails with."""
+    try:
+        call_command("check_requirements", str(path), *words)
+    except CommandError as error:
+        return capsys.readouterr().out, str(error)
+    return capsys.readouterr().out, ""
+
+
+def test_the_command_says_the_same(trixie, tmp_path, capsys):
+    make_wheel("one", apt=["libpq5"])
+    path = tmp_path / "requirements.txt"
+
+    path.write_text("one\n")
+    said, failed = run(capsys, path, "--target", trixie.key, "--model", "zero")
+    assert "sudo apt install libpq5\n1 of 1 packages install without trouble." in said
+    assert failed == ""
+
+    path.write_text("one\nstranger\n")
+    said, failed = run(capsys, path, "--target", trixie.key)
+    assert "stranger: not followed by this farm" in said
+    assert failed == "Not all of it installs as it should."
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "says"),
+    [
+        ("one", ["--target", "none"], "There is no target none; there are"),
+        ("", ["--target", "trixie-armhf-cp313"], "asks for nothing"),
+        (None, ["--target", "trixie-armhf-cp313"], "cannot be read"),
+    ],
+)
+def test_the_command_says_what_is_wrong(trixie, tmp_path, capsys, text, words, says):
+    path = tmp_path / "requirements.txt"
+    if text is not None:
+        path.write_text(text)
+
+    assert says in run(capsys, path, *words)[1]

@@ -1,0 +1,63 @@
+"""`manage.py check_requirements`: what a Pi gets of a requirements or lock file, without a browser."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management import BaseCommand, CommandError, CommandParser
+
+from builds.models import Target
+from simple.check import Checked, Verdict, by_verdict, check
+from simple.explain import SETUPS, CannotRun, Setup
+from simple.machines import BY_KEY
+from simple.requirements import CannotRead, read
+
+
+class Command(BaseCommand):
+    """The command."""
+
+    help = (
+        "Tell what a Pi gets of a requirements or lock file; exits with 1 unless all installs as it should."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the file and the Pi."""
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        parser.add_argument("file", help="a requirements.txt or a lock file; - reads from standard input")
+        parser.add_argument("--target", required=True, help="the system, as trixie-armhf-cp313")
+        parser.add_argument("--model", choices=sorted(BY_KEY), help="the kind of Pi; any, if it is left out")
+        parser.add_argument("--setup", choices=[*SETUPS], default=Setup.PIP, help="how it installs")
+
+    def handle(self, *args: object, **options: Any) -> None:
+        """Print what is not as it should be, and one line for all."""
+        target = Target.objects.filter(key=options["target"]).first()
+        if target is None:
+            known = ", ".join(Target.objects.values_list("key", flat=True))
+            raise CommandError(f"There is no target {options['target']}; there are {known}.")
+        try:
+            asked = read(self._text(options["file"]))
+            checked = check(asked, target, BY_KEY.get(options["model"] or ""), Setup(options["setup"]))
+        except (CannotRead, CannotRun) as error:
+            raise CommandError(str(error)) from error
+        self._print(checked)
+        if checked.good < len(checked.lines) or asked.passed_over:
+            raise CommandError("Not all of it installs as it should.", returncode=1)
+
+    def _text(self, file: str) -> str:
+        """Return what the file holds."""
+        try:
+            return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"{file} cannot be read: {error}") from error
+
+    def _print(self, checked: Checked) -> None:
+        for verdict, lines in by_verdict(checked).items():
+            for line in lines:
+                said = f"{line.wanted.name}{line.wanted.wanted}: {Verdict(verdict).said}"
+                self.stdout.write(f"{said} ({line.filename})" if line.filename else said)
+        for said in checked.asked.passed_over:
+            self.stdout.write(f"passed over: {said}")
+        if checked.apt:
+            self.stdout.write(f"sudo apt install {' '.join(checked.apt)}")
+        self.stdout.write(f"{checked.good} of {len(checked.lines)} packages install without trouble.")

@@ -1,0 +1,224 @@
+"""What a requirements or lock file asks for (no Django).
+
+Read are requirements.txt, pylock.toml (PEP 751), uv.lock, poetry.lock, pdm.lock and Pipfile.lock; which one
+it is shows in the text itself.  It is somebody's text: nothing in it is fetched, opened or run.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import InvalidName, canonicalize_name
+
+# A lock file of 1,000 packages with all hashes has a megabyte.
+MOST_BYTES = 4 << 20
+MOST_PACKAGES = 1000
+
+
+class CannotRead(Exception):
+    """A text is no file that we can read; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One package that a file asks for."""
+
+    name: str
+    wanted: SpecifierSet
+    hashes: frozenset[str] = frozenset()  # sha256 in hexadecimal; none: any file will do
+    marker: Marker | None = None  # where it is asked for at all
+
+    def applies(self, environment: Mapping[str, str]) -> bool:
+        """Tell whether it is asked for in an environment (PEP 508)."""
+        return self.marker is None or self.marker.evaluate({**environment, "extra": ""})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a file asks for, and what in it was passed over, each with the reason."""
+
+    kind: str
+    packages: tuple[Wanted, ...]
+    passed_over: tuple[str, ...]
+
+
+@dataclass
+class _Reading:
+    """What was read so far."""
+
+    packages: list[Wanted] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+    def add(self, name: str, wanted: str, hashes: Iterable[str] = (), marker: str = "") -> None:
+        """Note a package, or why it cannot be one."""
+        try:
+            self.packages.append(
+                Wanted(
+                    canonicalize_name(name, validate=True),
+                    SpecifierSet(wanted),
+                    frozenset(_sha256(hashes)),
+                    Marker(marker) if marker else None,
+                )
+            )
+        except (InvalidName, InvalidSpecifier, InvalidMarker) as error:
+            self.passed_over.append(f"{name[:100]}: {str(error)[:200]}")
+
+    def pass_over(self, name: object, why: str) -> None:
+        """Note what cannot be had from any index."""
+        self.passed_over.append(f"{str(name)[:100]}: {why}")
+
+
+def _sha256(hashes: Iterable[str]) -> Iterator[str]:
+    """Return the digests of those hashes that are of sha256; installers take a file that has any of them."""
+    for each in hashes:
+        kind, _, digest = str(each).lower().replace("=", ":").partition(":")
+        if kind == "sha256" and re.fullmatch(r"[0-9a-f]{64}", digest):
+            yield digest
+
+
+def read(text: str) -> Asked:
+    """Return what a file asks for; raises CannotRead."""
+    if len(text.encode(errors="replace")) > MOST_BYTES:
+        raise CannotRead(f"It is larger than {MOST_BYTES >> 20} MiB, which no lock file of ours has been.")
+    kind, reading = _read(text.lstrip("\ufeff"))
+    if len(reading.packages) > MOST_PACKAGES:
+        raise CannotRead(f"It asks for {len(reading.packages)} packages; {MOST_PACKAGES} are the most.")
+    if not reading.packages and not reading.passed_over:
+        raise CannotRead("It asks for nothing: paste the lines of a requirements or lock file.")
+    return Asked(kind, tuple(reading.packages), tuple(reading.passed_over))
+
+
+def _read(text: str) -> tuple[str, _Reading]:
+    if text.lstrip().startswith("{"):
+        return "Pipfile.lock", _pipfile_lock(text)
+    if re.search(r"^\s*\[\[packages?\]\]|^\s*lock-version\s*=", text, re.MULTILINE):
+        try:
+            held = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise CannotRead(f"It looks like a lock file in TOML, but cannot be read: {error}.") from error
+        if "lock-version" in held:
+            return "pylock.toml", _pylock(held)
+        for kind, key in (("poetry.lock", "content-hash"), ("pdm.lock", "content_hash")):
+            if key in _table(held.get("metadata")):
+                return kind, _locked_files(held)
+        return "uv.lock", _uv_lock(held)
+    return "requirements.txt", _requirements(text)
+
+
+# --- requirements.txt ---------------------------------------------------------------------------------
+
+
+def _requirements(text: str) -> _Reading:
+    """Read lines as pip does (pip's "Requirements File Format")."""
+    reading = _Reading()
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        # A comment begins at the line's start or after a space, so that addresses may have a fragment.
+        said = re.sub(r"(^|\s)#.*$", "", line).strip()
+        if said:
+            _requirement(said, reading)
+    return reading
+
+
+def _requirement(line: str, reading: _Reading) -> None:
+    if line.startswith("-"):
+        # What says where to look is the Pi's own matter; what names other files we do not have.
+        if re.match(r"(-r|-c|-e|--requirement|--constraint|--editable)\b", line):
+            reading.pass_over(line, "it is in another file or folder, which is not here")
+        return
+    said, *options = re.split(r"\s--?(?=[a-z])", line)
+    hashes = [option.partition("hash")[2].strip("= ") for option in options if option.startswith("hash")]
+    try:
+        requirement = Requirement(said.strip())
+    except InvalidRequirement as error:
+        reading.pass_over(said, str(error).splitlines()[0][:200])
+        return
+    if requirement.url:
+        reading.pass_over(requirement.name, "it comes from an address and not from an index")
+        return
+    marker = str(requirement.marker) if requirement.marker else ""
+    reading.add(requirement.name, str(requirement.specifier), hashes, marker)
+
+
+# --- lock files ---------------------------------------------------------------------------------------
+
+
+def _pipfile_lock(text: str) -> _Reading:
+    try:
+        held = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CannotRead(f"It looks like a Pipfile.lock, but cannot be read as JSON: {error}.") from error
+    if not isinstance(held, dict) or "default" not in held:
+        raise CannotRead("It is JSON, but no Pipfile.lock: it has no “default”.")
+    reading = _Reading()
+    for name, said in _table(held["default"]).items():
+        entry = _table(said)
+        if "version" in entry:
+            reading.add(
+                name, str(entry["version"]), _texts(entry.get("hashes")), str(entry.get("markers", ""))
+            )
+        else:
+            reading.pass_over(name, "it comes from an address and not from an index")
+    return reading
+
+
+def _pylock(held: Mapping[str, Any]) -> _Reading:
+    reading = _Reading()
+    for entry in _tables(held.get("packages")):
+        files = [*_tables(entry.get("wheels")), _table(entry.get("sdist"))]
+        hashes = [f"sha256:{_table(file.get('hashes')).get('sha256', '')}" for file in files]
+        _locked(entry, hashes, reading, is_indexed=not {"vcs", "directory", "archive"} & entry.keys())
+    return reading
+
+
+def _uv_lock(held: Mapping[str, Any]) -> _Reading:
+    reading = _Reading()
+    for entry in _tables(held.get("package")):
+        source = _table(entry.get("source"))
+        if {"virtual", "editable"} & source.keys():
+            # The project itself.
+            continue
+        files = [*_tables(entry.get("wheels")), _table(entry.get("sdist"))]
+        hashes = [str(file.get("hash", "")) for file in files]
+        _locked(entry, hashes, reading, is_indexed="registry" in source)
+    return reading
+
+
+def _locked_files(held: Mapping[str, Any]) -> _Reading:
+    """Read what poetry and pdm write, each with what the other one does not."""
+    reading = _Reading()
+    for entry in _tables(held.get("package")):
+        elsewhere = {"git", "path", "url"} & entry.keys()
+        kind = "elsewhere" if elsewhere else _table(entry.get("source")).get("type", "legacy")
+        hashes = [str(file.get("hash", "")) for file in _tables(entry.get("files"))]
+        _locked(entry, hashes, reading, is_indexed=kind == "legacy")
+    return reading
+
+
+def _locked(entry: Mapping[str, Any], hashes: list[str], reading: _Reading, *, is_indexed: bool) -> None:
+    """Note one package of a lock file in TOML."""
+    name, version = str(entry.get("name", "")), entry.get("version")
+    if not is_indexed or version is None:
+        reading.pass_over(name, "it comes from an address or a folder and not from an index")
+        return
+    marker = entry.get("marker", entry.get("markers", ""))
+    # Of several markers, one for each group of dependencies, poetry means any; then we show the package.
+    reading.add(name, f"=={version}", hashes, marker if isinstance(marker, str) else "")
+
+
+def _table(held: object) -> Mapping[str, Any]:
+    """Return a table of a lock file; what should be one and is not, is an empty one."""
+    return held if isinstance(held, dict) else {}
+
+
+def _tables(held: object) -> list[Mapping[str, Any]]:
+    return [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
+
+
+def _texts(held: object) -> list[str]:
+    return [each for each in held if isinstance(each, str)] if isinstance(held, list) else []
