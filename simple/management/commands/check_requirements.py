@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, CommandParser
 
 from builds.models import Target
-from simple.check import Checked, Verdict, by_verdict, check
+from simple.check import Checked, by_verdict, check
 from simple.explain import SETUPS, CannotRun, Setup
 from simple.machines import BY_KEY
 from simple.requirements import CannotRead, read
@@ -54,7 +54,7 @@ class Command(BaseCommand):
     def _print(self, checked: Checked) -> None:
         for verdict, lines in by_verdict(checked).items():
             for line in lines:
-                said = f"{line.wanted.name}{line.wanted.wanted}: {Verdict(verdict).said}"
+                said = f"{line.wanted.name}{line.wanted.wanted}: {verdict.said}"
                 self.stdout.write(f"{said} ({line.filename})" if line.filename else said)
         for said in checked.asked.passed_over:
             self.stdout.write(f"passed over: {said}")
