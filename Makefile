@@ -55,7 +55,7 @@ test-hostile: $(VENV)/dev.stamp ## every hostile package at every level of the s
 	$(BIN)/python -m pytest tests/hostile -m hostile --durations=10
 
 test-faults: $(VENV)/dev.stamp ## kills, cuts and ten thousand odd requests, in half an hour; as root
-	$(BIN)/python -m tests.run tests/test_network_cut.py tests/test_publish_kills.py -m faults -s
+	$(BIN)/python -m tests.run tests/test_network_cut.py tests/test_publish_kills.py tests/test_raw_requests.py -m faults -s
 
 test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 events; takes an hour or so
 	$(BIN)/python -m tests.run tests/test_day.py tests/test_sync_properties.py -m day -s
