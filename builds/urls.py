@@ -1,22 +1,39 @@
 """Doors of this app: one for builders, one for people."""
 
-from django.urls import include, path
+from django.urls import include, path, register_converter
+from django.urls.converters import IntConverter
 
 from builder.contract import API
 from builds import api, views
 
+
+class NumberConverter(IntConverter):
+    """A row's number, if it fits into a column; what is larger is nobody's, and no fault."""
+
+    regex = "[0-9]{1,18}"
+
+
+class AttemptConverter(IntConverter):
+    """The number of an attempt, whose column is smaller."""
+
+    regex = "[0-9]{1,9}"
+
+
+register_converter(NumberConverter, "number")
+register_converter(AttemptConverter, "attempt")
+
 builders = [
     path("hello", api.hello, name="api-hello"),
-    path("builds/<int:build>/<int:attempt>/claim", api.claim, name="api-claim"),
-    path("builds/<int:build>/heartbeat", api.heartbeat, name="api-heartbeat"),
-    path("builds/<int:build>/wheels/<path:filename>", api.wheel, name="api-wheel"),
-    path("builds/<int:build>/report", api.report, name="api-report"),
+    path("builds/<number:build>/<attempt:attempt>/claim", api.claim, name="api-claim"),
+    path("builds/<number:build>/heartbeat", api.heartbeat, name="api-heartbeat"),
+    path("builds/<number:build>/wheels/<path:filename>", api.wheel, name="api-wheel"),
+    path("builds/<number:build>/report", api.report, name="api-report"),
 ]
 
 urlpatterns = [
     path(API.lstrip("/"), include(builders)),
-    path("builds/<int:pk>/", views.build, name="builds-build"),
-    path("builds/<int:pk>/json", views.build_json, name="builds-json"),
-    path("builds/<int:pk>/log", views.log, name="builds-log"),
-    path("builds/<int:pk>/provenance/<str:filename>.json", views.provenance, name="builds-provenance"),
+    path("builds/<number:pk>/", views.build, name="builds-build"),
+    path("builds/<number:pk>/json", views.build_json, name="builds-json"),
+    path("builds/<number:pk>/log", views.log, name="builds-log"),
+    path("builds/<number:pk>/provenance/<str:filename>.json", views.provenance, name="builds-provenance"),
 ]

@@ -147,10 +147,15 @@ class Writing:
             self.touched.add(path.parent)
 
 
-def stamp(name: str, indexes: Collection[str], *, after: int, now: int) -> int:
-    """Return an even second after all that a project's pages have had."""
-    last = max([after, *(int(path.stat().st_mtime) for path in _page_files(name, indexes))])
-    return max(now, last + 1) + max(now, last + 1) % 2
+def latest(name: str, indexes: Collection[str]) -> int:
+    """Return the latest second that a page of a project has; 0 if there is none."""
+    return max((int(path.stat().st_mtime) for path in _page_files(name, indexes)), default=0)
+
+
+def stamp(*, after: int, now: int) -> int:
+    """Return an even second after one that pages have had."""
+    second = max(now, after + 1)
+    return second + second % 2
 
 
 def _page_files(name: str, indexes: Collection[str]) -> Iterator[Path]:

@@ -10,8 +10,8 @@ import logging
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -123,6 +123,7 @@ class _Writer:
     # A page in an index that is no more has to go, too.
     folders: tuple[str, ...]
     now: datetime
+    began: float = field(default_factory=time.monotonic)
 
     def publish(self, batch: Sequence[int]) -> int:
         """Write some packages, read together, and note what is shown; return how many were looked at.
@@ -179,8 +180,8 @@ class _Writer:
             files,
         )
         details = index.details(held.without(lost), self.there_are)
-        now_s = int(self.now.timestamp())
-        stamp = folders.stamp(name, self.folders, after=row.modified, now=now_s)
+        latest = max(row.modified, folders.latest(name, self.folders))
+        stamp = folders.stamp(after=latest, now=int(self.now.timestamp()))
         writing = Writing(name, stamp)
         rendered = _rendered(details)
         for each in self.folders:
@@ -189,10 +190,12 @@ class _Writer:
             else:
                 writing.drop(each)
         wanted = {entry for wheel, entries in files.items() if wheel not in lost for entry in entries}
+        # A pass that was killed may have changed pages and noted nothing.
+        is_new = bool(writing.touched) or latest > row.modified or set(row.indexes.split()) != rendered.keys()
         return _Outcome(
             indexes=frozenset(rendered),
-            modified=stamp + 1 if writing.written else row.modified,
-            sweep_at=self._sweep(held.package, row, wanted, is_new=bool(writing.touched)),
+            modified=stamp + 1 if writing.written else latest,
+            sweep_at=self._sweep(held.package, row, wanted, is_new=is_new),
             touched=frozenset(writing.touched),
         )
 
@@ -212,7 +215,8 @@ class _Writer:
         if not left or is_time or package.status in index.HIDDEN:
             folders.sweep(package.name, left)
             return None
-        return self.now + Shown.LINGER
+        # Others were written before this one, and it was there meanwhile.
+        return self.now + timedelta(seconds=time.monotonic() - self.began) + Shown.LINGER
 
 
 def _taken_down(package: Package) -> set[str]:

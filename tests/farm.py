@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -54,11 +54,12 @@ class Farm:
         self.env = miniature.settings(folder, own)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> "Farm":
+    def __enter__(self) -> Self:
         miniature.prepare(self.env, [])
         try:
             for name in self.commands():
-                self.start(name)
+                if name not in self.processes:
+                    self.start(name)
             self.wait_until(lambda: requests.get(f"{self.address}/healthz", timeout=5).ok)
         except BaseException:
             self.__exit__()

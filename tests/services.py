@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg2
+
 from deploy import redis
 from deploy.demo import free_port
 
@@ -85,29 +87,60 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class Postgres:
+    """A PostgreSQL in that folder, for whoever starts it; as root it runs as another user, as it insists."""
+
+    def __init__(self, folder: Path) -> None:
+        self._home = folder / "postgres"
+        self._port = free_port()
+        self.url = f"postgresql://piwheels@127.0.0.1:{self._port}/postgres"
+        # There while it runs; one that was killed leaves it behind.
+        self.socket = self._home / f".s.PGSQL.{self._port}"
+
+    def create(self) -> None:
+        """Make its files."""
+        self._home.mkdir()
+        if not os.geteuid():
+            shutil.chown(self._home, self._user())
+        words = ["-D", str(self._home / "data"), "-A", "trust", "-U", "piwheels", "-E", "UTF8"]
+        initdb = [*self._program("initdb"), *words, "--locale=C.UTF-8", "--no-sync"]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def command(self) -> list[str]:
+        """Return the command line that runs it."""
+        where = ["-D", str(self._home / "data"), "-k", str(self._home), "-p", str(self._port)]
+        return [*self._program("postgres"), *where, "-h", "127.0.0.1", "-F", "-c", "max_connections=60"]
+
+    def answers(self) -> bool:
+        """Whether it takes connections now."""
+        try:
+            psycopg2.connect(self.url, connect_timeout=5).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def _program(self, name: str) -> list[str]:
+        """Return how one of its programs is called."""
+        tools, user = postgres_tools(), self._user()
+        assert tools
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        # That user may not enter the folder that we are in.
+        return ["env", "--chdir=/", *([] if os.geteuid() else as_user), str(tools / name)]
+
+    def _user(self) -> str:
+        """Return whom it runs as."""
+        return pwd.getpwuid(os.geteuid()).pw_name if os.geteuid() else "postgres"
+
+
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL and give the DATABASE_URL of it; as root it runs as another user, as it insists."""
-    tools = postgres_tools()
-    assert tools
-    user = "postgres" if not os.geteuid() else pwd.getpwuid(os.geteuid()).pw_name
-    as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if not os.geteuid() else []
-    home = folder / "postgres"
-    home.mkdir()
-    if not os.geteuid():
-        shutil.chown(home, user)
-    port = free_port()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
-    initdb = [*as_user, str(tools / "initdb"), "-D", str(home / "data"), "-A", "trust", "-U", "piwheels"]
-    subprocess.run([*initdb, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], check=True, **quiet)  # type: ignore[call-overload]
-    server = subprocess.Popen(
-        [*as_user, str(tools / "postgres"), "-D", str(home / "data"), "-k", str(home), "-p", str(port),
-         "-h", "127.0.0.1", "-F", "-c", "max_connections=60"],
-        **quiet,  # type: ignore[call-overload]
-    )  # fmt: skip
+    """Run a PostgreSQL and give the DATABASE_URL of it."""
+    own = Postgres(folder)
+    own.create()
+    server = subprocess.Popen(own.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(home / f".s.PGSQL.{port}", server)
-        yield f"postgresql://piwheels@127.0.0.1:{port}/postgres"
+        wait_for(own.socket, server)
+        yield own.url
     finally:
         server.terminate()
         server.wait(30)

@@ -1,18 +1,29 @@
-"""nginx in front of the site, as in production, with deploy/nginx's own configuration."""
+"""nginx in front of the site, as in production, with deploy/nginx's own configuration.
 
+A `Stack` is what readers see, for tests that publish themselves; a `Production` is all of it, with processes
+that publish, each of which can be killed.
+"""
+
+import contextlib
+import math
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
 from typing import Self
 
+import psutil
 import requests
+from django.db import connection
 
 from deploy import farm as miniature
 from deploy.demo import free_port
 from deploy.farm import ROOT
+from tests.farm import Farm
+from tests.services import Postgres, wait_for
 
 NGINX = ROOT / "deploy" / "nginx"
 # Nothing listens here.
@@ -78,21 +89,34 @@ class Nginx:
         self._workers = workers
 
     def __enter__(self) -> Self:
+        self.configure()
+        self.process = subprocess.Popen(self.command())
+        wait_for_answer(self.process, f"{self.url}/simple/", self.folder / "error.log")
+        return self
+
+    def configure(self) -> None:
+        """Write its configuration."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # What is published belongs to who runs the tests.
         text = _MAIN.format(
             user=self.folder.owner(), workers=self._workers, folder=self.folder, site=self._site
         )
-        config = self.folder / "nginx.conf"
-        config.write_text(text)
+        (self.folder / "nginx.conf").write_text(text)
+
+    def command(self) -> list[str]:
+        """Return the command line that runs it."""
         assert PROGRAM, "nginx is not installed"
-        self.process = subprocess.Popen([PROGRAM, "-p", str(self.folder), "-c", str(config)])
-        wait_for_answer(self.process, f"{self.url}/simple/", self.folder / "error.log")
-        return self
+        return [PROGRAM, "-p", str(self.folder), "-c", str(self.folder / "nginx.conf")]
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(30)
+
+
+def database_of_tests() -> str:
+    """Return the DATABASE_URL of the PostgreSQL database that this process's own tests fill."""
+    told = connection.settings_dict
+    return f"postgresql://{told['USER']}@{told['HOST']}:{told['PORT']}/{told['NAME']}"
 
 
 class Stack:
@@ -105,16 +129,16 @@ class Stack:
         env = {name: value for name, value in os.environ.items() if not name.startswith("PIWHEELS")}
         own = {**env, "PIWHEELS_VAR": str(var), "PIWHEELS_PYPI": upstream, "DATABASE_URL": database}
         self._env = miniature.settings(var, own)
-        self._port = free_port()
-        self.nginx = Nginx(var / "nginx", self.public, f"127.0.0.1:{self._port}", upstream=upstream)
+        self.web_port = free_port()
+        self.nginx = Nginx(var / "nginx", self.public, f"127.0.0.1:{self.web_port}", upstream=upstream)
 
     def __enter__(self) -> Self:
         self.var.mkdir(parents=True, exist_ok=True)
-        words = miniature.commands(self._env, self._port)["web"]
+        words = miniature.commands(self._env, self.web_port)["web"]
         with (self.var / "web.log").open("wb") as log:
             self._web = subprocess.Popen(words, env=self._env, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:
-            wait_for_answer(self._web, f"http://127.0.0.1:{self._port}/simple/", self.var / "web.log")
+            wait_for_answer(self._web, f"http://127.0.0.1:{self.web_port}/simple/", self.var / "web.log")
             self.nginx.__enter__()
         except BaseException:
             self._end_web()
@@ -128,3 +152,81 @@ class Stack:
     def _end_web(self) -> None:
         self._web.terminate()
         self._web.wait(30)
+
+
+class Production(Farm):
+    """A farm as in production: nginx in front, some web processes, a PostgreSQL that nobody else uses.
+
+    No builder is among it, and the folder must be one that another user can enter.
+    """
+
+    def __init__(self, folder: Path, upstream: str, *watch: str, web_processes: int = 2) -> None:
+        self.postgres = Postgres(folder)
+        self._web_processes = web_processes
+        super().__init__(folder, upstream, *watch, database=self.postgres.url)
+        self.nginx = Nginx(
+            folder / "nginx", folder / "public", f"127.0.0.1:{self.port}", upstream=upstream, workers=2
+        )
+        self.env["PIWHEELS_COUNT_DOWNLOADS"] = "false"
+        # When each process was last away: from its kill until it answered again, infinity while it does not.
+        self._away: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        self.postgres.create()
+        self.nginx.configure()
+        self.start("postgresql")
+        try:
+            wait_for(self.postgres.socket, self.processes["postgresql"])
+            return super().__enter__()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def commands(self) -> dict[str, list[str]]:
+        """Return what it consists of."""
+        own = super().commands()
+        del own["builder"]
+        own["web"] += ["--workers", str(self._web_processes)]
+        return {"postgresql": self.postgres.command(), **own, "nginx": self.nginx.command()}
+
+    def kill(self, name: str) -> None:
+        """Kill a process and all that it has started, PostgreSQL's too, which have groups of their own."""
+        self._away[name] = math.inf
+        children = psutil.Process(self.processes[name].pid).children(recursive=True)
+        self.end(name)
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, 20)
+
+    def maim(self, name: str, which: int) -> None:
+        """Kill one of the processes that a server has started, which is to notice by itself."""
+        self._away[name] = math.inf
+        children = psutil.Process(self.processes[name].pid).children()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children[which % len(children)].send_signal(signal.SIGKILL)
+        self.wait_back(name)
+
+    def bring_back(self, name: str) -> None:
+        """Start a process that was killed, and wait until it does its work."""
+        self.start(name)
+        self.wait_back(name)
+
+    def wait_back(self, name: str) -> None:
+        """Wait until a process does its work again."""
+        self.wait_until(lambda: self._answers(name))
+        self._away[name] = time.monotonic()
+
+    def was_away(self, name: str, since: float) -> bool:
+        """Whether a process was away at any moment since then."""
+        return self._away.get(name, -math.inf) >= since
+
+    def _answers(self, name: str) -> bool:
+        """Whether a process does its work; beat and worker have nobody to tell."""
+        if name == "nginx":
+            return requests.options(f"{self.nginx.url}/simple/", timeout=5).ok
+        if name == "web":
+            return requests.options(f"{self.address}/simple/", timeout=5).ok
+        if name == "postgresql":
+            return self.postgres.answers()
+        return self.processes[name].poll() is None

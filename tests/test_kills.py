@@ -1,7 +1,6 @@
 """`kill -9` of each process in the middle of builds: every build ends once, and no link ever breaks."""
 
 import hashlib
-import threading
 from pathlib import Path
 
 import psutil
@@ -11,37 +10,11 @@ import requests
 from tests import sdists
 from tests.fake_pypi import FakePyPI
 from tests.farm import Farm
+from tests.readers import Reader
 
 pytestmark = pytest.mark.whole
 
 PACKAGES = [f"slow{number}" for number in range(4)]
-
-
-class Reader(threading.Thread):
-    """A client that reads the index all the time and downloads all that it sees."""
-
-    def __init__(self, farm):
-        super().__init__(daemon=True)
-        self.farm, self.ended = farm, threading.Event()
-        self.seen, self.broken = {}, []
-
-    def run(self):
-        while not self.ended.wait(0.1):
-            for package in PACKAGES:
-                try:
-                    self.read(package)
-                except (requests.RequestException, ValueError):
-                    # The server is down at times here; what counts is what it says when it is up.
-                    continue
-
-    def read(self, package):
-        for name, file in self.farm.files(package).items():
-            answer = requests.get(f"{self.farm.address}/simple/{package}/{name}", timeout=10)
-            found = hashlib.sha256(answer.content).hexdigest()
-            if answer.status_code >= 500:
-                continue
-            if found != file["hashes"]["sha256"] or self.seen.setdefault(name, found) != found:
-                self.broken.append((name, answer.status_code))
 
 
 @pytest.fixture
@@ -55,23 +28,21 @@ def farm(tmp_path, database):
 
 @pytest.mark.parametrize("victim", ["builder", "worker", "web", "redis"])
 def test_a_kill_in_the_middle_loses_nothing(farm, victim):
-    reader = Reader(farm)
-    reader.start()
-    farm.wait_until(lambda: "building" in farm.states(*PACKAGES))
+    # The server is down at times here; what counts is what it says when it is up.
+    with Reader(farm.address, PACKAGES, excuses=lambda since: True) as reader:
+        farm.wait_until(lambda: "building" in farm.states(*PACKAGES))
 
-    farm.end(victim)
-    if victim == "builder":
-        farm.wait_until(lambda: not builds_on_this_machine(farm))
-    farm.start(victim)
+        farm.end(victim)
+        if victim == "builder":
+            farm.wait_until(lambda: not builds_on_this_machine(farm))
+        farm.start(victim)
 
-    farm.wait_until(lambda: farm.states(*PACKAGES) == ["succeeded"] * len(PACKAGES), seconds=240)
-    reader.ended.set()
-    reader.join(20)
+        farm.wait_until(lambda: farm.states(*PACKAGES) == ["succeeded"] * len(PACKAGES), seconds=240)
     builds = farm.builds()
     ended = [build["version__package__name"] for build in builds if build["state"] == "succeeded"]
     assert sorted(ended) == PACKAGES
     assert {build["state"] for build in builds} <= {"succeeded", "lost"}
-    assert reader.broken == []
+    assert reader.wrong == []
     for package in PACKAGES:
         (file,) = farm.files(package).values()
         answer = requests.get(f"{farm.address}/simple/{package}/{file['filename']}", timeout=10)

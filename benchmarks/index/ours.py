@@ -47,12 +47,12 @@ def _fill(name: str, samples: list[Sample]) -> None:
         for version in versions
     )
     of_version = {build.version.number: build for build in builds}
-    Wheel.objects.bulk_create(_wheel(sample, of_version[sample.version]) for sample in samples)
+    Wheel.objects.bulk_create(stored(sample, of_version[sample.version]) for sample in samples)
     package.mark_changed()
 
 
-def _wheel(sample: Sample, build: Build) -> Wheel:
-    """Return the row of a wheel, whose file is stored."""
+def stored(sample: Sample, build: Build) -> Wheel:
+    """Store a wheel, and return the row that it is to have."""
     content, metadata = sample.content, sample.metadata
     wheel = Wheel(
         build=build,

@@ -743,3 +743,14 @@ def test_a_full_disk_is_said_before_the_bytes_are_read(running, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": 10}))
 
     assert pi.upload(build, PURE, b"x" * 100).status_code == 507
+
+
+@pytest.mark.parametrize("number", [2**31 - 1, 2**31, 10**9, 2**63 - 1, 2**63, 10**30])
+def test_numbers_that_no_row_can_have_are_nobodys_and_no_fault(running, number):
+    build, pi = running
+    builder = Pi(build.builder.rekey())
+
+    assert builder.post(f"builds/{number}/1/claim").status_code == 404
+    assert builder.post(f"builds/{build.pk}/{number}/claim").status_code == 404
+    assert pi.post(f"builds/{number}/heartbeat").status_code in (404, 409)
+    assert [Client().get(f"/builds/{number}/{page}").status_code for page in ("", "json", "log")] == [404] * 3

@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from packages.models import Package
 from simple import downloads, publishing, roots
 from simple.tests import production
-from tests.stack import Stack
+from tests.stack import Stack, database_of_tests
 
 
 class Reader(Client):
@@ -88,9 +87,7 @@ def stack(django_db_setup, tmp_path_factory):
 
     They never see a test's rows, as those are not committed; all that is published is in the tree.
     """
-    server = connection.settings_dict
-    database = f"postgresql://{server['USER']}@{server['HOST']}:{server['PORT']}/{server['NAME']}"
-    with Stack(tmp_path_factory.mktemp("production"), database) as running:
+    with Stack(tmp_path_factory.mktemp("production"), database_of_tests()) as running:
         yield running
 
 

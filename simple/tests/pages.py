@@ -1,13 +1,15 @@
-"""Asks for pages as clients do, and reads the HTML of the index with the standard library."""
+"""Asks for pages as clients do, and reads the HTML of the index as a browser does that forgives nothing."""
 
-from html.parser import HTMLParser
+from collections.abc import Iterator
+from xml.etree.ElementTree import Element
+
+import html5lib
 
 from simple.formats import Format
 
 JSON = str(Format.JSON)
 HTML_V1 = str(Format.HTML_V1)
 PIP = f"{JSON}, {HTML_V1}; q=0.1, text/html; q=0.01"
-VOID = {"meta", "br"}
 
 
 def json_of(client, path="/simple/demo/"):
@@ -18,42 +20,29 @@ def json_of(client, path="/simple/demo/"):
     return response.json()
 
 
-class Page(HTMLParser):
-    """The parts of a page that installers read; fails on HTML that is not well-formed."""
+class Page:
+    """The parts of a page that installers read; fails on what is not valid HTML5."""
 
     def __init__(self, response):
-        super().__init__()
         assert response.status_code == 200, response.content
-        self.doctype = ""
-        self.tags = []
-        self.metas = {}
-        self.anchors = []
-        self._open: list[str] = []
-        self.feed(response.content.decode())
-        self.close()
-        assert not self._open
+        parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+        root = parser.parse(response.content, transport_encoding="utf-8")
+        elements = list(_walk(root))
+        self.tags = [path for path, _ in elements]
+        self.metas = {
+            each.get("name", ""): each.get("content") for path, each in elements if path.endswith("/meta")
+        }
+        self.anchors = [
+            (dict(each.attrib), each.text or "") for path, each in elements if path.endswith("/a")
+        ]
 
-    def handle_decl(self, decl):
-        self.doctype = decl
 
-    def handle_starttag(self, tag, attrs):
-        self.tags.append("/".join([*self._open, tag]))
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names))
-        if tag not in VOID:
-            self._open.append(tag)
-        if tag == "meta":
-            self.metas[dict(attrs).get("name", "")] = dict(attrs).get("content")
-        if tag == "a":
-            self.anchors.append((dict(attrs), ""))
-
-    def handle_endtag(self, tag):
-        assert self._open.pop() == tag
-
-    def handle_data(self, data):
-        if self._open and self._open[-1] == "a":
-            attributes, text = self.anchors.pop()
-            self.anchors.append((attributes, text + data))
+def _walk(element: Element, above: str = "") -> Iterator[tuple[str, Element]]:
+    """Give an element and all in it, each with the names of those that it is in."""
+    path = f"{above}/{element.tag}" if above else str(element.tag)
+    yield path, element
+    for child in element:
+        yield from _walk(child, path)
 
 
 def page_of(client, path="/simple/demo/"):

@@ -16,13 +16,12 @@ HOSTILE = "\"><script>alert('1')</script><a href=evil>& é"
 
 
 @pytest.mark.parametrize("path", ["/simple/", "/simple/demo/"])
-def test_H01_pages_are_well_formed_html5(client, path):
+def test_H01_pages_are_valid_html5(client, path):
     make_wheel(yanked=True, yanked_reason=HOSTILE)
 
     page = page_of(client, path)
 
     assert client.get(path).content.startswith(b"<!DOCTYPE html>\n")
-    assert page.doctype == "DOCTYPE html"
     assert page.tags[:2] == ["html", "html/head"]
     assert {"html/head/title", "html/body", "html/body/a"} <= set(page.tags)
     assert "html/head/base" not in page.tags

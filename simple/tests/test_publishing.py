@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import tempfile
+import time
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -97,6 +98,23 @@ def test_files_go_after_the_pages_and_only_when_nobody_can_have_just_read_of_the
     assert gone.filename in entries()
     publish(timedelta(seconds=32))
     assert entries() == sorted([stays.filename, f"{stays.filename}.metadata", *PAGES])
+
+
+def test_the_time_of_a_file_begins_when_its_page_is_written_and_not_when_others_were():
+    wheel = make_wheel()
+    publish()
+    wheel.withdraw(timezone.now())
+
+    def take_time(execute, sql, params, many, context):
+        time.sleep(0.02)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(take_time):
+        publish()
+
+    sweep_at = Shown.objects.get().sweep_at
+    assert sweep_at
+    assert sweep_at > NOW + Shown.LINGER + timedelta(seconds=0.1)
 
 
 def test_what_may_be_malware_goes_at_once_and_leaves_an_empty_page():

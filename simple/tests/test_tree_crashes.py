@@ -19,9 +19,10 @@ from builds.models import Wheel
 from builds.tests.rebuilds import Farm
 from builds.tests.rows import make_build
 from packages.models import Package, UpstreamFile, Version
-from simple import publishing, roots, tree
+from simple import publishing, tree
 from simple.models import Shown
 from simple.tests.rows import make_wheel, metadata_of
+from simple.tests.trees import contents, expected, settle
 
 NOW = timezone.now()
 
@@ -67,36 +68,10 @@ killer = Killer()
 sys.addaudithook(killer.hear)
 
 
-def contents():
-    """Return all that readers see of the tree: pages by their bytes, links by the file that they are."""
-    public = tree.folder("simple").parent
-    paths = [path for path in public.rglob("[!.]*") if path.is_file()]
-    return {
-        str(path.relative_to(public)): path.stat().st_ino if ".whl" in path.name else path.read_bytes()
-        for path in paths
-    }
-
-
-def settle(after):
-    """Do what the writer does in the time to come."""
-    for wait in (timedelta(0), timedelta(minutes=2), timedelta(minutes=4)):
-        publishing.publish(NOW + after + wait)
-    roots.publish(NOW + after + timedelta(hours=1), at_once=True)
-
-
-def expected(settings, folder):
-    """Return what a tree would be that is made of the same rows from nothing."""
-    before, settings.PIWHEELS_PUBLIC = settings.PIWHEELS_PUBLIC, folder
-    Package.objects.update(shown_revision=-1)
-    settle(timedelta(days=1))
-    made, settings.PIWHEELS_PUBLIC = contents(), before
-    return made
-
-
 def begin():
     """Publish two packages, and have three changed."""
     old, kept = make_wheel("old"), make_wheel("kept", tag="py3-none-any")
-    settle(timedelta(0))
+    settle(NOW)
     make_wheel("new", number="1!2.0+pi.1")
     old.withdraw(timezone.now())
     kept.yank("broken")
@@ -115,13 +90,13 @@ def test_a_writer_that_was_killed_anywhere_leaves_nothing_wrong(settings, tmp_pa
         with connection.execute_wrapper(killer.ask):
             killer.arm(step)
             with suppress(Killed):
-                settle(timedelta(minutes=step))
+                settle(NOW + timedelta(minutes=step))
             survived = killer.disarm()
         step += 4
 
     # Each was killed a little later than the one before, and went on with what that had left.
-    settle(timedelta(hours=4))
-    assert contents() == expected(settings, tmp_path / "public-anew")
+    settle(NOW + timedelta(hours=4))
+    assert contents() == expected(settings, tmp_path / "public-anew", NOW + timedelta(days=1))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -131,15 +106,43 @@ def test_a_writer_that_was_killed_once_is_followed_by_one_that_does_the_rest(set
     with connection.execute_wrapper(killer.ask):
         killer.arm(step)
         with suppress(Killed):
-            settle(timedelta(minutes=10))
+            settle(NOW + timedelta(minutes=10))
         killer.disarm()
     # What was new is hidden again, before anybody could note that it was written.
     new = Wheel.objects.get(package__name="new")
     new.withdraw(timezone.now())
 
-    settle(timedelta(hours=1))
+    settle(NOW + timedelta(hours=1))
 
-    assert contents() == expected(settings, tmp_path / "public-anew")
+    assert contents() == expected(settings, tmp_path / "public-anew", NOW + timedelta(days=1))
+
+
+def killed_before_it_notes(execute, sql, params, many, context):
+    """Kill the writer when all is written."""
+    if sql.startswith('UPDATE "simple_shown"'):
+        raise Killed
+    return execute(sql, params, many, context)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_file_has_its_time_also_when_nobody_could_note_that_its_page_is_new(others):
+    for number in range(others):
+        make_wheel(number=f"3.{number}")
+    first, second = make_wheel(number="1.0"), make_wheel(number="2.0")
+    publishing.publish(NOW)
+    first.withdraw(NOW)
+    publishing.publish(NOW)
+    later = NOW + Shown.LINGER * 2
+    second.withdraw(later)
+    with connection.execute_wrapper(killed_before_it_notes), suppress(Killed):
+        publishing.publish(later)
+
+    publishing.publish(later + timedelta(seconds=1))
+
+    assert (tree.folder("simple", "demo") / second.filename).exists()
+    publishing.publish(later + timedelta(seconds=2) + Shown.LINGER)
+    assert not (tree.folder("simple", "demo") / second.filename).exists()
 
 
 class PageReader:
@@ -252,7 +255,7 @@ def test_whoever_reads_a_page_finds_each_file_of_it_as_it_says(monkeypatch):
 @pytest.mark.django_db(transaction=True)
 def test_of_two_writers_none_publishes_what_is_older():
     wheel = make_wheel()
-    settle(timedelta(0))
+    settle(NOW)
 
     def write():
         while not stop.is_set():

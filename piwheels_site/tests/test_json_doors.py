@@ -1,0 +1,56 @@
+"""The doors that speak JSON answer as tests/openapi.yaml says, whatever they are sent (Schemathesis)."""
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from hypothesis import given, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from deploy.farm import ROOT
+from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+SCHEMA = schemathesis.openapi.from_path(ROOT / "tests" / "openapi.yaml")
+DOORS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+# 5xx is described nowhere but for a site that is not well.
+CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+JSON = "application/vnd.pypi.simple.v1+json"
+
+
+@pytest.fixture
+def site():
+    """Return the site, which leaves the test's connection to the database open."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield get_wsgi_application()
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.parametrize("label", DOORS)
+def test_a_door_answers_as_it_is_described(site, label):
+    token, ticket = published_with_a_build()
+    door = DOORS[label]
+    secret = token if label.endswith(("hello", "claim")) else ticket
+    headers = (
+        {"Authorization": f"Bearer {secret}"}
+        if "/builder/" in label
+        else {"Accept": JSON, "Accept-Encoding": ""}
+    )
+
+    @settings(EVERYDAY, max_examples=40)
+    @given(door.as_strategy())
+    def ask(case):
+        with transaction.atomic():
+            answer = case.call(app=site, headers=headers)
+            case.validate_response(answer, checks=CHECKS)
+            transaction.set_rollback(True)
+
+    ask()

@@ -1,0 +1,33 @@
+"""What is in the published tree, and what would be in one that is made of the same rows from nothing."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from packages.models import Package
+from simple import publishing, roots, tree
+
+
+def contents():
+    """Return all that readers see of the tree: pages by their bytes, links by the file that they are."""
+    public = tree.folder("simple").parent
+    paths = [path for path in public.rglob("[!.]*") if path.is_file()]
+    return {
+        str(path.relative_to(public)): path.stat().st_ino if ".whl" in path.name else path.read_bytes()
+        for path in paths
+    }
+
+
+def settle(now):
+    """Do what the writer does in the time to come."""
+    for wait in (timedelta(0), timedelta(minutes=2), timedelta(minutes=4)):
+        publishing.publish(now + wait)
+    roots.publish(now + timedelta(hours=1), at_once=True)
+
+
+def expected(settings, folder: Path, now):
+    """Return what a tree would be that is made of the same rows from nothing."""
+    before, settings.PIWHEELS_PUBLIC = settings.PIWHEELS_PUBLIC, folder
+    Package.objects.update(shown_revision=-1)
+    settle(now)
+    made, settings.PIWHEELS_PUBLIC = contents(), before
+    return made

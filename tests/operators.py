@@ -1,0 +1,175 @@
+"""What operators do to a farm, in a process of its own beside it: a line of JSON says what, a line answers.
+
+A deed goes through the product's own functions, and is tried again while the database is away.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import InterfaceError, OperationalError, connection
+
+from builds import rebuilding, takedown
+from builds.clock import database_now
+from builds.host import host_target
+from builds.models import Build, Builder, Wheel
+from deploy import farm as miniature
+from packages.models import Package
+from simple import index, tree
+from simple import rebuilding as published
+from simple.tests import trees
+
+# The version of each package that is never taken away, so that it always has a page.
+KEPT = "1.0"
+_RUN = "from tests import operators; operators.main()"
+
+
+class Operators:
+    """The process, as a test sees it."""
+
+    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+        with log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [*miniature.MANAGE, "shell", "--no-imports", "-v", "0", "-c", _RUN],
+                env=env,
+                cwd=miniature.ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=30)
+
+    def ask(self, deed: str, **told: object) -> Any:
+        """Have something done, and return what came of it."""
+        assert self._process.stdin
+        assert self._process.stdout
+        print(json.dumps({"deed": deed, **told}), file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        assert answer, "the operators' process has ended; its log says why"
+        return json.loads(answer)
+
+
+def main() -> None:
+    """Do what the lines of the standard input say."""
+    for line in sys.stdin:
+        told = json.loads(line)
+        print(json.dumps(_patiently(DEEDS[told.pop("deed")], told)), flush=True)
+    connection.close()
+
+
+def _patiently(deed: Callable[..., object], told: Mapping[str, object]) -> object:
+    """Do something, as soon as the database lets us."""
+    while True:
+        try:
+            return deed(**told)
+        except (InterfaceError, OperationalError):
+            connection.close()
+            time.sleep(0.1)
+
+
+def enrol(name: str) -> str:
+    """Make a builder for this machine, and return its token."""
+    builder = Builder(name=name, target=host_target())
+    token = builder.rekey()
+    builder.save()
+    return token
+
+
+def choose(kind: str, chance: float) -> str | None:
+    """Return the name of a wheel that something can be done to; which one, chance has drawn."""
+    wheels = {
+        "rebuild": index.offered().filter(yanked=False),
+        "yank": index.offered().filter(yanked=False),
+        "unyank": index.offered().filter(yanked=True, superseded_by=None),
+        "withdraw": index.offered().exclude(version__number=KEPT),
+        "take_down": index.offered().exclude(version__number=KEPT),
+    }[kind]
+    names = list(wheels.order_by("filename").values_list("filename", flat=True))
+    return names[int(chance * len(names))] if names else None
+
+
+def act(kind: str, filename: str) -> bool:
+    """Do something to a wheel."""
+    wheel, now = Wheel.objects.select_related("package").get(filename=filename), database_now()
+    if kind == "rebuild":
+        pairs = {(wheel.version_id, wheel.build.target_id)}
+        return rebuilding.rebuild(wheel.package, pairs, "The compiler was bad.", now).queued == 1
+    if kind == "take_down":
+        takedown.take_down([wheel], "Somebody else's.", now)
+    elif kind == "withdraw":
+        wheel.withdraw(now, "It does not work.")
+    elif kind == "yank":
+        wheel.yank("It is slow.")
+    else:
+        wheel.unyank()
+    return True
+
+
+def state() -> dict[str, int]:
+    """Return how much is still to be done."""
+    return {
+        "builds": Build.objects.filter(finished_at=None).count(),
+        "to_show": Package.objects.to_show().count(),
+        "to_remove": Wheel.objects.to_remove().count(),
+    }
+
+
+def faults() -> list[str]:
+    """Return what is wrong with the published tree, once nobody writes it and the rest of time is over."""
+    now = database_now()
+    trees.settle(now)
+    before = _stamps()
+    published.rebuild([], now + timedelta(hours=2))
+    found = [] if _stamps() == before else ["rebuild_indexes changes something"]
+    there = trees.contents()
+    found += [f"half written: {path}" for path in tree.folder("simple").parent.rglob(".*.new")]
+    found += [fault for wheel in Wheel.objects.select_related("package") for fault in _faults_of(wheel)]
+    anew = trees.expected(settings, settings.VAR / "public-anew", now + timedelta(days=1))
+    found += [
+        f"not as in a new tree: {name}" for name in {*there, *anew} if there.get(name) != anew.get(name)
+    ]
+    return found
+
+
+def _stamps() -> dict[str, tuple[int, int]]:
+    """Return which files the tree has, and when they were written."""
+    public = tree.folder("simple").parent
+    return {
+        str(path): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in public.rglob("*")
+        if path.is_file()
+    }
+
+
+def _faults_of(wheel: Wheel) -> list[str]:
+    """Return what is wrong with a wheel in the tree and in the storage."""
+    offered = index.offered().filter(pk=wheel.pk).exists()
+    found = []
+    for suffix, sha256 in (("", wheel.sha256), (".metadata", wheel.metadata_sha256)):
+        path = tree.folder("simple", wheel.package.name) / f"{wheel.filename}{suffix}"
+        if path.exists() != offered:
+            found.append(f"{path.name} is {'there' if path.exists() else 'not there'}")
+        elif offered and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+            found.append(f"{path.name} is not whole")
+        if wheel.taken_down_at and default_storage.exists(wheel.path):
+            found.append(f"{wheel} was taken down and is still stored")
+    return found
+
+
+DEEDS: dict[str, Callable[..., object]] = {
+    deed.__name__: deed for deed in (enrol, choose, act, state, faults)
+}
