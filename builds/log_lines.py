@@ -13,6 +13,9 @@ from functools import cached_property
 LINE = 1_000
 # Line ends are counted for so many bytes at a time.
 _BLOCK = 64 << 10
+# So many characters are packed at a time, to see what they take; a number with its anchor takes as much.
+_PACKED = 1_000
+_NUMBER = 4
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class Room:
         self._characters = characters
         self._packed = packed
         self._packer = zlib.compressobj(1)
+        self._unpacked = ""
 
     @property
     def is_left(self) -> bool:
@@ -132,8 +136,10 @@ class Room:
             return False
         self._lines -= 1
         self._characters -= len(line.text)
-        # Packing each for itself costs what its number and its anchor will cost.
-        packed = self._packer.compress(line.text.encode(errors="replace"))
-        packed += self._packer.flush(zlib.Z_SYNC_FLUSH)
-        self._packed -= len(packed)
+        self._packed -= _NUMBER
+        self._unpacked += line.text
+        if len(self._unpacked) > _PACKED:
+            packed = self._packer.compress(self._unpacked.encode(errors="replace"))
+            self._packed -= len(packed) + len(self._packer.flush(zlib.Z_SYNC_FLUSH))
+            self._unpacked = ""
         return True

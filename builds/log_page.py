@@ -40,6 +40,11 @@ class Shown:
     left_out: int
     is_marked: bool = False
 
+    @property
+    def anchor(self) -> str:
+        """The name by which links lead to it."""
+        return f"L{self.number}"
+
 
 @dataclass(frozen=True)
 class Part:

@@ -167,6 +167,7 @@ def test_nobody_is_told_to_install_what_pip_is_not_offered(client, fields, says)
 def test_a_page_that_is_read_elsewhere_in_the_log_stays_as_it_is(client):
     build, _ = make_running_build()
     logs.append(build.pk, 0, b"one\ntwo\n")
+    assert 'href="?from=1#log"' in client.get(build.get_absolute_url()).content.decode()
 
     for question in ("?from=1", "?find=two"):
         page = client.get(build.get_absolute_url() + question).content.decode()
