@@ -1,7 +1,7 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
-        test-real checklist lock bench apt-contents clean
+        test-clients test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -62,6 +62,10 @@ test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 even
 
 checklist: $(VENV)/dev.stamp ## test the index on both of its servers, line by line, and write docs/index-checklist.md
 	MIRRORED_PROJECTS=1000 $(BIN)/python -m tests.run simple/tests -p tests.checklist
+
+test-clients: $(VENV)/dev.stamp ## what a dozen real clients do with the index, into docs/clients.md; needs PyPI, half an hour
+	rm -f var/clients/notes.json
+	$(BIN)/python -m tests.run tests/clients -m clients -p tests.clients.table --durations=10
 
 test-real: $(VENV)/dev.stamp ## build twenty real packages from PyPI and print what became of each
 	$(BIN)/python -m tests.real_packages --write

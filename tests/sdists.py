@@ -268,10 +268,12 @@ def make_wheel(
     tag: str = "py3-none-any",
     *,
     requires_python: str = "",
+    requires: tuple[str, ...] = (),
     build_tag: str = "",
     answer: int = 42,
+    padding: bytes = b"",
 ) -> bytes:
-    """Return a valid wheel with one module, whose `ANSWER` is 42 or another."""
+    """Return a valid wheel with one module, whose `ANSWER` is 42 or another, and perhaps something big."""
     info = f"{stem(name, version)}.dist-info"
     tags = "".join(
         f"Tag: {python}-{abi}-{platform}\n"
@@ -283,9 +285,13 @@ def make_wheel(
     purelib = str(tag.endswith("-any")).lower()
     members: dict[str, bytes] = {
         f"{module_name(name)}.py": f"ANSWER = {answer}\n".encode(),
-        f"{info}/METADATA": metadata(name, version, requires_python=requires_python).encode(),
+        f"{info}/METADATA": metadata(
+            name, version, requires_python=requires_python, requires=requires
+        ).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}".encode(),
     }
+    if padding:
+        members[f"{module_name(name)}.bin"] = padding
     members[f"{info}/RECORD"] = _record(members, f"{info}/RECORD")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
