@@ -191,6 +191,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # What pip asks for needs nothing of what follows.
     "simple.straight.StraightToIndex",
+    # Pages and logs; with random bytes, so that a length tells nothing of what else is on a page (BREACH).
+    "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
