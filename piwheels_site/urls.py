@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.farm import farm, farm_now
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
@@ -20,6 +21,9 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("theme", theme, name="theme"),
     path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
+    path("farm", RedirectView.as_view(pattern_name="farm", permanent=True)),
+    path("farm/", farm, name="farm"),
+    path("farm/now", farm_now, name="farm-now"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
