@@ -8,6 +8,7 @@ from piwheels_site.pages.farm import farm, farm_now
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
+from piwheels_site.pages.queue import queue
 from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
@@ -24,6 +25,8 @@ urlpatterns = [
     path("farm", RedirectView.as_view(pattern_name="farm", permanent=True)),
     path("farm/", farm, name="farm"),
     path("farm/now", farm_now, name="farm-now"),
+    path("queue", RedirectView.as_view(pattern_name="queue", permanent=True, query_string=True)),
+    path("queue/", queue, name="queue"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
