@@ -4,6 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.failure_feed import failure_feed
+from piwheels_site.pages.failures import failure_class, failure_classes
 from piwheels_site.pages.farm import farm, farm_now
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
@@ -27,6 +29,11 @@ urlpatterns = [
     path("farm/now", farm_now, name="farm-now"),
     path("queue", RedirectView.as_view(pattern_name="queue", permanent=True, query_string=True)),
     path("queue/", queue, name="queue"),
+    path("failures", RedirectView.as_view(pattern_name="failures", permanent=True)),
+    path("failures/", failure_classes, name="failures"),
+    path("failures/<slug:key>", RedirectView.as_view(pattern_name="failure", permanent=True)),
+    path("failures/<slug:key>/", failure_class, name="failure"),
+    path("feeds/failures.atom", failure_feed, name="failures-feed"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -20,8 +20,10 @@ def queue(request: HttpRequest) -> HttpResponse:
     """Show what waits; with `?package=`, where that package stands."""
     now = database_now()
     name = request.GET.get("package", "").replace("\0", "").strip()[:MOST_NAME]
+    queues = cache.get_or_set("queues", lambda: waiting.queues(now), LOOKED_AT_EVERY) or []
     context = {
-        "queues": cache.get_or_set("queues", lambda: waiting.queues(now), LOOKED_AT_EVERY),
+        "queues": queues,
+        "ready": sum(each.ready for each in queues),
         "campaigns": cache.get_or_set("queue-campaigns", waiting.campaigns, LOOKED_AT_EVERY),
         "counted_at": Counting.objects.filter(pk=Counting.Thing.QUEUE).values_list("at", flat=True).first(),
         "name": name,

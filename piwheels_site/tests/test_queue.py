@@ -82,10 +82,11 @@ def test_a_queue_says_how_long_it_is_and_when_it_will_be_empty(client, now):
 
     assert 'data-label="Waiting">8<br>' in found
     assert "and 1 that pauses" in found
+    assert "8 builds wait for a builder" in found
     assert "4 an hour" in found
     assert "1 at work" in found
     assert "in about 2 hours, if nothing else comes" in found
-    assert "8 wait: 1 new releases, 7 older versions." in found
+    assert "New releases: 1 · Older versions: 7" in found
     assert "2 days ago" in found
 
 
