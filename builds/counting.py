@@ -142,7 +142,7 @@ def _failures(row: Counting, since: datetime, now: datetime) -> dict[str, object
 @transaction.atomic
 def _stand(counted: dict[str, tuple[int, int]]) -> None:
     """Write what fails at the moment in the place of what did."""
-    StandingFailure.objects.exclude(failure__in=counted).delete()
+    StandingFailure.objects.exclude(failure__in=counted).update(packages=0, dependents=0)
     StandingFailure.objects.bulk_create(
         [StandingFailure(key, packages, dependents) for key, (packages, dependents) in counted.items()],
         update_conflicts=True,

@@ -38,7 +38,9 @@ class FailureClass:
     @property
     def sentence(self) -> str:
         """What it is, of no build in particular."""
-        return self.failure.sentence.format(about="something")
+        # What is in brackets, or at the end, says of one build what the rest says of all.
+        sentence = self.failure.sentence.replace(" ({about})", "")
+        return sentence.format(about="…" if sentence.endswith("{about}") else "something")
 
     @property
     def advice(self) -> str:

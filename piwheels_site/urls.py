@@ -11,6 +11,7 @@ from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
 from piwheels_site.pages.queue import queue
+from piwheels_site.pages.status import status
 from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
@@ -34,6 +35,8 @@ urlpatterns = [
     path("failures/<slug:key>", RedirectView.as_view(pattern_name="failure", permanent=True)),
     path("failures/<slug:key>/", failure_class, name="failure"),
     path("feeds/failures.atom", failure_feed, name="failures-feed"),
+    path("status", RedirectView.as_view(pattern_name="status", permanent=True)),
+    path("status/", status, name="status"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
