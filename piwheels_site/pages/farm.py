@@ -3,6 +3,8 @@
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
@@ -13,20 +15,24 @@ from builds.clock import database_now
 LOOKED_AT_EVERY = 2
 
 
-def _context() -> dict[str, object]:
-    """Return what the page and its live part show."""
+def _part() -> str:
+    """Return the part of the page that changes, which is the same for everybody."""
+    return cache.get_or_set("farm", _rendered, LOOKED_AT_EVERY) or _rendered()
+
+
+def _rendered() -> SafeString:
     now = database_now()
-    return {"farm": cache.get_or_set("farm", lambda: builders.now(now), LOOKED_AT_EVERY), "now": now}
+    return render_to_string("_farm.html", {"farm": builders.now(now), "now": now})
 
 
 @require_safe
 def farm(request: HttpRequest) -> HttpResponse:
     """Show the farm; with `?still` it does not change by itself."""
-    return render(request, "farm.html", {**_context(), "is_still": "still" in request.GET})
+    return render(request, "farm.html", {"part": _part(), "is_still": "still" in request.GET})
 
 
 @cache_control(public=True, max_age=LOOKED_AT_EVERY)
 @require_safe
 def farm_now(request: HttpRequest) -> HttpResponse:
     """Show the part of that page that changes."""
-    return render(request, "_farm.html", _context())
+    return HttpResponse(_part())

@@ -195,7 +195,7 @@ def test_however_many_builders_there_are_the_queries_are_the_same(client, now, d
     # Once in a while the frame asks for notices; the time, and five for the farm.
     with django_assert_num_queries(6):
         client.get("/farm/now")
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(0):
         client.get("/farm/now")
 
 
