@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='campaign',
-            name='progress',
+            name='counted',
             field=models.JSONField(blank=True, editable=False, help_text='How far its builds were when last counted.', null=True),
         ),
         migrations.CreateModel(

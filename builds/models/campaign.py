@@ -51,7 +51,7 @@ class Campaign(models.Model):
     todo = models.JSONField(default=list, editable=False)
     # ... or the last of the failed builds that it looked at.
     cursor = models.BigIntegerField(default=0, editable=False)
-    progress = models.JSONField(
+    counted = models.JSONField(
         null=True, blank=True, editable=False, help_text="How far its builds were when last counted."
     )
     by = models.CharField(max_length=150, blank=True, editable=False, help_text="Who started it.")
@@ -83,10 +83,10 @@ class Campaign(models.Model):
         self.cursor = cursor
         self.save(update_fields=["looked_at", "cursor"])
 
-    def note(self, progress: dict[str, object]) -> None:
+    def note(self, counted: dict[str, object]) -> None:
         """Note how far its builds are."""
-        self.progress = progress
-        self.save(update_fields=["progress"])
+        self.counted = counted
+        self.save(update_fields=["counted"])
 
     def finish(self, now: datetime) -> bool:
         """End this campaign because there is nothing left to do; False if it had ended."""

@@ -132,7 +132,7 @@ def test_campaigns_are_told_how_far_they_are():
     counting.count_due(NOON)
 
     campaign.refresh_from_db()
-    progress = campaign.progress or {}
+    progress = campaign.counted or {}
     assert (progress["succeeded"], progress["left"]) == (1, 3)
 
 
