@@ -1,6 +1,6 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
+.PHONY: help setup run play demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
         test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
@@ -28,6 +28,9 @@ setup: $(VENV)/dev.stamp ## install what the farm and its tests need into .venv
 
 run: $(VENV)/run.stamp ## run a whole farm on this machine; PORT=8000, PACKAGES="a b" adds packages
 	@PORT=$${PORT:-8000} exec $(BIN)/python -m deploy.farm $(PACKAGES)
+
+play: $(VENV)/run.stamp ## a made-up farm that moves, to look at every page; PORT=8000, PLAY="--packages 500 --seed 2"
+	@PORT=$${PORT:-8000} exec $(BIN)/python -m deploy.play $(PLAY)
 
 demo: $(VENV)/run.stamp ## build three packages from PyPI in a scratch farm and install two of them
 	@exec $(BIN)/python -m deploy.demo
