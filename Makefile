@@ -1,6 +1,6 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run play demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
+.PHONY: help setup run play demo check test test-browser test-builder test-setup test-arm test-faults test-day test-hostile \
         test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
@@ -44,6 +44,9 @@ check: $(VENV)/dev.stamp ## format, lint, types, import contracts, migrations
 
 test: check ## check, then every everyday test, on PostgreSQL and Redis and on the embedded default
 	$(BIN)/python -m tests.run
+
+test-browser: $(VENV)/dev.stamp ## the pages in Chromium; screenshots are in var/screenshots
+	$(BIN)/python -m tests.run tests/test_browser.py tests/test_hostile_text.py
 
 test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
 	$(BIN)/python -m tests.alone
