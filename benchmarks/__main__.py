@@ -21,6 +21,7 @@ from tests import services
 NAMES = (
     *("server_cpu", "throughput", "claims", "queue", "farm_sim", "memory", "index", "bootstrap", "latency"),
     *("sweep", "downloads", "inspection", "sandbox", "cancel", "first_wheel", "watch_list"),
+    "site",
 )
 
 

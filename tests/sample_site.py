@@ -22,7 +22,7 @@ CHROMIUM = shutil.which("chromium")
 _QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 _PACKAGES = 40
 # A package with wheels of its own, and one of which upstream has everything.
-_BUILT, _UNBUILT = "numpy", "requests"
+_NAMES = {"package": "numpy", "unbuilt": "requests", "prefix": "num"}
 _ALSO = ("spidev", "scipy", "psutil", "lxml", "pandas", "cffi", "rpi-gpio", "pyyaml", "aiohttp", "greenlet")
 
 
@@ -46,7 +46,7 @@ def sample_site(folder: Path, database: str) -> Iterator[SampleSite]:
         try:
             address = f"http://127.0.0.1:{port}"
             wait_for_answer(server, address, log)
-            yield SampleSite(address, {"package": _BUILT, "unbuilt": _UNBUILT, **_builds(address)})
+            yield SampleSite(address, {**_NAMES, **_builds(address)})
         finally:
             server.terminate()
             server.wait(30)
@@ -55,7 +55,7 @@ def sample_site(folder: Path, database: str) -> Iterator[SampleSite]:
 def _builds(address: str) -> dict[str, str]:
     """Return a build for each state that one can be in."""
     found: dict[str, str] = {}
-    for name in (_BUILT, *_ALSO):
+    for name in (_NAMES["package"], *_ALSO):
         releases = requests.get(f"{address}/project/{name}/json", timeout=30).json()["releases"]
         for release in releases.values():
             for build in release["builds"].values():

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its address, with names for what depends on the farm, and a text that it must show."""
+    """A page: its address and a text that it must show, with names for what depends on the farm.
+
+    The names: {package} has wheels, {unbuilt} has none; {prefix} begins the name of the first; {succeeded},
+    {failed}, {building} and {queued} are builds in these states.
+    """
 
     path: str
     says: str
-    # Seconds that it may take in a farm of a million packages; None: nobody waits for it.
-    goal_s: float | None = None
+    # Seconds that it may take in a farm of a million packages; 0: nobody waits for it.
+    goal_s: float = 0.0
     status: int = 200
     # Whether it is one for programs, without our frame and style.
     is_plain: bool = False

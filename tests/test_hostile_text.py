@@ -74,7 +74,12 @@ def names():
     queued = Build.objects.create(version=hostile, target=target, why=attack("waits", 300))
     Notice.objects.create(title=attack("notice", 200), text=attack("notice-text"), begins_at=NOON)
     builds = {"succeeded": built, "failed": failed, "building": running, "queued": queued}
-    return {"package": "demo", "unbuilt": "barren", **{state: str(row.pk) for state, row in builds.items()}}
+    return {
+        "package": "demo",
+        "unbuilt": "barren",
+        "prefix": "de",
+        **{state: str(row.pk) for state, row in builds.items()},
+    }
 
 
 def hostile_facts():
