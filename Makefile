@@ -1,7 +1,7 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
-        test-clients test-real checklist lock bench apt-contents clean
+.PHONY: help setup run play demo check test test-browser test-builder test-setup test-arm test-faults test-day \
+        test-hostile test-clients test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,9 @@ setup: $(VENV)/dev.stamp ## install what the farm and its tests need into .venv
 run: $(VENV)/run.stamp ## run a whole farm on this machine; PORT=8000, PACKAGES="a b" adds packages
 	@PORT=$${PORT:-8000} exec $(BIN)/python -m deploy.farm $(PACKAGES)
 
+play: $(VENV)/run.stamp ## a made-up farm that moves, to look at every page; PORT=8000, PLAY="--packages 500 --seed 2"
+	@PORT=$${PORT:-8000} exec $(BIN)/python -m deploy.play $(PLAY)
+
 demo: $(VENV)/run.stamp ## build three packages from PyPI in a scratch farm and install two of them
 	@exec $(BIN)/python -m deploy.demo
 
@@ -41,6 +44,9 @@ check: $(VENV)/dev.stamp ## format, lint, types, import contracts, migrations
 
 test: check ## check, then every everyday test, on PostgreSQL and Redis and on the embedded default
 	$(BIN)/python -m tests.run
+
+test-browser: $(VENV)/dev.stamp ## the pages in Chromium; screenshots are in var/screenshots
+	$(BIN)/python -m tests.run tests/test_browser.py tests/test_hostile_text.py
 
 test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
 	$(BIN)/python -m tests.alone

@@ -1,0 +1,32 @@
+"""The pages of the site, in one place: the browser reads them, and `benchmarks/site.py` measures them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its address and a text that it must show, with names for what depends on the farm.
+
+    The names: {package} has wheels, {unbuilt} has none; {prefix} begins the name of the first; {succeeded},
+    {failed}, {building} and {queued} are builds in these states.
+    """
+
+    path: str
+    says: str
+    # Seconds that it may take in a farm of a million packages; 0: nobody waits for it.
+    goal_s: float = 0.0
+    status: int = 200
+    # Whether it is one for programs, without our frame and style.
+    is_plain: bool = False
+
+
+PAGES = [
+    Page("/", "Raspberry", 0.1),
+    Page("/project/{package}/", "{package}", 0.05),
+    Page("/project/{unbuilt}/", "{unbuilt}", 0.05),
+    Page("/builds/{succeeded}/", "built", 0.05),
+    Page("/builds/{failed}/", "failed", 0.05),
+    Page("/nothing", "There is no such page", status=404),
+    Page("/simple/", "{package}", is_plain=True),
+    Page("/simple/{package}/", "{package}", is_plain=True),
+]
