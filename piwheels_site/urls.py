@@ -6,7 +6,8 @@ from django.views.generic import RedirectView
 
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
-from piwheels_site.pages.project import project, project_json
+from piwheels_site.pages.project import project
+from piwheels_site.pages.project_json import project_json
 from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
