@@ -6,8 +6,10 @@ from django.views.generic import RedirectView
 
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
+from piwheels_site.pages.packages_json import packages_json
 from piwheels_site.pages.project import project
 from piwheels_site.pages.project_json import project_json
+from piwheels_site.pages.search import search
 from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
@@ -21,8 +23,17 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("theme", theme, name="theme"),
     path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
+    path("packages.html", search, name="search"),
+    path("packages.json", packages_json, name="packages-json"),
+    path("packages", RedirectView.as_view(pattern_name="search", permanent=True, query_string=True)),
+    path("project", RedirectView.as_view(pattern_name="search", permanent=True)),
+    path("project/", RedirectView.as_view(pattern_name="search", permanent=True)),
+    path("p/<str:name>", RedirectView.as_view(pattern_name="project", permanent=True)),
+    path("p/<str:name>/", RedirectView.as_view(pattern_name="project", permanent=True)),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]
+
+handler404 = "piwheels_site.pages.search.not_found"

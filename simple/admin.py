@@ -16,6 +16,7 @@ from simple.models import (
     PackageDownload,
     PublishedTree,
     Shown,
+    Spared,
 )
 
 
@@ -101,3 +102,10 @@ class MissAdmin(RecordAdmin):
     list_select_related = ["package"]
     search_fields = ["package__name__startswith"]
     date_hierarchy = "day"
+
+
+@admin.register(Spared)
+class SparedAdmin(RecordAdmin):
+    """What was added up of all downloads."""
+
+    list_display = ["downloads", "seconds", "counted_at"]

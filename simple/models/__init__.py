@@ -13,6 +13,7 @@ from simple.models.downloads import (
     RawDownload,
 )
 from simple.models.shown import PublishedTree, Shown
+from simple.models.spared import Spared
 
 __all__ = [
     "MOST_PATH",
@@ -27,4 +28,5 @@ __all__ = [
     "PublishedTree",
     "RawDownload",
     "Shown",
+    "Spared",
 ]
