@@ -9,6 +9,7 @@ from piwheels_site.pages.home import home
 from piwheels_site.pages.packages_json import packages_json
 from piwheels_site.pages.project import project
 from piwheels_site.pages.project_json import project_json
+from piwheels_site.pages.request import request_build
 from piwheels_site.pages.search import search
 from piwheels_site.pages.theme import theme
 
@@ -30,6 +31,7 @@ urlpatterns = [
     path("project/", RedirectView.as_view(pattern_name="search", permanent=True)),
     path("p/<str:name>", RedirectView.as_view(pattern_name="project", permanent=True)),
     path("p/<str:name>/", RedirectView.as_view(pattern_name="project", permanent=True)),
+    path("project/<str:name>/request", request_build, name="request"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -15,6 +15,7 @@ from simple.models import (
     MonthlyDownload,
     PackageDownload,
     PublishedTree,
+    Request,
     Shown,
     Spared,
 )
@@ -109,3 +110,13 @@ class SparedAdmin(RecordAdmin):
     """What was added up of all downloads."""
 
     list_display = ["downloads", "seconds", "counted_at"]
+
+
+@admin.register(Request)
+class RequestAdmin(RecordAdmin):
+    """What people asked to be built, each of them once a day."""
+
+    list_display = ["name", "target", "day"]
+    list_select_related = ["target"]
+    date_hierarchy = "day"
+    search_fields = ["name__startswith"]

@@ -119,6 +119,7 @@ def every_row():
         MonthlyDownload,
         PackageDownload,
         PublishedTree,
+        Request,
         Shown,
         Spared,
     )
@@ -155,6 +156,7 @@ def every_row():
         Shown.objects.create(package=package, indexes="simple"),
         PublishedTree.current(),
         Spared.objects.create(),
+        Request.objects.create(day=NOON.date(), client=1, name="demo"),
     ]
 
 

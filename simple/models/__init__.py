@@ -12,6 +12,7 @@ from simple.models.downloads import (
     PackageDownload,
     RawDownload,
 )
+from simple.models.request import Request
 from simple.models.shown import PublishedTree, Shown
 from simple.models.spared import Spared
 
@@ -27,6 +28,7 @@ __all__ = [
     "PackageDownload",
     "PublishedTree",
     "RawDownload",
+    "Request",
     "Shown",
     "Spared",
 ]
