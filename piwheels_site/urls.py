@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
+from piwheels_site.pages.json_help import json_help
 from piwheels_site.pages.packages_json import packages_json
 from piwheels_site.pages.project import project
 from piwheels_site.pages.project_json import project_json
@@ -32,6 +33,7 @@ urlpatterns = [
     path("p/<str:name>", RedirectView.as_view(pattern_name="project", permanent=True)),
     path("p/<str:name>/", RedirectView.as_view(pattern_name="project", permanent=True)),
     path("project/<str:name>/request", request_build, name="request"),
+    path("json.html", json_help, name="json-help"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
