@@ -1,18 +1,22 @@
 """The page of a package: whether it installs on which Pi, versions by target, files, and what they need."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from builds import dependents
 from builds.clock import database_now
 from builds.models import Build, Dependency, Target
 from packages.models import Package, Placed, Version
-from piwheels_site import answers, matrix, snippets, use
+from piwheels_site import answers, card, matrix, snippets, use
 from piwheels_site.answers import Answer
 from piwheels_site.matrix import Cell, File, Matrix
 from piwheels_site.naming import canonical_or_404, upstream_url
@@ -20,42 +24,80 @@ from piwheels_site.naming import canonical_or_404, upstream_url
 VERSIONS_A_PAGE = 25
 
 
+@dataclass(frozen=True)
+class Looked:
+    """What there is of a package: what each target gets, and what that was read from."""
+
+    package: Package
+    newest: Version | None
+    versions: dict[int, Version]
+    found: Matrix
+    answers: list[Answer]
+
+    @property
+    def installed(self) -> list[Answer]:
+        """The answers of targets where pip takes a wheel from here."""
+        return [answer for answer in self.answers if answer.wheel]
+
+
+def look(package: Package, placed: Sequence[Placed], shown: Iterable[Placed], now: datetime) -> Looked:
+    """Read what each target gets of a package, and what there is of the versions that are shown.
+
+    It takes the same few queries for any package.
+    """
+    speaking = answers.spokesmen(placed)
+    keys = {version.pk for version in [*shown, *speaking]}
+    versions = Version.objects.in_bulk(keys)
+    found = matrix.read(package, keys, targets_of(package), upstream_page=upstream_url(package.name))
+    newest = versions.get(speaking[0].pk) if speaking else None
+    return Looked(package, newest, versions, found, answers.answers(found, newest, speaking, now))
+
+
 @require_safe
 def project(request: HttpRequest, name: str) -> HttpResponse:
-    """Show a package."""
+    """Show a package; to who reads in a terminal, as text."""
     if name != canonical_or_404(name):
         return redirect("project", canonical_or_404(name), permanent=True)
     package = get_object_or_404(Package, name=name)
-    placed = package.versions.newest_first()
-    page = Paginator(placed, VERSIONS_A_PAGE).get_page(request.GET.get("page"))
-    return render(request, "project.html", _context(request, package, placed, page))
+    placed, now, site = package.versions.newest_first(), database_now(), request.build_absolute_uri("/")
+    if card.is_wanted(request):
+        looked = look(package, placed, [], now)
+        said = commands(looked.installed, site, name)
+        response = HttpResponse(card.card(package, looked.answers, said, site), content_type=card.TEXT)
+    else:
+        page = Paginator(placed, VERSIONS_A_PAGE).get_page(request.GET.get("page"))
+        looked = look(package, placed, page, now)
+        response = render(request, "project.html", _context(looked, page, site, now))
+    patch_vary_headers(response, ["Accept", "User-Agent"])
+    return response
+
+
+@require_safe
+def without_slash(request: HttpRequest, name: str) -> HttpResponse:
+    """Lead to the page; curl follows no redirect by itself, so it gets its text here."""
+    if card.is_wanted(request) and name == canonical_or_404(name):
+        return project(request, name)
+    response = redirect("project", canonical_or_404(name), permanent=True)
+    patch_vary_headers(response, ["Accept", "User-Agent"])
+    return response
 
 
 def _context(
-    request: HttpRequest, package: Package, placed: list[Placed], page: Page[Placed]
+    looked: Looked, page: Page[Placed], site: str, now: datetime
 ) -> dict[str, Any]:  # Any: for the template
-    """Return what the page says, read with the same few queries for any package."""
-    now, site = database_now(), request.build_absolute_uri("/")
-    speaking = answers.spokesmen(placed)
-    shown = {version.pk for version in [*page, *speaking]}
-    versions = Version.objects.in_bulk(shown)
-    targets = targets_of(package)
-    found = matrix.read(package, shown, targets, upstream_page=upstream_url(package.name))
-    newest = versions.get(speaking[0].pk) if speaking else None
-    answered = answers.answers(found, newest, speaking, now)
-    installed = [answer for answer in answered if answer.wheel]
-    needs = sorted({need for answer in installed for need in _pip_names(answer)})
+    """Return what the page says."""
+    package, found = looked.package, looked.found
     return {
         "package": package,
-        "newest": newest,
-        "answers": answered,
-        "commands": commands(installed, site, package.name),
+        "newest": looked.newest,
+        "answers": looked.answers,
+        "commands": commands(looked.installed, site, package.name),
         "snippets": snippets.once(site, package.name),
-        "can_ask": any(answer.can_ask for answer in answered),
+        "can_ask": any(answer.can_ask for answer in looked.answers),
         "page": page,
-        "targets": targets,
-        "rows": _rows(found, [versions[version.pk] for version in page]),
-        "needs": needs,
+        "targets": found.targets,
+        "rows": _rows(found, [looked.versions[version.pk] for version in page]),
+        "needs": sorted({need for answer in looked.installed for need in _pip_names(answer)}),
         "dependents": dependents.of(package),
         "use": use.of(package, found.builds.values(), now),
         "upstream": upstream_url(package.name),
