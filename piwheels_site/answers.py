@@ -81,8 +81,8 @@ def _with_older(answer: Answer, matrix: Matrix, older: Sequence[Placed]) -> Answ
     """Add to an answer which older version has a wheel, if any of these has."""
     for version in older:
         if wheel := matrix.serving(version.pk, answer.target):
-            said = f"Its version {version.number} has a wheel, which pip takes meanwhile."
-            return replace(answer, more=[*answer.more, said], version=version.number, wheel=wheel)
+            said = f"{version.number} has a wheel, which pip takes. {answer.said}"
+            return replace(answer, word="an older one", said=said, version=version.number, wheel=wheel)
     return answer
 
 
@@ -132,7 +132,7 @@ def _waiting(build: Build, number: str, target: Target, now: datetime) -> Answer
         said = f"{number} is being built now."
         return Answer(target, "busy", "⚙", "soon", said, url)
     stands = position.of(build, now)
-    when = f": about {rough(stands.starts_in_s)}" if stands.starts_in_s is not None else ""
+    when = f": about {rough(stands.starts_in_s)}" if stands.ahead and stands.starts_in_s else ""
     ahead = f"{stands.ahead:,}" if stands.is_all else f"more than {stands.ahead:,}"
     queue = f"behind {ahead} other{'' if stands.ahead == 1 else 's'}" if stands.ahead else "as the next one"
     more = [] if stands.builders else ["No builder that could have it is at work."]

@@ -1,6 +1,7 @@
 """The first page: what this is, how to use it, what it builds for, and what it does now."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.core.cache import cache
@@ -9,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from builds.clock import database_now
-from builds.models import Build, Builder, Target
+from builds.models import Build, Builder, Target, Wheel
 from piwheels_site import snippets
 from simple import downloads, index
 from simple.models import Shown, Spared
@@ -31,7 +32,7 @@ class Support:
     def state(self) -> tuple[str, str, str]:
         """A sign, a word and the class of its colour."""
         if not self.target.is_active:
-            return "–", "not built any more, or not yet; what was built stays", "none"
+            return "–", "not built any more, or not yet; what was built stays", "quiet"
         if not self.at_work:
             return "…", "built, when a builder is at work again", "busy"
         return "✔", f"built, by {self.at_work} builder{'' if self.at_work == 1 else 's'}", "good"
@@ -65,10 +66,18 @@ def home(request: HttpRequest) -> HttpResponse:
         "spared": Spared.current(),
         "supports": supports(),
         "running": running[:RUNNING],
-        "newest": newest[:NEWEST],
+        "newest": _by_version(newest[: 4 * NEWEST])[:NEWEST],
         "now": now,
     }
     return render(request, "home.html", context)
+
+
+def _by_version(wheels: Iterable[Wheel]) -> list[list[Wheel]]:
+    """Return wheels with those of the same version together; one came for each target."""
+    found: dict[int, list[Wheel]] = {}
+    for wheel in wheels:
+        found.setdefault(wheel.version_id, []).append(wheel)
+    return list(found.values())
 
 
 def supports() -> list[Support]:
