@@ -23,7 +23,7 @@ MOST = 25
 # So many of the names with a beginning are ranked, as many as SQLite takes in a statement; if there are more,
 # the most wanted of all are looked through for those that begin so.
 _RANKED, _POPULAR = 900, 2_000
-# difflib looks at four times so many names, where the database cannot tell what looks alike.
+# difflib looks at four times so many names, before the database is asked for what looks alike among all.
 _COMPARED, _ALIKE = 400, 0.6
 # Who finds this many names that begin so does not ask for others.
 _ENOUGH = 5
@@ -32,7 +32,7 @@ _ENOUGH = 5
 _INDEX, _ASKED_EVERY = "packages_package_name_trigrams", 300
 _HAS_TRIGRAMS = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
 # Two letters that changed places leave a third of a word's trigrams as they were.
-_LIMITS = "SET LOCAL pg_trgm.similarity_threshold = 0.36; SET LOCAL statement_timeout = 300"
+_LIMITS = "SET LOCAL pg_trgm.similarity_threshold = 0.36; SET LOCAL statement_timeout = 200"
 _SIMILAR = """
     SELECT id FROM packages_package WHERE name %% %s ORDER BY similarity(name, %s) DESC, name LIMIT %s
 """
@@ -110,9 +110,17 @@ def _beginning(letters: str) -> list[Package]:
         keys = keys[: _RANKED // 2] + [
             key for (key,) in plain_sql.rows(_sql(_WANTED), [_POPULAR, _POPULAR, least, beyond, _RANKED // 3])
         ]
-    best = list(_ranked(keys)[: MOST + 1])
+    best = list(_ranked(_most_wanted_of(keys)))
     exact = Package.objects.filter(name=letters)
     return [*best, *(_shown(exact) if len(best) > MOST and all(p.name != letters for p in best) else [])]
+
+
+def _most_wanted_of(keys: Iterable[int]) -> list[int]:
+    """Return the most wanted of these packages; the others are of no interest to anybody."""
+    wanted = {key: 0 for key in keys}
+    counted = Demand.objects.filter(pk__in=list(wanted)).order_by()
+    wanted.update(counted.values_list("pk", F("downloads") + F("misses")))
+    return sorted(wanted, key=lambda key: wanted[key], reverse=True)[: MOST + 1]
 
 
 def _ranked(keys: Iterable[int]) -> QuerySet[Package]:
@@ -146,9 +154,11 @@ def _sql(template: str) -> str:
 
 def _alike(letters: str) -> list[Package]:
     """Return packages whose names look like it, most alike first."""
-    found = _ranked(_similar(letters) if has_trigrams() else _compared(letters))
+    keys = _compared(letters)
+    if not keys and has_trigrams():
+        keys = _similar(letters)
     return sorted(
-        found, key=lambda package: SequenceMatcher(None, letters, package.name).ratio(), reverse=True
+        _ranked(keys), key=lambda package: SequenceMatcher(None, letters, package.name).ratio(), reverse=True
     )
 
 
