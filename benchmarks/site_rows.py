@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 from benchmarks.many_versions import without_indexes
-from builds import failures
+from builds import counting, failures
 from builds.models import Target
 
 VERSIONS = 10  # of each package
@@ -135,3 +135,4 @@ def fill(packages: int, now: datetime) -> None:
                 cursor.execute(sql, values)
             cursor.execute("SET session_replication_role = origin")
         cursor.execute("VACUUM ANALYZE")
+    counting.count_due(now)

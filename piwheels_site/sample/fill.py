@@ -7,12 +7,13 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 
-from builds import moving
+from builds import counting, moving
 from builds.models import Builder
 from packages.models import Package, UpstreamFile
 from piwheels_site.models import Notice
 from piwheels_site.sample import downloads, farm, history, outcome, present, printed, upstream
 from piwheels_site.sample.history import History
+from simple import catalogue as listing
 from simple import publishing
 
 
@@ -37,6 +38,8 @@ def fill(packages: int, seed: int, now: datetime) -> None:
         present.tell_of_an_incident(now)
     cache.clear()
     publishing.publish(now, wait=True, run_s=600)
+    counting.count_due(now)
+    listing.publish(now)
 
 
 def is_sample() -> bool:

@@ -11,7 +11,7 @@ from random import Random
 from django.utils import timezone
 
 from builder.contract import CONTRACT, BuildReport, Trial, WheelReport
-from builds import hearing, logs, plan, results
+from builds import counting, hearing, logs, plan, results
 from builds.attached import Attached
 from builds.models import Build, Builder
 from packages.models import Package, Version, canonical_version
@@ -56,6 +56,7 @@ class Live:
                 self._work(builder, now)
         plan.plan_changed(now, limit=20)
         publishing.publish(now)
+        counting.count_due(now)
 
     def _work(self, builder: Builder, now: datetime) -> None:
         """Have a builder speak, and go on with its build or with the next."""
