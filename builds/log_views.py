@@ -89,6 +89,7 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     state = Build.objects.filter(pk=pk).values_list("state", flat=True).first()
     if state is None:
         raise Http404("There is no such build.")
+    logs.watch(pk)
     response = HttpResponse(status=204)
     if state != request.GET.get("state"):
         response = HttpResponse(headers={"HX-Refresh": "true"})

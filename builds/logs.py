@@ -6,7 +6,9 @@ A log is what a stranger's program printed.  Nothing here interprets it; who sho
 import codecs
 import gzip
 import os
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -17,6 +19,8 @@ from builds import storage
 from builds.log_text import clean
 from builds.models import Build
 
+# A page that is open asks every 2 seconds.
+WATCHED_S = 10.0
 # How much of a log is cleaned and sent at a time, in bytes.
 _PIECE = 64 << 10
 
@@ -56,6 +60,21 @@ def append(build: int, offset: int, chunk: bytes) -> int:
     finally:
         os.close(descriptor)
     return max(size, offset + len(chunk))
+
+
+def watch(build: int) -> None:
+    """Note that somebody looks at a log as it grows: in the time of its last reading."""
+    path = _growing(build)
+    with suppress(FileNotFoundError):
+        os.utime(path, (time.time(), path.stat().st_mtime))
+
+
+def is_watched(build: int) -> bool:
+    """Tell whether somebody has looked at a growing log just now."""
+    try:
+        return time.time() - _growing(build).stat().st_atime < WATCHED_S
+    except FileNotFoundError:
+        return False
 
 
 def end(build: int, offset: int, chunk: bytes) -> None:

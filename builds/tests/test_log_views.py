@@ -1,4 +1,5 @@
 import gzip
+import os
 import re
 import time
 
@@ -55,6 +56,20 @@ def test_a_page_that_is_open_follows_the_log_as_it_grows(client, django_assert_n
 
     with django_assert_num_queries(1):
         assert poll(client, build, come).status_code == 204
+
+
+def test_a_log_is_watched_while_a_page_of_it_asks(client):
+    build, _ = make_running_build()
+    logs.append(build.pk, 0, b"one\n")
+    page = client.get(build.get_absolute_url()).content.decode()
+    path = logs._growing(build.pk)
+    os.utime(path, (time.time() - 60, path.stat().st_mtime))
+    assert not logs.is_watched(build.pk)
+
+    poll(client, build, page)
+
+    assert logs.is_watched(build.pk)
+    assert not logs.is_watched(build.pk + 1)
 
 
 def test_a_page_loads_itself_anew_when_the_build_moves_on(client):
