@@ -6,9 +6,14 @@ from django.views.generic import RedirectView
 
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
+from piwheels_site.pages.failure_feed import failure_feed
+from piwheels_site.pages.failures import failure_class, failure_classes
+from piwheels_site.pages.farm import farm, farm_now
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
+from piwheels_site.pages.queue import queue
+from piwheels_site.pages.status import status
 from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
@@ -28,6 +33,18 @@ urlpatterns = [
     path("explain/<str:name>/", explain_page, name="explain"),
     path("check", RedirectView.as_view(url="/check/", permanent=True)),
     path("check/", check_page, name="check"),
+    path("farm", RedirectView.as_view(pattern_name="farm", permanent=True)),
+    path("farm/", farm, name="farm"),
+    path("farm/now", farm_now, name="farm-now"),
+    path("queue", RedirectView.as_view(pattern_name="queue", permanent=True, query_string=True)),
+    path("queue/", queue, name="queue"),
+    path("failures", RedirectView.as_view(pattern_name="failures", permanent=True)),
+    path("failures/", failure_classes, name="failures"),
+    path("failures/<slug:key>", RedirectView.as_view(pattern_name="failure", permanent=True)),
+    path("failures/<slug:key>/", failure_class, name="failure"),
+    path("feeds/failures.atom", failure_feed, name="failures-feed"),
+    path("status", RedirectView.as_view(pattern_name="status", permanent=True)),
+    path("status/", status, name="status"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
