@@ -57,6 +57,7 @@ app.conf.beat_schedule = {
         ("simple.publish_lists", 1),
         ("simple.count_demand", 6 * 3600),
         ("simple.tidy_downloads", 1800),
+        ("simple.sum_downloads", 300),
     ]
 }
 # While few people install anything; half of each minute, until all was looked at.

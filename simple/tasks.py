@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from builds.clock import database_now
-from simple import demand, publishing, retention, roots
+from simple import demand, publishing, retention, roots, summing
 
 
 @shared_task(name="simple.publish")
@@ -28,3 +28,9 @@ def count_demand() -> int:
 def tidy_downloads() -> int:
     """Add days to months, and drop what is not kept."""
     return retention.tidy(database_now(), for_s=20)
+
+
+@shared_task(name="simple.sum_downloads")
+def sum_downloads() -> int:
+    """Sum up downloads for the statistics."""
+    return summing.sum_due(database_now(), for_s=20)

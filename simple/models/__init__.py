@@ -13,6 +13,7 @@ from simple.models.downloads import (
     RawDownload,
 )
 from simple.models.shown import PublishedTree, Shown
+from simple.models.summed import DownloadShare, TopPackages
 
 __all__ = [
     "MOST_PATH",
@@ -20,6 +21,7 @@ __all__ = [
     "DailySalt",
     "Download",
     "DownloadDay",
+    "DownloadShare",
     "Log",
     "Miss",
     "MonthlyDownload",
@@ -27,4 +29,5 @@ __all__ = [
     "PublishedTree",
     "RawDownload",
     "Shown",
+    "TopPackages",
 ]
