@@ -13,6 +13,7 @@ from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.project import project, project_json
 from piwheels_site.pages.queue import queue
+from piwheels_site.pages.stats import series_csv, series_json, stats
 from piwheels_site.pages.status import status
 from piwheels_site.pages.theme import theme
 
@@ -45,6 +46,11 @@ urlpatterns = [
     path("feeds/failures.atom", failure_feed, name="failures-feed"),
     path("status", RedirectView.as_view(pattern_name="status", permanent=True)),
     path("status/", status, name="status"),
+    path("stats.html", stats, name="stats"),
+    path("stats", RedirectView.as_view(pattern_name="stats", permanent=True, query_string=True)),
+    path("stats/", RedirectView.as_view(pattern_name="stats", permanent=True, query_string=True)),
+    path("stats/<slug:key>.csv", series_csv, name="stats-csv"),
+    path("stats/<slug:key>.json", series_json, name="stats-json"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
