@@ -47,7 +47,7 @@ class _Kind(NamedTuple):
     """What one kind of client had on a day."""
 
     client: Client
-    count: int
+    downloads: int
     build_s: float
 
 
@@ -92,7 +92,7 @@ def _named(kinds: list[_Kind], fact: DownloadShare.Fact) -> dict[str, int]:
     """Return the downloads by a fact; what is not among the most frequent has one name."""
     found: Counter[str] = Counter()
     for kind in kinds:
-        found[_name(kind.client, fact)] += kind.count
+        found[_name(kind.client, fact)] += kind.downloads
     named = dict(found.most_common(DownloadShare.MOST_NAMES))
     rest = found.total() - sum(named.values())
     return {**named, DownloadShare.OTHERS: rest} if rest else named

@@ -5,17 +5,22 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from builds.clock import database_now
 from piwheels_site import stacks
 from piwheels_site.charts import bars
-from piwheels_site.series import ENDS, SERIES, Table, percent, table
+from piwheels_site.series import ENDS, SERIES, Table, percent, tables
 from simple.spans import SPANS, Span
 from simple.summing import SLOWER
 
+# The page is made so often, in seconds, however many people look.
+RENDERED_EVERY = 30
 USUAL = SPANS["30d"]
 # The series that are drawn as shares of all downloads.
 SHARES = ("pythons", "systems", "architectures", "installers")
@@ -30,35 +35,42 @@ _Answer = Callable[[Table, Span, date], HttpResponse]
 @require_safe
 def stats(request: HttpRequest) -> HttpResponse:
     """Show what was downloaded and built, and what that saved."""
-    today = database_now().date()
     span = SPANS.get(request.GET.get("range", ""), USUAL)
-    tables = {key: table(key, span, today) for key in SERIES}
-    context = {"span": span, "spans": SPANS.values(), "slower": SLOWER["armv6l"], "tables": tables}
-    return render(request, "stats.html", context | _charts(tables) | _lists(tables) | _numbers(tables))
+    # Rendered once for all readers; what differs for each is around it.
+    body = cache.get_or_set(f"stats-{span.key}", lambda: _body(span), RENDERED_EVERY)
+    return render(request, "stats.html", {"body": body})
 
 
-def _charts(tables: dict[str, Table]) -> dict[str, Any]:
+def _body(span: Span) -> SafeString:
+    """Return all of the page but its frame."""
+    _, found = tables(span, database_now())
+    context = {"span": span, "spans": SPANS.values(), "slower": SLOWER["armv6l"], "tables": found}
+    return render_to_string("_stats.html", context | _charts(found, span) | _lists(found) | _numbers(found))
+
+
+def _charts(found: dict[str, Table], span: Span) -> dict[str, Any]:
     """Return the pictures; what is over time has the periods of the downloads."""
-    periods = [str(period) for period, _ in tables["downloads"].rows]
-    hours = [(str(period), round(float(seconds) / 3600, 1)) for period, seconds in tables["saved"].rows]
+    periods = [str(period) for period, _ in found["downloads"].rows]
+    hours = [(str(period), float(round(float(seconds) / 3600))) for period, seconds in found["saved"].rows]
     ended: list[tuple[str, dict[str, int]]] = [
         (str(period), {_WORDS[state]: int(count) for state, count in zip(ENDS, counts, strict=True)})
-        for period, *counts in tables["builds"].rows
+        for period, *counts in found["builds"].rows
     ]
     fills = {_WORDS[state]: fill for state, fill in _FILLS.items()}
     return {
         "downloads": bars(
-            "Downloads", [(str(name), float(count)) for name, count in tables["downloads"].rows]
+            f"Downloads by {span.step}",
+            [(str(name), float(count)) for name, count in found["downloads"].rows],
         ),
-        "saved": bars("Hours of compiling saved", hours),
-        "builds": stacks.piles("Builds by how they ended", ended, fills),
+        "saved": bars(f"Hours saved by {span.step}", hours),
+        "builds": stacks.piles(f"How builds ended by {span.step}", ended, fills),
         "shares": [
             (
-                tables[key],
+                found[key],
                 stacks.shares(
-                    tables[key].title,
+                    found[key].title,
                     periods,
-                    [(str(period), str(name), int(count)) for period, name, count in tables[key].rows],
+                    [(str(period), str(name), int(count)) for period, name, count in found[key].rows],
                 ),
             )
             for key in SHARES
@@ -66,15 +78,15 @@ def _charts(tables: dict[str, Table]) -> dict[str, Any]:
     }
 
 
-def _lists(tables: dict[str, Table]) -> dict[str, Any]:
+def _lists(found: dict[str, Table]) -> dict[str, Any]:
     """Return the rows of each list, with how long its bar is in percent of the longest."""
     return {
         "lists": {
-            key: _with_bars(tables[key].rows, column)
+            key: _with_bars(found[key].rows, column)
             for key, column in (("packages", 1), ("failures", 2), ("wheels", 1))
         },
-        "of_targets": tables["targets"].rows,
-        "of_builders": [(*row, percent(row[1], row[1] + row[2])) for row in tables["builders"].rows],
+        "of_targets": found["targets"].rows,
+        "of_builders": [(*row, percent(row[1], row[1] + row[2])) for row in found["builders"].rows],
     }
 
 
@@ -83,18 +95,18 @@ def _with_bars(rows: list[tuple[Any, ...]], column: int) -> list[tuple[tuple[Any
     return [(row, percent(row[column], most)) for row in rows]
 
 
-def _numbers(tables: dict[str, Table]) -> dict[str, Any]:
+def _numbers(found: dict[str, Table]) -> dict[str, Any]:
     """Return the few numbers that the page begins with."""
-    built, failed, lost = (sum(row[number] for row in tables["builds"].rows) for number in (1, 2, 3))
-    totals = dict(tables["totals"].rows)
+    built, failed, lost = (sum(row[number] for row in found["builds"].rows) for number in (1, 2, 3))
+    totals: dict[str, float] = dict(found["totals"].rows)
     return {
-        "downloaded": sum(count for _, count in tables["downloads"].rows),
-        "saved_s": sum(seconds for _, seconds in tables["saved"].rows),
+        "downloaded": sum(count for _, count in found["downloads"].rows),
+        "saved_s": sum(seconds for _, seconds in found["saved"].rows),
         "saved_in_all_s": totals["seconds saved"],
         "days_in_all": totals["days"],
         "ended": built + failed + lost,
         "success": percent(built, built + failed),
-        "wheels": sum(row[1] for row in tables["wheels"].rows),
+        "wheels": sum(row[1] for row in found["wheels"].rows),
     }
 
 
@@ -117,8 +129,8 @@ def _series(request: HttpRequest, key: str, answer: _Answer) -> HttpResponse:
     if span is None:
         said = f"There is no such range. Ask for ?range= one of {', '.join(SPANS)}.\n"
         return HttpResponseBadRequest(said, content_type="text/plain; charset=utf-8")
-    today = database_now().date()
-    response = answer(table(key, span, today), span, today)
+    today, found = tables(span, database_now())
+    response = answer(found[key], span, today)
     response["Access-Control-Allow-Origin"] = "*"
     return response
 
