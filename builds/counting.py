@@ -8,14 +8,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-from builds import campaigns
-from builds.models import Build, BuildDay, Campaign, Counting, StandingFailure, Target, TargetQueue
+from builds import campaigns, day_counts
+from builds.models import Build, Campaign, Counting, StandingFailure, Target, TargetQueue
 from builds.priority import CLASS
+
+# Counts one thing, given since when it is to; returns what is to be noted of that.
+_Count = Callable[[Counting, datetime, datetime], dict[str, object]]
 
 # The pace of a target is that of so long ago and since; of one that began later, since then.
 PACE = timedelta(days=1)
@@ -88,39 +91,26 @@ def _paces(now: datetime) -> dict[int, tuple[int, float]]:
     return {target: (count, count / max((now - first) / _HOUR, 1.0)) for target, count, first in counted}
 
 
-def _days(row: Counting, since: datetime, now: datetime) -> dict[str, object]:
-    """Count how builds ended, by day, beginning where it was left; of a day that is not over, anew."""
-    day = row.through + timedelta(days=1) if row.through else _first_day()
-    through, stop_at = row.through, time.monotonic() + DAYS_S
-    while day and day <= now.date() and time.monotonic() < stop_at:
-        end = _midnight(day) + timedelta(days=1)
-        _count_day(day, Build.objects.ended().filter(finished_at__gte=_midnight(day), finished_at__lt=end))
-        if end + SETTLED <= now:
-            through = day
-        day += timedelta(days=1)
-    return {"through": through}
+def _by_day(count_day: Callable[[date], None]) -> _Count:
+    """Return what counts days, beginning where it was left; of a day that is not over, anew."""
+
+    def count(row: Counting, since: datetime, now: datetime) -> dict[str, object]:
+        day = row.through + timedelta(days=1) if row.through else _first_day()
+        through, stop_at = row.through, time.monotonic() + DAYS_S
+        while day and day <= now.date() and time.monotonic() < stop_at:
+            count_day(day)
+            if day_counts.midnight(day + timedelta(days=1)) + SETTLED <= now:
+                through = day
+            day += timedelta(days=1)
+        return {"through": through}
+
+    return count
 
 
 def _first_day() -> date | None:
     """Return the day on which the first build ended."""
     first = Build.objects.filter(finished_at__isnull=False).order_by("finished_at").first()
     return first.finished_at.date() if first and first.finished_at else None
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-@transaction.atomic
-def _count_day(day: date, ended: models.QuerySet[Build]) -> None:
-    """Write what was counted of one day in the place of what was."""
-    counted = ended.order_by().values_list("target", "state", "failure").annotate(Count("pk"))
-    rows = [
-        BuildDay(day=day, target_id=target, state=state, failure=failure, count=count)
-        for target, state, failure, count in counted
-    ]
-    BuildDay.objects.filter(day=day).delete()
-    BuildDay.objects.bulk_create(rows)
 
 
 def _failures(row: Counting, since: datetime, now: datetime) -> dict[str, object]:
@@ -161,9 +151,11 @@ def _campaigns(row: Counting, since: datetime, now: datetime) -> dict[str, objec
     return {}
 
 
-COUNTS: dict[Counting.Thing, Callable[[Counting, datetime, datetime], dict[str, object]]] = {
+COUNTS: dict[Counting.Thing, _Count] = {
     Counting.Thing.QUEUE: _queue,
-    Counting.Thing.DAYS: _days,
+    Counting.Thing.DAYS: _by_day(day_counts.count_by_target),
+    Counting.Thing.BUILDERS: _by_day(day_counts.count_by_builder),
+    Counting.Thing.WHEELS: _by_day(day_counts.count_wheels),
     Counting.Thing.FAILURES: _failures,
     Counting.Thing.CAMPAIGNS: _campaigns,
 }

@@ -29,7 +29,7 @@ app.conf.update(
     beat_schedule_filename=str(settings.VAR / "beat-schedule"),
     timezone="UTC",
 )
-app.autodiscover_tasks(["packages", "builds", "simple"])
+app.autodiscover_tasks(["packages", "builds", "simple", "piwheels_site"])
 
 
 def tick(task: str, seconds: float) -> dict[str, object]:
@@ -58,6 +58,8 @@ app.conf.beat_schedule = {
         ("simple.count_demand", 6 * 3600),
         ("simple.tidy_downloads", 1800),
         ("simple.publish_catalogue", 3600),
+        ("simple.sum_downloads", 300),
+        ("site.read_series", 60),
     ]
 }
 # While few people install anything; half of each minute, until all was looked at.

@@ -22,6 +22,7 @@ from piwheels_site.pages.queue import queue
 from piwheels_site.pages.request import request_build
 from piwheels_site.pages.search import search
 from piwheels_site.pages.sitemap import robots, sitemap_index, sitemap_part
+from piwheels_site.pages.stats import series_csv, series_json, stats
 from piwheels_site.pages.status import status
 from piwheels_site.pages.theme import theme
 
@@ -69,10 +70,14 @@ urlpatterns = [
     path("apt/<slug:os_release>/<str:names>", apt_list, name="apt-list"),
     path("faq.html", faq, name="faq"),
     path("faq", RedirectView.as_view(url="/faq.html", permanent=True)),
-    path("stats", RedirectView.as_view(url="/stats.html", permanent=True)),
     path("robots.txt", robots, name="robots"),
     path("sitemap.xml", sitemap_index, name="sitemap"),
     path("sitemap<int:number>.xml", sitemap_part, name="sitemap-part"),
+    path("stats.html", stats, name="stats"),
+    path("stats", RedirectView.as_view(pattern_name="stats", permanent=True, query_string=True)),
+    path("stats/", RedirectView.as_view(pattern_name="stats", permanent=True, query_string=True)),
+    path("stats/<slug:key>.csv", series_csv, name="stats-csv"),
+    path("stats/<slug:key>.json", series_json, name="stats-json"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

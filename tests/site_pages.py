@@ -36,6 +36,7 @@ PAGES = [
     Page("/queue/?package={package}", "{package}", 0.1),
     Page("/failures/", "What fails", 0.1),
     Page("/failures/missing-header/", "header", 0.1),
+    Page("/stats.html", "tatistics", 0.1),
     Page("/status/", "Status", 0.1),
     Page("/explain/{package}/", "does my Pi get", 0.1),
     Page("/check/", "Will it all install"),

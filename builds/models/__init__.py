@@ -4,7 +4,7 @@ from builds.models.build import Build
 from builds.models.build_queryset import BuildQuerySet
 from builds.models.builder import Builder, BuilderQuerySet
 from builds.models.campaign import Campaign, CampaignQuerySet
-from builds.models.counted import BuildDay, Counting, StandingFailure, TargetQueue
+from builds.models.counted import BuildDay, BuilderDay, Counting, StandingFailure, TargetQueue, WheelDay
 from builds.models.recipe import Recipe
 from builds.models.size import Size
 from builds.models.storage_check import StorageCheck, StorageCheckQuerySet
@@ -18,6 +18,7 @@ __all__ = [
     "BuildDay",
     "BuildQuerySet",
     "Builder",
+    "BuilderDay",
     "BuilderQuerySet",
     "Campaign",
     "CampaignQuerySet",
@@ -37,5 +38,6 @@ __all__ = [
     "TargetQueue",
     "Terms",
     "Wheel",
+    "WheelDay",
     "WheelQuerySet",
 ]

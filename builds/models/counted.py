@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from builds.models.builder import Builder
 from builds.models.state import State
 from builds.models.target import Target
 from packages.models import NEVER
@@ -18,6 +19,8 @@ class Counting(models.Model):
 
         QUEUE = "queue", "what waits"
         DAYS = "days", "how builds ended"
+        BUILDERS = "builders", "how builds ended on each builder"
+        WHEELS = "wheels", "what came out of builds"
         FAILURES = "failures", "what fails at the moment"
         CAMPAIGNS = "campaigns", "how far campaigns are"
 
@@ -25,6 +28,8 @@ class Counting(models.Model):
     LEAST: ClassVar = {
         Thing.QUEUE: timedelta(seconds=5),
         Thing.DAYS: timedelta(seconds=15),
+        Thing.BUILDERS: timedelta(seconds=60),
+        Thing.WHEELS: timedelta(seconds=60),
         Thing.FAILURES: timedelta(seconds=60),
         Thing.CAMPAIGNS: timedelta(seconds=10),
     }
@@ -91,6 +96,39 @@ class BuildDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.target_id} {self.failure or self.state}: {self.count}"
+
+
+class BuilderDay(models.Model):
+    """How many builds ended in one state on one builder on one day (UTC); kept for ever."""
+
+    day = models.DateField()
+    builder = models.ForeignKey(Builder, models.CASCADE, related_name="+", db_index=False)
+    state = models.CharField(max_length=10, choices=State)
+    count = models.PositiveIntegerField(default=0)
+    seconds = models.FloatField(default=0, help_text="How long it was at them, as far as it said.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["day", "builder", "state"], name="builds_builderday_of_a_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.builder_id} {self.state}: {self.count}"
+
+
+class WheelDay(models.Model):
+    """How many wheels of one kind came out of builds that ended on one day (UTC); kept for ever."""
+
+    day = models.DateField()
+    kind = models.CharField(max_length=40, help_text="What runs them: pure, abi3-armhf, cp313-arm64.")
+    count = models.PositiveIntegerField(default=0)
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes of all of them.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["day", "kind"], name="builds_wheelday_of_a_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.kind}: {self.count}"
 
 
 class StandingFailure(models.Model):

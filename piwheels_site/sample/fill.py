@@ -10,11 +10,12 @@ from django.db import transaction
 from builds import counting, moving
 from builds.models import Builder
 from packages.models import Package, UpstreamFile
+from piwheels_site import series
 from piwheels_site.models import Notice
 from piwheels_site.sample import downloads, farm, history, outcome, present, printed, upstream
 from piwheels_site.sample.history import History
 from simple import catalogue as listing
-from simple import publishing
+from simple import publishing, summing
 
 
 class NotEmpty(Exception):
@@ -39,6 +40,8 @@ def fill(packages: int, seed: int, now: datetime) -> None:
     cache.clear()
     publishing.publish(now, wait=True, run_s=600)
     counting.count_due(now)
+    summing.sum_due(now, for_s=60)
+    series.read_due(now)
     listing.publish(now)
 
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('builds', '0020_dependency_needed'),
+        ('builds', '0021_dependency_needed'),
         ('simple', '0008_spared'),
     ]
 
