@@ -136,7 +136,6 @@ def every_row():
         PublishedTree,
         Request,
         Shown,
-        Spared,
     )
 
     wheel = make_built()
@@ -174,7 +173,6 @@ def every_row():
         StorageCheck.objects.create(prefix="ab"),
         Shown.objects.create(package=package, indexes="simple"),
         PublishedTree.current(),
-        Spared.objects.create(),
         Request.objects.create(day=NOON.date(), client=1, name="demo"),
     ]
 

@@ -14,7 +14,6 @@ from simple.models.downloads import (
 )
 from simple.models.request import Request
 from simple.models.shown import PublishedTree, Shown
-from simple.models.spared import Spared
 from simple.models.summed import DownloadShare, TopPackages
 
 __all__ = [
@@ -32,6 +31,5 @@ __all__ = [
     "RawDownload",
     "Request",
     "Shown",
-    "Spared",
     "TopPackages",
 ]

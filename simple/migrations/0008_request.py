@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('builds', '0021_dependency_needed'),
-        ('simple', '0008_spared'),
+        ('simple', '0007_published_tree'),
     ]
 
     operations = [

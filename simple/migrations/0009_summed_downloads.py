@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('simple', '0009_request'),
+        ('simple', '0008_request'),
     ]
 
     operations = [
