@@ -1,9 +1,10 @@
 """The doors of the site."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.api_docs import api_docs
 from piwheels_site.pages.badges import apt_list, badge
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
@@ -73,6 +74,9 @@ urlpatterns = [
     path("robots.txt", robots, name="robots"),
     path("sitemap.xml", sitemap_index, name="sitemap"),
     path("sitemap<int:number>.xml", sitemap_part, name="sitemap-part"),
+    path("api/v1/docs", api_docs, name="api-docs"),
+    re_path(r"^api(?:/|/v1/?)?\Z", RedirectView.as_view(pattern_name="api-docs")),
+    path("api/v1/", include("piwheels_site.api.urls")),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
