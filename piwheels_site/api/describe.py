@@ -108,7 +108,7 @@ def _asked(described: Json) -> Iterator[Field]:
     for each in described["parameters"]:
         schema = each["schema"]
         default = str(schema.get("default", ""))
-        yield Field(each["name"], _type(schema), each.get("description", ""), each["required"], default)
+        yield Field(each["name"], _type(schema), _plain(each), each["required"], default)
     if body := described.get("requestBody"):
         yield from _fields(body["content"]["application/json"]["schema"])
 
@@ -119,10 +119,15 @@ def _fields(schema: Json) -> Iterator[Field]:
     required = whole.get("required", ())
     for name, each in whole.get("properties", {}).items():
         default = str(each.get("default", ""))
-        yield Field(name, _type(each), each.get("description", ""), name in required, default)
+        yield Field(name, _type(each), _plain(each), name in required, default)
         inner = _resolved(each.get("items", {}))
         for field in _fields(inner):
             yield Field(f"{name}[].{field.name}", field.type, field.said, field.is_required, field.default)
+
+
+def _plain(described: Json) -> str:
+    """Return a description without the marks that Markdown has for code."""
+    return str(described.get("description", "")).replace("`", "")
 
 
 def _resolved(schema: Json) -> Json:
