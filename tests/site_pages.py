@@ -30,7 +30,7 @@ PAGES = [
     Page("/builds/{succeeded}/", "built", 0.05),
     Page("/builds/{failed}/", "failed", 0.05),
     Page("/builds/{building}/", "Building", 0.05),
-    Page("/builds/{queued}/", "aits", 0.05),
+    Page("/builds/{queued}/", "Queued", 0.05),
     Page("/farm/", "The farm", 0.1),
     Page("/queue/", "The queue", 0.1),
     Page("/queue/?package={package}", "{package}", 0.1),
