@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.db.models import Count, OuterRef, Subquery
 
-from builds import logs
+from builds.log_text import clean
 from builds.models import Build, Builder
 from builds.readings import Machine, machine
 
@@ -191,7 +191,7 @@ def _condition(row: Builder, build: Build | None, now: datetime) -> Condition:
 def _reason(row: Builder, condition: Condition) -> str:
     """Return why it gets nothing, if that is for everybody: operators' notes have their names in them."""
     reasons = {Condition.QUARANTINED: row.mode_reason, Condition.UNWELL: row.problem}
-    return logs.clean(reasons.get(condition, ""))[:_LONGEST]
+    return clean(reasons.get(condition, ""))[:_LONGEST]
 
 
 def _work(build: Build) -> Work:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from builder.contract import LOG_LIMIT
 from builds import comparing, log_live, logs
 from builds.log_diff import MOST
-from builds.log_text import clean
+from builds.log_parts import part
 from builds.models import Build
 
 # A text that no browser takes for anything else, and that may be read by scripts of other sites.
@@ -20,8 +20,6 @@ _AS_TEXT = {
     "Access-Control-Allow-Origin": "*",
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
-# How much of a log a program gets at a time, in bytes.
-_PIECE = 256 << 10
 
 
 @require_safe
@@ -43,20 +41,19 @@ def log(request: HttpRequest, pk: int) -> HttpResponse | StreamingHttpResponse:
 
 def _from(build: Build, offset: int) -> HttpResponse:
     """Answer with a log's text from an offset on."""
-    come = logs.piece(build.pk, offset, _PIECE)
-    # Never half a line, as half a letter or half an escape sequence may be in it, unless there is no more.
-    if build.is_open or len(come) == _PIECE:
-        come = come[: come.rfind(b"\n") + 1] or (come if len(come) == _PIECE else b"")
+    come = part(build, offset)
     headers = {
         **_AS_TEXT,
         "Cache-Control": "no-store",
-        "X-Log-Offset": str(offset + len(come)),
+        "X-Log-Offset": str(come.offset),
         "X-Build-State": build.state,
         "Access-Control-Expose-Headers": "X-Log-Offset, X-Build-State",
     }
-    text = clean(come.decode(errors="replace"))
     return HttpResponse(
-        text, content_type="text/plain; charset=utf-8", status=200 if text else 204, headers=headers
+        come.text,
+        content_type="text/plain; charset=utf-8",
+        status=200 if come.text else 204,
+        headers=headers,
     )
 
 

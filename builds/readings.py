@@ -7,7 +7,7 @@ building, and a builder that lies gains nothing by it.  So what cannot be is lef
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from builds import logs
+from builds.log_text import clean
 
 # The limits of the original's monitor, beyond which somebody should look.
 HOT_C = 78.0
@@ -85,4 +85,4 @@ def _percent(part: float) -> int:
 
 
 def _text(value: object) -> str:
-    return logs.clean(value)[:_LONGEST].strip() if isinstance(value, str) else ""
+    return clean(value)[:_LONGEST].strip() if isinstance(value, str) else ""

@@ -73,6 +73,7 @@ class Stand:
 
     build: Build
     said: tuple[str, ...]
+    position: Position | None = None
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,11 @@ def of_package(name: str, now: datetime) -> Standing:
     positions = _positions(builds, now)
     for build in builds:
         build.version.package = package
-    stands = [Stand(build, tuple(positions[build.pk].said())) for build in builds if build.pk in positions]
+    stands = [
+        Stand(build, tuple(positions[build.pk].said()), positions[build.pk])
+        for build in builds
+        if build.pk in positions
+    ]
     stands += [Stand(build, ()) for build in builds if build.pk not in positions]
     return Standing(package, tuple(stands[:OF_PACKAGE]), len(builds) > OF_PACKAGE, ())
 

@@ -158,6 +158,9 @@ PIWHEELS_REQUESTS_A_DAY = env.int("PIWHEELS_REQUESTS_A_DAY", default=20)
 PIWHEELS_REQUESTED_NAMES_A_DAY = env.int("PIWHEELS_REQUESTED_NAMES_A_DAY", default=500)
 # As how many looks in vain by pip a request counts in the order of the queue.
 PIWHEELS_REQUEST_WEIGHT = env.int("PIWHEELS_REQUEST_WEIGHT", default=10)
+# How much one client may ask of the API in a minute, of each process of the site; 0 is as much as it likes.
+# A check of a file counts as ten requests, an explanation as five, a part of a log as two.
+PIWHEELS_API_A_MINUTE = env.int("PIWHEELS_API_A_MINUTE", default=120)
 # Whether a web server in front says in X-Forwarded-For who asks; where none does, nobody is believed.
 PIWHEELS_BEHIND_PROXY = env.bool("PIWHEELS_BEHIND_PROXY", default=False)
 
@@ -225,6 +228,15 @@ CONTENT_SECURITY_POLICY = {
 }
 # The URLs end in a slash or not as their readers expect; a view redirects where both are in use.
 APPEND_SLASH = False
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # What clients have asked for in this minute: its own room, so that many clients throw out no page.
+    "limits": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "limits",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+}
 ROOT_URLCONF = "piwheels_site.urls"
 WSGI_APPLICATION = "piwheels_site.wsgi.application"
 TEMPLATES = [

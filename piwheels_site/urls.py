@@ -1,9 +1,10 @@
 """The doors of the site."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.api_docs import api_docs
 from piwheels_site.pages.badges import apt_list, badge
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
@@ -78,6 +79,9 @@ urlpatterns = [
     path("stats/", RedirectView.as_view(pattern_name="stats", permanent=True, query_string=True)),
     path("stats/<slug:key>.csv", series_csv, name="stats-csv"),
     path("stats/<slug:key>.json", series_json, name="stats-json"),
+    path("api/v1/docs", api_docs, name="api-docs"),
+    re_path(r"^api(?:/|/v1/?)?\Z", RedirectView.as_view(pattern_name="api-docs")),
+    path("api/v1/", include("piwheels_site.api.urls")),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -42,6 +42,7 @@ PAGES = [
     Page("/check/", "Will it all install"),
     Page("/faq.html", "Questions and answers"),
     Page("/json.html", "JSON"),
+    Page("/api/v1/docs", "The API", 0.05),
     Page("/nothing", "There is no such page", status=404),
     Page("/project/nothing-of-this-name/", "There is no nothing-of-this-name here", status=404),
     Page("/simple/", "{package}", is_plain=True),

@@ -9,7 +9,8 @@ from django.utils.feedgenerator import Atom1Feed
 from django.utils.html import escape
 from django.views.decorators.http import condition, require_safe
 
-from builds import failing, failures, logs
+from builds import failing, failures
+from builds.log_text import clean
 from builds.models import Build
 
 NEWEST = 50
@@ -33,13 +34,13 @@ class FailureFeed(Feed):  # type: ignore[type-arg]
         """Return what failed and how, without what no XML may have."""
         found = failures.of(item.failure, item.failure_about)
         how = found.failure.title if found else "Failed"
-        return logs.clean(f"{item.version.package.name} {item.version.number} for {item.target.key}: {how}")
+        return clean(f"{item.version.package.name} {item.version.number} for {item.target.key}: {how}")
 
     def item_description(self, item: Build) -> str:
         """Return what is known of it; Atom's readers take it for HTML."""
         found = failures.of(item.failure, item.failure_about)
         said = [found.sentence, found.suggestion(item.target.os_release)] if found else []
-        return escape(logs.clean(" ".join(filter(None, [*said, item.reason]))))
+        return escape(clean(" ".join(filter(None, [*said, item.reason]))))
 
     def item_updateddate(self, item: Build) -> datetime | None:
         """Return when it ended."""
