@@ -83,8 +83,16 @@ class _Line(fetch.Session):
     def send(self, *args: Any, **options: Any) -> BaseHTTPResponse:  # Any: the client's signature
         if self.strike is None:
             return super().send(*args, **options)
-        answer: BaseHTTPResponse = self.strike.around(lambda: super(_Line, self).send(*args, **options))
-        return answer
+        answers: list[BaseHTTPResponse] = []
+        try:
+            self.strike.around(lambda: answers.append(super(_Line, self).send(*args, **options)))
+        except Killed:
+            # The connections of a dead process are closed, and not a living one's to wait for.
+            for answer in answers:
+                answer.close()
+                answer.release_conn()
+            raise
+        return answers[0]
 
 
 class Mirror:
@@ -157,8 +165,11 @@ class Mirror:
         finally:
             self._line.strike = None
 
-    def settle(self) -> None:
-        """Let so much time pass that everything was looked at, also what no event tells of, and is known."""
+    def settle(self, confirm: Callable[[], object] = lambda: None) -> None:
+        """Let so much time pass that everything was looked at, also what no event tells of, and is known.
+
+        An operator who is to `confirm` something does so within the hour: what is believed is so for a while.
+        """
         for _ in range(2):
             self.pass_time(settings.PIWHEELS_RESCAN_S * 1.1)
             for turn in range(20):
@@ -166,6 +177,9 @@ class Mirror:
                 self.poll()
                 self.watch()
                 self.compare()
+                while self.refresh():
+                    pass
+                confirm()
                 while self.refresh():
                     pass
                 if turn > 1 and not Dirty.objects.exists():

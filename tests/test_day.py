@@ -91,9 +91,7 @@ class Day:
     def end(self) -> None:
         """Let everything be well again: then we have what upstream has."""
         self.weather.clear()
-        self.mirror.settle()
-        self.confirm()
-        self.mirror.settle()
+        self.mirror.settle(self.confirm)
         self.check()
         cursor = SyncCursor.current()
         assert not Dirty.objects.exists()

@@ -56,7 +56,9 @@ def begin(
     waiting = Build.objects.ready().filter(
         target=builder.target_id, size__in=Size(builder.size).and_smaller()
     )
-    build = waiting.select_related("version__package", "target").first()
+    # Of equals the farm takes that which was queued first, which is not the same in each sample.
+    place = ("-priority", "-released_at", "version__package__name", "version__number")
+    build = waiting.select_related("version__package", "target").order_by(*place).first()
     source = build.sources()[0] if build and build.sources() else None
     if build is None or source is None or not build.take(builder, source, now - timedelta(seconds=back_s)):
         return None

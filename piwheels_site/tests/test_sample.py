@@ -34,7 +34,9 @@ def sample():
 
 def drawn():
     """What of a sample must be the same each time."""
-    builds = Build.objects.order_by("pk").values_list("version__number", "target__key", "state", "failure")
+    # Which of the packages that have changed is planned first is the database's affair.
+    place = ("version__package__name", "version__number", "target__key", "attempt")
+    builds = Build.objects.order_by(*place).values_list(*place, "state", "failure")
     return [*builds, *Wheel.objects.order_by("pk").values_list("filename", "sha256", "held_reason")]
 
 
