@@ -56,6 +56,7 @@ app.conf.beat_schedule = {
         ("simple.publish_lists", 1),
         ("simple.count_demand", 6 * 3600),
         ("simple.tidy_downloads", 1800),
+        ("simple.publish_catalogue", 3600),
     ]
 }
 # While few people install anything; half of each minute, until all was looked at.

@@ -152,6 +152,15 @@ if PIWHEELS_RAW_DOWNLOADS_DAYS < 2:
         "PIWHEELS_RAW_DOWNLOADS_DAYS must be 2 or more: today and yesterday count once."
     )
 
+# How many builds one client may ask for on a day (UTC), by the page of a package; 0 takes no requests.
+PIWHEELS_REQUESTS_A_DAY = env.int("PIWHEELS_REQUESTS_A_DAY", default=20)
+# How many names that are not followed all clients together may have looked up on a day.
+PIWHEELS_REQUESTED_NAMES_A_DAY = env.int("PIWHEELS_REQUESTED_NAMES_A_DAY", default=500)
+# As how many looks in vain by pip a request counts in the order of the queue.
+PIWHEELS_REQUEST_WEIGHT = env.int("PIWHEELS_REQUEST_WEIGHT", default=10)
+# Whether a web server in front says in X-Forwarded-For who asks; where none does, nobody is believed.
+PIWHEELS_BEHIND_PROXY = env.bool("PIWHEELS_BEHIND_PROXY", default=False)
+
 # --- Django -----------------------------------------------------------------------------------------
 
 SECRET_KEY = env("SECRET_KEY", default="")

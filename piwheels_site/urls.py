@@ -4,11 +4,20 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.badges import apt_list, badge
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
+from piwheels_site.pages.faq import faq
+from piwheels_site.pages.feeds import NewWheels, ProjectBuilds
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
-from piwheels_site.pages.project import project, project_json
+from piwheels_site.pages.json_help import json_help
+from piwheels_site.pages.packages_json import packages_json
+from piwheels_site.pages.project import project, without_slash
+from piwheels_site.pages.project_json import project_json
+from piwheels_site.pages.request import request_build
+from piwheels_site.pages.search import search
+from piwheels_site.pages.sitemap import robots, sitemap_index, sitemap_part
 from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
@@ -16,7 +25,7 @@ admin.autodiscover()
 urlpatterns = [
     path("", home, name="home"),
     path("project/<str:name>/", project, name="project"),
-    path("project/<str:name>", RedirectView.as_view(pattern_name="project", permanent=True)),
+    path("project/<str:name>", without_slash),
     path("project/<str:name>/json", project_json, name="project-json"),
     path("project/<str:name>/json/", project_json),
     path("healthz", healthz, name="healthz"),
@@ -28,8 +37,29 @@ urlpatterns = [
     path("explain/<str:name>/", explain_page, name="explain"),
     path("check", RedirectView.as_view(url="/check/", permanent=True)),
     path("check/", check_page, name="check"),
+    path("packages.html", search, name="search"),
+    path("packages.json", packages_json, name="packages-json"),
+    path("packages", RedirectView.as_view(pattern_name="search", permanent=True, query_string=True)),
+    path("project", RedirectView.as_view(pattern_name="search", permanent=True)),
+    path("project/", RedirectView.as_view(pattern_name="search", permanent=True)),
+    path("p/<str:name>", RedirectView.as_view(pattern_name="project", permanent=True)),
+    path("p/<str:name>/", RedirectView.as_view(pattern_name="project", permanent=True)),
+    path("project/<str:name>/request", request_build, name="request"),
+    path("json.html", json_help, name="json-help"),
+    path("project/<str:name>/badge.svg", badge, name="badge"),
+    path("project/<str:name>/builds.atom", ProjectBuilds(), name="project-feed"),
+    path("feeds/new-wheels.atom", NewWheels(), name="new-wheels-feed"),
+    path("apt/<slug:os_release>/<str:names>", apt_list, name="apt-list"),
+    path("faq.html", faq, name="faq"),
+    path("faq", RedirectView.as_view(url="/faq.html", permanent=True)),
+    path("stats", RedirectView.as_view(url="/stats.html", permanent=True)),
+    path("robots.txt", robots, name="robots"),
+    path("sitemap.xml", sitemap_index, name="sitemap"),
+    path("sitemap<int:number>.xml", sitemap_part, name="sitemap-part"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]
+
+handler404 = "piwheels_site.pages.search.not_found"

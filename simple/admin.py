@@ -15,7 +15,9 @@ from simple.models import (
     MonthlyDownload,
     PackageDownload,
     PublishedTree,
+    Request,
     Shown,
+    Spared,
 )
 
 
@@ -101,3 +103,20 @@ class MissAdmin(RecordAdmin):
     list_select_related = ["package"]
     search_fields = ["package__name__startswith"]
     date_hierarchy = "day"
+
+
+@admin.register(Spared)
+class SparedAdmin(RecordAdmin):
+    """What was added up of all downloads."""
+
+    list_display = ["downloads", "seconds", "counted_at"]
+
+
+@admin.register(Request)
+class RequestAdmin(RecordAdmin):
+    """What people asked to be built, each of them once a day."""
+
+    list_display = ["name", "target", "day"]
+    list_select_related = ["target"]
+    date_hierarchy = "day"
+    search_fields = ["name__startswith"]

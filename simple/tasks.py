@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from builds.clock import database_now
-from simple import demand, publishing, retention, roots
+from simple import catalogue, demand, publishing, retention, roots
 
 
 @shared_task(name="simple.publish")
@@ -28,3 +28,9 @@ def count_demand() -> int:
 def tidy_downloads() -> int:
     """Add days to months, and drop what is not kept."""
     return retention.tidy(database_now(), for_s=20)
+
+
+@shared_task(name="simple.publish_catalogue")
+def publish_catalogue() -> bool:
+    """Write the list of all packages with their downloads, and add up what time the wheels have spared."""
+    return catalogue.publish(database_now())

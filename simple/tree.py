@@ -23,6 +23,8 @@ from simple.indexes import ALL, OWN, of_release
 # A page is found by the file that its format is kept in; both kinds of HTML are the same text.
 PAGES = {Format.HTML: "index.html", Format.JSON: "index.v1_json"}
 PACKED = ".gz"
+# All packages with their downloads, beside the indexes.
+CATALOGUE = "packages.json"
 # What is being written, and the tree's own notes; nobody is served what begins so.
 PRIVATE = "."
 
@@ -67,6 +69,15 @@ def open_page(index: str, name: str, format: Format, *, packed: bool) -> tuple[P
 def open_file(name: str, filename: str) -> Published | None:
     """Return a wheel, or the METADATA beside it, if the tree has it."""
     return _open(os.path.join(settings.PIWHEELS_PUBLIC, ALL, name, filename))  # noqa: PTH118 - half the time
+
+
+def open_catalogue(*, packed: bool) -> tuple[Published, bool] | None:
+    """Return the list of all packages with their downloads, and whether it is the packed one."""
+    path = os.path.join(settings.PIWHEELS_PUBLIC, CATALOGUE)  # noqa: PTH118 - as above
+    if packed and (found := _open(path + PACKED)):
+        return found, True
+    found = _open(path)
+    return (found, False) if found else None
 
 
 def _open(path: str) -> Published | None:

@@ -340,6 +340,10 @@ class Dependency(models.Model):
                 fields=["wheel", "tool", "name", "requirement"], name="builds_dependency_unique"
             )
         ]
+        indexes = [
+            # Who needs a package; apt's names are asked for by their wheel alone.
+            models.Index(fields=["name"], condition=Q(tool="pip"), name="builds_dependency_needed")
+        ]
 
     def __str__(self) -> str:
         return self.name

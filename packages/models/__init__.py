@@ -5,7 +5,7 @@ Nothing here knows of builds.  Who depends on a package's facts looks at `revisi
 
 from packages.models.package import ANEW, NEVER, Alias, Package, PackageQuerySet
 from packages.models.progress import Dirty, SyncCursor
-from packages.models.version import UpstreamFile, UpstreamFileQuerySet, Version, canonical_version
+from packages.models.version import Placed, UpstreamFile, UpstreamFileQuerySet, Version, canonical_version
 
 __all__ = [
     "ANEW",
@@ -14,6 +14,7 @@ __all__ = [
     "Dirty",
     "Package",
     "PackageQuerySet",
+    "Placed",
     "SyncCursor",
     "UpstreamFile",
     "UpstreamFileQuerySet",

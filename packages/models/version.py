@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.db import models
 from django.db.models import Q
@@ -10,6 +10,23 @@ from packaging.version import InvalidVersion
 from packaging.version import Version as ParsedVersion
 
 from packages.models.package import Package
+from packages.ordering import order
+
+
+class Placed(NamedTuple):
+    """What decides which of a package's thousands of versions are looked at."""
+
+    pk: int
+    number: str
+    canonical: str
+    is_prerelease: bool
+    yanked: bool
+    gone_at: datetime | None
+
+    @property
+    def is_offered(self) -> bool:
+        """Whether an installer may choose it."""
+        return bool(self.canonical) and not self.yanked and self.gone_at is None
 
 
 class VersionQuerySet(models.QuerySet["Version"]):
@@ -18,6 +35,11 @@ class VersionQuerySet(models.QuerySet["Version"]):
     def listed(self) -> Self:
         """Versions that upstream still has."""
         return self.filter(gone_at=None)
+
+    def newest_first(self) -> list[Placed]:
+        """Return all of these by PEP 440, the legacy ones last; of a package that may be thousands."""
+        found = [Placed(*row) for row in self.order_by().values_list(*Placed._fields)]
+        return sorted(found, key=lambda placed: (order(placed.canonical), placed.number), reverse=True)
 
 
 class Version(models.Model):

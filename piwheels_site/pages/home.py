@@ -1,4 +1,8 @@
-"""The first page: what this is, the line for pip, and what the farm has."""
+"""The first page: what this is, how to use it, what it builds for, and what it does now."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
@@ -6,40 +10,79 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from builds.clock import database_now
-from builds.models import Build, Builder, Target
+from builds.models import Build, Builder, Target, Wheel
+from piwheels_site import snippets
 from simple import downloads, index
+from simple.models import Shown, Spared
 
-# The counters are counted anew this often, in seconds, however many people look.
-COUNTED_EVERY = 30
-WAITING_EVERY = 5
+# The counters are counted anew this often, in seconds, however many people look; and where that takes long,
+# only so often that it takes a hundredth of the time.
+COUNTED_EVERY, PART = 30, 0.01
+NEWEST, RUNNING = 10, 12
+
+
+@dataclass(frozen=True)
+class Support:
+    """What one target gets, as data has it."""
+
+    target: Target
+    at_work: int  # builders
+
+    @property
+    def state(self) -> tuple[str, str, str]:
+        """A sign, a word and the class of its colour."""
+        if not self.target.is_active:
+            return "–", "not built any more, or not yet; what was built stays", "quiet"
+        if not self.at_work:
+            return "…", "built, when a builder is at work again", "busy"
+        return "✔", f"built, by {self.at_work} builder{'' if self.at_work == 1 else 's'}", "good"
 
 
 def counters() -> list[tuple[int, str]]:
     """Return the four numbers of the first page, each with its name."""
-    wheels = index.offered()
-    return [
-        (wheels.values("package").distinct().count(), "packages with wheels"),
-        (wheels.count(), "wheels"),
-        (Build.objects.exclude(finished_at=None).count(), "builds finished"),
-        (downloads.total(days=30), "downloads in 30 days"),
-    ]
+    kept: list[tuple[int, str]] | None = cache.get("home-counters")
+    if kept is None:
+        began = time.monotonic()
+        kept = [
+            (Shown.objects.exclude(indexes="").count(), "packages with wheels"),
+            (index.offered().count(), "wheels"),
+            (Build.objects.filter(finished_at__isnull=False).count(), "builds finished"),
+            (downloads.total(days=30), "downloads in 30 days"),
+        ]
+        cache.set("home-counters", kept, max(COUNTED_EVERY, (time.monotonic() - began) / PART))
+    return kept
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show the first page."""
-    recent = Build.objects.exclude(finished_at=None).select_related("version__package", "target")
+    site, now = request.build_absolute_uri("/"), database_now()
+    running = Build.objects.assigned().select_related("version__package", "target").order_by("-claimed_at")
+    newest = index.offered().select_related("package", "version", "build__target").order_by("-pk")
     context = {
-        "index": request.build_absolute_uri("/simple/"),
-        "host": request.get_host().rpartition(":")[0] or request.get_host(),
-        "is_plain": not request.is_secure(),
-        "counters": cache.get_or_set("home-counters", counters, COUNTED_EVERY),
-        "targets": Target.objects.active(),
-        "running": Build.objects.assigned().select_related("version__package", "target", "builder"),
-        # Of a whole PyPI, millions wait.
-        "waiting": cache.get_or_set("home-waiting", Build.objects.waiting().count, WAITING_EVERY),
-        "builders": Builder.objects.select_related("target"),
-        "recent": recent.order_by("-finished_at")[:10],
-        "now": database_now(),
+        "once": snippets.once(site),
+        "for_good": snippets.for_good(site)[:2],
+        "counters": counters(),
+        "spared": Spared.current(),
+        "supports": supports(),
+        "running": running[:RUNNING],
+        "newest": _by_version(newest[: 4 * NEWEST])[:NEWEST],
+        "now": now,
     }
     return render(request, "home.html", context)
+
+
+def _by_version(wheels: Iterable[Wheel]) -> list[list[Wheel]]:
+    """Return wheels with those of the same version together; one came for each target."""
+    found: dict[int, list[Wheel]] = {}
+    for wheel in wheels:
+        found.setdefault(wheel.version_id, []).append(wheel)
+    return list(found.values())
+
+
+def supports() -> list[Support]:
+    """Return what each target gets."""
+    at_work: dict[int, int] = {}
+    for target in Builder.objects.at_work(database_now()).values_list("target", flat=True):
+        at_work[target] = at_work.get(target, 0) + 1
+    return [Support(target, at_work.get(target.pk, 0)) for target in Target.objects.all()]

@@ -12,7 +12,9 @@ from simple.models.downloads import (
     PackageDownload,
     RawDownload,
 )
+from simple.models.request import Request
 from simple.models.shown import PublishedTree, Shown
+from simple.models.spared import Spared
 
 __all__ = [
     "MOST_PATH",
@@ -26,5 +28,7 @@ __all__ = [
     "PackageDownload",
     "PublishedTree",
     "RawDownload",
+    "Request",
     "Shown",
+    "Spared",
 ]

@@ -1,0 +1,160 @@
+"""The answer to what people come for: does this package install on my Pi, and if not, why and what now.
+
+One answer for each target, in a sentence; of the newest version that may speak for the package.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from builds import failures, position
+from builds.models import Build, Target, Wheel
+from packages.models import Placed, Version
+from piwheels_site.matrix import Cell, Kind, Matrix, apt_names
+from piwheels_site.templatetags.said import rough
+
+# Among so many of the newest versions one is looked for that has a wheel, where the very newest has none.
+LOOKED_AT = 25
+
+BITS = {"armhf": "32-bit", "arm64": "64-bit"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one target gets."""
+
+    target: Target
+    mood: str  # good, busy, bad or none: the class of its colour
+    sign: str
+    word: str
+    said: str
+    url: str = ""
+    more: list[str] = field(default_factory=list)
+    apt_to_build: str = ""  # that a build of one's own needs
+    version: str = ""  # that pip would take from us
+    wheel: Wheel | None = None
+    can_ask: bool = False  # whether to ask for a build says anything new
+
+    @property
+    def apt(self) -> list[str]:
+        """The apt packages that what pip takes needs."""
+        return apt_names(self.wheel) if self.wheel else []
+
+    @property
+    def name(self) -> str:
+        """The target as the answer names it."""
+        return named(self.target)
+
+
+def named(target: Target) -> str:
+    """Return a target as whoever has such a Pi knows it."""
+    release = target.os_release.title()
+    os = target.os_name if release in target.os_name else f"{target.os_name} ({release})"
+    return f"{os}, {BITS.get(target.architecture, target.architecture)}, Python {target.python}"
+
+
+def spokesmen(versions: Sequence[Placed]) -> list[Placed]:
+    """Return the newest versions that may speak for their package.
+
+    Neither a pre-release nor a yanked version may, unless there is nothing else.
+    """
+    offered = [version for version in versions if version.is_offered]
+    return ([version for version in offered if not version.is_prerelease] or offered)[:LOOKED_AT]
+
+
+def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], now: datetime) -> list[Answer]:
+    """Return what each active target gets; `others` are the spokesmen, the newest first."""
+    found = []
+    for target in matrix.targets:
+        if not target.is_active:
+            continue
+        if newest is None:
+            said = "no version of it can be built: upstream has none with a source that pip could read."
+            found.append(Answer(target, "none", "–", "no", said))
+            continue
+        answer = _answer(matrix.cell(newest, target), newest.number, target, now)
+        found.append(answer if answer.mood == "good" else _with_older(answer, matrix, others[1:]))
+    return found
+
+
+def _with_older(answer: Answer, matrix: Matrix, older: Sequence[Placed]) -> Answer:
+    """Add to an answer which older version has a wheel, if any of these has."""
+    for version in older:
+        if wheel := matrix.serving(version.pk, answer.target):
+            said = f"{version.number} has a wheel, which pip takes. {answer.said}"
+            return replace(answer, word="an older one", said=said, version=version.number, wheel=wheel)
+    return answer
+
+
+def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:
+    """Return what a target gets of one version."""
+    if cell.kind is Kind.WHEEL:
+        whose = "a wheel" if cell.word != "served by another target's wheel" else "a wheel that fits"
+        return Answer(
+            target,
+            "good",
+            "✔",
+            "yes",
+            f"{number} has {whose}.",
+            cell.url,
+            version=number if cell.wheel else "",
+            wheel=cell.wheel,
+        )
+    if cell.kind is Kind.UPSTREAM:
+        said = f"PyPI's own wheel of {number} fits, so none is built here."
+        return Answer(target, "good", "✔", "yes", said, cell.url)
+    if cell.kind is Kind.HELD:
+        said = f"{number} is built; an operator has to look at it before anybody gets it."
+        return Answer(target, "busy", "…", "soon", said, cell.url)
+    if cell.kind is Kind.OPEN and cell.build:
+        return _waiting(cell.build, number, target, now)
+    if cell.kind is Kind.FAILED and cell.build:
+        return _failed(cell.build, number, target)
+    return Answer(
+        target, "none", "–", "no", f"{number} is {_lowered(cell.word)}.", cell.url, can_ask=_may_help(cell)
+    )
+
+
+def _lowered(word: str) -> str:
+    """Return a reason as it continues a sentence."""
+    return {"no source": "there upstream without a source to build from"}.get(word, word)
+
+
+def _may_help(cell: Cell) -> bool:
+    """Tell whether a request may change what a table says."""
+    return cell.word.startswith("not among") or cell.kind is Kind.ENDED
+
+
+def _waiting(build: Build, number: str, target: Target, now: datetime) -> Answer:
+    """Return the answer of a build that has not ended."""
+    url = build.get_absolute_url()
+    if build.state != Build.State.QUEUED:
+        said = f"{number} is being built now."
+        return Answer(target, "busy", "⚙", "soon", said, url)
+    stands = position.of(build, now)
+    when = f": about {rough(stands.starts_in_s)}" if stands.ahead and stands.starts_in_s else ""
+    ahead = f"{stands.ahead:,}" if stands.is_all else f"more than {stands.ahead:,}"
+    queue = f"behind {ahead} other{'' if stands.ahead == 1 else 's'}" if stands.ahead else "as the next one"
+    more = [] if stands.builders else ["No builder that could have it is at work."]
+    said = f"{number} waits for a builder, {queue}{when}."
+    return Answer(target, "busy", "…", "not yet", said, url, more=more, can_ask=True)
+
+
+def _failed(build: Build, number: str, target: Target) -> Answer:
+    """Return the answer of a build that failed: of what, and what may help."""
+    url, found = build.get_absolute_url(), failures.of(build.failure, build.failure_about)
+    if not found or build.failure == "unknown":
+        said = f"{number} failed to build; its log says more."
+        return Answer(target, "bad", "✘", "no", said, url, can_ask=True)
+    suggestion = found.suggestion(target.os_release)
+    return Answer(
+        target,
+        "bad",
+        "✘",
+        "no",
+        f"{number} failed to build. {found.sentence}",
+        url,
+        more=[suggestion] if suggestion else [],
+        apt_to_build=found.apt(target.os_release),
+        can_ask=True,
+    )

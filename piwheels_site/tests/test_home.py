@@ -1,0 +1,109 @@
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.core.cache import cache
+from django.utils.html import strip_tags
+
+from builds.clock import database_now
+from builds.models import Build, Builder, Target
+from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
+from simple.models import DownloadDay, Shown, Spared
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _counts_anew():
+    cache.clear()
+
+
+def text(response):
+    return " ".join(unescape(strip_tags(response.content.decode())).split())
+
+
+def make_built(number="1.0"):
+    builder = Builder.objects.filter(name="pi-07").first()
+    build, _ = make_running_build(builder, version=make_version(number))
+    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
+    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
+    return wheel
+
+
+def test_the_lines_are_those_for_the_host_that_was_asked(client, settings):
+    settings.ALLOWED_HOSTS = ["pi.example"]
+
+    page = text(client.get("/", headers={"Host": "pi.example:8000"}))
+
+    assert "pip install --extra-index-url http://pi.example:8000/simple/ PACKAGE" in page
+    assert "extra-index-url = http://pi.example:8000/simple/ trusted-host = pi.example" in page
+    assert 'url = "http://pi.example:8000/simple-full/" default = true' in page
+
+
+def test_with_tls_no_host_has_to_be_trusted(client):
+    assert "trusted-host" not in text(client.get("/", secure=True))
+
+
+def test_it_counts(client):
+    wheel = make_built()
+    Shown.objects.create(package=wheel.package, indexes="simple")
+    DownloadDay.objects.create(day=database_now().date(), count=1234)
+
+    page = client.get("/").content.decode()
+
+    assert "<b>1</b> packages with wheels" in page
+    assert "<b>1</b> builds finished" in page
+    assert "<b>1,234</b> downloads in 30 days" in page
+
+
+def test_the_time_spared_is_told_with_its_method(client):
+    Spared.note(1000, 7200.0, NOON)
+
+    page = text(client.get("/"))
+
+    assert "2 hours of compiling spared" in page
+    assert "Each of 1,000 downloads counts as long as a build of its package takes here" in page
+
+
+def test_an_empty_farm_says_what_to_do(client):
+    Target.objects.all().delete()
+
+    page = text(client.get("/"))
+
+    assert "activates a target" in page
+    assert "None yet." in page
+
+
+def test_each_target_says_whether_it_is_built_for(client):
+    Target.objects.all().delete()
+    make_builder(target=make_target(os_name="Raspberry Pi OS 13"), heard_at=database_now())
+    make_target("bookworm-armhf-cp311")
+    make_target("bullseye-armhf-cp39", is_active=False)
+
+    page = text(client.get("/"))
+
+    assert "Raspberry Pi OS 13 (Trixie)3.13 armhf 32-bit, every Pi ✔ built, by 1 builder" in page
+    assert "Bookworm (Bookworm)3.11 armhf 32-bit, every Pi … built, when a builder is at work" in page
+    assert "– not built any more, or not yet" in page
+
+
+def test_the_newest_wheels_and_what_is_built_are_there(client):
+    make_built("1.0")
+    make_built("2.0")
+    make_running_build(
+        Builder.objects.get(), now=database_now() - timedelta(minutes=3), version=make_version("3.0")
+    )
+
+    page = text(client.get("/"))
+
+    assert page.index("demo 2.0") < page.index("demo 1.0")
+    assert "demo 3.0 trixie-armhf-cp313, began 3 minutes ago" in page
+
+
+def test_it_costs_the_same_however_much_there_is(client, django_assert_max_num_queries):
+    for number in range(15):
+        make_built(f"1.{number}")
+    client.get("/")
+
+    with django_assert_max_num_queries(7):
+        client.get("/")

@@ -1,0 +1,349 @@
+import json
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
+
+from builds.models import Build, Builder, Demand, Dependency, Skip, Target, Wheel
+from builds.tests.rows import (
+    NOON,
+    make_build,
+    make_builder,
+    make_running_build,
+    make_source,
+    make_target,
+    make_version,
+    make_wheel,
+)
+from packages.models import Package
+from simple.models import PackageDownload
+
+pytestmark = pytest.mark.django_db
+
+
+def text(response):
+    """What a reader sees, on one line."""
+    return " ".join(unescape(strip_tags(response.content.decode())).split())
+
+
+def make_built(number="1.0", **fields):
+    """A version with a wheel, as a finished build leaves it."""
+    builder = Builder.objects.filter(name="pi-07").first()
+    build, _ = make_running_build(builder, version=make_version(number), **fields)
+    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
+    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
+    return wheel
+
+
+def test_a_package_page_answers_first(client):
+    wheel = make_built()
+    Dependency.objects.create(wheel=wheel, tool="apt", name="libpq5", requirement="libpq5 (>= 10)")
+    Dependency.objects.create(wheel=wheel, tool="pip", name="requests", requirement="requests>=2")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "sudo apt install libpq5 pip install --extra-index-url http://testserver/simple/ demo" in page
+    assert "✔ built" in page
+    assert 'href="/project/requests/"' in client.get("/project/demo/").content.decode()
+
+
+def test_what_the_image_has_is_not_asked_for(client):
+    wheel = make_built()
+    Target.objects.update(preinstalled=["libc6"])
+    Dependency.objects.create(wheel=wheel, tool="apt", name="libc6")
+
+    assert "apt install" not in text(client.get("/project/demo/"))
+    assert (
+        json.loads(client.get("/project/demo/json").content)["releases"]["1.0"]["files"][wheel.filename][
+            "apt_dependencies"
+        ]
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [
+        ("queued", "waiting"),
+        ("failed", "✘ failed"),
+        ("cancelled", "– cancelled"),
+        ("lost", "lost with its builder"),
+    ],
+)
+def test_every_state_has_a_word(client, state, word):
+    finished = None if state == "queued" else NOON
+    make_build(state=state, finished_at=finished)
+
+    assert word in text(client.get("/project/demo/"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"source": False}, "no source"),
+        ({"yanked": True}, "yanked upstream"),
+        ({"gone_at": NOON}, "removed upstream"),
+        ({"skip_reason": "too big"}, "skipped: too big"),
+        ({"number": "2004d"}, "not a version that pip can read"),
+        ({}, "not among the newest"),
+    ],
+)
+def test_what_is_not_built_says_why(client, fields, why):
+    make_target()
+    make_version(**fields)
+
+    assert why in text(client.get("/project/demo/"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [("gaps", "✔ served by upstream's wheel"), ("everything", "– not among the newest")],
+)
+def test_what_upstream_serves_is_shown_as_served_where_it_counts(client, policy, says):
+    make_target(policy=policy)
+    make_source(make_version(), "-py3-none-any.whl", kind="wheel")
+
+    assert says in text(client.get("/project/demo/"))
+    served = client.get("/project/demo/json").json()["releases"]["1.0"]["served_upstream"]
+    assert served == ({"trixie-armhf-cp313": ["demo-1.0-py3-none-any.whl"]} if policy == "gaps" else {})
+
+
+def test_what_an_operator_skips_for_one_target_says_why_there(client):
+    version = make_version()
+    Skip(package=version.package, target=make_target(), reason="Its tests burn the board.").begin()
+
+    assert "– skipped: Its tests burn the board." in text(client.get("/project/demo/"))
+
+
+def test_a_prerelease_does_not_speak_for_its_package(client):
+    make_built("1.0")
+    Build.objects.all()
+    build = make_build(make_version("2.0a1"), make_target("bookworm-armhf-cp311"))
+    make_wheel(build=build, filename="demo-2.0a1-cp311-cp311-linux_armv7l.whl")
+
+    page = text(client.get("/project/demo/"))
+    assert "demo 1.0" in page
+    assert "2.0a1 has" not in page
+
+
+def test_other_spellings_lead_to_the_page(client):
+    make_version()
+
+    assert client.get("/project/Demo/").url == "/project/demo/"
+    assert client.get("/project/demo", follow=True).status_code == 200
+    assert client.get("/project/DEMO/json").url == "/project/demo/json"
+
+
+@pytest.mark.parametrize(
+    "path", ["/project/nothing/", "/project/%00/", "/builds/99999/", "/nothing", "/project/nothing/json"]
+)
+def test_what_is_not_here_is_404(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_hostile_text_stays_text(client):
+    version = make_version(yanked=True, yanked_reason='"><script>alert(1)</script>')
+    Package.objects.update(summary="<img src=x onerror=alert(1)>")
+
+    page = client.get("/project/demo/").content.decode()
+
+    assert version.yanked_reason not in page
+    assert "<img src=x" not in page
+
+
+def test_many_versions_come_in_pages_at_a_constant_cost(client, django_assert_max_num_queries):
+    for minor in range(60):
+        make_built(f"1.{minor}")
+
+    with django_assert_max_num_queries(20):
+        first = text(client.get("/project/demo/"))
+
+    assert "versions 1 to 25 of 60" in first
+    assert "1.59" in first
+    assert "versions 51 to 60 of 60" in text(client.get("/project/demo/?page=3"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({}, "It was not tried. No second build was made."),
+        (
+            {"trial": "works", "reproducible": True, "glibc": "2.34"},
+            "Installed alone, it can be imported. Needs glibc 2.34 or newer. "
+            "A second build gave the same bytes.",
+        ),
+        (
+            {"trial": "fails", "reproducible": False, "glibc": "2.34", "glibcxx": "3.4.30"},
+            "Installed alone, it cannot be imported. Needs glibc 2.34 and GLIBCXX 3.4.30 or newer. "
+            "A second build gave other bytes.",
+        ),
+    ],
+)
+def test_the_pages_say_what_is_known_of_a_wheel(client, fields, says):
+    wheel = make_built()
+    Wheel.objects.update(trial_detail="ImportError: libpq.so.5", **fields)
+    Dependency.objects.create(wheel=wheel, tool="lib", name="libfoo.so.1")
+
+    package, build = text(client.get("/project/demo/")), text(client.get(wheel.build.get_absolute_url()))
+
+    assert says in package
+    assert "in no package: libfoo.so.1" in package
+    assert says in build
+    assert "ImportError: libpq.so.5" in build
+    assert "library of no package: libfoo.so.1" in build
+
+
+def test_a_held_wheel_is_no_file_yet_and_its_target_says_so(client):
+    wheel = make_built()
+    Wheel.objects.update(held_reason="demo.pth runs at each start.")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "built, waits for an operator" in page
+    assert wheel.filename not in page
+
+
+def test_the_json_lists_equal_versions_apart_and_the_newest_first(client):
+    for number in ["1.0", "1.0.0", "2004d", "1.1"]:
+        make_version(number)
+
+    releases = json.loads(client.get("/project/demo/json").content)["releases"]
+
+    assert list(releases) == ["1.1", "1.0.0", "1.0", "2004d"]
+
+
+def answers(client):
+    """What each target gets, as the page says it."""
+    page = client.get("/project/demo/").content.decode()
+    items = page.partition('class="answers verdicts"')[2].partition("</ul>")[0].split("<li")[1:]
+    return [" ".join(unescape(strip_tags("<li" + item)).split()) for item in items]
+
+
+def test_a_wheel_is_a_yes(client):
+    make_built("2.3.5")
+    Target.objects.update(os_name="Raspberry Pi OS 13")
+
+    (answer,) = answers(client)
+
+    assert answer.startswith("✔ Yes Raspberry Pi OS 13 (Trixie), 32-bit, Python 3.13: 2.3.5 has a wheel.")
+
+
+def test_a_failure_says_of_what_and_what_helps(client):
+    make_build(
+        make_version("2.3.5"),
+        state="failed",
+        finished_at=NOON,
+        failure="missing-header",
+        failure_about="ffi.h",
+    )
+
+    (answer,) = answers(client)
+
+    assert "✘ No" in answer
+    assert "2.3.5 failed to build." in answer
+    assert "To build it yourself: sudo apt install libffi-dev" in answer
+
+
+def test_after_a_failure_an_older_wheel_is_what_pip_takes(client):
+    make_built("2.3.4")
+    make_build(make_version("2.3.5"), state="failed", finished_at=NOON, failure="unknown")
+
+    (answer,) = answers(client)
+
+    assert "✘ An older one" in answer
+    assert "2.3.4 has a wheel, which pip takes. 2.3.5 failed to build" in answer
+    assert "pip install --extra-index-url http://testserver/simple/ demo" in text(
+        client.get("/project/demo/")
+    )
+
+
+def test_a_waiting_build_says_how_long(client):
+    make_build(make_version("2.3.5"), priority=1)
+    make_build(make_version("1.0", package="other"), priority=2)
+
+    (answer,) = answers(client)
+
+    assert "… Not yet" in answer
+    assert "2.3.5 waits for a builder, behind 1 other." in answer
+    assert "No builder that could have it is at work." in answer
+
+
+def test_what_is_being_built_says_so(client):
+    make_running_build(version=make_version("2.3.5"))
+
+    assert "2.3.5 is being built now." in answers(client)[0]
+
+
+def test_what_upstream_has_is_not_needed_from_here(client):
+    make_target(policy="gaps")
+    make_source(make_version("2.3.5"), "-py3-none-any.whl", kind="wheel")
+
+    assert "✔ Yes" in answers(client)[0]
+    assert "PyPI's own wheel of 2.3.5 fits, so none is built here." in answers(client)[0]
+
+
+def test_where_targets_need_other_debian_packages_each_has_its_command(client):
+    trixie = make_built("1.0")
+    bookworm = make_target("bookworm-armhf-cp311")
+    build = make_build(trixie.version, bookworm, state="succeeded", finished_at=NOON)
+    other = make_wheel(build=build, filename="demo-1.0-cp311-cp311-linux_armv7l.whl")
+    Dependency.objects.create(wheel=trixie, tool="apt", name="libpq5t64")
+    Dependency.objects.create(wheel=other, tool="apt", name="libpq5")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "Trixie, 32-bit, Python 3.13 sudo apt install libpq5t64 pip" in page
+    assert "Bookworm, 32-bit, Python 3.11 sudo apt install libpq5 pip" in page
+
+
+def test_a_replaced_file_says_by_which(client):
+    old = make_built("1.0")
+    new = make_wheel(build=old.build, filename="demo-1.0-1-cp313-cp313-linux_armv7l.whl")
+    old.supersede(new)
+
+    assert f"{old.filename} replaced by {new.filename}" in text(client.get("/project/demo/"))
+
+
+def test_who_needs_it_is_listed_by_popularity(client):
+    make_version()
+    for name, downloads in [("little", 1), ("much", 500), ("extra-only", 900)]:
+        build, _ = make_running_build(make_builder(name), version=make_version(package=name))
+        wheel = make_wheel(build=build, filename=f"{name.replace('-', '_')}-1.0-py3-none-any.whl")
+        marker = "; extra == 'all'" if name == "extra-only" else ""
+        Dependency.objects.create(wheel=wheel, tool="pip", name="demo", requirement=f"demo{marker}")
+        Demand.objects.create(package=wheel.package, downloads=downloads)
+    make_version(package="unneeded")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "Needed bymuch, little Downloads" in page
+
+
+def test_downloads_are_shown_with_the_time_that_they_spared(client):
+    wheel = make_built("1.0")
+    today = datetime.now(UTC).date()
+    PackageDownload.objects.create(package=wheel.package, day=today, count=288)
+    PackageDownload.objects.create(package=wheel.package, day=today - timedelta(days=60), count=288)
+
+    page = text(client.get("/project/demo/"))
+
+    assert "288 in 30 days, 576 in all." in page
+    # 576 downloads of what takes 12.5 s to build
+    assert "have spared 2 hours of compiling" in page
+    assert "at most 288" in page
+
+
+def test_the_cost_is_that_of_the_targets_not_of_the_rows(client, django_assert_num_queries):
+    make_built("1.0")
+    client.get("/project/demo/")  # what every page keeps for some seconds is read now
+    with CaptureQueriesContext(connection) as few:
+        client.get("/project/demo/")
+    for minor in range(1, 40):
+        wheel = make_built(f"1.{minor}")
+        Dependency.objects.create(wheel=wheel, tool="pip", name="demo", requirement="demo")
+
+    with django_assert_num_queries(len(few)):
+        client.get("/project/demo/")

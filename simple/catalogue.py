@@ -1,0 +1,83 @@
+"""Writes the list of all packages with their downloads, in piwheels.org's shape, once an hour into the tree.
+
+A million names are thirty megabytes, which nobody makes while somebody waits.  They are read in chunks; in
+memory there are only the numbers of what was ever downloaded.  The same pass adds up the time that the wheels
+have spared: for each download that of a build of its package.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Avg, Q, Sum
+
+from builds.models import Build
+from packages.models import Package
+from simple import folders, tree
+from simple.models import PackageDownload, Spared
+from simple.tree import CATALOGUE, PACKED, PRIVATE
+
+CHUNK_ROWS = 2000
+LOCK = "catalogue"
+# As piwheels.org has it.
+DAYS = 30
+
+Counts = Mapping[int, tuple[int, int]]
+
+
+def publish(now: datetime) -> bool:
+    """Write the list; False if somebody else does so now."""
+    with tree.held(LOCK) as is_ours:
+        if not is_ours:
+            return False
+        counts = _counts(now)
+        _write(counts, Path(settings.PIWHEELS_PUBLIC))
+        seconds = sum(counts[package][1] * took for package, took in _build_times() if package in counts)
+        Spared.note(sum(total for _, total in counts.values()), seconds, now)
+        return True
+
+
+def lines(now: datetime) -> Iterator[str]:
+    """Return the list in pieces, for whoever asks before it was ever written."""
+    return _lines(_counts(now))
+
+
+def _counts(now: datetime) -> Counts:
+    """Return how often the wheels of each package were downloaded in the last 30 days, and ever."""
+    since = (now - timedelta(days=DAYS)).date()
+    rows = PackageDownload.objects.values_list("package").annotate(
+        recent=Sum("count", filter=Q(day__gt=since), default=0), total=Sum("count")
+    )
+    return {package: (recent, total) for package, recent, total in rows.iterator()}
+
+
+def _build_times() -> Iterator[tuple[int, float]]:
+    """Return how long a build of each package takes."""
+    built = Build.objects.filter(state=Build.State.SUCCEEDED, duration_s__isnull=False)
+    return built.order_by().values_list("version__package").annotate(Avg("duration_s")).iterator()
+
+
+def _lines(counts: Counts) -> Iterator[str]:
+    """Return the list in pieces of one package each."""
+    names = Package.objects.order_by("name").values_list("pk", "name").iterator(chunk_size=CHUNK_ROWS)
+    before = "["
+    for package, name in names:
+        yield before + json.dumps([name, *counts.get(package, (0, 0))], separators=(",", ":"))
+        before = ","
+    yield "]" if before == "," else "[]"
+
+
+def _write(counts: Counts, public: Path) -> None:
+    """Put the list, as it is and packed, into the place of the one before."""
+    new = [public / f"{PRIVATE}{CATALOGUE}{ending}.new" for ending in ("", PACKED)]
+    with new[0].open("w") as plain, gzip.open(new[1], "wt", compresslevel=6) as packed:
+        for line in _lines(counts):
+            plain.write(line)
+            packed.write(line)
+    folders.sync(new)
+    for path, ending in zip(new, ("", PACKED), strict=True):
+        path.chmod(0o644)
+        path.replace(public / (CATALOGUE + ending))
