@@ -10,7 +10,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from builds.models import Target
 from packages.models import Package
-from piwheels_site.pages.project import apt_names, canonical_or_404
+from piwheels_site.matrix import apt_names
+from piwheels_site.naming import canonical_or_404
 from simple.explain import SETUPS, CannotRun, Explanation, Setup, explain
 from simple.machines import BY_KEY, MODELS, Model
 
