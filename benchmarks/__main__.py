@@ -20,7 +20,17 @@ from tests import services
 
 NAMES = (
     *("server_cpu", "throughput", "claims", "queue", "farm_sim", "memory", "index", "bootstrap", "latency"),
-    *("visible", "sweep", "downloads", "inspection", "sandbox", "cancel", "first_wheel", "watch_list"),
+    *(
+        "visible",
+        "sweep",
+        "bundle",
+        "downloads",
+        "inspection",
+        "sandbox",
+        "cancel",
+        "first_wheel",
+        "watch_list",
+    ),
 )
 
 

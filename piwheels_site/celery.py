@@ -57,6 +57,8 @@ app.conf.beat_schedule = {
         ("simple.count_demand", 6 * 3600),
         ("simple.tidy_downloads", 1800),
         ("simple.publish_catalogue", 3600),
+        ("simple.make_bundles", 1),
+        ("simple.tidy_bundles", 60),
     ]
 }
 # While few people install anything; half of each minute, until all was looked at.

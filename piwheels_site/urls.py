@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from piwheels_site.pages.badges import apt_list, badge
+from piwheels_site.pages.bundle import bundle_form, bundle_page, bundle_zip
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
 from piwheels_site.pages.faq import faq
@@ -56,6 +57,11 @@ urlpatterns = [
     path("robots.txt", robots, name="robots"),
     path("sitemap.xml", sitemap_index, name="sitemap"),
     path("sitemap<int:number>.xml", sitemap_part, name="sitemap-part"),
+    path("bundle", RedirectView.as_view(url="/bundle/", permanent=True, query_string=True)),
+    path("bundle/", bundle_form, name="bundle"),
+    path("bundle/<slug:key>/", bundle_page, name="bundle-page"),
+    path("bundle/<slug:key>", RedirectView.as_view(pattern_name="bundle-page", permanent=True)),
+    path("bundle/<slug:key>/<str:filename>", bundle_zip, name="bundle-zip"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from builds.clock import database_now
 from simple import catalogue, demand, publishing, retention, roots
+from simple.bundle import tidying, work
 
 
 @shared_task(name="simple.publish")
@@ -34,3 +35,15 @@ def tidy_downloads() -> int:
 def publish_catalogue() -> bool:
     """Write the list of all packages with their downloads, and add up what time the wheels have spared."""
     return catalogue.publish(database_now())
+
+
+@shared_task(name="simple.make_bundles")
+def make_bundles() -> bool:
+    """Make the bundle that has waited for longest."""
+    return work.make_next(database_now)
+
+
+@shared_task(name="simple.tidy_bundles")
+def tidy_bundles() -> int:
+    """Give lost bundles back, and remove what is kept no longer."""
+    return tidying.tidy(database_now())

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import zipfile
 
@@ -268,6 +269,7 @@ def make_wheel(
     tag: str = "py3-none-any",
     *,
     requires_python: str = "",
+    requires: tuple[str, ...] = (),
     build_tag: str = "",
     answer: int = 42,
 ) -> bytes:
@@ -283,7 +285,9 @@ def make_wheel(
     purelib = str(tag.endswith("-any")).lower()
     members: dict[str, bytes] = {
         f"{module_name(name)}.py": f"ANSWER = {answer}\n".encode(),
-        f"{info}/METADATA": metadata(name, version, requires_python=requires_python).encode(),
+        f"{info}/METADATA": metadata(
+            name, version, requires_python=requires_python, requires=requires
+        ).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}".encode(),
     }
     members[f"{info}/RECORD"] = _record(members, f"{info}/RECORD")
@@ -304,6 +308,8 @@ def metadata(name: str, version: str, *, requires_python: str = "", requires: tu
     lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}", "Summary: Made for a test"]
     lines += [f"Requires-Python: {requires_python}"] if requires_python else []
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+    extras = re.findall(r"""extra == ['"]([^'"]+)['"]""", " ".join(requires))
+    lines += [f"Provides-Extra: {extra}" for extra in dict.fromkeys(extras)]
     return "\n".join(lines) + "\n"
 
 

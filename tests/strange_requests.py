@@ -18,6 +18,7 @@ ROUTES = (
     "/project/{}/json/", "/builds/{}/", "/builds/{}/json", "/builds/{}/log",
     "/builds/{}/provenance/{}.json", "/healthz", "/healthz/{}", "/static/{}", "/admin", "/admin/",
     "/admin/{}/", "/admin/login/", "/admin/packages/package/{}/change/", "/admin/jsi18n/",
+    "/bundle/", "/bundle/{}", "/bundle/{}/", "/bundle/{}/{}",
     "/builder/v1/hello", "/builder/v1/{}", "/builder/v1/builds/{}/{}/claim",
     "/builder/v1/builds/{}/heartbeat", "/builder/v1/builds/{}/wheels/{}", "/builder/v1/builds/{}/report",
 )  # fmt: skip

@@ -55,9 +55,9 @@ def write(
                     archive.writestr(
                         _info(f"{folder}/{name}", 0o755 if name.endswith(".sh") else 0o644), text
                     )
-                with ThreadPoolExecutor(1) as hashing:
+                with ThreadPoolExecutor(1) as reading:
                     for wheel in sorted(wheels, key=lambda each: each.filename):
-                        _copy(archive, f"{folder}/wheels/{wheel.filename}", wheel, hashing, pulse)
+                        _copy(archive, f"{folder}/wheels/{wheel.filename}", wheel, reading, pulse)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
@@ -81,20 +81,27 @@ def _copy(
     archive: zipfile.ZipFile,
     name: str,
     wheel: Member,
-    hashing: ThreadPoolExecutor,
+    reading: ThreadPoolExecutor,
     pulse: Callable[[int], None],
 ) -> None:
-    """Copy a wheel, and look at its bytes on the way: another core hashes a block while it is written."""
+    """Copy a wheel, and look at its bytes on the way.
+
+    Another core reads and hashes a block while this one writes the block before, which has its checksum made.
+    """
     digest, size = hashlib.sha256(), 0
     info = _info(name, 0o644, wheel.size)
     with wheel.open() as source, archive.open(info, "w", force_zip64=wheel.size >= 1 << 31) as target:
-        while block := source.read(_BLOCK):
-            hashed = hashing.submit(digest.update, block)
+
+        def piece() -> bytes:
+            block = source.read(_BLOCK)
+            digest.update(block)
+            return block
+
+        coming = reading.submit(piece)
+        while (block := coming.result()) and size <= wheel.size:
+            coming = reading.submit(piece)
             target.write(block)
-            hashed.result()
             size += len(block)
-            if size > wheel.size:
-                break
             pulse(len(block))
     if size != wheel.size or digest.hexdigest() != wheel.sha256:
         raise WrongBytes(f"{wheel.filename} is not what it was when it was published.")

@@ -28,10 +28,11 @@ class Metadata:
     """What a wheel needs, under which circumstances."""
 
     requires: tuple[Requirement, ...]
+    extras: frozenset[str] = frozenset()  # that it declares; others bring nothing, as in pip
 
     def needed(self, environment: Mapping[str, str], extras: frozenset[str]) -> list[Requirement]:
         """Return what is needed on a machine with these extras, and what is needed without any."""
-        return [each for each in self.requires if _applies(each, environment, extras)]
+        return [each for each in self.requires if _applies(each, environment, extras & self.extras)]
 
 
 def _applies(requirement: Requirement, environment: Mapping[str, str], extras: frozenset[str]) -> bool:
@@ -61,7 +62,7 @@ def read(content: bytes, name: str) -> Metadata:
     elsewhere = [each.name for each in requires if each.url]
     if elsewhere:
         raise Unusable(f"it needs {elsewhere[0]} from an address, and no index has that")
-    return Metadata(requires)
+    return Metadata(requires, frozenset(canonicalize_name(each) for each in raw.get("provides_extra", [])))
 
 
 def of_wheel(file: BinaryIO, filename: str) -> bytes:

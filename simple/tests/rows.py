@@ -27,7 +27,9 @@ def make_version(package, number="1.0", **fields):
     )
 
 
-def make_wheel(name="demo", number="1.0", tag=PI, build_tag="", requires_python="", answer=42, **fields):
+def make_wheel(
+    name="demo", number="1.0", tag=PI, build_tag="", requires_python="", answer=42, requires=(), **fields
+):
     """Return a published wheel; what it belongs to is made when it is not there yet."""
     package = Package.objects.filter(name=canonicalize_name(name)).first() or make_package(name)
     version = Version.objects.filter(package=package, number=number).first() or make_version(package, number)
@@ -36,6 +38,7 @@ def make_wheel(name="demo", number="1.0", tag=PI, build_tag="", requires_python=
         number,
         tag,
         requires_python=requires_python,
+        requires=requires,
         build_tag=build_tag.removeprefix("-"),
         answer=answer,
     )

@@ -38,7 +38,7 @@ class Shelf:
         self.read.append(offer.filename)
         if offer.filename.split("-")[0] in self.unusable:
             raise Unusable(self.unusable[offer.filename.split("-")[0]])
-        return Metadata(self.needs[offer.filename])
+        return Metadata(self.needs[offer.filename], frozenset({"more-things", "fast", "other"}))
 
     def why_none(self, name, wanted):
         return f"no {name}{wanted} here"
@@ -87,6 +87,12 @@ def test_extras_bring_what_they_need_and_those_of_others():
     assert solved(shelf, "a") == ["a 1.0"]
     assert solved(shelf, "a[More_Things]") == ["a 1.0", "b 2.0", "c 1.0"]
     assert solved(shelf, "a[more-things]\nb<2") == ["a 1.0", "b 1.0"]
+
+
+def test_an_extra_that_no_wheel_declares_brings_nothing():
+    shelf = Shelf().add("a", "1.0", "b; extra == 'undeclared'")
+
+    assert solved(shelf, "a[undeclared]") == ["a 1.0"]
 
 
 def test_what_is_there_already_is_left_out_if_it_will_do():
