@@ -109,7 +109,7 @@ def test_why_it_cannot_be_packed_is_said_and_the_question_kept(client):
 
     page = text(client.get(address))
 
-    assert "you ask for stranger: this farm does not follow stranger." in page
+    assert "You ask for stranger: this farm does not follow stranger." in page
     assert ">stranger</textarea>" in page
     assert ">six==1.0</textarea>" in page
     assert '<option value="4" selected>' in page

@@ -226,6 +226,7 @@ def resolve(
         if each.applies(environment)
         for extras in dict.fromkeys((each.extras, frozenset[str]()))
     ]
+    _refuse_what_nothing_is(roots, shelf, installed or {})
     order = {need.name: place for place, need in reversed(list(enumerate(roots)))}
     provider = _Provider(shelf, environment, installed or {}, order, pulse)
     try:
@@ -249,6 +250,19 @@ def resolve(
     )
 
 
+def _refuse_what_nothing_is(roots: Sequence[Need], shelf: Shelf, installed: Mapping[str, Version]) -> None:
+    """Raise CannotResolve for all that is asked for and cannot be had at all, not just for the first."""
+    lines = []
+    for need in roots:
+        here = installed.get(need.name)
+        is_here = here is not None and need.wanted.contains(here, prereleases=True)
+        if need.extras or is_here or shelf.ranked(need.name, need.wanted, need.hashes):
+            continue
+        lines.append(_line([f"you ask for {need}"], shelf.why_none(need.name, need.wanted)))
+    if lines:
+        raise CannotResolve("\n".join(lines))
+
+
 def _said(causes: Iterable[RequirementInformation[Need, Pick]], provider: _Provider) -> str:
     """Say who wants what that cannot be had."""
     by_name: dict[str, list[RequirementInformation[Need, Pick]]] = {}
@@ -258,8 +272,13 @@ def _said(causes: Iterable[RequirementInformation[Need, Pick]], provider: _Provi
     for name, informations in sorted(by_name.items()):
         needs = [info.requirement for info in informations]
         said = sorted({f"{_who(info)} {info.requirement}" for info in informations})
-        lines.append(f"{'; '.join(said)}: {_why(name, needs, provider)}.")
+        lines.append(_line(said, _why(name, needs, provider)))
     return "\n".join(lines)
+
+
+def _line(said: Sequence[str], why: str) -> str:
+    """Return a sentence of who wants what, and why it cannot be; names of packages stay as they are."""
+    return f"{'; '.join(said)}: {why}.".replace("you", "You", 1 if said[0].startswith("you ") else 0)
 
 
 def _who(info: RequirementInformation[Need, Pick]) -> str:

@@ -66,6 +66,9 @@ class FarmShelf:
             return f"this farm does not follow {name}"
         if held.package.status in index.HIDDEN:
             return f"{name} is {held.package.status} upstream"
+        fitting = self.ranked(name, SpecifierSet(), frozenset())
+        if fitting:
+            return f"no wheel of it for this machine is of such a version; the newest is {fitting[0].version}"
         with_sources = explain.offers(held, self._told, self._current)
         if not with_sources:
             return f"there is no file of {name} for {self.target.title}"

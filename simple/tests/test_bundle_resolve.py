@@ -133,7 +133,7 @@ def test_a_conflict_names_who_is_at_odds():
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ("a==9", "you ask for a==9: no a==9 here"),
+        ("a==9", "You ask for a==9: no a==9 here"),
         ("a", "a 1.0 needs stranger>=1: no stranger>=1 here"),
         ("bad", "bad-1.0-py3-none-any.whl cannot be used: it is rotten"),
         (f"c --hash=sha256:{'a' * 64}", "leave the hashes out"),

@@ -230,7 +230,7 @@ def test_a_conflict_is_said(pi):
     [
         ("stranger", "this farm does not follow stranger"),
         ("other", "no wheel fits this machine"),
-        ("one==7", "==7 was asked for"),
+        ("one==7", "the newest is 1.0"),
     ],
 )
 def test_what_cannot_be_had_is_said(pi, text, why):
@@ -238,6 +238,15 @@ def test_what_cannot_be_had_is_said(pi, text, why):
     make_wheel("other", tag="cp313-cp313-linux_armv7l")
 
     assert why in made(text, pi, model="zero").problem
+
+
+def test_all_that_is_asked_for_and_cannot_be_had_is_said_at_once(pi):
+    make_wheel("one")
+
+    assert made("one\nstranger\nother", pi).problem.splitlines() == [
+        "You ask for stranger: this farm does not follow stranger.",
+        "You ask for other: this farm does not follow other.",
+    ]
 
 
 def test_what_is_withdrawn_upstream_is_in_no_bundle(pi):
