@@ -1,7 +1,7 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test test-builder test-setup test-arm test-faults test-day test-hostile \
-        test-real checklist lock bench apt-contents clean
+.PHONY: help setup run play demo check test test-browser test-builder test-setup test-arm test-faults test-day \
+        test-hostile test-clients test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,9 @@ setup: $(VENV)/dev.stamp ## install what the farm and its tests need into .venv
 run: $(VENV)/run.stamp ## run a whole farm on this machine; PORT=8000, PACKAGES="a b" adds packages
 	@PORT=$${PORT:-8000} exec $(BIN)/python -m deploy.farm $(PACKAGES)
 
+play: $(VENV)/run.stamp ## a made-up farm that moves, to look at every page; PORT=8000, PLAY="--packages 500 --seed 2"
+	@PORT=$${PORT:-8000} exec $(BIN)/python -m deploy.play $(PLAY)
+
 demo: $(VENV)/run.stamp ## build three packages from PyPI in a scratch farm and install two of them
 	@exec $(BIN)/python -m deploy.demo
 
@@ -41,6 +44,9 @@ check: $(VENV)/dev.stamp ## format, lint, types, import contracts, migrations
 
 test: check ## check, then every everyday test, on PostgreSQL and Redis and on the embedded default
 	$(BIN)/python -m tests.run
+
+test-browser: $(VENV)/dev.stamp ## the pages in Chromium; screenshots are in var/screenshots
+	$(BIN)/python -m tests.run tests/test_browser.py tests/test_hostile_text.py
 
 test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
 	$(BIN)/python -m tests.alone
@@ -62,6 +68,10 @@ test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 even
 
 checklist: $(VENV)/dev.stamp ## test the index on both of its servers, line by line, and write docs/index-checklist.md
 	MIRRORED_PROJECTS=1000 $(BIN)/python -m tests.run simple/tests -p tests.checklist
+
+test-clients: $(VENV)/dev.stamp ## what a dozen real clients do with the index, into docs/clients.md; needs PyPI, half an hour
+	rm -f var/clients/notes.json
+	$(BIN)/python -m tests.run tests/clients -m clients -p tests.clients.table --durations=10
 
 test-real: $(VENV)/dev.stamp ## build twenty real packages from PyPI and print what became of each
 	$(BIN)/python -m tests.real_packages --write

@@ -98,7 +98,7 @@ def fill(size: int) -> None:
     package = Package.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     version = Version.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     with connection.cursor() as cursor:
-        with _without_indexes(cursor):
+        with without_indexes(cursor, _FILLED):
             # To have it checked row by row takes longer than all else.
             cursor.execute("SET session_replication_role = replica")
             cursor.execute(_PACKAGES, [Package.objects.count() + 1, size // VERSIONS])
@@ -111,13 +111,13 @@ def fill(size: int) -> None:
 
 
 @contextmanager
-def _without_indexes(cursor: CursorWrapper) -> Iterator[None]:
+def without_indexes(cursor: CursorWrapper, tables: list[str]) -> Iterator[None]:
     """Keep indexes away while tables are filled: they are made faster than they grow."""
     uniques = _rows(
         cursor,
         "SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint"
         " WHERE contype = 'u' AND conrelid::regclass::text = ANY(%s)",
-        [_FILLED],
+        [tables],
     )
     for table, name, _ in uniques:
         cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
@@ -125,7 +125,7 @@ def _without_indexes(cursor: CursorWrapper) -> Iterator[None]:
         cursor,
         "SELECT quote_ident(indexname), indexdef FROM pg_indexes WHERE schemaname = 'public'"
         " AND tablename = ANY(%s) AND indexname NOT IN (SELECT conname FROM pg_constraint)",
-        [_FILLED],
+        [tables],
     )
     for name, _ in indexes:
         cursor.execute(f"DROP INDEX {name}")

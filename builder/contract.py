@@ -124,6 +124,7 @@ class Heartbeat:
     """The answer to a build's heartbeat."""
 
     log_size: int  # how many bytes of the log have arrived
+    is_watched: bool = False  # whether somebody looks at the log as it grows
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ from builder.log import Log
 
 logger = logging.getLogger(__name__)
 
-# How soon people see what a build prints, and how soon one that was called off ends, at the latest.
-_INTERVAL_S = 3.0
 # How long the last bytes are worth waiting for; with the report's own patience still less than a lease.
 _REST_S = 120.0
 # The most of a log that comes with the report, in bytes; what a wheel may take is the other half.
@@ -25,6 +23,11 @@ MOST_REST = ATTACHED_LIMIT // 2
 class Heartbeats:
     """A thread that speaks for a build; `dead` is set when the server wants to hear no more of it."""
 
+    # How soon a build that was called off ends, at the latest, and what it prints is with the server; the
+    # other while somebody looks at it there.
+    INTERVAL_S = 3.0
+    WATCHED_S = 1.0
+
     def __init__(self, order: BuildOrder, log: Log, client: Client) -> None:
         """Take a client that no other thread uses."""
         self.dead = Event()
@@ -32,6 +35,7 @@ class Heartbeats:
         self._log = log
         self._client = client
         self._offset = 0
+        self._interval_s = min(self.INTERVAL_S, order.heartbeat_s)
         self._ended = Event()
         self._thread = Thread(target=self._run, name=f"heartbeats of build {order.build}", daemon=True)
 
@@ -63,7 +67,7 @@ class Heartbeats:
 
     def _run(self) -> None:
         """Beat until the build ends."""
-        while not self._ended.wait(min(_INTERVAL_S, self._order.heartbeat_s)):
+        while not self._ended.wait(self._interval_s):
             try:
                 self._beat()
             except DeadTicket as death:
@@ -79,3 +83,5 @@ class Heartbeats:
         chunk = self._log.read(self._offset, LOG_CHUNK)
         answer = self._client.heartbeat(self._order, self._offset, chunk, patience_s=patience_s)
         self._offset = max(answer.log_size, 0)
+        interval_s = self.WATCHED_S if answer.is_watched else self.INTERVAL_S
+        self._interval_s = min(interval_s, self._order.heartbeat_s)

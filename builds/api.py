@@ -127,7 +127,7 @@ def heartbeat(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
     if not offset.isdecimal() or len(offset) > 18:
         return error(400, "The parameter log must be the offset of the body in the log, in bytes.")
     size = logs.append(build, int(offset), chunk)
-    return answer(contract.Heartbeat(log_size=size))
+    return answer(contract.Heartbeat(log_size=size, is_watched=logs.is_watched(build)))
 
 
 @require_http_methods(["HEAD", "PATCH"])

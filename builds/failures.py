@@ -170,17 +170,17 @@ def _strongest(text: str) -> Diagnosis | None:
 def error_block(log: str, lines: int = 25) -> str:
     """Return the last lines up to a log's last error, which a person would look at first."""
     tail = _cut(log[-20_000:]).rstrip().split("\n")
-    last = _last_error(tail)
+    last = error_line(tail)
     return "\n".join(tail[max(0, last - lines + 1) : last + 1])
 
 
 def last_error(log: str) -> str:
     """Return the last line that reads like an error, or the last line of all."""
     tail = _cut(log[-20_000:]).rstrip().split("\n")
-    return tail[_last_error(tail)].strip(_BOX)[:ABOUT]
+    return tail[error_line(tail)].strip(_BOX)[:ABOUT]
 
 
-def _last_error(tail: list[str]) -> int:
+def error_line(tail: list[str]) -> int:
     """Return which line is the last that reads like an error, or else the last that says something."""
     says = [
         number

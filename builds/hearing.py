@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 
 from builder.contract import SANDBOX_LEVELS, BuilderFacts, Welcome
-from builds import logs
+from builds.log_text import clean
 from builds.models import Builder, Target
 
 # How soon a builder shall say hello again: it learns from the answer to one that it is to stop.
@@ -41,7 +41,7 @@ def problems(facts: BuilderFacts, target: Target, now: datetime) -> Iterator[str
 
 def _cleaned(texts: Sequence[str]) -> Iterator[str]:
     """Yield what a builder says in sentences of its own: not all of it, and nothing that acts on a screen."""
-    return (logs.clean(text)[:_LONGEST] for text in texts[:_MOST])
+    return (clean(text)[:_LONGEST] for text in texts[:_MOST])
 
 
 def _of_the_clock(ahead_s: float) -> Iterator[str]:
@@ -56,7 +56,7 @@ def _of_the_sandbox(facts: BuilderFacts) -> Iterator[str]:
     wanted = settings.PIWHEELS_SANDBOX
     enough = SANDBOX_LEVELS[SANDBOX_LEVELS.index(wanted) :]
     if facts.sandbox not in enough:
-        yield f'Its sandbox is "{logs.clean(facts.sandbox)[:20]}" and PIWHEELS_SANDBOX wants "{wanted}".'
+        yield f'Its sandbox is "{clean(facts.sandbox)[:20]}" and PIWHEELS_SANDBOX wants "{wanted}".'
         yield from _cleaned(facts.sandbox_lacks)
 
 
@@ -69,6 +69,6 @@ def _of_the_target(facts: BuilderFacts, target: Target) -> Iterator[str]:
     ]:
         if found not in needed:
             yield (
-                f"It {what} {logs.clean(found)[:60] or 'unknown'}, and its target {target} needs "
+                f"It {what} {clean(found)[:60] or 'unknown'}, and its target {target} needs "
                 f"{' or '.join(needed)}: enrol it for another target, or give it another system."
             )

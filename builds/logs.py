@@ -6,8 +6,9 @@ A log is what a stranger's program printed.  Nothing here interprets it; who sho
 import codecs
 import gzip
 import os
-import re
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -15,14 +16,11 @@ from django.core.files.storage import default_storage
 
 from builder.contract import LOG_LIMIT
 from builds import storage
+from builds.log_text import clean
 from builds.models import Build
 
-# Escape sequences of terminals, and what else would act on one instead of being seen.
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
-_UNSEEN = [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0x200E, 0x200F]
-_UNSEEN += [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-# One sign for each: spelled out, a hostile log would become six times as long.
-_SEEN = dict.fromkeys(_UNSEEN, "\ufffd")
+# A page that is open asks every 2 seconds.
+WATCHED_S = 10.0
 # How much of a log is cleaned and sent at a time, in bytes.
 _PIECE = 64 << 10
 
@@ -64,6 +62,21 @@ def append(build: int, offset: int, chunk: bytes) -> int:
     return max(size, offset + len(chunk))
 
 
+def watch(build: int) -> None:
+    """Note that somebody looks at a log as it grows: in the time of its last reading."""
+    path = _growing(build)
+    with suppress(FileNotFoundError):
+        os.utime(path, (time.time(), path.stat().st_mtime))
+
+
+def is_watched(build: int) -> bool:
+    """Tell whether somebody has looked at a growing log just now."""
+    try:
+        return time.time() - _growing(build).stat().st_atime < WATCHED_S
+    except FileNotFoundError:
+        return False
+
+
 def end(build: int, offset: int, chunk: bytes) -> None:
     """Take the last bytes of a log, before its build is closed.
 
@@ -99,31 +112,64 @@ def _store(build: int, content: bytes) -> None:
 
 def tail(build: Build, size: int) -> tuple[str, bool]:
     """Return the end of a build's log as text, and whether that is not all of it."""
-    content = _raw(build.pk)
-    return clean(content[-size:].decode(errors="replace")), len(content) > size
+    raw = content(build.pk)
+    return clean(raw[-size:].decode(errors="replace")), len(raw) > size
 
 
 def lines(build: Build) -> Iterator[str]:
     """Return a build's whole log as text, piece by piece, so that a huge one fills no memory."""
-    content = _raw(build.pk)
+    raw = content(build.pk)
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
-    for start in range(0, len(content), _PIECE):
-        yield clean(decode(content[start : start + _PIECE], start + _PIECE >= len(content)))
+    for start in range(0, len(raw), _PIECE):
+        yield clean(decode(raw[start : start + _PIECE], start + _PIECE >= len(raw)))
 
 
-def clean(text: str) -> str:
-    """Make terminal sequences vanish and other control characters visible."""
-    return _ANSI.sub("", text.replace("\r\n", "\n")).translate(_SEEN)
+def packed(build: int) -> bytes:
+    """Return a build's whole log as text, compressed; the same log is the same bytes."""
+    stored, raw = _stored(build), content(build)
+    # What a person unpacks goes to a terminal, so nothing in it may act on one.
+    text = clean(raw.decode(errors="replace")).encode()
+    return stored if stored and text == raw else gzip.compress(text, mtime=0)
 
 
-def _raw(build: int) -> bytes:
-    """Return a log's bytes, wherever they are."""
+def unpacked(packed: bytes) -> bytes:
+    """Return the text of a compressed log."""
+    return gzip.decompress(packed)
+
+
+def growing_size(build: int) -> int | None:
+    """Return how long the log of a running build is by now; None if it has none that grows."""
     try:
-        with default_storage.open(stored_name(build)) as file:
-            return gzip.decompress(file.read())
+        return _growing(build).stat().st_size
     except FileNotFoundError:
-        pass
+        return None
+
+
+def piece(build: int, offset: int, most: int = LOG_LIMIT) -> bytes:
+    """Return a part of a log, from an offset on; of one that grows, no more of it is read."""
+    try:
+        with _growing(build).open("rb") as file:
+            file.seek(offset)
+            return file.read(most)
+    except FileNotFoundError:
+        return content(build)[offset : offset + most]
+
+
+def content(build: int) -> bytes:
+    """Return a log's bytes as the builder sent them, wherever they are."""
+    if stored := _stored(build):
+        return gzip.decompress(stored)
     try:
         return _growing(build).read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _stored(build: int) -> bytes:
+    """Return the file of a finished log; nothing if there is none in the storage."""
+    try:
+        with default_storage.open(stored_name(build)) as file:
+            stored: bytes = file.read()
+            return stored
     except FileNotFoundError:
         return b""

@@ -3,6 +3,7 @@
 Counted as far as somebody wants to know it: nobody reads a page for hours, and a queue may have millions.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -60,16 +61,40 @@ def _length(seconds: float) -> str:
 
 def of(build: Build, now: datetime) -> Position:
     """Return where a waiting build stands."""
+    return _of([build], {build.target_id: _per_second(build, now)}, now)[build.pk]
+
+
+def of_several(builds: Sequence[Build], per_hour: Mapping[int, float], now: datetime) -> dict[int, Position]:
+    """Return where builds stand of which the target's pace is known, by two queries."""
+    return _of(builds, {target: pace / 3600 for target, pace in per_hour.items()}, now)
+
+
+def _of(builds: Sequence[Build], paces: Mapping[int, float], now: datetime) -> dict[int, Position]:
+    """Return where builds stand, by how many of their target end a second."""
     # One more than we count tells that there are more.
-    ahead = Build.objects.count_before(build, COUNTED + 1)
-    pace = _per_second(build, now)
+    counts = Build.objects.counts_before(builds, COUNTED + 1)
+    could = Builder.objects.at_work(now).filter(target__in={build.target_id for build in builds})
+    builders = list(could.values_list("target", "size"))
+    return {
+        build.pk: _position(
+            build,
+            ahead,
+            paces.get(build.target_id, 0.0),
+            [size for target, size in builders if target == build.target_id],
+            now,
+        )
+        for build, ahead in zip(builds, counts, strict=True)
+    }
+
+
+def _position(build: Build, ahead: int, pace: float, sizes: list[str], now: datetime) -> Position:
+    """Return where a build stands that has so many before it, and builders of these sizes."""
     waits_s = max(0.0, (build.not_before - now).total_seconds()) if build.not_before else 0.0
-    could = Builder.objects.at_work(now).filter(target=build.target_id)
     return Position(
         ahead=min(ahead, COUNTED),
         is_all=ahead <= COUNTED,
         starts_in_s=max(waits_s, ahead / pace) if pace else None,
-        builders=sum(build.size in Size(size).and_smaller() for size in could.values_list("size", flat=True)),
+        builders=sum(build.size in Size(size).and_smaller() for size in sizes),
     )
 
 

@@ -43,9 +43,9 @@ _SAID = {
 }
 
 # How much of the number a class has, and in it a place in the row of a package's versions.
-_CLASS = 1_000_000
+CLASS = 1_000_000
 _PLACE = 1000
-_DEEPEST = _CLASS // _PLACE
+_DEEPEST = CLASS // _PLACE
 
 # What is longer than this goes to half of a target's builders at the most while anything shorter waits.
 LONG_S = 900.0
@@ -97,7 +97,7 @@ def parts(facts: Facts, raised: Collection[Rank] = ()) -> list[Part]:
     """Return what a priority is made of, what counts most first; `raised` are the classes that are."""
     wanted = facts.downloads + facts.misses
     return [
-        Part("rank", level(facts.rank, raised) * _CLASS, _say_rank(facts.rank, raised)),
+        Part("rank", level(facts.rank, raised) * CLASS, _say_rank(facts.rank, raised)),
         Part("depth", (_DEEPEST - min(facts.depth, _DEEPEST)) * _PLACE, _say_depth(facts)),
         Part("demand", wanted_points(wanted), _say_demand(facts)),
         Part(
@@ -134,13 +134,13 @@ def level(rank: Rank, raised: Collection[Rank] = ()) -> int:
 
 def span(rank: Rank, raised: Collection[Rank] = ()) -> range:
     """Return the priorities that builds of a class have."""
-    start = level(rank, raised) * _CLASS
-    return range(start, start + _CLASS)
+    start = level(rank, raised) * CLASS
+    return range(start, start + CLASS)
 
 
 def class_of(priority: int) -> tuple[Rank, bool]:
     """Return the class that a priority belongs to, and whether an operator has raised it."""
-    found = priority // _CLASS
+    found = priority // CLASS
     is_raised = _RAISED < found < Rank.PERSON
     return Rank(min(max(found - _RAISED * is_raised, Rank.PRERELEASE), Rank.OPERATOR)), is_raised
 

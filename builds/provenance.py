@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from builder.contract import BuildReport, Fetched
-from builds import logs, recipes
+from builds import recipes
+from builds.log_text import clean
 from builds.models import Build
 
 # The forms' names, not addresses that anybody asks.
@@ -118,7 +119,7 @@ def _facts(facts: Mapping[str, str]) -> dict[str, str]:
 
 def _clean(text: str) -> str:
     """Return a builder's text as it can be shown: short, visible, without a user in an address."""
-    return _USER_IN_URL.sub("://", logs.clean(text[: 4 * MOST_TEXT]))[:MOST_TEXT]
+    return _USER_IN_URL.sub("://", clean(text[: 4 * MOST_TEXT]))[:MOST_TEXT]
 
 
 def _time(time: datetime) -> str:

@@ -7,6 +7,7 @@ from django.db import transaction
 from builder.contract import MAX_WHEELS, BuildReport, Verdict
 from builds import failures, incoming, logs, retry
 from builds.attached import Attached
+from builds.log_text import clean
 from builds.models import Build, Refusal
 from builds.outcome import outcome_of
 from builds.publish import Ended, Refused, publish
@@ -57,7 +58,7 @@ def _fail(build: Build, reason: str, report: BuildReport, now: datetime, *, told
         build.version.package.hold()
         if not build.close(
             Build.State.FAILED,
-            logs.clean(reason)[:2000],
+            clean(reason)[:2000],
             now,
             report.duration_s,
             failure=found.failure.key,

@@ -109,12 +109,40 @@ _BEFORE = """
 """
 
 
-def count_before(target: int, sizes: Sequence[str], place: tuple[int, datetime, int], most: int) -> int:
-    """Return how many builds are in the lanes of a target before a place; so many at the most."""
-    each = [(target, size, is_long) for size in sizes for is_long in (False, True)]
-    values = [value for lane in each for value in (*lane, *place[:2], *lane, *place)]
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM ({' UNION ALL '.join([_BEFORE] * len(each))}) b LIMIT %s) c"
-    return int(rows(sql, [*values, most], is_frequent=True)[0][0])
+# What goes before a build: its target and its priority, when it was released, its key.
+Standing = tuple[int, int, datetime, int]
+
+
+def counts_before(standings: Sequence[Standing], sizes: Sequence[str], most: int) -> list[int]:
+    """Return how many builds are in the lanes of each one's target before it; so many at the most."""
+    lanes = [(size, is_long) for size in sizes for is_long in (False, True)]
+    before = " UNION ALL ".join([_BEFORE] * len(lanes))
+    each = f"SELECT %s AS number, count(*) FROM (SELECT 1 FROM ({before}) b LIMIT %s) c"
+    values: list[object] = []
+    for number, (target, *place) in enumerate(standings):
+        values.append(number)
+        for lane in lanes:
+            values += [target, *lane, *place[:2], target, *lane, *place]
+        values.append(most)
+    sql = " UNION ALL ".join([each] * len(standings))
+    return [int(count) for _, count in sorted(rows(sql, values, is_frequent=True))]
+
+
+_NEXT = """
+    SELECT * FROM (
+        SELECT id, priority, released_at FROM builds_build
+        WHERE target_id = %s AND size = %s AND is_long = %s AND state = 'queued' AND not_before IS NULL
+        ORDER BY priority DESC, released_at DESC, id LIMIT %s
+    ) lane
+"""
+
+
+def next_in_queues(targets: Sequence[int], sizes: Sequence[str], most: int) -> list[int]:
+    """Return so many of the first builds of each lane of these targets, in the order of all of them."""
+    lanes = [(target, size, is_long) for target in targets for size in sizes for is_long in (False, True)]
+    sql = f"SELECT id FROM ({' UNION ALL '.join([_NEXT] * len(lanes))}) lanes"
+    values = [value for lane in lanes for value in (*lane, most)]
+    return [int(row[0]) for row in rows(f"{sql} ORDER BY priority DESC, released_at DESC, id", values)]
 
 
 _WAIT_ELSEWHERE = """

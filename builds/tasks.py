@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from builds import campaigns, dispatch, nightly, plan, quarantine, raising, takedown
+from builds import campaigns, counting, dispatch, nightly, plan, quarantine, raising, takedown
 from builds.clock import database_now
 
 
@@ -59,3 +59,9 @@ def check_storage() -> int:
 def remove_taken_down() -> int:
     """Remove the bytes of wheels that were taken down."""
     return takedown.remove_bytes(database_now(), limit=100)
+
+
+@shared_task(name="builds.count")
+def count() -> int:
+    """Count what pages say of many builds."""
+    return counting.count_due(database_now())

@@ -1,10 +1,10 @@
 """Doors of this app: one for builders, one for people."""
 
-from django.urls import include, path, register_converter
+from django.urls import include, path, re_path, register_converter
 from django.urls.converters import IntConverter
 
 from builder.contract import API
-from builds import api, views
+from builds import api, log_views, views
 
 
 class NumberConverter(IntConverter):
@@ -34,6 +34,13 @@ urlpatterns = [
     path(API.lstrip("/"), include(builders)),
     path("builds/<number:pk>/", views.build, name="builds-build"),
     path("builds/<number:pk>/json", views.build_json, name="builds-json"),
-    path("builds/<number:pk>/log", views.log, name="builds-log"),
+    path("builds/<number:pk>/log", log_views.log, name="builds-log"),
+    path("builds/<number:pk>/live", log_views.live, name="builds-live"),
+    path("builds/<number:first>...<number:second>/diff", log_views.diff, name="builds-diff"),
+    re_path(
+        r"^logs/(?P<one>[0-9]{4})/(?P<two>[0-9]{4})/(?P<three>[0-9]{4})(?P<ending>\.txt(?:\.gz)?)\Z",
+        log_views.archived,
+        name="builds-archived-log",
+    ),
     path("builds/<number:pk>/provenance/<str:filename>.json", views.provenance, name="builds-provenance"),
 ]

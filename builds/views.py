@@ -1,45 +1,31 @@
-"""People's door to builds: the page of one build, and its log."""
+"""People's door to builds: the page of one build, and what programs may know of it."""
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from builds import failures, logs, position, priority, storage
+from builds import build_page, position, priority, storage
 from builds.clock import database_now
 from builds.models import Build, Wheel
-from builds.remarks import remarks_on
-
-# In bytes: a browser on a small Pi should not have to lay out ten megabytes of compiler warnings.
-SHOWN_LOG = 100_000
 
 
 @require_safe
 def build(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show one build: where it stands, why, what came out, and the end of its log."""
-    found = get_object_or_404(
-        Build.objects.select_related("version__package", "target", "builder", "source"), pk=pk
-    )
+    """Show one build: where it stands, why, what came out, and its log."""
+    related = ("version__package", "target", "builder", "source")
+    found = get_object_or_404(Build.objects.select_related(*related), pk=pk)
     now = database_now()
-    text, is_cut = logs.tail(found, SHOWN_LOG)
-    found_failure = failures.of(found.failure, found.failure_about)
     context = {
+        **build_page.told(found, now),
+        **build_page.log_of(found, request.GET.get("find", ""), request.GET.get("from", "")),
         "build": found,
-        "wheels": [
-            (wheel, remarks_on(wheel))
-            for wheel in found.wheels.select_related("package").prefetch_related("dependencies")
-        ],
-        "refusals": found.refusals.all(),
-        "siblings": Build.objects.filter(version=found.version).select_related("target").order_by("pk"),
-        "log": text,
-        "is_cut": is_cut,
-        "failure": found_failure,
-        "suggestion": found_failure.suggestion(found.target.os_release) if found_failure else "",
-        "apt": found_failure.apt(found.target.os_release) if found_failure else "",
-        "error": failures.error_block(text) if found.failure == "unknown" else "",
         "now": now,
-        "standing": position.of(found, now).said() if found.state == Build.State.QUEUED else [],
+        "index": request.build_absolute_uri("/simple/"),
     }
-    return render(request, "builds/build.html", context)
+    response = render(request, "builds/build.html", context)
+    if found.is_open:
+        response["Cache-Control"] = "no-store"
+    return response
 
 
 @require_safe
@@ -66,16 +52,6 @@ def build_json(request: HttpRequest, pk: int) -> JsonResponse:
         "duration": found.duration_s,
     }
     return JsonResponse(body, headers={"Access-Control-Allow-Origin": "*"})
-
-
-@require_safe
-def log(request: HttpRequest, pk: int) -> StreamingHttpResponse:
-    """Show a build's whole log, as text that no browser takes for anything else."""
-    found = get_object_or_404(Build, pk=pk)
-    response = StreamingHttpResponse(logs.lines(found), content_type="text/plain; charset=utf-8")
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "sandbox"
-    return response
 
 
 @require_safe

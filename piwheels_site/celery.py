@@ -29,7 +29,7 @@ app.conf.update(
     beat_schedule_filename=str(settings.VAR / "beat-schedule"),
     timezone="UTC",
 )
-app.autodiscover_tasks(["packages", "builds", "simple"])
+app.autodiscover_tasks(["packages", "builds", "simple", "piwheels_site"])
 
 
 def tick(task: str, seconds: float) -> dict[str, object]:
@@ -50,6 +50,7 @@ app.conf.beat_schedule = {
         ("builds.advance_campaigns", 10),
         ("builds.sweep", 5),
         ("builds.quarantine", 30),
+        ("builds.count", 5),
         ("builds.tidy", 3600),
         ("builds.remove_taken_down", 5),
         ("simple.publish", 0.5),
@@ -57,6 +58,8 @@ app.conf.beat_schedule = {
         ("simple.count_demand", 6 * 3600),
         ("simple.tidy_downloads", 1800),
         ("simple.publish_catalogue", 3600),
+        ("simple.sum_downloads", 300),
+        ("site.read_series", 60),
         ("simple.make_bundles", 1),
         ("simple.tidy_bundles", 60),
     ]

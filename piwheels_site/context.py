@@ -1,5 +1,6 @@
 """What the frame of every page needs: the reader's colours, and what everybody should know."""
 
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -17,5 +18,13 @@ def frame(request: HttpRequest) -> dict[str, object]:
         "theme": theme if theme in THEMES else "",
         "notices": Notice.shown(now),
         "now": now,
-        "search": request.GET.get("q", "")[:200],
+        "search": _searched(request),
     }
+
+
+def _searched(request: HttpRequest) -> str:
+    """Return what was looked for; nothing of a query that is refused, as the refusal has a frame too."""
+    try:
+        return request.GET.get("q", "")[:200]
+    except TooManyFieldsSent:
+        return ""

@@ -9,29 +9,44 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
 from builds.models import Demand, Wheel
 from packages import plain_sql
+from packages.batches import batches
 from packages.models import Package
 from piwheels_site.naming import canonical
 
 MOST = 25
 # So many of the names with a beginning are ranked, as many as SQLite takes in a statement; if there are more,
 # the most wanted of all are looked through for those that begin so.
-_RANKED, _POPULAR = 900, 20_000
-# difflib looks at so many names, where the database cannot tell what looks alike.
-_COMPARED = 1500
-_ALIKE, _ALIKE_TRIGRAMS = 0.6, 0.3
+_RANKED, _POPULAR = 900, 2_000
+# difflib looks at four times so many names, before the database is asked for what looks alike among all.
+_COMPARED, _ALIKE = 400, 0.6
+# Who finds this many names that begin so does not ask for others.
+_ENOUGH = 5
 
 # Whether PostgreSQL can tell: the migration makes this index where it may.  Asked for this often, in seconds.
 _INDEX, _ASKED_EVERY = "packages_package_name_trigrams", 300
 _HAS_TRIGRAMS = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
+# Two letters that changed places leave a third of a word's trigrams as they were.
+_LIMITS = "SET LOCAL pg_trgm.similarity_threshold = 0.36; SET LOCAL statement_timeout = 200"
 _SIMILAR = """
-    SELECT id FROM packages_package
-    WHERE name %% %s AND similarity(name, %s) > %s ORDER BY similarity(name, %s) DESC, name LIMIT %s
+    SELECT id FROM packages_package WHERE name %% %s ORDER BY similarity(name, %s) DESC, name LIMIT %s
+"""
+_BEGINS = """
+    SELECT id FROM packages_package WHERE name {after} %s AND name {before} %s ORDER BY name {order} LIMIT %s
+"""
+# The second limit keeps PostgreSQL from reading all that begins so before it looks at what is wanted.
+_WANTED = """
+    SELECT id FROM (
+        SELECT package.id, package.name FROM (
+            SELECT package_id FROM builds_demand
+            ORDER BY downloads + misses DESC, dependents DESC, package_id LIMIT %s
+        ) AS wanted JOIN packages_package AS package ON package.id = wanted.package_id LIMIT %s
+    ) AS named WHERE name {after} %s AND name {before} %s LIMIT %s
 """
 
 
@@ -59,7 +74,9 @@ def search(typed: str) -> Found:
     beginning = [package for package in beginning if package != exact][:MOST]
     known = {package.pk for package in beginning} | ({exact.pk} if exact else set())
     room = MOST - len(beginning)
-    alike = [package for package in _alike(wanted) if package.pk not in known] if room > 0 else []
+    if len(beginning) >= _ENOUGH or (exact and beginning):
+        return Found(exact, beginning, [])
+    alike = [package for package in _alike(wanted) if package.pk not in known]
     return Found(exact, beginning, alike[:room])
 
 
@@ -86,15 +103,24 @@ def _shown(packages: QuerySet[Package]) -> QuerySet[Package]:
 
 def _beginning(letters: str) -> list[Package]:
     """Return packages whose names begin so, the most wanted first."""
-    keys = set(_begins(letters).order_by("name").values_list("pk", flat=True)[:_RANKED])
+    keys = _begins(letters, _RANKED)
     if len(keys) == _RANKED:
         # What is wanted most need not be among the first of the alphabet.
-        popular = most_wanted().values("pk")[:_POPULAR]
-        keys = set(_begins(letters).filter(pk__in=popular)[: _RANKED // 2].values_list("pk", flat=True))
-        keys |= set(_begins(letters).order_by("name").values_list("pk", flat=True)[: _RANKED // 3])
-    best = list(_ranked(keys)[: MOST + 1])
+        least, beyond = _range(letters)
+        keys = keys[: _RANKED // 2] + [
+            key for (key,) in plain_sql.rows(_sql(_WANTED), [_POPULAR, _POPULAR, least, beyond, _RANKED // 3])
+        ]
+    best = list(_ranked(_most_wanted_of(keys)))
     exact = Package.objects.filter(name=letters)
     return [*best, *(_shown(exact) if len(best) > MOST and all(p.name != letters for p in best) else [])]
+
+
+def _most_wanted_of(keys: Iterable[int]) -> list[int]:
+    """Return the most wanted of these packages; the others are of no interest to anybody."""
+    wanted = {key: 0 for key in keys}
+    counted = Demand.objects.filter(pk__in=list(wanted)).order_by()
+    wanted.update(counted.values_list("pk", F("downloads") + F("misses")))
+    return sorted(wanted, key=lambda key: wanted[key], reverse=True)[: MOST + 1]
 
 
 def _ranked(keys: Iterable[int]) -> QuerySet[Package]:
@@ -107,33 +133,53 @@ def most_wanted() -> QuerySet[Demand]:
     return Demand.objects.order_by((F("downloads") + F("misses")).desc(), F("dependents").desc(), "package")
 
 
-def _begins(letters: str) -> QuerySet[Package]:
-    """Return packages whose names begin so; each database has an index that leads to them."""
-    if connection.vendor == "sqlite":
-        # Its LIKE ignores case, and so its index; after all letters comes this brace.
-        return Package.objects.filter(name__gte=letters, name__lt=letters + "{")
-    return Package.objects.filter(name__startswith=letters)
+def _begins(letters: str, most: int) -> list[int]:
+    """Return the keys of the first packages of the alphabet whose names begin so."""
+    return [key for (key,) in plain_sql.rows(_sql(_BEGINS), [*_range(letters), most])]
+
+
+def _range(letters: str) -> tuple[str, str]:
+    """Return between which names those are that begin so; after all letters comes this brace."""
+    return letters, letters + "{"
+
+
+def _sql(template: str) -> str:
+    """Return a statement that compares byte by byte, for which each database has an index."""
+    is_postgresql = connection.vendor == "postgresql"
+    # To PostgreSQL these are the operators of the index that Django makes for LIKE; in an order of words, as
+    # in most of its locales, what begins alike is not one range.
+    after, before, order = ("~>=~", "~<~", "USING ~<~") if is_postgresql else (">=", "<", "")
+    return template.format(after=after, before=before, order=order)
 
 
 def _alike(letters: str) -> list[Package]:
     """Return packages whose names look like it, most alike first."""
-    if has_trigrams():
-        values = [letters, letters, _ALIKE_TRIGRAMS, letters, MOST * 2]
-        keys = [key for (key,) in plain_sql.rows(_SIMILAR, values)]
-    else:
-        keys = _compared(letters)
-    found = {package.pk: package for package in _ranked(keys)}
+    keys = _compared(letters)
+    if not keys and has_trigrams():
+        keys = _similar(letters)
     return sorted(
-        found.values(), key=lambda package: SequenceMatcher(None, letters, package.name).ratio(), reverse=True
+        _ranked(keys), key=lambda package: SequenceMatcher(None, letters, package.name).ratio(), reverse=True
     )
+
+
+def _similar(letters: str) -> list[int]:
+    """Return the keys of packages whose names look like it to PostgreSQL; none if that takes it too long."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(_LIMITS)
+            cursor.execute(_SIMILAR, [letters, letters, MOST * 2])
+            return [key for (key,) in cursor.fetchall()]
+    except OperationalError:
+        return []
 
 
 def _compared(letters: str) -> list[int]:
     """Return the keys of packages whose names look like it, of those that are wanted or begin alike."""
-    names = dict(most_wanted().values_list("package__name", "package")[: _COMPARED // 3])
-    for length in (3, 2, 1):
-        begins = _begins(letters[:length].rstrip("-")).order_by("name").values_list("name", "pk")
-        names.update(begins[: _COMPARED // 3])
+    keys = {key for length in (3, 2, 1) for key in _begins(letters[:length].rstrip("-"), _COMPARED)}
+    keys.update(most_wanted().values_list("package", flat=True)[:_COMPARED])
+    names: dict[str, int] = {}
+    for some in batches(keys):
+        names.update(Package.objects.filter(pk__in=some).values_list("name", "pk"))
     return [names[name] for name in get_close_matches(letters, names, n=MOST, cutoff=_ALIKE)]
 
 

@@ -158,6 +158,9 @@ PIWHEELS_REQUESTS_A_DAY = env.int("PIWHEELS_REQUESTS_A_DAY", default=20)
 PIWHEELS_REQUESTED_NAMES_A_DAY = env.int("PIWHEELS_REQUESTED_NAMES_A_DAY", default=500)
 # As how many looks in vain by pip a request counts in the order of the queue.
 PIWHEELS_REQUEST_WEIGHT = env.int("PIWHEELS_REQUEST_WEIGHT", default=10)
+# How much one client may ask of the API in a minute, of each process of the site; 0 is as much as it likes.
+# A check of a file counts as ten requests, an explanation as five, a part of a log as two.
+PIWHEELS_API_A_MINUTE = env.int("PIWHEELS_API_A_MINUTE", default=120)
 # How many bundles one client may ask for on a day (UTC); 0 makes none.
 PIWHEELS_BUNDLES_A_DAY = env.int("PIWHEELS_BUNDLES_A_DAY", default=10)
 # Where bundles are made and kept, and the wheels of upstream's that they have.  A folder of this machine that
@@ -214,6 +217,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # What pip asks for needs nothing of what follows.
     "simple.straight.StraightToIndex",
+    # Pages and logs; with random bytes, so that a length tells nothing of what else is on a page (BREACH).
+    "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -237,6 +242,15 @@ CONTENT_SECURITY_POLICY = {
 }
 # The URLs end in a slash or not as their readers expect; a view redirects where both are in use.
 APPEND_SLASH = False
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # What clients have asked for in this minute: its own room, so that many clients throw out no page.
+    "limits": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "limits",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+}
 ROOT_URLCONF = "piwheels_site.urls"
 WSGI_APPLICATION = "piwheels_site.wsgi.application"
 TEMPLATES = [

@@ -1,14 +1,18 @@
 """The doors of the site."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from piwheels_site.pages.api_docs import api_docs
 from piwheels_site.pages.badges import apt_list, badge
 from piwheels_site.pages.bundle import bundle_form, bundle_page, bundle_zip
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
+from piwheels_site.pages.failure_feed import failure_feed
+from piwheels_site.pages.failures import failure_class, failure_classes
 from piwheels_site.pages.faq import faq
+from piwheels_site.pages.farm import farm, farm_now
 from piwheels_site.pages.feeds import NewWheels, ProjectBuilds
 from piwheels_site.pages.health import healthz
 from piwheels_site.pages.home import home
@@ -16,9 +20,12 @@ from piwheels_site.pages.json_help import json_help
 from piwheels_site.pages.packages_json import packages_json
 from piwheels_site.pages.project import project, without_slash
 from piwheels_site.pages.project_json import project_json
+from piwheels_site.pages.queue import queue
 from piwheels_site.pages.request import request_build
 from piwheels_site.pages.search import search
 from piwheels_site.pages.sitemap import robots, sitemap_index, sitemap_part
+from piwheels_site.pages.stats import series_csv, series_json, stats
+from piwheels_site.pages.status import status
 from piwheels_site.pages.theme import theme
 
 admin.autodiscover()
@@ -38,6 +45,18 @@ urlpatterns = [
     path("explain/<str:name>/", explain_page, name="explain"),
     path("check", RedirectView.as_view(url="/check/", permanent=True)),
     path("check/", check_page, name="check"),
+    path("farm", RedirectView.as_view(pattern_name="farm", permanent=True)),
+    path("farm/", farm, name="farm"),
+    path("farm/now", farm_now, name="farm-now"),
+    path("queue", RedirectView.as_view(pattern_name="queue", permanent=True, query_string=True)),
+    path("queue/", queue, name="queue"),
+    path("failures", RedirectView.as_view(pattern_name="failures", permanent=True)),
+    path("failures/", failure_classes, name="failures"),
+    path("failures/<slug:key>", RedirectView.as_view(pattern_name="failure", permanent=True)),
+    path("failures/<slug:key>/", failure_class, name="failure"),
+    path("feeds/failures.atom", failure_feed, name="failures-feed"),
+    path("status", RedirectView.as_view(pattern_name="status", permanent=True)),
+    path("status/", status, name="status"),
     path("packages.html", search, name="search"),
     path("packages.json", packages_json, name="packages-json"),
     path("packages", RedirectView.as_view(pattern_name="search", permanent=True, query_string=True)),
@@ -53,10 +72,17 @@ urlpatterns = [
     path("apt/<slug:os_release>/<str:names>", apt_list, name="apt-list"),
     path("faq.html", faq, name="faq"),
     path("faq", RedirectView.as_view(url="/faq.html", permanent=True)),
-    path("stats", RedirectView.as_view(url="/stats.html", permanent=True)),
     path("robots.txt", robots, name="robots"),
     path("sitemap.xml", sitemap_index, name="sitemap"),
     path("sitemap<int:number>.xml", sitemap_part, name="sitemap-part"),
+    path("stats.html", stats, name="stats"),
+    path("stats", RedirectView.as_view(pattern_name="stats", permanent=True, query_string=True)),
+    path("stats/", RedirectView.as_view(pattern_name="stats", permanent=True, query_string=True)),
+    path("stats/<slug:key>.csv", series_csv, name="stats-csv"),
+    path("stats/<slug:key>.json", series_json, name="stats-json"),
+    path("api/v1/docs", api_docs, name="api-docs"),
+    re_path(r"^api(?:/|/v1/?)?\Z", RedirectView.as_view(pattern_name="api-docs")),
+    path("api/v1/", include("piwheels_site.api.urls")),
     path("bundle", RedirectView.as_view(url="/bundle/", permanent=True, query_string=True)),
     path("bundle/", bundle_form, name="bundle"),
     path("bundle/<slug:key>/", bundle_page, name="bundle-page"),

@@ -17,7 +17,6 @@ from simple.models import (
     PublishedTree,
     Request,
     Shown,
-    Spared,
 )
 
 
@@ -103,13 +102,6 @@ class MissAdmin(RecordAdmin):
     list_select_related = ["package"]
     search_fields = ["package__name__startswith"]
     date_hierarchy = "day"
-
-
-@admin.register(Spared)
-class SparedAdmin(RecordAdmin):
-    """What was added up of all downloads."""
-
-    list_display = ["downloads", "seconds", "counted_at"]
 
 
 @admin.register(Request)

@@ -85,14 +85,17 @@ def _want(package: Package, now: datetime) -> None:
 def client_number(address: str, day: date) -> int:
     """Return a number that stands for a client on one day."""
     row, _ = DailySalt.objects.get_or_create(day=day, defaults={"salt": secrets.token_hex(32)})
-    who = blake2b(_network(address).encode(), digest_size=8, key=bytes.fromhex(row.salt))
+    who = blake2b(network(address).encode(), digest_size=8, key=bytes.fromhex(row.salt))
     return int.from_bytes(who.digest(), signed=True)
 
 
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """Return what one household has of addresses: of IPv6, it has as many as it likes in its network."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return ""
-    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else str(parsed)
+    if isinstance(parsed, IPv6Address):
+        # A server that listens for both kinds has one of IPv4 written as one of IPv6.
+        return str(parsed.ipv4_mapped or int(parsed) >> 64)
+    return str(parsed)

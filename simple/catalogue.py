@@ -1,8 +1,7 @@
 """Writes the list of all packages with their downloads, in piwheels.org's shape, once an hour into the tree.
 
 A million names are thirty megabytes, which nobody makes while somebody waits.  They are read in chunks; in
-memory there are only the numbers of what was ever downloaded.  The same pass adds up the time that the wheels
-have spared: for each download that of a build of its package.
+memory there are only the numbers of what was ever downloaded.
 """
 
 import gzip
@@ -12,12 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Avg, Q, Sum
+from django.db.models import Q, Sum
 
-from builds.models import Build
 from packages.models import Package
 from simple import folders, tree
-from simple.models import PackageDownload, Spared
+from simple.models import PackageDownload
 from simple.tree import CATALOGUE, PACKED, PRIVATE
 
 CHUNK_ROWS = 2000
@@ -33,10 +31,7 @@ def publish(now: datetime) -> bool:
     with tree.held(LOCK) as is_ours:
         if not is_ours:
             return False
-        counts = _counts(now)
-        _write(counts, Path(settings.PIWHEELS_PUBLIC))
-        seconds = sum(counts[package][1] * took for package, took in _build_times() if package in counts)
-        Spared.note(sum(total for _, total in counts.values()), seconds, now)
+        _write(_counts(now), Path(settings.PIWHEELS_PUBLIC))
         return True
 
 
@@ -52,12 +47,6 @@ def _counts(now: datetime) -> Counts:
         recent=Sum("count", filter=Q(day__gt=since), default=0), total=Sum("count")
     )
     return {package: (recent, total) for package, recent, total in rows.iterator()}
-
-
-def _build_times() -> Iterator[tuple[int, float]]:
-    """Return how long a build of each package takes."""
-    built = Build.objects.filter(state=Build.State.SUCCEEDED, duration_s__isnull=False)
-    return built.order_by().values_list("version__package").annotate(Avg("duration_s")).iterator()
 
 
 def _lines(counts: Counts) -> Iterator[str]:

@@ -102,3 +102,9 @@ def total(days: int | None = None) -> int:
         rows = rows.filter(day__gt=timezone.now().date() - timedelta(days=days))
     counted: int | None = rows.aggregate(total=Sum("count"))["total"]
     return counted or 0
+
+
+def saved_s() -> float:
+    """Return for how long Pis would have compiled what was downloaded, as far as it was summed up."""
+    saved: float | None = DownloadDay.objects.aggregate(saved=Sum("saved_s"))["saved"]
+    return saved or 0.0

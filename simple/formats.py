@@ -11,8 +11,9 @@ from enum import StrEnum
 
 API_VERSION = "1.4"
 
-# Grows with each change of this module's JSON or of the templates, so that no client keeps an old page.
-LAYOUT = 2
+# Grows with each change of this module's JSON, of the templates, or of the order of files, so that no client
+# keeps an old page.
+LAYOUT = 3
 
 
 class Format(StrEnum):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from packaging.tags import Tag
-from packaging.utils import parse_wheel_filename
+from packaging.utils import BuildTag, parse_wheel_filename
 from packaging.version import Version as ParsedVersion
 
 from builds.coverage import covers, is_pure
@@ -166,11 +166,17 @@ class _Entry:
 
     version: ParsedVersion | None  # None: older than all that PEP 440 knows
     file: File
+    build_tag: BuildTag = ()
 
     @property
-    def key(self) -> tuple[bool, ParsedVersion, str]:
-        """What it is sorted by, so that the same files are the same page."""
-        return self.version is not None, self.version or ParsedVersion("0"), self.file.filename
+    def key(self) -> tuple[bool, ParsedVersion, BuildTag, str]:
+        """What it is sorted by, so that the same files are the same page.
+
+        pip 9 knows no build tags, and takes of files that are the same to it the first: that stays the one
+        which is in lock files, however often it is built again.
+        """
+        version = self.version or ParsedVersion("0")
+        return self.version is not None, version, self.build_tag, self.file.filename
 
 
 def details(held: Holdings, indexes: Indexes) -> dict[str, ProjectDetail]:
@@ -212,13 +218,12 @@ def _ours(held: Holdings) -> dict[Wheel, _Entry]:
     for entry in held.upstream:
         if not entry.yanked and (tags := entry.tags()):
             pure[entry.version] = pure.get(entry.version, frozenset()) | tags
-    return {
-        wheel: _Entry(
-            parse_wheel_filename(wheel.filename)[1],
-            _file(held.package, wheel, is_superseded=_is_superseded(wheel, pure)),
-        )
-        for wheel in held.wheels
-    }
+    entries = {}
+    for wheel in held.wheels:
+        _, version, build_tag, _ = parse_wheel_filename(wheel.filename)
+        file = _file(held.package, wheel, is_superseded=_is_superseded(wheel, pure))
+        entries[wheel] = _Entry(version, file, build_tag)
+    return entries
 
 
 def _is_superseded(wheel: Wheel, pure: Mapping[int, frozenset[Tag]]) -> bool:

@@ -23,7 +23,7 @@ FULL = "simple-full"
 OWN = (ALL, PLATFORM, FULL)
 
 # What no OS release may be called, as other things of the site have these addresses.
-TAKEN = ("admin", "api", "builds", "healthz", "project", "static", *OWN)
+TAKEN = ("admin", "api", "builds", "explain", "healthz", "p", "project", "static", *OWN)
 RELEASE = rf"(?!(?:{'|'.join(TAKEN)})(?:/|\Z))[a-z0-9][a-z0-9.-]{{0,29}}"
 
 

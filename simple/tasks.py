@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from builds.clock import database_now
-from simple import catalogue, demand, publishing, retention, roots
+from simple import catalogue, demand, publishing, retention, roots, summing
 from simple.bundle import tidying, work
 
 
@@ -35,6 +35,12 @@ def tidy_downloads() -> int:
 def publish_catalogue() -> bool:
     """Write the list of all packages with their downloads, and add up what time the wheels have spared."""
     return catalogue.publish(database_now())
+
+
+@shared_task(name="simple.sum_downloads")
+def sum_downloads() -> int:
+    """Sum up downloads for the statistics."""
+    return summing.sum_due(database_now(), for_s=20)
 
 
 @shared_task(name="simple.make_bundles")

@@ -272,8 +272,9 @@ def make_wheel(
     requires: tuple[str, ...] = (),
     build_tag: str = "",
     answer: int = 42,
+    padding: bytes = b"",
 ) -> bytes:
-    """Return a valid wheel with one module, whose `ANSWER` is 42 or another."""
+    """Return a valid wheel with one module, whose `ANSWER` is 42 or another, and perhaps something big."""
     info = f"{stem(name, version)}.dist-info"
     tags = "".join(
         f"Tag: {python}-{abi}-{platform}\n"
@@ -290,6 +291,8 @@ def make_wheel(
         ).encode(),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {purelib}\n{tags}".encode(),
     }
+    if padding:
+        members[f"{module_name(name)}.bin"] = padding
     members[f"{info}/RECORD"] = _record(members, f"{info}/RECORD")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,63 +1,146 @@
 """The pages in Debian's Chromium: with and without JavaScript, wide and narrow, light and dark."""
 
-import shutil
-from urllib.parse import urlsplit
+import gzip
+from itertools import product
 
 import pytest
-from playwright.sync_api import sync_playwright
+from axe_playwright_python.sync_playwright import Axe
 
-from builds import logs
-from builds.models import Build, Dependency
-from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
+from deploy.farm import ROOT
+from tests.sample_site import CHROMIUM, Reader, chromium, sample_site
+from tests.site_pages import PAGES
 
-pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.embedded,
+    pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium"),
+]
 
-QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+SCREENSHOTS = ROOT / "var" / "screenshots"
+VIEWS = list(product(("light", "dark"), (1280, 320)))
+WCAG = [f"wcag{version}{level}" for version in ("2", "21", "22") for level in ("a", "aa")]
+# WCAG 2.5.8 asks no size of what a page leaves to the browser, as those without a style do.
+AS_IT_COMES = {"target-size": {"enabled": False}}
+HTML_BYTES, PAGE_BYTES = 30 << 10, 50 << 10
+# What somebody sees who moves through a page with the keyboard.
+FOCUS = """() => {
+    const element = document.activeElement, style = getComputedStyle(element);
+    const box = element.getBoundingClientRect();
+    const inside = box.width > 0 && box.height > 0 && box.left >= 0;
+    return {name: element.outerHTML.slice(0, 120), isBody: element === document.body,
+            isSeen: inside && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2};
+}"""
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=[page.path for page in PAGES])
+each_framed_page = pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if not page.is_plain],
+    ids=[page.path for page in PAGES if not page.is_plain],
+)
 
 
-@pytest.fixture
-def paths():
-    """The pages of a farm with a wheel, a failure and a running build."""
-    build, _ = make_running_build(version=make_version("1.0"))
-    wheel = make_wheel(build=build, filename="demo-1.0-cp313-cp313-linux_armv6l.linux_armv7l.whl")
-    Dependency.objects.create(wheel=wheel, tool="apt", name="libpq5", requirement="libpq5 (>= 10~~)")
-    logs.append(build.pk, 0, b"compiling " + b"x" * 400 + b"\n")
-    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
-    failed, _ = make_running_build(builder=build.builder, version=make_version("2.0"))
-    failed.close(Build.State.FAILED, "`pip wheel` ended with exit code 1; the log says why.", NOON, 3.0)
-    running, _ = make_running_build(builder=build.builder, version=make_version("3.0"))
-    return {
-        "/": "Python packages for the Raspberry",
-        "/project/demo/": "sudo apt install libpq5",
-        f"/builds/{build.pk}/": "compiling",
-        f"/builds/{failed.pk}/": "ended with exit code 1",
-        f"/builds/{running.pk}/": "Nothing has been printed yet",
-        "/simple/demo/": wheel.filename,
-        "/healthz": "database",
-        "/nothing": "There is no such page",
-        "/admin/": "Username",
-    }
+@pytest.fixture(scope="module")
+def site(shared_database, tmp_path_factory):
+    with sample_site(tmp_path_factory.mktemp("sample"), shared_database) as running:
+        yield running
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Debian's chromium")
-@pytest.mark.parametrize("javascript", [True, False])
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (320, "dark")])
-def test_every_page_reads_well(live_server, paths, javascript, width, scheme):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET)
-        context = browser.new_context(
-            java_script_enabled=javascript, color_scheme=scheme, viewport={"width": width, "height": 800}
-        )
-        page = context.new_page()
-        asked, complaints = [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        for path, says in paths.items():
-            page.goto(live_server.url + path)
-            assert says in page.inner_text("body")
-            widest = page.evaluate("document.documentElement.scrollWidth")
-            assert widest <= width or path in ("/simple/demo/", "/admin/"), f"{path} is {widest} wide"
-        browser.close()
-    ours = urlsplit(live_server.url).netloc
-    assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {ours}
-    assert [text for text in complaints if "404" not in text and "503" not in text] == []
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def scripted(browser):
+    """A browser that keeps what it has fetched."""
+    return browser.new_context()
+
+
+@pytest.fixture(scope="module")
+def unscripted(browser):
+    return browser.new_context(java_script_enabled=False)
+
+
+def check(reader, page, names):
+    """Open a page, and check it in every view."""
+    assert reader.open(page.path.format(**names)) == page.status
+    assert page.says.format(**names) in reader.page.inner_text("body")
+    for scheme, width in VIEWS:
+        reader.page.emulate_media(color_scheme=scheme)
+        reader.page.set_viewport_size({"width": width, "height": 900})
+        widest = reader.page.evaluate("document.documentElement.scrollWidth")
+        assert widest <= width or page.is_plain, f"it is {widest} wide, which {width} do not hold"
+        yield scheme, width
+    assert reader.strangers() == set()
+    assert [text for text in reader.complaints if f"status of {page.status}" not in text] == []
+
+
+def violations(page, rules):
+    """Return what axe finds wrong with a page: the rule, and the first of what breaks it."""
+    options = {"resultTypes": ["violations"], "runOnly": WCAG, "rules": rules}
+    found = Axe().run(page, options=options).response["violations"]
+    return [(each["id"], [node["target"] for node in each["nodes"][:3]]) for each in found]
+
+
+@each_page
+def test_a_page_reads_well(site, scripted, page):
+    reader = Reader.of(scripted, site.url)
+    name = page.path.strip("/").replace("/", "-").translate({ord(sign): None for sign in "{}"}) or "home"
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    for scheme, width in check(reader, page, site.names):
+        reader.page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+        if width == 1280:
+            assert violations(reader.page, AS_IT_COMES if page.is_plain else {}) == [], scheme
+    reader.page.close()
+
+
+@each_page
+def test_a_page_reads_as_well_without_javascript(site, unscripted, page):
+    reader = Reader.of(unscripted, site.url)
+
+    assert len(list(check(reader, page, site.names))) == len(VIEWS)
+
+    reader.page.close()
+
+
+@each_framed_page
+def test_a_page_weighs_little(site, browser, page):
+    context = browser.new_context()
+    path = page.path.format(**site.names)
+
+    fetched = Reader.of(context, site.url).fetch(path)
+
+    weights = {url: len(gzip.compress(body)) for url, body in fetched.items()}
+    assert 0 < weights[site.url + path] <= HTML_BYTES
+    assert any(url.endswith(".css") for url in weights)
+    assert sum(weights.values()) <= PAGE_BYTES, weights
+    context.close()
+
+
+@each_framed_page
+def test_a_keyboard_is_enough(site, scripted, page):
+    reader = Reader.of(scripted, site.url)
+    reader.open(page.path.format(**site.names))
+
+    reader.page.keyboard.press("Tab")
+    first = reader.page.evaluate(FOCUS)
+    reader.page.keyboard.press("Enter")
+    is_there = reader.page.evaluate("document.activeElement.id")
+    met = list(passed(reader.page))
+
+    assert "To the content" in first["name"]
+    assert first["isSeen"]
+    assert is_there == "content"
+    assert [each["name"] for each in met if not each["isSeen"]] == []
+    reader.page.close()
+
+
+def passed(page):
+    """Give what has the focus one after another, from where it is to the end of the page."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        focus = page.evaluate(FOCUS)
+        if focus["isBody"]:
+            return
+        yield focus

@@ -12,7 +12,7 @@ from pip._internal.models.index import PyPI, TestPyPI
 from redis import Redis
 
 import tests
-from deploy import farm, redis
+from deploy import farm, play, redis
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -132,6 +132,15 @@ def test_a_taken_port_is_said_before_anything_starts():
         other.listen()
         with pytest.raises(farm.CannotStart, match="PORT=8001"):
             farm.check_port(other.getsockname()[1])
+
+
+def test_nothing_leads_from_the_sample_to_a_farm_that_somebody_uses(tmp_path):
+    elsewhere = dict.fromkeys(("DATABASE_URL", "REDIS_URL", "PIWHEELS_STORAGE", "PIWHEELS_PUBLIC"), "x")
+
+    env = play.settings(tmp_path, {**elsewhere, "PIWHEELS_VAR": "/srv/farm", "PATH": "/bin"})
+
+    assert not elsewhere.keys() & env.keys()
+    assert (env["PIWHEELS_VAR"], env["PATH"]) == (str(tmp_path), "/bin")
 
 
 def test_the_builder_of_the_miniature_gets_no_secret(tmp_path):

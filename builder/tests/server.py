@@ -86,6 +86,7 @@ class FakeServer:
     refuses_upload: bool = False
     refusal_of: Callable[[str], str] = lambda filename: ""
     on_heartbeat: Callable[[], None] = lambda: None
+    is_watched: bool = False
 
     def __enter__(self):
         handler = type("Handler", (_Handler,), {"fake": self})
@@ -195,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         if offset <= len(log):
             log[offset:] = body
         self.fake.on_heartbeat()
-        self._send(200, {"log_size": len(log)})
+        self._send(200, {"log_size": len(log), "is_watched": self.fake.is_watched})
 
     def _report(self, build: int, body: bytes) -> None:
         length = int(self.headers.get("Report-Length", len(body)))

@@ -37,6 +37,21 @@ def test_a_silent_build_is_heard_too(server, client, log):
     assert {asked.body for asked in server.asked} == {b""}
 
 
+class Slow(Heartbeats):
+    INTERVAL_S = 0.5
+    WATCHED_S = 0.01
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+def test_a_log_that_somebody_looks_at_comes_sooner(server, client, log, is_watched):
+    server.is_watched = is_watched
+    with Slow(make_order(heartbeat_s=60.0), log, client):
+        until(lambda: len(server.asked) == 2)
+        time.sleep(0.4)
+
+    assert (len(server.asked) > 4) == is_watched
+
+
 def test_heartbeats_go_on_after_faults(server, client, log):
     server.fail("POST", "heartbeat", times=2, status=503)
     server.fail("POST", "heartbeat", status=413)

@@ -4,6 +4,7 @@ from builds.models.build import Build
 from builds.models.build_queryset import BuildQuerySet
 from builds.models.builder import Builder, BuilderQuerySet
 from builds.models.campaign import Campaign, CampaignQuerySet
+from builds.models.counted import BuildDay, BuilderDay, Counting, StandingFailure, TargetQueue, WheelDay
 from builds.models.recipe import Recipe
 from builds.models.size import Size
 from builds.models.storage_check import StorageCheck, StorageCheckQuerySet
@@ -14,11 +15,14 @@ from builds.models.wheel import Dependency, Refusal, Wheel, WheelQuerySet
 
 __all__ = [
     "Build",
+    "BuildDay",
     "BuildQuerySet",
     "Builder",
+    "BuilderDay",
     "BuilderQuerySet",
     "Campaign",
     "CampaignQuerySet",
+    "Counting",
     "Demand",
     "Dependency",
     "Push",
@@ -26,11 +30,14 @@ __all__ = [
     "Refusal",
     "Size",
     "Skip",
+    "StandingFailure",
     "StorageCheck",
     "StorageCheckQuerySet",
     "Target",
     "TargetQuerySet",
+    "TargetQueue",
     "Terms",
     "Wheel",
+    "WheelDay",
     "WheelQuerySet",
 ]

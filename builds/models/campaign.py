@@ -51,6 +51,9 @@ class Campaign(models.Model):
     todo = models.JSONField(default=list, editable=False)
     # ... or the last of the failed builds that it looked at.
     cursor = models.BigIntegerField(default=0, editable=False)
+    counted = models.JSONField(
+        null=True, blank=True, editable=False, help_text="How far its builds were when last counted."
+    )
     by = models.CharField(max_length=150, blank=True, editable=False, help_text="Who started it.")
     started_at = models.DateTimeField(db_default=Now(), editable=False)
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -79,6 +82,11 @@ class Campaign(models.Model):
         self.looked_at += by
         self.cursor = cursor
         self.save(update_fields=["looked_at", "cursor"])
+
+    def note(self, counted: dict[str, object]) -> None:
+        """Note how far its builds are."""
+        self.counted = counted
+        self.save(update_fields=["counted"])
 
     def finish(self, now: datetime) -> bool:
         """End this campaign because there is nothing left to do; False if it had ended."""

@@ -275,7 +275,7 @@ def test_the_log_grows_with_the_heartbeats(running):
 
     answer = pi.heartbeat(build, b"two\n", at=4)
 
-    assert json.loads(answer.content) == {"log_size": 8}
+    assert json.loads(answer.content)["log_size"] == 8
     assert "one\ntwo\n" in pi.log(build).decode()
 
 
@@ -286,7 +286,7 @@ def test_a_chunk_of_log_that_comes_twice_or_too_early_does_no_harm(running):
     pi.heartbeat(build, b"one\n")
     hole = pi.heartbeat(build, b"three\n", at=50)
 
-    assert json.loads(hole.content) == {"log_size": 4}
+    assert json.loads(hole.content)["log_size"] == 4
     assert pi.log(build) == b"one\n"
 
 

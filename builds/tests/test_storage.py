@@ -78,21 +78,6 @@ def test_a_log_has_an_end(monkeypatch):
     assert logs.tail(build, 100) == ("1234567812", False)
 
 
-@pytest.mark.parametrize(
-    ("raw", "shown"),
-    [
-        ("\x1b[1;31mred\x1b[0m", "red"),
-        ("a\r\nb", "a\nb"),
-        ("a\rb", "a\ufffdb"),
-        ("\u202egnp.exe", "\ufffdgnp.exe"),
-        ("tab\tkept\n", "tab\tkept\n"),
-        ("\x9b31m", "\ufffd31m"),
-    ],
-)
-def test_a_log_is_shown_inert(raw, shown):
-    assert logs.clean(raw) == shown
-
-
 def test_a_cut_upload_keeps_what_came():
     sha256 = "a" * 64
     assert incoming.receive(7, sha256, BytesIO(b"abc"), offset=0, length=10, total=10) == 3

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from builds.clock import database_now
 from builds.models import Target
+from piwheels_site import clients
 from piwheels_site.pages.check import sent_text
 from piwheels_site.pages.explain import asked_target
-from piwheels_site.pages.request import client_address
 from simple.bundle.asking import MOST_BYTES, Question, Refused, ask
 from simple.bundle.work import zip_path
 from simple.explain import CannotRun
@@ -44,7 +44,7 @@ def bundle_form(request: HttpRequest) -> HttpResponse:
             target=context["target"],  # type: ignore[arg-type]
             model=context["model"],  # type: ignore[arg-type]
         )
-        return redirect(ask(question, client_address(request), database_now()))
+        return redirect(ask(question, clients.address(request), database_now()))
     except (CannotRead, CannotRun) as error:
         context["problem"], status = str(error), HTTPStatus.BAD_REQUEST.value
     except Refused as refusal:

@@ -13,7 +13,7 @@ from builds.clock import database_now
 from builds.models import Build, Builder, Target, Wheel
 from piwheels_site import snippets
 from simple import downloads, index
-from simple.models import Shown, Spared
+from simple.models import Shown
 
 # The counters are counted anew this often, in seconds, however many people look; and where that takes long,
 # only so often that it takes a hundredth of the time.
@@ -63,7 +63,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "once": snippets.once(site),
         "for_good": snippets.for_good(site)[:2],
         "counters": counters(),
-        "spared": Spared.current(),
+        "spared_s": downloads.saved_s(),
         "supports": supports(),
         "running": running[:RUNNING],
         "newest": _by_version(newest[: 4 * NEWEST])[:NEWEST],

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from builds.models import Target
 from packages.models import Dirty, Package
+from piwheels_site import clients
 from piwheels_site.naming import canonical_or_404
 from simple import asking
 from simple.asking import Answer, Wish
@@ -27,7 +28,7 @@ def request_build(request: HttpRequest, name: str) -> HttpResponse:
     answer = None
     if request.method == "POST":
         chosen = targets.filter(key=request.POST.get("target", "")).first()
-        answer = asking.ask(Wish(name, chosen), client_address(request), now())
+        answer = asking.ask(Wish(name, chosen), clients.address(request), now())
     context = {
         "name": name,
         "package": Package.objects.filter(name=name).first(),
@@ -37,12 +38,3 @@ def request_build(request: HttpRequest, name: str) -> HttpResponse:
         "limit": settings.PIWHEELS_REQUESTS_A_DAY,
     }
     return render(request, "request.html", context, status=STATUS.get(answer, 200) if answer else 200)
-
-
-def client_address(request: HttpRequest) -> str:
-    """Return who asks, as the proxy says it where there is one; nobody else is believed."""
-    if settings.PIWHEELS_BEHIND_PROXY:
-        forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        if forwarded:
-            return forwarded
-    return str(request.META.get("REMOTE_ADDR", ""))

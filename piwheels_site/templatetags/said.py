@@ -23,6 +23,7 @@ STATES = {
     Build.State.LOST: ("✘", "lost with its builder"),
 }
 # From the largest; what is not worth a unit's whole number is said in the next smaller one.
+_YEAR_S = 365.25 * 86400
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -78,6 +79,15 @@ def rough(seconds: float) -> str:
             count = round(seconds / size)
             return f"{intcomma(count)} {unit}{'' if count == 1 else 's'}"
     return "less than a second"
+
+
+@register.filter
+def ages(seconds: float) -> str:
+    """Say a duration in its largest unit, of which the largest is the year: "3 minutes", "165 years"."""
+    years = seconds / _YEAR_S
+    if years < 2:
+        return rough(seconds)
+    return f"{years:.1f} years" if years < 10 else f"{intcomma(round(years))} years"
 
 
 @register.filter

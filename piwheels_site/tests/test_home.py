@@ -8,7 +8,7 @@ from django.utils.html import strip_tags
 from builds.clock import database_now
 from builds.models import Build, Builder, Target
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
-from simple.models import DownloadDay, Shown, Spared
+from simple.models import DownloadDay, Shown
 
 pytestmark = pytest.mark.django_db
 
@@ -56,13 +56,14 @@ def test_it_counts(client):
     assert "<b>1,234</b> downloads in 30 days" in page
 
 
-def test_the_time_spared_is_told_with_its_method(client):
-    Spared.note(1000, 7200.0, NOON)
+def test_the_time_spared_is_that_of_the_statistics(client):
+    for days_ago, saved_s in ((1, 3600.0), (2, 3600.0)):
+        DownloadDay.objects.create(
+            day=database_now().date() - timedelta(days=days_ago), count=9, summed=9, saved_s=saved_s
+        )
 
-    page = text(client.get("/"))
-
-    assert "2 hours of compiling spared" in page
-    assert "Each of 1,000 downloads counts as long as a build of its package takes here" in page
+    page = client.get("/").content.decode()
+    assert '<b>2 hours</b> of <a href="/stats.html">compiling spared</a>' in page
 
 
 def test_an_empty_farm_says_what_to_do(client):

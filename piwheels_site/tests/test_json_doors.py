@@ -39,11 +39,9 @@ def test_a_door_answers_as_it_is_described(site, label):
     token, ticket = published_with_a_build()
     door = DOORS[label]
     secret = token if label.endswith(("hello", "claim")) else ticket
-    headers = (
-        {"Authorization": f"Bearer {secret}"}
-        if "/builder/" in label
-        else {"Accept": JSON, "Accept-Encoding": ""}
-    )
+    # Schemathesis unpacks nothing that an application answers without a server between them.
+    headers = {"Accept-Encoding": "identity"}
+    headers |= {"Authorization": f"Bearer {secret}"} if "/builder/" in label else {"Accept": JSON}
 
     @settings(EVERYDAY, max_examples=40)
     @given(door.as_strategy())

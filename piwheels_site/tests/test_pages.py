@@ -4,7 +4,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.urls import reverse
 
-from builds.models import Build, Campaign, Demand, Dependency, Push, Recipe, Skip, StorageCheck, Wheel
+from builds.models import (
+    Build,
+    BuildDay,
+    Campaign,
+    Counting,
+    Demand,
+    Dependency,
+    Push,
+    Recipe,
+    Skip,
+    StandingFailure,
+    StorageCheck,
+    TargetQueue,
+    Wheel,
+)
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -100,6 +114,7 @@ def test_health_says_that_the_database_does_not_answer(client):
 
 RECORDED = [
     *("builds_build", "builds_wheel", "builds_dependency", "builds_refusal", "builds_storagecheck"),
+    *("builds_counting", "builds_targetqueue", "builds_buildday", "builds_standingfailure"),
     *("simple_client", "simple_download", "simple_log", "simple_shown", "simple_publishedtree"),
 ]
 # Rows with a key of two columns, which the admin cannot show, and secrets.
@@ -121,7 +136,6 @@ def every_row():
         PublishedTree,
         Request,
         Shown,
-        Spared,
     )
 
     wheel = make_built()
@@ -152,10 +166,13 @@ def every_row():
         Push.objects.create(package=package),
         Skip.objects.create(package=package, target=wheel.build.target, reason="no"),
         Campaign.objects.create(name="spring", target=wheel.build.target, kind="wanted", count=10),
+        Counting.objects.create(thing="queue"),
+        TargetQueue.objects.create(target=wheel.build.target),
+        BuildDay.objects.create(day=NOON.date(), target=wheel.build.target, state="lost"),
+        StandingFailure.objects.create(failure="timeout"),
         StorageCheck.objects.create(prefix="ab"),
         Shown.objects.create(package=package, indexes="simple"),
         PublishedTree.current(),
-        Spared.objects.create(),
         Request.objects.create(day=NOON.date(), client=1, name="demo"),
     ]
 

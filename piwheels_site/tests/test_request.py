@@ -68,6 +68,14 @@ def test_of_ipv6_one_network_is_one_client():
     assert ask(address="2001:db8:1::1") == Answer.COUNTED
 
 
+def test_ipv4_that_is_written_as_ipv6_is_the_same_client():
+    make_version()
+
+    said = [ask(), ask(address=f"::ffff:{ADDRESS}"), ask(address="::ffff:192.0.2.9")]
+
+    assert said == [Answer.COUNTED, Answer.AGAIN, Answer.COUNTED]
+
+
 def test_a_client_has_so_many_a_day(client, settings):
     settings.PIWHEELS_REQUESTS_A_DAY = 2
     for name in ["one", "two", "three"]:

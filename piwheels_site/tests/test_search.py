@@ -13,7 +13,7 @@ from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
 from packages.models import Package
 from piwheels_site.search import near, search
 from simple import catalogue
-from simple.models import PackageDownload, Spared
+from simple.models import PackageDownload
 
 pytestmark = pytest.mark.django_db
 
@@ -206,12 +206,3 @@ def test_before_the_list_was_ever_written_it_is_made(client):
 
 def test_an_empty_list_is_json(client):
     assert json.loads(b"".join(client.get("/packages.json"))) == []
-
-
-def test_the_time_that_wheels_have_spared_is_added_up():
-    make_downloaded()
-
-    catalogue.publish(NOON)
-
-    spared = Spared.current()
-    assert (spared.downloads, spared.seconds, spared.counted_at) == (7, 70.0, NOON)

@@ -8,8 +8,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('builds', '0019_dependency_needed'),
-        ('simple', '0009_request'),
+        ('builds', '0021_dependency_needed'),
+        ('simple', '0009_summed_downloads'),
     ]
 
     operations = [

@@ -15,7 +15,7 @@ from simple.models.downloads import (
 )
 from simple.models.request import Request
 from simple.models.shown import PublishedTree, Shown
-from simple.models.spared import Spared
+from simple.models.summed import DownloadShare, TopPackages
 
 __all__ = [
     "MOST_PATH",
@@ -24,6 +24,7 @@ __all__ = [
     "DailySalt",
     "Download",
     "DownloadDay",
+    "DownloadShare",
     "Log",
     "Miss",
     "MonthlyDownload",
@@ -32,5 +33,5 @@ __all__ = [
     "RawDownload",
     "Request",
     "Shown",
-    "Spared",
+    "TopPackages",
 ]

@@ -99,6 +99,12 @@ class DownloadDay(models.Model):
     day = models.DateField(primary_key=True)
     count = models.PositiveBigIntegerField(default=0)
     in_month = models.BooleanField(default=False, help_text="Whether its downloads are in its month's.")
+    summed = models.PositiveBigIntegerField(
+        default=0, db_default=0, help_text="How many it had when they were summed up for the statistics."
+    )
+    saved_s = models.FloatField(
+        default=0, db_default=0, help_text="How long those would have compiled, as simple.summing says."
+    )
 
     def __str__(self) -> str:
         return f"{self.day}: {self.count}"

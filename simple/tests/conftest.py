@@ -59,9 +59,9 @@ def publish_all():
     now = timezone.now()
     for package in Package.objects.all():
         package.mark_changed()
-    publishing.publish(now)
+    publishing.publish(now, wait=True, run_s=600)
     # Whoever had just read a page has had the time to ask for its files.
-    publishing.publish(now + timedelta(minutes=1))
+    publishing.publish(now + timedelta(minutes=1), wait=True, run_s=600)
     roots.publish(now, at_once=True)
 
 

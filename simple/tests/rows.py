@@ -28,7 +28,15 @@ def make_version(package, number="1.0", **fields):
 
 
 def make_wheel(
-    name="demo", number="1.0", tag=PI, build_tag="", requires_python="", answer=42, requires=(), **fields
+    name="demo",
+    number="1.0",
+    tag=PI,
+    build_tag="",
+    requires_python="",
+    requires=(),
+    answer=42,
+    padding=b"",
+    **fields,
 ):
     """Return a published wheel; what it belongs to is made when it is not there yet."""
     package = Package.objects.filter(name=canonicalize_name(name)).first() or make_package(name)
@@ -41,6 +49,7 @@ def make_wheel(
         requires=requires,
         build_tag=build_tag.removeprefix("-"),
         answer=answer,
+        padding=padding,
     )
     wheel = Wheel(
         package=package,

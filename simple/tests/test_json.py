@@ -15,7 +15,7 @@ from pypi_simple import ProjectPage, PyPISimple
 
 from packages.models import Package
 from simple.tests.pages import HTML_V1, JSON, json_of
-from simple.tests.rows import make_version, make_wheel, metadata_of
+from simple.tests.rows import make_rebuild, make_version, make_wheel, metadata_of
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +30,19 @@ def test_J01_J02_it_names_its_version_and_its_project(client):
     assert isinstance(page, dict)
     assert page["meta"] == {"api-version": "1.4"}
     assert page["name"] == "de-mo"
+
+
+def test_rebuilds_come_after_what_they_replace_in_their_order(client):
+    """pip 9 knows no build tags and takes the first, which is what is in lock files."""
+    wheel = last = make_wheel()
+    for answer in range(43, 53):
+        last = make_rebuild(last, answer)
+    newer = make_wheel(number="1.1")
+
+    listed = [file["filename"] for file in json_of(client)["files"]]
+
+    assert [listed[0], listed[-2], listed[-1]] == [wheel.filename, last.filename, newer.filename]
+    assert [parse_wheel_filename(name)[2] for name in listed[1:-1]] == [(tag, "") for tag in range(1, 11)]
 
 
 def test_J03_every_file_has_what_it_must_have(client):

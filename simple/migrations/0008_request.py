@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('builds', '0019_dependency_needed'),
-        ('simple', '0008_spared'),
+        ('builds', '0021_dependency_needed'),
+        ('simple', '0007_published_tree'),
     ]
 
     operations = [

@@ -24,7 +24,7 @@ def remove(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("builds", "0018_rebuilds")]
+    dependencies = [("builds", "0020_counted_by_builder_and_wheels")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

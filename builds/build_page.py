@@ -1,0 +1,79 @@
+"""What the page of one build tells."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from builds import failures, log_live, log_page, logs, position, relatives, timeline
+from builds.log_lines import Lines
+from builds.models import Build, Dependency, Wheel
+from builds.remarks import remarks_on
+
+# How the last phase of a log ended, by the state of its build.
+_OUTCOMES = {Build.State.SUCCEEDED: "done", Build.State.FAILED: "failed"}
+
+
+@dataclass(frozen=True)
+class Came:
+    """A wheel that came out of a build, and what it needs."""
+
+    wheel: Wheel
+    remarks: list[str]
+    apt: list[str]
+    others: list[Dependency]  # what is no package of Debian's
+    is_offered: bool
+
+
+def told(build: Build, now: datetime) -> dict[str, object]:
+    """Return what a build's rows tell: how it went, why it failed, what came out, what is around it."""
+    failure = failures.of(build.failure, build.failure_about)
+    release = build.target.os_release
+    wheels = [_came(row) for row in build.wheels.select_related("package").prefetch_related("dependencies")]
+    return {
+        "steps": timeline.steps(build, now),
+        "wheels": wheels,
+        "offered": next((came for came in wheels if came.is_offered), None),
+        "refusals": build.refusals.all(),
+        "relatives": relatives.of(build),
+        "failure": failure,
+        "suggestion": failure.suggestion(release) if failure else "",
+        "apt": failure.apt(release) if failure else "",
+        "progress": _progress(build, now),
+        "standing": position.of(build, now).said() if build.state == Build.State.QUEUED else [],
+    }
+
+
+def _progress(build: Build, now: datetime) -> float | None:
+    """Return for how many seconds a build has been going on, if it is known how many it may take."""
+    if not (build.is_open and build.claimed_at and build.expected_s):
+        return None
+    return max(0.0, (now - build.claimed_at).total_seconds())
+
+
+def _came(wheel: Wheel) -> Came:
+    """Return a wheel with what it needs."""
+    needs = list(wheel.dependencies.all())
+    apt = [need.name for need in needs if need.tool == Dependency.Tool.APT]
+    others = [need for need in needs if need.tool != Dependency.Tool.APT]
+    is_offered = not wheel.held_reason and wheel.withdrawn_at is None and not wheel.yanked
+    return Came(wheel, remarks_on(wheel), sorted(apt), others, is_offered)
+
+
+def log_of(build: Build, word: str, first: str) -> dict[str, object]:
+    """Return what the page shows of the log: where a word is, what begins at a line, or what matters most."""
+    lines = Lines(logs.content(build.pk))
+    outcome = "going on" if build.is_open else _OUTCOMES.get(Build.State(build.state), "")
+    marked = log_page.reason(lines, build.failure_about) if outcome == "failed" else 0
+    asked = {
+        "word": word[: log_page.WORD],
+        "line_count": lines.count,
+        "reason": marked,
+        "archived": f"/{logs.stored_name(build.pk)}",
+        "error": log_page.last_words(lines) if build.failure == "unknown" else "",
+    }
+    if word.strip():
+        return {**asked, "found": log_page.search(lines, word)}
+    if first.isascii() and first.isdecimal() and len(first) < 10:
+        return {**asked, "window": log_page.window(lines, int(first), outcome, marked)}
+    if build.is_open:
+        return {**asked, "is_live": True, "live": log_live.since(build.pk, 0, 1, 0)}
+    return {**asked, "overview": log_page.overview(lines, outcome, marked)}

@@ -1,0 +1,64 @@
+"""The feed of builds that failed, for whoever reads it with a program."""
+
+from datetime import datetime, timedelta
+
+from django.contrib.syndication.views import Feed
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.feedgenerator import Atom1Feed
+from django.utils.html import escape
+from django.views.decorators.http import condition, require_safe
+
+from builds import failing, failures
+from builds.log_text import clean
+from builds.models import Build
+
+NEWEST = 50
+# What failed before that is no news.
+SINCE = timedelta(days=30)
+
+
+class FailureFeed(Feed):  # type: ignore[type-arg]
+    """The newest builds that failed."""
+
+    feed_type = Atom1Feed
+    title = "Builds that failed"
+    subtitle = "The newest of this farm, with what each failed of."
+    link = "/failures/"
+
+    def items(self) -> list[Build]:
+        """Return the newest."""
+        return failing.newest(timezone.now() - SINCE, NEWEST)
+
+    def item_title(self, item: Build) -> str:
+        """Return what failed and how, without what no XML may have."""
+        found = failures.of(item.failure, item.failure_about)
+        how = found.failure.title if found else "Failed"
+        return clean(f"{item.version.package.name} {item.version.number} for {item.target.key}: {how}")
+
+    def item_description(self, item: Build) -> str:
+        """Return what is known of it; Atom's readers take it for HTML."""
+        found = failures.of(item.failure, item.failure_about)
+        said = [found.sentence, found.suggestion(item.target.os_release)] if found else []
+        return escape(clean(" ".join(filter(None, [*said, item.reason]))))
+
+    def item_updateddate(self, item: Build) -> datetime | None:
+        """Return when it ended."""
+        return item.finished_at
+
+    def item_guid(self, item: Build) -> str:
+        """Return what stays the same wherever this farm is."""
+        return f"tag:piwheels,2026:build:{item.pk}"
+
+
+def _etag(request: HttpRequest) -> str:
+    """Return what changes with the newest failure and with the address that links begin with."""
+    last = failing.newest(timezone.now() - SINCE, 1)
+    return f'"{request.scheme}-{request.get_host()}-{last[0].pk if last else 0}"'
+
+
+@require_safe
+@condition(etag_func=_etag)
+def failure_feed(request: HttpRequest) -> HttpResponse:
+    """Give the feed, if it has changed."""
+    return FailureFeed()(request)

@@ -1,0 +1,131 @@
+"""The page of the API, whose examples are taken from it and run, and its description, by Schemathesis."""
+
+import html
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import schemathesis
+from django.core.cache import caches
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections, transaction
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from builds import logs
+from builds.tests.rows import make_target
+from piwheels_site.api.door import description
+from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
+from simple.tests.rows import make_wheel
+
+pytestmark = pytest.mark.embedded
+
+SCHEMA = schemathesis.openapi.from_dict(json.loads(json.dumps(description())))
+DOORS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
+CHECKS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted():
+    caches["limits"].clear()
+
+
+def examples(page, pattern):
+    found = [html.unescape(each) for each in re.findall(pattern, page, re.DOTALL)]
+    assert found
+    return found
+
+
+def run(*command):
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_examples_of_the_page_run(live_server, client):
+    make_target("test-armhf-cp313")
+    wheel = make_wheel("demo")
+    logs.append(wheel.build_id, 0, b"All is well.\n")
+    page = client.get("/api/v1/docs", headers={"Host": live_server.url.removeprefix("http://")})
+    text = page.content.decode()
+    caches["limits"].clear()
+
+    for command in examples(text, r"<code>(curl .*?)</code>"):
+        ran = run("sh", "-c", f"{command} --fail --silent --show-error")
+        assert ran.returncode == 0, (command, ran.stderr)
+        assert ran.stdout == "All is well.\n" if "/log" in command else json.loads(ran.stdout)
+    said = []
+    for program in examples(text, r'<code class="python">(.*?)</code>'):
+        ran = run(sys.executable, "-c", program)
+        assert ran.returncode == 0, (program, ran.stderr)
+        said.append(ran.stdout)
+    assert wheel.filename in said[0]
+    assert said[1].startswith("demo good")
+    assert said[2] == "All is well.\nsucceeded\n"
+
+
+@pytest.mark.django_db
+def test_the_page_shows_every_address_also_of_an_empty_farm(client):
+    page = client.get("/api/v1/docs").content.decode()
+
+    assert "/api/v1/openapi.json" in page
+    for path in description()["paths"]:
+        assert path in page
+    assert client.get("/api/")["Location"] == client.get("/api/v1")["Location"] == "/api/v1/docs"
+
+
+@pytest.mark.django_db
+def test_the_page_looks_for_no_more_than_one_wheel(client, django_assert_max_num_queries):
+    for number in range(3):
+        make_wheel(f"demo-{number}")
+
+    # The other one is of the frame: what everybody should know.
+    with django_assert_max_num_queries(2):
+        assert "demo-2" in client.get("/api/v1/docs").content.decode()
+
+
+@pytest.fixture
+def site():
+    """Return the site, which leaves the test's connection to the database open."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield get_wsgi_application()
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("label", DOORS)
+def test_an_address_answers_as_it_is_described(site, label):
+    published_with_a_build()
+    filename = "demo-1.0-py3-none-any.whl"
+    there_is = {"name": "demo", "build": 1000, "filename": filename}
+    statuses = set()
+
+    @settings(EVERYDAY, max_examples=60)
+    @given(DOORS[label].as_strategy(), st.booleans())
+    def ask(case, is_there):
+        caches["limits"].clear()
+        if is_there:
+            case.path_parameters = {key: there_is[key] for key in case.path_parameters or ()}
+        with transaction.atomic():
+            answer = case.call(app=site, headers={"Accept-Encoding": ""})
+            case.validate_response(answer, checks=CHECKS)
+            transaction.set_rollback(True)
+        statuses.add(answer.status_code)
+
+    ask()
+    assert 200 in statuses

@@ -1,0 +1,205 @@
+"""The pages of how builds fail, and their feed."""
+
+from datetime import timedelta
+from xml.etree import ElementTree
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+
+from builds import counting
+from builds.models import Build, Demand
+from builds.tests.rows import make_build, make_target, make_version
+from packages.models import Package
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached():
+    cache.clear()
+
+
+@pytest.fixture
+def now():
+    return timezone.now()
+
+
+def page(client, path="/failures/"):
+    return " ".join(client.get(path).content.decode().split())
+
+
+def make_failed(at, failure="missing-header", package="demo", target=None, state="failed", **fields):
+    version = make_version(f"1.{Build.objects.count()}", package)
+    return make_build(
+        version, target or make_target(), state=state, failure=failure, finished_at=at, **fields
+    )
+
+
+def test_a_farm_where_nothing_failed_says_so(client):
+    assert "No build has failed yet" in page(client)
+
+
+def test_what_happens_most_is_first_and_says_what_may_help(client, now):
+    make_failed(now, "timeout", "slow")
+    for name in ("lxml", "psycopg"):
+        make_failed(now, package=name, failure_about="libpq-fe.h")
+    make_failed(now - timedelta(days=40), package="lxml")
+    Demand.objects.create(package=Package.objects.get(name="lxml"), dependents=1200)
+    counting.count_due(now)
+
+    found = page(client)
+
+    assert "3 builds failed in 30 days, in 2 ways; most often: A header is missing." in found
+    assert found.index("/failures/missing-header/") < found.index("/failures/timeout/")
+    for cell in ('In 30 days">2<', 'In all">3<', 'fail so now">2<', 'Needed by">1,200<'):
+        assert cell in found
+    assert "lxml 1.3</a>" in found
+    assert 'href="/feeds/failures.atom"' in found
+
+
+def test_the_trend_has_every_day(client, now):
+    make_failed(now)
+    make_failed(now - timedelta(days=3))
+    counting.count_due(now)
+
+    found = page(client)
+
+    assert found.count("<rect") == 30
+    assert f"{now:%Y-%m-%d}: 1</title>" in found
+    assert f"{now - timedelta(days=1):%Y-%m-%d}: 0</title>" in found
+
+
+def test_a_class_lists_the_builds_of_one_target_at_a_time(client, now):
+    trixie, bookworm = make_target(), make_target("bookworm-armhf-cp311")
+    make_failed(now, package="one", target=trixie, failure_about="<b>x.h")
+    make_failed(now, package="two", target=bookworm)
+    make_failed(now, package="three", target=bookworm)
+    make_failed(now, "timeout", "four", bookworm)
+    counting.count_due(now)
+
+    most, other = (
+        page(client, "/failures/missing-header/"),
+        page(client, "/failures/missing-header/?target=trixie-armhf-cp313"),
+    )
+
+    assert "bookworm-armhf-cp311 (2)" in most
+    assert "/project/two/" in most
+    assert "/project/four/" not in most
+    assert "/project/one/" not in most
+    assert "&lt;b&gt;x.h" in other
+    assert "/project/two/" not in other
+
+
+def test_a_class_is_read_page_by_page(client, now):
+    for _ in range(30):
+        make_failed(now)
+    counting.count_due(now)
+
+    first = client.get("/failures/missing-header/")
+    rest = client.get(f"/failures/missing-header/?before={first.context['last'].next_before}")
+
+    shown = [build.pk for response in (first, rest) for build in response.context["last"].builds]
+    assert shown == sorted(Build.objects.values_list("pk", flat=True), reverse=True)
+    assert len(first.context["last"].builds) == 25
+    assert rest.context["last"].next_before == 0
+    assert "The newest" in rest.content.decode()
+
+
+@pytest.mark.parametrize("query", ["before=x", "before=-1", "before=" + "9" * 40, "before=%00", "target='"])
+def test_nonsense_in_the_address_does_no_harm(client, now, query):
+    make_failed(now)
+    counting.count_due(now)
+
+    assert "/project/demo/" in page(client, f"/failures/missing-header/?{query}")
+
+
+def test_a_class_that_there_is_not_has_no_page(client):
+    assert client.get("/failures/nothing/").status_code == 404
+
+
+def test_a_class_that_did_not_happen_says_so(client):
+    assert "No build has failed so in 30 days" in page(client, "/failures/timeout/")
+
+
+def test_what_was_lost_with_its_builder_is_listed_and_told_from_a_fault_of_the_package(client, now):
+    make_failed(now, "builder-lost", state="lost", attempt=2)
+    counting.count_due(now)
+
+    found = page(client, "/failures/builder-lost/")
+
+    assert "/project/demo/" in found
+    assert "tried again by itself" in found
+
+
+@pytest.mark.parametrize(("path", "count"), [("/failures/", 8), ("/failures/missing-header/", 8)])
+def test_however_much_fails_the_queries_are_the_same(client, now, path, count, django_assert_num_queries):
+    client.get(path)
+    for number in range(3):
+        make_failed(now, package=f"p{number}")
+        make_failed(now, "timeout", target=make_target("bookworm-armhf-cp311"))
+    counting.count_due(now)
+    cache.delete_many(["failures", "failures-trend"])
+
+    with django_assert_num_queries(count):
+        client.get(path)
+
+
+def test_the_feed_has_the_newest_failures_and_what_may_help(client, now):
+    make_failed(now - timedelta(hours=1), package="older")
+    make_failed(now, package="newer", failure_about="libpq-fe.h", reason="pip wheel ended with 1.")
+    make_build(make_version("9.0"), state="succeeded", finished_at=now)
+
+    response = client.get("/feeds/failures.atom")
+    entries = ElementTree.fromstring(response.content).findall(f"{ATOM}entry")
+
+    assert response["Content-Type"].startswith("application/atom+xml")
+    titles = [entry.findtext(f"{ATOM}title") for entry in entries]
+    assert titles == [
+        "newer 1.1 for trixie-armhf-cp313: A header is missing",
+        "older 1.0 for trixie-armhf-cp313: A header is missing",
+    ]
+    assert "libpq-fe.h" in (entries[0].findtext(f"{ATOM}summary") or "")
+    assert entries[0].find(f"{ATOM}link").get("href").startswith("http://testserver/builds/")
+
+
+def test_the_feed_has_no_more_than_fifty(client, now):
+    for _ in range(55):
+        make_failed(now)
+
+    assert client.get("/feeds/failures.atom").content.count(b"<entry>") == 50
+
+
+def test_nothing_hostile_breaks_the_feed_or_becomes_markup(client, now):
+    make_failed(now, "gone-class", reason="\x1b[31m\x00]]><script>alert(1)</script>&".replace("\x00", "\x07"))
+    Build.objects.update(failure_about="\x08<img src=x>")
+
+    summary = ElementTree.fromstring(client.get("/feeds/failures.atom").content).find(
+        f"{ATOM}entry/{ATOM}summary"
+    )
+
+    text = summary.text or ""
+    assert "&lt;script&gt;" in text
+    assert "<" not in text
+
+
+def test_a_feed_that_has_not_changed_is_not_sent_again(client, now):
+    make_failed(now)
+    first = client.get("/feeds/failures.atom")
+
+    same = client.get("/feeds/failures.atom", headers={"If-None-Match": first["ETag"]})
+    make_failed(now)
+    changed = client.get("/feeds/failures.atom", headers={"If-None-Match": first["ETag"]})
+
+    assert (same.status_code, same.content) == (304, b"")
+    assert changed.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [("/failures", "/failures/"), ("/failures/timeout", "/failures/timeout/")],
+)
+def test_an_address_without_its_slash_leads_to_the_page(client, path, leads_to):
+    assert client.get(path)["Location"] == leads_to

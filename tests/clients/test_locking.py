@@ -1,0 +1,58 @@
+"""Locks with hashes, and that they hold whatever happens to what they name."""
+
+import itertools
+
+import pytest
+
+from tests.clients.installers import OLD
+from tests.clients.world import FROM_SOURCE, chosen
+
+pytestmark = pytest.mark.clients
+
+_names = (f"locked-{number}" for number in itertools.count())
+
+
+def test_E08_what_was_locked_before_a_rebuild_is_installed_after_it(world, client, place):
+    name = next(_names)
+    wheels = world.wheels(name, minor=client.minor)
+    world.publish()
+    wheel, answer = chosen(wheels, client.minor, place.platform)
+    lock = client.lock(place, name, world.ours())
+
+    rebuilt, _ = world.rebuild(wheel)
+    world.publish()
+    client.install_locked(place, world.ours())
+
+    assert place.answer(name) == answer
+    assert wheel.sha256 in lock and rebuilt.sha256 not in lock
+    wheel.refresh_from_db()
+    assert wheel.yanked and not rebuilt.yanked
+
+
+@pytest.fixture(scope="module")
+def source(world):
+    """A package of which upstream has a source, and we a wheel for all."""
+    world.upstream_sdist("source", "1.0")
+    world.wheel("source", "1.0")
+    world.follow("source")
+    world.publish()
+
+
+OURS_ALONE = (
+    "It looks no further than at our wheel, whose hash is not the lock's, and ends with an error: such a lock"
+    " has to be made with the indexes that it is installed from."
+)
+
+
+REFRESHED = (
+    "pdm takes the hashes of all of its sources into a lock that it refreshes, and installs our wheel."
+)
+
+
+@pytest.mark.deviates({**dict.fromkeys([*OLD, "uv pip"], OURS_ALONE), "pdm": REFRESHED})
+def test_E07_with_the_hash_of_upstreams_source_alone_that_is_built(world, source, client, place):
+    client.lock(place, "source==1.0", world.alone())
+
+    client.install_locked(place, world.beside())
+
+    assert place.answer("source") == FROM_SOURCE
