@@ -13,6 +13,7 @@ def _own_files(request):
     settings, folder = request.getfixturevalue("settings"), request.getfixturevalue("tmp_path")
     settings.PIWHEELS_INCOMING = folder / "incoming"
     settings.PIWHEELS_PUBLIC = folder / "public"
+    settings.PIWHEELS_BUNDLES = folder / "bundles"
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {

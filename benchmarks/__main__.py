@@ -20,8 +20,8 @@ from tests import services
 
 NAMES = (
     *("server_cpu", "throughput", "claims", "queue", "farm_sim", "memory", "index", "bootstrap", "latency"),
-    *("visible", "site", "sweep", "downloads", "inspection", "sandbox", "cancel", "first_wheel"),
-    "watch_list",
+    *("visible", "site", "sweep", "bundle", "downloads", "inspection", "sandbox", "cancel"),
+    *("first_wheel", "watch_list"),
 )
 
 

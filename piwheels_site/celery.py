@@ -60,6 +60,8 @@ app.conf.beat_schedule = {
         ("simple.publish_catalogue", 3600),
         ("simple.sum_downloads", 300),
         ("site.read_series", 60),
+        ("simple.make_bundles", 1),
+        ("simple.tidy_bundles", 60),
     ]
 }
 # While few people install anything; half of each minute, until all was looked at.

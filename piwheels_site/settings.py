@@ -161,6 +161,20 @@ PIWHEELS_REQUEST_WEIGHT = env.int("PIWHEELS_REQUEST_WEIGHT", default=10)
 # How much one client may ask of the API in a minute, of each process of the site; 0 is as much as it likes.
 # A check of a file counts as ten requests, an explanation as five, a part of a log as two.
 PIWHEELS_API_A_MINUTE = env.int("PIWHEELS_API_A_MINUTE", default=120)
+# How many bundles one client may ask for on a day (UTC); 0 makes none.
+PIWHEELS_BUNDLES_A_DAY = env.int("PIWHEELS_BUNDLES_A_DAY", default=10)
+# Where bundles are made and kept, and the wheels of upstream's that they have.  A folder of this machine that
+# web server and worker share.
+PIWHEELS_BUNDLES = Path(env("PIWHEELS_BUNDLES", default=str(VAR / "bundles")))
+# How many are made at a time; each takes a thread of a worker's.
+PIWHEELS_BUNDLES_AT_ONCE = env.int("PIWHEELS_BUNDLES_AT_ONCE", default=1)
+# The most wheels in one, the most bytes of them, and how long making one may take, in seconds.
+PIWHEELS_BUNDLE_PACKAGES = env.int("PIWHEELS_BUNDLE_PACKAGES", default=300)
+PIWHEELS_BUNDLE_BYTES = env.int("PIWHEELS_BUNDLE_BYTES", default=5 << 30)
+PIWHEELS_BUNDLE_S = env.float("PIWHEELS_BUNDLE_S", default=1800)
+# How long one can be downloaded, in seconds, and how many bytes all of them may have, with their wheels.
+PIWHEELS_BUNDLES_KEPT_S = env.float("PIWHEELS_BUNDLES_KEPT_S", default=86400)
+PIWHEELS_BUNDLES_BYTES = env.int("PIWHEELS_BUNDLES_BYTES", default=20 << 30)
 # Whether a web server in front says in X-Forwarded-For who asks; where none does, nobody is believed.
 PIWHEELS_BEHIND_PROXY = env.bool("PIWHEELS_BEHIND_PROXY", default=False)
 

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from piwheels_site.pages.api_docs import api_docs
 from piwheels_site.pages.badges import apt_list, badge
+from piwheels_site.pages.bundle import bundle_form, bundle_page, bundle_zip
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
 from piwheels_site.pages.failure_feed import failure_feed
@@ -82,6 +83,11 @@ urlpatterns = [
     path("api/v1/docs", api_docs, name="api-docs"),
     re_path(r"^api(?:/|/v1/?)?\Z", RedirectView.as_view(pattern_name="api-docs")),
     path("api/v1/", include("piwheels_site.api.urls")),
+    path("bundle", RedirectView.as_view(url="/bundle/", permanent=True, query_string=True)),
+    path("bundle/", bundle_form, name="bundle"),
+    path("bundle/<slug:key>/", bundle_page, name="bundle-page"),
+    path("bundle/<slug:key>", RedirectView.as_view(pattern_name="bundle-page", permanent=True)),
+    path("bundle/<slug:key>/<str:filename>", bundle_zip, name="bundle-zip"),
     path("", include("builds.urls")),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),

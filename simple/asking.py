@@ -41,7 +41,7 @@ def ask(wish: Wish, address: str, now: datetime) -> Answer:
     if not settings.PIWHEELS_REQUESTS_A_DAY:
         return Answer.CLOSED
     day, package = now.date(), Package.objects.filter(name=wish.name).first()
-    client = _client(address, day)
+    client = client_number(address, day)
     today = Request.objects.filter(day=day, client=client)
     if today.filter(name=wish.name, target=wish.target).exists():
         return Answer.AGAIN
@@ -82,7 +82,7 @@ def _want(package: Package, now: datetime) -> None:
     version.request(now)
 
 
-def _client(address: str, day: date) -> int:
+def client_number(address: str, day: date) -> int:
     """Return a number that stands for a client on one day."""
     row, _ = DailySalt.objects.get_or_create(day=day, defaults={"salt": secrets.token_hex(32)})
     who = blake2b(network(address).encode(), digest_size=8, key=bytes.fromhex(row.salt))

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -116,7 +116,9 @@ def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Ch
         for each, choice in zip(wanted, chosen, strict=True)
     ]
     left_out = tuple(each for each in asked.packages if each not in wanted)
-    return Checked(asked, tuple(lines), left_out, _apt(lines, target))
+    return Checked(
+        asked, tuple(lines), left_out, apt_of([line.wheel.pk for line in lines if line.wheel], target)
+    )
 
 
 def environment_of(machine: Machine) -> dict[str, str]:
@@ -227,11 +229,10 @@ def _verdict(
     return Verdict.PURE if taken and is_pure(tags_of(taken.offer.filename)) else Verdict.UPSTREAM
 
 
-def _apt(lines: Sequence[Line], target: Target) -> tuple[str, ...]:
-    """Return the apt packages that all of our wheels among them need together, beyond those of the image."""
-    keys = [line.wheel.pk for line in lines if line.wheel]
+def apt_of(wheels: Iterable[int], target: Target) -> tuple[str, ...]:
+    """Return the apt packages that wheels of ours need together, beyond those of the target's image."""
     names: set[str] = set()
-    for some in batches(keys):
+    for some in batches(wheels):
         needs = Dependency.objects.filter(wheel__in=some, tool=Dependency.Tool.APT)
         names |= set(needs.values_list("name", flat=True))
     return tuple(sorted(names - set(target.preinstalled)))

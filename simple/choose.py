@@ -141,13 +141,7 @@ def choose(
     then the extra ones, for uv each `--index` and then the default.  `hashes` are those of a lock file; where
     no file that could be used has one of them, all are kept, and what is taken fails when it is fetched.
     """
-    wanted = SpecifierSet() if wanted is None else wanted
-    candidates = [_Candidate(offer, place) for place, offer in enumerate(offers)]
-    if installer is Installer.UV:
-        _keep_to_first_index(candidates)
-    for candidate in candidates:
-        candidate.against = candidate.against or _read(candidate) or _unfit(candidate, machine, installer)
-    _rule_out(candidates, wanted, hashes, installer)
+    candidates = _looked_at(offers, machine, installer, wanted, hashes)
     left = _usable(candidates)
     best = max(left, key=lambda candidate: candidate.key, default=None)
     for candidate in left:
@@ -156,6 +150,36 @@ def choose(
     judged = {id(c): Judged(c.offer, c.version, c.against) for c in candidates}
     ordered = sorted(candidates, key=_shown_order, reverse=True)
     return Choice(judged[id(best)] if best else None, tuple(judged[id(each)] for each in ordered))
+
+
+def ranked(
+    offers: Sequence[Offer],
+    machine: Machine,
+    installer: Installer,
+    wanted: SpecifierSet | None = None,
+    hashes: frozenset[str] = frozenset(),
+) -> list[Judged]:
+    """Return the file that is taken, and behind it what would be, were each before it not there."""
+    left = _usable(_looked_at(offers, machine, installer, wanted, hashes))
+    ordered = sorted(left, key=lambda candidate: candidate.key, reverse=True)
+    return [Judged(each.offer, each.version, "") for each in ordered]
+
+
+def _looked_at(
+    offers: Sequence[Offer],
+    machine: Machine,
+    installer: Installer,
+    wanted: SpecifierSet | None,
+    hashes: frozenset[str],
+) -> list[_Candidate]:
+    """Return the files with what is against them; nothing is against those that could be taken."""
+    candidates = [_Candidate(offer, place) for place, offer in enumerate(offers)]
+    if installer is Installer.UV:
+        _keep_to_first_index(candidates)
+    for candidate in candidates:
+        candidate.against = candidate.against or _read(candidate) or _unfit(candidate, machine, installer)
+    _rule_out(candidates, SpecifierSet() if wanted is None else wanted, hashes, installer)
+    return candidates
 
 
 def _keep_to_first_index(candidates: Sequence[_Candidate]) -> None:

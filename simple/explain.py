@@ -77,11 +77,11 @@ def explain(
     """Return what a Pi takes of a package; raises CannotRun."""
     machine = machine_of(target, model)
     told = SETUPS[setup]
-    held = _held(package)
-    choice = choose(offers(held, told, indexes.current()), machine, told.installer, wanted)
+    there = held(package)
+    choice = choose(offers(there, told, indexes.current()), machine, told.installer, wanted)
     taken = choice.taken.offer if choice.taken else None
-    wheels = {wheel.filename: wheel for wheel in held.wheels}
-    theirs = {entry.filename for entry in held.upstream}
+    wheels = {wheel.filename: wheel for wheel in there.wheels}
+    theirs = {entry.filename for entry in there.upstream}
     is_ours = (
         taken is not None
         and taken.index != PYPI
@@ -91,12 +91,12 @@ def explain(
     return Explanation(choice, wheel, runs=wheel is None or covers(wheel.offer(), target.need()))
 
 
-def _held(package: Package) -> Holdings:
+def held(package: Package) -> Holdings:
     """Return what there is of a package, with upstream's files also where there is nothing of ours."""
-    [held] = index.holdings([package], with_upstream=True)
-    if held.wheels or package.status in index.HIDDEN:
-        return held
-    return replace(held, upstream=tuple(index.upstream_files([package.pk]).get(package.pk, ())))
+    [found] = index.holdings([package], with_upstream=True)
+    if found.wheels or package.status in index.HIDDEN:
+        return found
+    return replace(found, upstream=tuple(index.upstream_files([package.pk]).get(package.pk, ())))
 
 
 def offers(held: Holdings, told: Told, current: indexes.Indexes) -> list[Offer]:

@@ -33,6 +33,7 @@ class Wanted:
     wanted: SpecifierSet
     hashes: frozenset[str] = frozenset()  # sha256 in hexadecimal; none: any file will do
     marker: Marker | None = None  # where it is asked for at all
+    extras: frozenset[str] = frozenset()  # by their canonical names; lock files list what these bring in
 
     def applies(self, environment: Mapping[str, str]) -> bool:
         """Tell whether it is asked for in an environment (PEP 508)."""
@@ -55,7 +56,14 @@ class _Reading:
     packages: list[Wanted] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
 
-    def add(self, name: str, wanted: str, hashes: Iterable[str] = (), marker: str = "") -> None:
+    def add(
+        self,
+        name: str,
+        wanted: str,
+        hashes: Iterable[str] = (),
+        marker: str = "",
+        extras: Iterable[str] = (),
+    ) -> None:
         """Note a package, or why it cannot be one."""
         try:
             self.packages.append(
@@ -64,6 +72,7 @@ class _Reading:
                     SpecifierSet(wanted),
                     frozenset(_sha256(hashes)),
                     Marker(marker) if marker else None,
+                    frozenset(canonicalize_name(extra) for extra in extras),
                 )
             )
         except (InvalidName, InvalidSpecifier, InvalidMarker) as error:
@@ -142,7 +151,7 @@ def _requirement(line: str, reading: _Reading) -> None:
         reading.pass_over(requirement.name, "it comes from an address and not from an index")
         return
     marker = str(requirement.marker) if requirement.marker else ""
-    reading.add(requirement.name, str(requirement.specifier), hashes, marker)
+    reading.add(requirement.name, str(requirement.specifier), hashes, marker, requirement.extras)
 
 
 # --- lock files ---------------------------------------------------------------------------------------

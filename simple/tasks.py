@@ -4,6 +4,7 @@ from celery import shared_task
 
 from builds.clock import database_now
 from simple import catalogue, demand, publishing, retention, roots, summing
+from simple.bundle import tidying, work
 
 
 @shared_task(name="simple.publish")
@@ -40,3 +41,15 @@ def publish_catalogue() -> bool:
 def sum_downloads() -> int:
     """Sum up downloads for the statistics."""
     return summing.sum_due(database_now(), for_s=20)
+
+
+@shared_task(name="simple.make_bundles")
+def make_bundles() -> bool:
+    """Make the bundle that has waited for longest."""
+    return work.make_next(database_now)
+
+
+@shared_task(name="simple.tidy_bundles")
+def tidy_bundles() -> int:
+    """Give lost bundles back, and remove what is kept no longer."""
+    return tidying.tidy(database_now())

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import zipfile
 
@@ -310,6 +311,8 @@ def metadata(name: str, version: str, *, requires_python: str = "", requires: tu
     lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}", "Summary: Made for a test"]
     lines += [f"Requires-Python: {requires_python}"] if requires_python else []
     lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+    extras = re.findall(r"""extra == ['"]([^'"]+)['"]""", " ".join(requires))
+    lines += [f"Provides-Extra: {extra}" for extra in dict.fromkeys(extras)]
     return "\n".join(lines) + "\n"
 
 

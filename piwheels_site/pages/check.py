@@ -37,7 +37,7 @@ def check_page(request: HttpRequest) -> HttpResponse:
     status = 200
     if request.method == "POST":
         try:
-            text = _text(request)
+            text = sent_text(request)
             # What came as a file does not come back in the form.
             context["text"] = asked.get("text", "")
             context |= _shown(check(read(text), target, model, setup))
@@ -46,7 +46,7 @@ def check_page(request: HttpRequest) -> HttpResponse:
     return render(request, "check.html", context, status=status)
 
 
-def _text(request: HttpRequest) -> str:
+def sent_text(request: HttpRequest) -> str:
     """Return what was uploaded, or else what was pasted; raises CannotRead."""
     file = request.FILES.get("file")
     if file is None:

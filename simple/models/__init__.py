@@ -1,5 +1,6 @@
 """Rows of the index: what is counted of its use, and what the published tree shows."""
 
+from simple.models.bundle import Bundle
 from simple.models.downloads import (
     MOST_PATH,
     Client,
@@ -18,6 +19,7 @@ from simple.models.summed import DownloadShare, TopPackages
 
 __all__ = [
     "MOST_PATH",
+    "Bundle",
     "Client",
     "DailySalt",
     "Download",

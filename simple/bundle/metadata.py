@@ -1,0 +1,85 @@
+"""What a wheel's METADATA says that it needs (no Django).
+
+Ours were checked when they came; upstream's are believed as little as any other text of strangers.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.metadata import parse_email
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+# The largest METADATA seen had 300 kB, most of it a README.
+MOST_BYTES = 4 << 20
+# One package of many extras had 800.
+MOST_REQUIREMENTS = 5000
+
+
+class Unusable(Exception):
+    """A wheel cannot be in a bundle; the text says why."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a wheel needs, under which circumstances."""
+
+    requires: tuple[Requirement, ...]
+    extras: frozenset[str] = frozenset()  # that it declares; others bring nothing, as in pip
+
+    def needed(self, environment: Mapping[str, str], extras: frozenset[str]) -> list[Requirement]:
+        """Return what is needed on a machine with these extras, and what is needed without any."""
+        return [each for each in self.requires if _applies(each, environment, extras & self.extras)]
+
+
+def _applies(requirement: Requirement, environment: Mapping[str, str], extras: frozenset[str]) -> bool:
+    """Tell whether a requirement is one here; what cannot be compared is none."""
+    if requirement.marker is None:
+        return True
+    try:
+        return any(
+            requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *sorted(extras))
+        )
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        return False
+
+
+def read(content: bytes, name: str) -> Metadata:
+    """Return what the METADATA of a package says; raises Unusable."""
+    raw, _ = parse_email(content)
+    if canonicalize_name(raw.get("name", "")) != name:
+        raise Unusable(f"its METADATA is of {raw.get('name', 'nothing')[:100]}")
+    said = raw.get("requires_dist", [])
+    if len(said) > MOST_REQUIREMENTS:
+        raise Unusable(f"it needs {len(said)} packages")
+    try:
+        requires = tuple(Requirement(each) for each in said)
+    except (InvalidRequirement, RecursionError) as error:
+        raise Unusable(f"what it needs cannot be read: {str(error).splitlines()[0][:200]}") from error
+    elsewhere = [each.name for each in requires if each.url]
+    if elsewhere:
+        raise Unusable(f"it needs {elsewhere[0]} from an address, and no index has that")
+    return Metadata(requires, frozenset(canonicalize_name(each) for each in raw.get("provides_extra", [])))
+
+
+def of_wheel(file: BinaryIO, filename: str) -> bytes:
+    """Return the METADATA in a wheel; raises Unusable."""
+    name = filename.split("-", maxsplit=1)[0]
+    try:
+        with zipfile.ZipFile(file) as archive:
+            found = [
+                info
+                for info in archive.infolist()
+                if info.filename.endswith(".dist-info/METADATA")
+                and info.filename.count("/") == 1
+                and canonicalize_name(info.filename.split("-")[0]) == canonicalize_name(name)
+            ]
+            if len(found) != 1 or found[0].file_size > MOST_BYTES:
+                raise Unusable("it has no METADATA that can be read")
+            with archive.open(found[0]) as member:
+                return member.read(MOST_BYTES)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        raise Unusable(f"it is no wheel that can be read: {error}") from error

@@ -1,0 +1,73 @@
+"""Upstream's wheels and their METADATA, fetched once and kept for a while, under the hashes of the wheels."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from packages import fetch
+from packages.download import download
+from packages.fetch import UpstreamUnavailable
+from simple.bundle import metadata
+from simple.bundle.archive import TEMPORARY
+from simple.index import UpstreamEntry
+
+
+@dataclass(frozen=True)
+class Pantry:
+    """A folder of what was fetched; a file is in it whole or not at all."""
+
+    folder: Path
+    session: fetch.Session
+    most_bytes: int  # of one wheel
+    most_s: float  # for one wheel
+    pulse: Callable[[], None] = lambda: None
+
+    def wheel(self, entry: UpstreamEntry) -> Path:
+        """Return where a wheel is, and fetch it if it is not there; raises UpstreamUnavailable."""
+        if entry.size is not None and entry.size > self.most_bytes:
+            raise UpstreamUnavailable(
+                f"{entry.filename} has {entry.size} bytes, {self.most_bytes} are the most."
+            )
+        return self._fetched(entry.sha256, entry.url, entry.sha256, self.most_bytes)
+
+    def metadata(self, entry: UpstreamEntry) -> bytes:
+        """Return the METADATA of a wheel; raises UpstreamUnavailable, and Unusable where it has none."""
+        if entry.metadata_sha256:
+            path = self._fetched(
+                f"{entry.sha256}.metadata",
+                f"{entry.url}.metadata",
+                entry.metadata_sha256,
+                metadata.MOST_BYTES,
+            )
+            return path.read_bytes()
+        with self.wheel(entry).open("rb") as file:
+            return metadata.of_wheel(file, entry.filename)
+
+    def _fetched(self, name: str, url: str, sha256: str, limit: int) -> Path:
+        path = self.folder / name
+        if path.exists():
+            # It is wanted again, so it stays for longer.
+            with suppress(FileNotFoundError):
+                path.touch()
+            return path
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=TEMPORARY)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                download(
+                    self.session,
+                    url,
+                    file,
+                    sha256=sha256,
+                    limit=limit,
+                    seconds=self.most_s,
+                    pulse=self.pulse,
+                )
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return path

@@ -1,0 +1,63 @@
+"""Gives back what was lost of the work on bundles, and removes what is kept no longer."""
+
+import logging
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+
+from simple.bundle.archive import TEMPORARY
+from simple.models import Bundle
+
+logger = logging.getLogger(__name__)
+
+# How long the page of a bundle that is over goes on to say what it was.
+KEPT = timedelta(days=1)
+# A zip is there a moment before its row says so.
+GRACE_S = 600
+
+
+def tidy(now: datetime) -> int:
+    """Do all of it; returns how many rows and files were touched."""
+    touched = sum(_give_back(bundle, now) for bundle in Bundle.objects.lost(now))
+    touched += Bundle.objects.filter(expires_at__lt=now - KEPT).delete()[0]
+    return touched + remove_files(now, time.time())
+
+
+def _give_back(bundle: Bundle, now: datetime) -> bool:
+    """Have a bundle made by another worker, unless that was tried often enough."""
+    logger.warning("The worker that made %s fell silent.", bundle)
+    if bundle.tries < Bundle.TRIES:
+        return bundle.give_back()
+    return bundle.fail("Making it broke off again and again; ask for fewer packages.", now + KEPT)
+
+
+def remove_files(now: datetime, seconds: float) -> int:
+    """Remove zips that nobody can download any more, wheels of upstream's, and what crashes left behind."""
+    folder: Path = settings.PIWHEELS_BUNDLES
+    wanted = set(Bundle.objects.ready(now).values_list("digest", flat=True))
+    longest = settings.PIWHEELS_BUNDLE_S + GRACE_S
+    kept = max(settings.PIWHEELS_BUNDLES_KEPT_S, longest)
+    zips = [path for path in folder.glob("*.zip") if path.stem not in wanted]
+    broken = [*folder.glob(f"{TEMPORARY}*"), *folder.glob(f"upstream/{TEMPORARY}*")]
+    fetched = [path for path in folder.glob("upstream/*") if not path.name.startswith(TEMPORARY)]
+    return (
+        _remove(zips, seconds - GRACE_S)
+        + _remove(broken, seconds - longest)
+        + _remove(fetched, seconds - kept)
+    )
+
+
+def _remove(paths: Iterable[Path], before: float) -> int:
+    """Remove those that were written before a moment."""
+    removed = 0
+    for path in paths:
+        try:
+            if path.stat().st_mtime < before:
+                path.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue
+    return removed

@@ -1,0 +1,113 @@
+import hashlib
+import io
+import signal
+import stat
+import subprocess
+import sys
+import time
+import zipfile
+
+import pytest
+
+from simple.bundle import archive, papers
+from simple.bundle.archive import TEMPORARY, Member, WrongBytes
+from simple.bundle.papers import Content, Entry
+
+ENTRY = Entry("demo", "1.0", "demo-1.0-py3-none-any.whl", 9, "a" * 64, is_ours=True)
+
+WRITE_FOR_EVER = """
+import io, sys
+from pathlib import Path
+from simple.bundle.archive import Member, write
+
+class Endless(io.RawIOBase):
+    def read(self, size=-1):
+        return bytes(size)
+
+write(Path(sys.argv[1]), "bundle", {}, [Member("a.whl", 1 << 40, "0" * 64, Endless)])
+"""
+
+
+def member(name, content=b"some wheel"):
+    return Member(name, len(content), hashlib.sha256(content).hexdigest(), lambda: io.BytesIO(content))
+
+
+def content(**fields):
+    told = {"system": "Trixie", "pi": "", "python": "3.13", "processor": "armv7l", "entries": (ENTRY,)}
+    return Content(**{**told, "apt": (), "present": (), **fields})
+
+
+def test_the_same_content_is_the_same_bytes_in_whatever_order_and_hour(tmp_path):
+    wheels = [member("b.whl", b"b" * 9_000_000), member("a.whl")]
+    texts = {"README.txt": "read", "install.sh": "run"}
+
+    archive.write(tmp_path / "one.zip", "bundle", texts, wheels)
+    time.sleep(2.1)  # Zips count in steps of two seconds.
+    archive.write(tmp_path / "two.zip", "bundle", dict(reversed(texts.items())), wheels[::-1])
+
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_wheels_are_stored_as_they_are_and_the_script_can_be_run(tmp_path):
+    size = archive.write(tmp_path / "a.zip", "bundle", {"install.sh": "run"}, [member("a.whl")])
+
+    with zipfile.ZipFile(tmp_path / "a.zip") as found:
+        script, wheel = found.infolist()
+        assert found.testzip() is None
+    assert size == (tmp_path / "a.zip").stat().st_size
+    assert (wheel.filename, wheel.compress_type) == ("bundle/wheels/a.whl", zipfile.ZIP_STORED)
+    assert stat.S_IMODE(script.external_attr >> 16) == 0o755
+
+
+@pytest.mark.parametrize("spoilt", [b"some wheeL", b"some", b"some wheel and more", b""])
+def test_a_wheel_of_other_bytes_leaves_nothing(tmp_path, spoilt):
+    good = member("a.whl")
+    bad = Member(good.filename, good.size, good.sha256, lambda: io.BytesIO(spoilt))
+
+    with pytest.raises(WrongBytes, match=r"a\.whl"):
+        archive.write(tmp_path / "a.zip", "bundle", {}, [bad])
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_in_the_middle_leaves_nothing_of_that_name(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path / "a.zip")])
+    end = time.monotonic() + 30
+    while not any(path.stat().st_size > 1 << 20 for path in tmp_path.iterdir()):
+        assert time.monotonic() < end
+        assert child.poll() is None
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(TEMPORARY)
+
+
+def test_the_papers_name_each_wheel_with_its_hash():
+    found = papers.papers(content())
+
+    assert found["SHA256SUMS"] == f"{'a' * 64}  wheels/demo-1.0-py3-none-any.whl\n"
+    assert found["requirements.txt"] == f"demo==1.0 --hash=sha256:{'a' * 64}\n"
+    assert "For Trixie: Python 3.13 on armv7l." in found["README.txt"]
+    assert "apt.txt" not in found
+    assert "apt" not in found["README.txt"]
+
+
+def test_the_papers_name_what_the_system_needs_and_has():
+    found = papers.papers(content(apt=("libpq5", "libz"), present=("six==1.0",)))
+
+    assert found["apt.txt"] == "libpq5 libz\n"
+    assert "    sudo apt install libpq5 libz\n" in found["README.txt"]
+    assert "    six==1.0\n" in found["README.txt"]
+
+
+def test_only_names_of_debian_packages_get_on_apts_line():
+    named = ["libpq5", "g++", "-y", "a; rm -rf /", "$(id)", "Lib", "", "x", "lib\nx", "libpq5"]
+
+    assert papers.apt_names(named) == ("g++", "libpq5")
+
+
+def test_nothing_of_a_stranger_is_in_the_script():
+    evil = Entry("evil", "1.0", "$(touch x).whl", 1, "a" * 64, is_ours=False, wanted_by=("`id`",))
+
+    assert papers.papers(content(entries=(evil,)))["install.sh"] == papers.papers(content())["install.sh"]
