@@ -7,6 +7,7 @@ from django.contrib import admin
 
 from packages.record_admin import RecordAdmin
 from simple.models import (
+    Bundle,
     Client,
     Download,
     DownloadDay,
@@ -112,3 +113,15 @@ class RequestAdmin(RecordAdmin):
     list_select_related = ["target"]
     date_hierarchy = "day"
     search_fields = ["name__startswith"]
+
+
+@admin.register(Bundle)
+class BundleAdmin(RecordAdmin):
+    """Bundles for machines without a network, as long as they are kept."""
+
+    list_display = ["key", "target", "state", "step", "size", "asked_at", "expires_at", "problem"]
+    list_select_related = ["target"]
+    list_filter = ["state"]
+    search_fields = ["key"]
+    # What somebody asked for is between the page and whoever has its address.
+    exclude = ["wanted", "installed", "content", "client"]

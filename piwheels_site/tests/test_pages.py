@@ -126,6 +126,7 @@ def every_row():
     """One row of each of our models."""
     from packages.models import Alias, Dirty, SyncCursor
     from simple.models import (
+        Bundle,
         Client,
         Download,
         DownloadDay,
@@ -174,6 +175,9 @@ def every_row():
         Shown.objects.create(package=package, indexes="simple"),
         PublishedTree.current(),
         Request.objects.create(day=NOON.date(), client=1, name="demo"),
+        Bundle.objects.create(
+            day=NOON.date(), client=1, target=wheel.build.target, wanted="demo", asked_at=NOON
+        ),
     ]
 
 
