@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from packaging.utils import canonicalize_name
 
 from builder.elf import version_key
@@ -93,8 +93,8 @@ def prepare(campaign: Campaign, now: datetime) -> None:
 
 
 def _most_wanted(count: int) -> list[int]:
-    """Return the packages that are wanted most, by what pip looked for; of equals what more packages need."""
-    wanted = Demand.objects.order_by((F("downloads") + F("misses")).desc(), F("dependents").desc(), "package")
+    """Return the packages that are wanted most."""
+    wanted = Demand.objects.most_wanted()
     return list(wanted.values_list("package", flat=True)[: min(count, MOST)])
 
 

@@ -18,6 +18,7 @@ from django.core.files.storage import FileSystemStorage, Storage, default_storag
 from django.utils import timezone
 
 from builds.stored import GRACE, TEMPORARY, Stored, wheel_file
+from packages import disk
 
 _BLOCK = 1 << 20
 
@@ -105,7 +106,7 @@ class WholeFileStorage(FileSystemStorage):
             raise
         # Each name is in its folder, and the name of a new folder in the one above.
         for folder in folders | {each.parent for each in fresh}:
-            _sync_folder(folder)
+            disk.sync(folder)
 
     def delete(self, name: str) -> None:
         """Remove a file, and the folders that were there for it alone."""
@@ -119,7 +120,7 @@ class WholeFileStorage(FileSystemStorage):
             raise FileNotFoundError(old)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-        _sync_folder(target.parent)
+        disk.sync(target.parent)
         self._prune(path.parent)
 
     def walk(self, folder: str, after: str = "") -> Iterator[Stored]:
@@ -185,15 +186,6 @@ def _write_synced(file: BinaryIO, chunks: Iterable[bytes]) -> None:
     file.flush()
     os.fchmod(file.fileno(), 0o644)
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk remember which names a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def store(files: Mapping[str, BinaryIO]) -> None:

@@ -133,15 +133,20 @@ def prepare(env: dict[str, str], packages: Sequence[str]) -> None:
         raise CannotStart("The farm could not be prepared; what is above says why.")
 
 
-def welcome(address: str, var: Path) -> None:
-    """Print where the farm is, once it answers."""
+def wait_for(address: str) -> None:
+    """Wait a minute at most until there is a good answer."""
     for _ in range(600):
         try:
-            if requests.get(f"{address}/healthz", timeout=5).ok:
-                break
+            if requests.get(address, timeout=5).ok:
+                return
         except requests.RequestException:
             pass
         time.sleep(0.1)
+
+
+def welcome(address: str, var: Path) -> None:
+    """Print where the farm is, once it answers."""
+    wait_for(f"{address}/healthz")
     print(
         f"""
   The farm is at {address}/

@@ -11,15 +11,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import requests
 from honcho.manager import Manager
 
 from deploy.demo import ELSEWHERE
-from deploy.farm import MANAGE, ROOT, CannotStart, check_port
+from deploy.farm import MANAGE, ROOT, CannotStart, check_port, wait_for
 
 
 def settings(var: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -58,13 +56,7 @@ def run(var: Path, port: int, arguments: list[str]) -> int:
 
 def _welcome(address: str) -> None:
     """Print where the sample is, once it answers."""
-    for _ in range(600):
-        try:
-            if requests.get(f"{address}/", timeout=5).ok:
-                break
-        except requests.RequestException:
-            pass
-        time.sleep(0.1)
+    wait_for(f"{address}/")
     print(f"\n  A farm that never was is at {address}/\n  End it:  Ctrl-C\n", flush=True)
 
 

@@ -2,18 +2,8 @@
 
 from django.conf import settings
 from django.http import Http404
-from packaging.utils import InvalidName, canonicalize_name
 
-from packages.project import MAX_NAME
-
-
-def canonical(name: str) -> str:
-    """Return the canonical form of a package's name; "" for what cannot be one."""
-    try:
-        found = canonicalize_name(name, validate=True)
-    except InvalidName:
-        return ""
-    return found if len(found) <= MAX_NAME else ""
+from packages.project import canonical
 
 
 def canonical_or_404(name: str) -> str:

@@ -16,8 +16,9 @@ from django.db.models.functions import Coalesce
 from builds.models import Demand, Wheel
 from packages import plain_sql
 from packages.batches import batches
+from packages.browsing import beginning
 from packages.models import Package
-from piwheels_site.naming import canonical
+from packages.project import canonical
 
 MOST = 25
 # So many of the names with a beginning are ranked, as many as SQLite takes in a statement; if there are more,
@@ -37,7 +38,7 @@ _SIMILAR = """
     SELECT id FROM packages_package WHERE name %% %s ORDER BY similarity(name, %s) DESC, name LIMIT %s
 """
 _BEGINS = """
-    SELECT id FROM packages_package WHERE name {after} %s AND name {before} %s ORDER BY name {order} LIMIT %s
+    SELECT id FROM packages_package WHERE name {from_} %s AND name {before} %s ORDER BY name {order} LIMIT %s
 """
 # The second limit keeps PostgreSQL from reading all that begins so before it looks at what is wanted.
 _WANTED = """
@@ -46,7 +47,7 @@ _WANTED = """
             SELECT package_id FROM builds_demand
             ORDER BY downloads + misses DESC, dependents DESC, package_id LIMIT %s
         ) AS wanted JOIN packages_package AS package ON package.id = wanted.package_id LIMIT %s
-    ) AS named WHERE name {after} %s AND name {before} %s LIMIT %s
+    ) AS named WHERE name {from_} %s AND name {before} %s LIMIT %s
 """
 
 
@@ -106,10 +107,8 @@ def _beginning(letters: str) -> list[Package]:
     keys = _begins(letters, _RANKED)
     if len(keys) == _RANKED:
         # What is wanted most need not be among the first of the alphabet.
-        least, beyond = _range(letters)
-        keys = keys[: _RANKED // 2] + [
-            key for (key,) in plain_sql.rows(_sql(_WANTED), [_POPULAR, _POPULAR, least, beyond, _RANKED // 3])
-        ]
+        wanted = [_POPULAR, _POPULAR, *beginning(letters), _RANKED // 3]
+        keys = keys[: _RANKED // 2] + [key for (key,) in plain_sql.rows(plain_sql.bytewise(_WANTED), wanted)]
     best = list(_ranked(_most_wanted_of(keys)))
     exact = Package.objects.filter(name=letters)
     return [*best, *(_shown(exact) if len(best) > MOST and all(p.name != letters for p in best) else [])]
@@ -128,28 +127,9 @@ def _ranked(keys: Iterable[int]) -> QuerySet[Package]:
     return _shown(Package.objects.filter(pk__in=list(keys)))
 
 
-def most_wanted() -> QuerySet[Demand]:
-    """Return what is wanted, most first, in the order of an index."""
-    return Demand.objects.order_by((F("downloads") + F("misses")).desc(), F("dependents").desc(), "package")
-
-
 def _begins(letters: str, most: int) -> list[int]:
     """Return the keys of the first packages of the alphabet whose names begin so."""
-    return [key for (key,) in plain_sql.rows(_sql(_BEGINS), [*_range(letters), most])]
-
-
-def _range(letters: str) -> tuple[str, str]:
-    """Return between which names those are that begin so; after all letters comes this brace."""
-    return letters, letters + "{"
-
-
-def _sql(template: str) -> str:
-    """Return a statement that compares byte by byte, for which each database has an index."""
-    is_postgresql = connection.vendor == "postgresql"
-    # To PostgreSQL these are the operators of the index that Django makes for LIKE; in an order of words, as
-    # in most of its locales, what begins alike is not one range.
-    after, before, order = ("~>=~", "~<~", "USING ~<~") if is_postgresql else (">=", "<", "")
-    return template.format(after=after, before=before, order=order)
+    return [key for (key,) in plain_sql.rows(plain_sql.bytewise(_BEGINS), [*beginning(letters), most])]
 
 
 def _alike(letters: str) -> list[Package]:
@@ -176,7 +156,7 @@ def _similar(letters: str) -> list[int]:
 def _compared(letters: str) -> list[int]:
     """Return the keys of packages whose names look like it, of those that are wanted or begin alike."""
     keys = {key for length in (3, 2, 1) for key in _begins(letters[:length].rstrip("-"), _COMPARED)}
-    keys.update(most_wanted().values_list("package", flat=True)[:_COMPARED])
+    keys.update(Demand.objects.most_wanted().values_list("package", flat=True)[:_COMPARED])
     names: dict[str, int] = {}
     for some in batches(keys):
         names.update(Package.objects.filter(pk__in=some).values_list("name", "pk"))

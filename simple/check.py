@@ -17,7 +17,7 @@ from packages.batches import batches
 from packages.models import Package
 from simple import explain, index, indexes
 from simple.choose import Choice, Machine, choose
-from simple.explain import PYPI, SETUPS, Setup, Told
+from simple.explain import SETUPS, Setup, Told
 from simple.index import Holdings
 from simple.machines import Model
 from simple.requirements import Asked, Wanted
@@ -205,9 +205,7 @@ def _line(
         return Line(wanted, Verdict.NOTHING, held.package, "", "", None, None, build)
     taken = choice.taken.offer
     entries = {entry.filename: entry for entry in held.upstream}
-    wheels = {wheel.filename: wheel for wheel in held.wheels}
-    is_theirs = taken.index == PYPI or (taken.index == indexes.FULL and taken.filename in entries)
-    wheel = None if is_theirs else wheels.get(taken.filename)
+    wheel = explain.ours(taken, held)
     size = wheel.size if wheel else entries[taken.filename].size if taken.filename in entries else None
     verdict = _verdict(wanted, choice, wheel, target, build)
     return Line(wanted, verdict, held.package, taken.filename, taken.index, size, wheel, build)

@@ -79,16 +79,17 @@ def explain(
     told = SETUPS[setup]
     there = held(package)
     choice = choose(offers(there, told, indexes.current()), machine, told.installer, wanted)
-    taken = choice.taken.offer if choice.taken else None
-    wheels = {wheel.filename: wheel for wheel in there.wheels}
-    theirs = {entry.filename for entry in there.upstream}
-    is_ours = (
-        taken is not None
-        and taken.index != PYPI
-        and not (taken.index == indexes.FULL and taken.filename in theirs)
-    )
-    wheel = wheels.get(taken.filename) if taken and is_ours else None
+    wheel = ours(choice.taken.offer, there) if choice.taken else None
     return Explanation(choice, wheel, runs=wheel is None or covers(wheel.offer(), target.need()))
+
+
+def ours(offer: Offer, held: Holdings) -> Wheel | None:
+    """Return the wheel of ours that an offer is; None for a file of upstream's, whoever lists it."""
+    is_theirs = offer.index == PYPI or (
+        offer.index == indexes.FULL and any(entry.filename == offer.filename for entry in held.upstream)
+    )
+    wheels = () if is_theirs else held.wheels
+    return next((wheel for wheel in wheels if wheel.filename == offer.filename), None)
 
 
 def held(package: Package) -> Holdings:
@@ -105,16 +106,17 @@ def offers(held: Holdings, told: Told, current: indexes.Indexes) -> list[Offer]:
     found = []
     for name in told.indexes:
         if name == PYPI:
-            found += [_of_upstream(entry) for entry in held.upstream]
+            found += [_offer(entry, PYPI) for entry in held.upstream]
         elif name in pages:
-            found += [_of_ours(file, name) for file in pages[name].files]
+            found += [_offer(file, name) for file in pages[name].files]
     # Where we have no page of the package, /simple-full/ leads to upstream's.
     if not found and indexes.FULL in told.indexes:
-        found = [_of_upstream(entry) for entry in held.upstream]
+        found = [_offer(entry, PYPI) for entry in held.upstream]
     return found
 
 
-def _of_ours(file: File, name: str) -> Offer:
+def _offer(file: File | UpstreamEntry, name: str) -> Offer:
+    """Return a file of a page, or of upstream's, as one that an index offers."""
     return Offer(
         filename=file.filename,
         index=name,
@@ -122,15 +124,4 @@ def _of_ours(file: File, name: str) -> Offer:
         yanked=file.yanked,
         yanked_reason=file.yanked_reason,
         sha256=file.sha256,
-    )
-
-
-def _of_upstream(entry: UpstreamEntry) -> Offer:
-    return Offer(
-        filename=entry.filename,
-        index=PYPI,
-        requires_python=entry.requires_python,
-        yanked=entry.yanked,
-        yanked_reason=entry.yanked_reason,
-        sha256=entry.sha256,
     )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packages import disk
 from simple import tree
 from simple.formats import Format
 from simple.indexes import ALL
@@ -198,14 +199,8 @@ def remove(name: str, indexes: Collection[str]) -> bool:
 def sync(paths: Collection[Path]) -> None:
     """Have the disk remember files and folders; one that is gone again needs no memory."""
     for path in sorted(paths, key=lambda path: path.is_dir()):
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(FileNotFoundError):
+            disk.sync(path)
 
 
 def _read(path: Path) -> bytes | None:

@@ -1,5 +1,7 @@
 """What is wanted or not, by whom and how much, as rows; `builds.places` makes an order of it."""
 
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -99,6 +101,22 @@ class Push(Decision):
             package.request_plan()
 
 
+# The index has it, so this is its order to the letter.
+_MOST_WANTED = (
+    (models.F("downloads") + models.F("misses")).desc(),
+    models.F("dependents").desc(),
+    models.F("package"),
+)
+
+
+class DemandQuerySet(models.QuerySet["Demand"]):
+    """Questions about what is wanted."""
+
+    def most_wanted(self) -> Self:
+        """Return what is wanted, most first: by what pip looked for; of equals what more packages need."""
+        return self.order_by(*_MOST_WANTED)
+
+
 class Demand(models.Model):
     """How much a package is wanted, as was counted last; none for what nobody wants."""
 
@@ -109,16 +127,11 @@ class Demand(models.Model):
     )
     dependents = models.PositiveIntegerField(default=0, help_text="Packages with wheels that need it.")
 
+    objects = DemandQuerySet.as_manager()
+
     class Meta:
         verbose_name_plural = "demand"
-        indexes = [
-            models.Index(
-                (models.F("downloads") + models.F("misses")).desc(),
-                models.F("dependents").desc(),
-                models.F("package"),
-                name="builds_demand_most",
-            )
-        ]
+        indexes = [models.Index(*_MOST_WANTED, name="builds_demand_most")]
 
     def __str__(self) -> str:
         return f"{self.package}: {self.downloads} + {self.misses}, {self.dependents} dependents"

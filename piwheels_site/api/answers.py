@@ -7,7 +7,7 @@ from ninja import Path, Query, Schema
 from pydantic import Field
 
 from packages.models import Package
-from piwheels_site.naming import canonical
+from packages.project import canonical
 
 # Where the API is, below the site's root.
 ROOT = "/api/v1"

@@ -14,9 +14,9 @@ from builds.models import Build
 from builds.models.state import State
 from packages import browsing, keyset
 from packages.models import Package, Version
+from packages.project import canonical
 from piwheels_site import use
 from piwheels_site.api.answers import ROOT, USUALLY, After, Limit, Name, Next, kept, next_link, package_of
-from piwheels_site.naming import canonical
 from simple import index
 
 router = Router(tags=["Packages"])

@@ -10,8 +10,9 @@ from django.views.decorators.http import require_safe
 
 from builds.clock import database_now
 from packages.models import Package
+from packages.project import canonical
 from piwheels_site import badge as drawing
-from piwheels_site.naming import canonical, canonical_or_404
+from piwheels_site.naming import canonical_or_404
 from piwheels_site.pages.project import look
 from piwheels_site.pages.project_json import CORS
 

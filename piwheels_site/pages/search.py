@@ -7,8 +7,8 @@ from django.views.decorators.http import require_safe
 
 from builds.models import Demand
 from packages.models import Package
+from packages.project import canonical
 from piwheels_site import search as finding
-from piwheels_site.naming import canonical
 
 A_PAGE = 50
 # Nobody turns pages for longer than this, and each costs more than the one before.
@@ -31,7 +31,7 @@ def search(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest) -> Page[Demand]:
     """Return a page of the most downloaded packages."""
-    popular = finding.most_wanted().select_related("package")
+    popular = Demand.objects.most_wanted().select_related("package")
     return Paginator(popular[:LISTED], A_PAGE).get_page(request.GET.get("page"))
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from packages import disk
+
 # What is being written is called so; a crash leaves it behind.
 TEMPORARY = ".new-"
 # The beginning of time for a zip.
@@ -66,7 +68,7 @@ def write(
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    disk.sync(path.parent)
     return size
 
 
@@ -105,12 +107,3 @@ def _copy(
             pulse(len(block))
     if size != wheel.size or digest.hexdigest() != wheel.sha256:
         raise WrongBytes(f"{wheel.filename} is not what it was when it was published.")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the disk remember which names a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
