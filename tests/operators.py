@@ -16,13 +16,14 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError, connection
+from django.db.models import QuerySet
 
 from builds import rebuilding, takedown
 from builds.clock import database_now
 from builds.host import host_target
 from builds.models import Build, Builder, Wheel
 from deploy import farm as miniature
-from packages.models import Package
+from packages.models import Package, Version
 from simple import index, tree
 from simple import rebuilding as published
 from simple.tests import trees
@@ -89,6 +90,13 @@ def enrol(name: str) -> str:
     return token
 
 
+def enrol_all(names: list[str]) -> None:
+    """Make builders that are at work, and that nobody hears of again."""
+    for name in names:
+        enrol(name)
+    Builder.objects.filter(name__in=names).update(heard_at=database_now())
+
+
 def choose(kind: str, chance: float) -> str | None:
     """Return the name of a wheel that something can be done to; which one, chance has drawn."""
     wheels = {
@@ -126,6 +134,33 @@ def state() -> dict[str, int]:
         "to_show": Package.objects.to_show().count(),
         "to_remove": Wheel.objects.to_remove().count(),
     }
+
+
+def rebuild_lost() -> int:
+    """Have built what was lost so often that it waits for a person; return how much that is."""
+    lost = _without_wheel(Version.objects.filter(builds__state=Build.State.LOST)).distinct()
+    for version in lost.select_related("package"):
+        pairs = {(version.pk, host_target().pk)}
+        rebuilding.rebuild(version.package, pairs, "It was lost four times.", database_now())
+    return len(lost)
+
+
+def lost_for_good() -> list[str]:
+    """Return what was lost so often that it waits for a person, and how often it was tried."""
+    lost = _without_wheel(Version.objects.filter(builds__state=Build.State.LOST)).distinct()
+    return [f"{version}: {version.builds.count()} attempts" for version in lost]
+
+
+def unbuilt() -> list[str]:
+    """Return the versions that should have a wheel and never had one."""
+    return [str(version) for version in _without_wheel(Version.objects.listed().filter(yanked=False))]
+
+
+def _without_wheel(versions: QuerySet[Version]) -> QuerySet[Version]:
+    """Return those of which there is no wheel, and nothing that goes on."""
+    return versions.filter(wheels=None).exclude(
+        pk__in=Build.objects.filter(finished_at=None).values("version")
+    )
 
 
 def faults() -> list[str]:
@@ -171,5 +206,6 @@ def _faults_of(wheel: Wheel) -> list[str]:
 
 
 DEEDS: dict[str, Callable[..., object]] = {
-    deed.__name__: deed for deed in (enrol, choose, act, state, faults)
+    deed.__name__: deed
+    for deed in (enrol, enrol_all, choose, act, state, rebuild_lost, lost_for_good, unbuilt, faults)
 }

@@ -1,18 +1,23 @@
-"""Builders that need no time for a build, and otherwise speak to the server as real ones do."""
+"""A builder that needs no time for a build, and otherwise speaks to the server as real ones do.
+
+`python -m tests.quick_builders` runs one; the environment has the settings of a real one, and QUICK_PAUSE_S:
+how long it waits before each report.  It prints a line for what it published, and for each fault.
+"""
 
 import base64
 import hashlib
 import json
+import os
 import random
-import threading
+import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
 
-from redis import Redis
+from redis import Redis, RedisError
 
-from builder import contract
+from builder import contract, settings
 from builder.client import Client, DeadTicket, LostClaim, Refused, Unreachable
 from builder.facts import facts
 from builder.settings import Settings
@@ -20,59 +25,56 @@ from builds.tests.wheels import make_wheel, wheel_of
 from tests.sdists import stem
 
 TAG = "py3-none-any"
+# Whoever builds this package dies of it.
+KILLER = "kills-its-builder"
 # Not so small that half of a file would be a rare sight.
 PAYLOAD = 20_000
 
 
-class QuickBuilder(threading.Thread):
+class QuickBuilder:
     """One builder; it goes on through all that befalls its server, with the client that real ones have."""
 
-    def __init__(self, settings: Settings, socket: Path, *, pace: Callable[[], None] = lambda: None) -> None:
-        """Take orders from a Redis, and wait for `pace` before each report."""
-        super().__init__(daemon=True)
-        self.settings, self.socket, self.pace = settings, socket, pace
-        self.published = 0
-        self.faults: list[str] = []
-        self._ended = threading.Event()
+    def __init__(self, settings: Settings, pause_s: float) -> None:
+        self.settings, self.pause_s = settings, pause_s
 
-    def __enter__(self) -> "QuickBuilder":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self.join(60)
-
-    def run(self) -> None:
-        """Build until it is told to end."""
-        with (
-            Redis(unix_socket_path=str(self.socket)) as rings,
-            Client(self.settings, patience_s=60, first_pause_s=0.1) as server,
-        ):
+    def run(self) -> NoReturn:
+        """Build for ever."""
+        with Client(self.settings, patience_s=60, first_pause_s=0.1) as server:
             said_at = 0.0
-            while not self._ended.is_set():
+            while True:
                 if time.monotonic() - said_at > 20:
                     with suppress(Unreachable):
                         server.hello(facts(self.settings.work))
                         said_at = time.monotonic()
-                if ring := rings.brpop([contract.queue_for(self.settings.builder)], timeout=1):
+                if ring := self.ring():
                     (build, attempt), *_ = json.loads(base64.b64decode(json.loads(ring[1])["body"]))
                     self.build_all(server, build, attempt)
+
+    def ring(self) -> tuple[bytes, bytes] | None:
+        """Wait for a ring; as long as Redis is away there is none."""
+        try:
+            with Redis(unix_socket_path=urlsplit(self.settings.orders_url).path) as rings:
+                return rings.brpop([contract.queue_for(self.settings.builder)], timeout=1)
+        except RedisError:
+            time.sleep(0.1)
+            return None
 
     def build_all(self, server: Client, build: int, attempt: int) -> None:
         """Claim a build, and report it and those that come with the answers."""
         try:
             order: contract.BuildOrder | None = server.claim(build, attempt)
-            while order and not self._ended.is_set():
+            while order:
                 order = self.build(server, order)
         except (LostClaim, DeadTicket, Unreachable):
             # Somebody has it, or has it by now: it was reported, and the answer got lost on its way.
             pass
         except Refused as refused:
-            self.faults.append(str(refused))
+            print(f"fault {refused}", flush=True)
 
     def build(self, server: Client, order: contract.BuildOrder) -> contract.BuildOrder | None:
         """Report the wheel of an order; return the next order."""
+        if order.package == KILLER:
+            sys.exit("killed by a package")
         wheel = wheel_for(order)
         told = contract.WheelReport(
             filename="-".join(filter(None, [stem(order.package, order.version), order.build_tag, TAG]))
@@ -89,12 +91,12 @@ class QuickBuilder(threading.Thread):
             wheels=(told,),
             attached=True,
         )
-        self.pace()
+        time.sleep(self.pause_s)
         verdict = server.report(order, report, wheel, wants_next=True)
         if verdict.state == "succeeded":
-            self.published += 1
+            print(f"published {told.filename}", flush=True)
         else:
-            self.faults.append(f"{told.filename} is {verdict.state}: {verdict.reason}")
+            print(f"fault {told.filename} is {verdict.state}: {verdict.reason}", flush=True)
         return verdict.next
 
 
@@ -110,3 +112,7 @@ def wheel_for(order: contract.BuildOrder) -> bytes:
         files={f"{module}/content": content},
         wheel=wheel_of(TAG) + build_line,
     )
+
+
+if __name__ == "__main__":
+    QuickBuilder(settings.current(), float(os.environ["QUICK_PAUSE_S"])).run()

@@ -91,24 +91,24 @@ class Postgres:
     """A PostgreSQL in that folder, for whoever starts it; as root it runs as another user, as it insists."""
 
     def __init__(self, folder: Path) -> None:
-        self._home = folder / "postgres"
+        self.home = folder / "postgres"
         self._port = free_port()
         self.url = f"postgresql://piwheels@127.0.0.1:{self._port}/postgres"
         # There while it runs; one that was killed leaves it behind.
-        self.socket = self._home / f".s.PGSQL.{self._port}"
+        self.socket = self.home / f".s.PGSQL.{self._port}"
 
     def create(self) -> None:
         """Make its files."""
-        self._home.mkdir()
+        self.home.mkdir()
         if not os.geteuid():
-            shutil.chown(self._home, self._user())
-        words = ["-D", str(self._home / "data"), "-A", "trust", "-U", "piwheels", "-E", "UTF8"]
+            shutil.chown(self.home, self._user())
+        words = ["-D", str(self.home / "data"), "-A", "trust", "-U", "piwheels", "-E", "UTF8"]
         initdb = [*self._program("initdb"), *words, "--locale=C.UTF-8", "--no-sync"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def command(self) -> list[str]:
         """Return the command line that runs it."""
-        where = ["-D", str(self._home / "data"), "-k", str(self._home), "-p", str(self._port)]
+        where = ["-D", str(self.home / "data"), "-k", str(self.home), "-p", str(self._port)]
         return [*self._program("postgres"), *where, "-h", "127.0.0.1", "-F", "-c", "max_connections=60"]
 
     def answers(self) -> bool:

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -207,10 +208,34 @@ class Production(Farm):
             children[which % len(children)].send_signal(signal.SIGKILL)
         self.wait_back(name)
 
+    @contextlib.contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """Have a process, and all that it has started, stand still."""
+        top = psutil.Process(self.processes[name].pid)
+        stopped = [top, *top.children(recursive=True)]
+        for process in stopped:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
+
     def bring_back(self, name: str) -> None:
         """Start a process that was killed, and wait until it does its work."""
         self.start(name)
         self.wait_back(name)
+
+    def restart(self, name: str) -> None:
+        """Start a process anew as an operator does: who answers people hands over to the next."""
+        if name in ("web", "nginx"):
+            self.processes[name].send_signal(signal.SIGHUP)
+            time.sleep(3)
+        else:
+            self.end(name, signal.SIGTERM)
+            self.bring_back(name)
 
     def wait_back(self, name: str) -> None:
         """Wait until a process does its work again."""

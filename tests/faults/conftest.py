@@ -1,0 +1,17 @@
+"""A calm farm for faults that are done to it one at a time."""
+
+import pytest
+
+from tests.chaos import Size, world_of
+
+CALM = Size(
+    packages=3, publishes=0, pause_s=0.0, round=[], rounds=0, between_s=(0, 0), builders=2, web_processes=1
+)
+
+
+@pytest.fixture
+def world(request):
+    """Return a farm of three packages that has published something of each; a test may say of what size."""
+    with world_of(getattr(request, "param", CALM), seed=1) as world:
+        world.begin()
+        yield world

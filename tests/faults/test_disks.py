@@ -1,0 +1,163 @@
+"""Disks that are full, or can be written no more."""
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+import requests
+
+from tests import sdists
+from tests.fake_pypi import FakePyPI
+from tests.farm import Farm
+
+pytestmark = [pytest.mark.whole, pytest.mark.faults]
+
+if os.geteuid():
+    pytest.skip("To mount a small disk needs root.", allow_module_level=True)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str):
+    """Have what is in a folder on a disk of that size."""
+    aside = folder.with_name(f"{folder.name}-aside")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.rename(aside)
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0755", "tmpfs", folder], check=True)
+    try:
+        shutil.copytree(aside, folder, dirs_exist_ok=True)
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def fill(folder: Path) -> Path:
+    """Write until the disk is full."""
+    ballast = folder / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            return ballast
+
+
+def test_T11_a_full_storage_publishes_nothing_and_goes_on_when_there_is_room(world):
+    with small_disk(world.farm.var / "files", "4m") as files, world.reader("simple", 1) as reader:
+        ballast = fill(files)
+        before = len(world.published())
+        for name in world.names:
+            world.release(name)
+        world.farm.wait_until(lambda: "No space left" in world.farm.logs() or "507" in world.farm.logs())
+        assert len(world.published()) == before
+
+        ballast.unlink()
+
+        world.farm.wait_until(lambda: len(world.published()) == before + len(world.names), seconds=240)
+        world.farm.wait_until(world.is_calm)
+        # It looks for the tree's links behind the disk, so before that is gone.
+        assert world.wrong() == []
+    assert reader.wrong == []
+    assert world.operators.ask("unbuilt") == []
+
+
+def test_T12_a_full_disk_of_the_database_stops_nobody_who_reads(world):
+    data = world.farm.postgres.home / "data"
+    world.farm.end("postgresql")
+    with small_disk(data, "400m"):
+        shutil.chown(data, data.with_name("data-aside").owner())
+        subprocess.run(["chown", "-R", data.with_name("data-aside").owner(), data], check=True)
+        data.chmod(0o700)
+        world.farm.bring_back("postgresql")
+        with world.reader("simple", 1) as reader:
+            ballast = fill(data)
+            with pytest.raises(psycopg2.Error):
+                fill_rows(world.farm.postgres.url)
+            for name in world.names:
+                world.release(name)
+            said = world.farm.wait_until(lambda: reads(world.farm, world.names[0]) >= 20)
+            assert said
+            ballast.unlink()
+            # Whoever runs it frees some room and starts it again, as the alert says.
+            world.farm.kill("postgresql")
+            world.farm.bring_back("postgresql")
+            empty_rows(world.farm.postgres.url)
+
+            world.farm.wait_until(lambda: world.is_calm() and not world.operators.ask("unbuilt"), seconds=240)
+            assert world.wrong() == []
+        assert reader.wrong == []
+        world.farm.end("postgresql")
+
+
+def reads(farm, name, pages=20):
+    """Return how many pages of a package nginx gives at once."""
+    return sum(requests.get(f"{farm.nginx.url}/simple/{name}/", timeout=5).ok for _ in range(pages))
+
+
+def fill_rows(url):
+    """Write rows until the database has no room for them."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS ballast (content text)")
+        for _ in range(1000):
+            cursor.execute(
+                "INSERT INTO ballast SELECT repeat(md5(n::text), 100) FROM generate_series(1, 3000) n"
+            )
+
+
+def empty_rows(url):
+    """Remove them again."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS ballast")
+
+
+@pytest.fixture
+def real_farm(tmp_path, database):
+    """A farm with a real builder that knows one package."""
+    with FakePyPI() as upstream:
+        upstream.add_sdist("demo", "1.0", sdists.slow_sdist("demo", "1.0", 0.1))
+        with Farm(tmp_path, upstream.simple_url, "all", database=database) as farm:
+            farm.wait_until(lambda: farm.states("demo") == ["succeeded"])
+            yield farm, upstream
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_T13_a_builder_whose_disk_takes_nothing_gets_nothing_until_it_does(real_farm, fault):
+    farm, upstream = real_farm
+    farm.end("builder")
+    with small_disk(farm.var / "work", "64m") as work:
+        farm.start("builder")
+        if fault == "full":
+            ballast = fill(work)
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", work], check=True)
+        upstream.add_sdist("later", "1.0", sdists.slow_sdist("later", "1.0", 0.1))
+        farm.wait_until(lambda: farm.states("later") or any_problem(farm), seconds=120)
+        farm.wait_until(lambda: any_problem(farm), seconds=120)
+        # The package has nothing to do with it.
+        assert "failed" not in farm.states("later")
+
+        if fault == "full":
+            ballast.unlink()
+        else:
+            subprocess.run(["mount", "-o", "remount,rw", work], check=True)
+        farm.manage("builder", "local-1", "resume")
+
+        farm.wait_until(lambda: farm.states("later") == ["succeeded"], seconds=240)
+        farm.end("builder")
+
+
+def any_problem(farm):
+    """Return why the builder is given nothing, if so."""
+    found = farm.ask(
+        "import json; from builds.models import Builder; "
+        "print(json.dumps(list(Builder.objects.values_list('problem', 'mode'))))"
+    )
+    return [each for each in found if each[0] or each[1] != "active"]

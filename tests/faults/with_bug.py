@@ -1,0 +1,64 @@
+"""`python -m tests.faults.with_bug BUG MODULE WORDS...`: run a program of the farm with a bug.
+
+No farm may have these, and a campaign that holds with one of them would hold with anything.
+"""
+
+import runpy
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from simple import folders
+from simple.formats import Format
+
+
+def database_before_file() -> None:
+    """List files a moment before they are there."""
+    linked = folders.link
+
+    def late(name: str, sources: Mapping[str, Path]) -> set[str]:
+        threading.Timer(2.0, linked, (name, sources)).start()
+        return set()
+
+    folders.link = late
+
+
+def page_written_in_place() -> None:
+    """Write pages where they are read, on a slow disk."""
+
+    def in_place(self: folders.Writing, path: Path, content: bytes, format: Format) -> None:
+        with path.open("wb", buffering=0) as file:
+            file.write(content[: len(content) // 2])
+            time.sleep(0.2)
+            file.write(content[len(content) // 2 :])
+
+    folders.Writing._write = in_place  # type: ignore[method-assign]
+
+
+def replaceable_files() -> None:
+    """Give the bytes of a rebuild to the name that it replaces, too."""
+    linked = folders.link
+
+    def replace(name: str, sources: Mapping[str, Path]) -> set[str]:
+        rebuilt = {_without_build_tag(entry): source for entry, source in sources.items()}
+        return linked(name, {entry: rebuilt.get(entry, source) for entry, source in sources.items()})
+
+    folders.link = replace
+
+
+def _without_build_tag(filename: str) -> str:
+    """Return the name that a wheel has before it is built again."""
+    parts = filename.split("-")
+    return "-".join([*parts[:2], *parts[3:]]) if len(parts) == 6 else filename
+
+
+BUGS: dict[str, Callable[[], None]] = {
+    bug.__name__: bug for bug in (database_before_file, page_written_in_place, replaceable_files)
+}
+
+if __name__ == "__main__":
+    BUGS[sys.argv[1]]()
+    del sys.argv[1]
+    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
