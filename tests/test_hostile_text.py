@@ -111,7 +111,7 @@ QUERIES = ["?q=", "?page=", "?target=", "?order=", "?day="]
 PATHS = [*(page.path for page in PAGES), "/project/{attack}/", "/simple/{attack}/", "/{attack}"]
 
 
-def test_what_strangers_write_is_text_and_nothing_else(live_server, names):
+def test_T53_what_strangers_write_is_text_and_nothing_else(live_server, names):
     shown = ""
     with chromium() as browser:
         context = browser.new_context(viewport={"width": 320, "height": 900})

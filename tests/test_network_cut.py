@@ -154,7 +154,7 @@ def power_cut(processes):
         process.kill()
 
 
-def test_each_of_a_hundred_builds_ends_exactly_once(farm):
+def test_T06_each_of_a_hundred_builds_ends_exactly_once(farm):
     farm.wait_until(lambda: farm.count("succeeded") >= 5, seconds=300)
 
     farm.wait_until(lambda: farm.is_building("pi-a"))

@@ -52,7 +52,7 @@ def check(came):
     "examples", [pytest.param(150, id="some"), pytest.param(5000, id="many", marks=pytest.mark.faults)]
 )
 @pytest.mark.parametrize("server", ["nginx", "gunicorn"])
-def test_no_request_makes_a_server_fail(stack, settings_of_stack, server, examples):
+def test_T56_no_request_makes_a_server_fail(stack, settings_of_stack, server, examples):
     secrets = published_with_a_build()
     port = stack.nginx.port if server == "nginx" else stack.web_port
 

@@ -199,7 +199,7 @@ def test_a_ring_of_the_dispatcher_reaches_its_builder(guarded, orders_url):
         "MULTI",
     ],
 )
-def test_a_builder_may_do_nothing_but_wait_at_its_own_queue(guarded, words):
+def test_T35_a_builder_may_do_nothing_but_wait_at_its_own_queue(guarded, words):
     with pytest.raises(NoPermissionError):
         guarded.client("b-pi-07").execute_command(*words.split())
 
@@ -294,7 +294,7 @@ def test_a_new_password_cuts_whoever_has_the_old_one(managed):
 
 
 @pytest.mark.django_db
-def test_a_retired_builder_is_cut_off_at_once(managed):
+def test_T38_a_retired_builder_is_cut_off_at_once(managed):
     build, ticket = make_running_build(make_builder("pi-20"))
     waiting = managed.client("b-pi-20", enrolment.rekey(build.builder).password)
     ended = []

@@ -139,7 +139,7 @@ def test_one_version_can_be_asked_for(farm, upstream):
     assert list(farm.wait_until(lambda: farm.files("chosen"))) == ["chosen-2.0-py3-none-any.whl"]
 
 
-def test_the_builder_saw_no_secret_of_the_farm(farm):
+def test_T59_the_builder_saw_no_secret_of_the_farm(farm):
     token = (farm.var / "builder-token").read_text()
     builder = farm.processes["builder"].pid
 

@@ -313,7 +313,7 @@ def test_a_link_to_a_secret_is_not_uploaded(server, client, pi, tmp_path):
     assert server.uploads == {}
 
 
-def test_a_flood_is_cut_and_its_end_arrives(server, client, pi):
+def test_T40_a_flood_is_cut_and_its_end_arrives(server, client, pi):
     before = """
 for _ in range(300): os.write(2, b"flood " * 10_000)
 raise SystemExit("the last word")

@@ -36,7 +36,7 @@ def plant_folder(path, secret):
 
 
 @pytest.mark.parametrize("plant", [plant_symlink, plant_hard_link, plant_pipe, plant_folder])
-def test_what_only_looks_like_a_wheel_is_refused(tmp_path, plant):
+def test_T32_what_only_looks_like_a_wheel_is_refused(tmp_path, plant):
     secret = tmp_path / "secret"
     secret.write_text("token")
     out = tmp_path / "out"

@@ -41,7 +41,7 @@ def test_who_allows_less_is_told_that_this_is_why(tmp_path):
     assert kind.lacks == ("PIWHEELS_SANDBOX_AT_MOST allows no more.",)
 
 
-def test_without_bubblewrap_it_is_said_what_to_install(tmp_path, monkeypatch):
+def test_T39_without_bubblewrap_it_is_said_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
 
     kind = find(tmp_path)
@@ -60,7 +60,7 @@ def ask(*around: str, folder: Path) -> str:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
 
 
-def test_where_user_namespaces_are_forbidden_it_is_said_how_to_allow_them(tmp_path):
+def test_T39_where_user_namespaces_are_forbidden_it_is_said_how_to_allow_them(tmp_path):
     kind_of(Level.BOX)
 
     told = ask(
@@ -73,7 +73,7 @@ def test_where_user_namespaces_are_forbidden_it_is_said_how_to_allow_them(tmp_pa
     assert "put user.max_user_namespaces=15000 into /etc/sysctl.d/piwheels.conf" in told
 
 
-def test_where_there_are_no_groups_the_box_is_left(tmp_path):
+def test_T39_where_there_are_no_groups_the_box_is_left(tmp_path):
     kind_of(Level.BOX)
     if os.geteuid() != 0:
         pytest.skip("only root can take the tree of cgroups away")

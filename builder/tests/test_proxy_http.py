@@ -54,7 +54,7 @@ from builder.tests.asking import QUICK, TINY, ask, connect, listed, send
         ("GET /0/simple/tiny/ HTTP/1.1\r\n" + "\r\n".join(f"X{i}: a" for i in range(200)), 431),
     ],
 )
-def test_nothing_but_pages_and_files_can_be_had(index, proxy, request_line, status):
+def test_T31_nothing_but_pages_and_files_can_be_had(index, proxy, request_line, status):
     index.add()
 
     answer = send(proxy, request_line.encode() + b"\r\n\r\n")
@@ -94,7 +94,7 @@ def test_one_connection_brings_many_answers(index, proxy):
     assert send(proxy, request * 3).count(b"HTTP/1.1 200 OK") == 3
 
 
-def test_slow_clients_end_and_others_get_through(index):
+def test_T31_slow_clients_end_and_others_get_through(index):
     index.add()
     allowance = Allowance(connections=4, head_s=0.3)
     before = threading.active_count()

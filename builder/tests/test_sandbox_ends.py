@@ -156,7 +156,7 @@ def test_who_kills_all_it_can_see_takes_nobody_else_along(walled):
     assert gone()
 
 
-def test_who_kills_the_warden_gets_nowhere(tmp_path):
+def test_T18_who_kills_the_warden_gets_nowhere(tmp_path):
     with boxed(Level.BARE, tmp_path) as box:
         outcome = box.run(
             "import os, time\nif os.fork() == 0:\n    os.setsid(); time.sleep(600)\nos.kill(os.getppid(), 9)",
@@ -180,7 +180,7 @@ with boxed(Level(sys.argv[1]), Path(sys.argv[2])) as box:
 
 @pytest.mark.parametrize("victim", ["builder", "warden", "bwrap", "first"])
 @pytest.mark.parametrize("level", LEVELS)
-def test_whoever_is_killed_the_program_goes_too(level, victim, tmp_path):
+def test_T18_whoever_is_killed_the_program_goes_too(level, victim, tmp_path):
     kind_of(level)
     if level is Level.BARE and victim in ("bwrap", "first"):
         pytest.skip("there is no bubblewrap at this level")

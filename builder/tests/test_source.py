@@ -68,7 +68,7 @@ def test_a_source_that_comes_too_slowly_is_given_up(server, tmp_path, monkeypatc
         fetch(server.order("tiny-1.0.tar.gz", b"source"), tmp_path, NEVER, pauses_s=())
 
 
-def test_a_source_that_is_too_large_is_given_up_at_once(server, tmp_path, monkeypatch):
+def test_T58_a_source_that_is_too_large_is_given_up_at_once(server, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "_LARGEST", 3)
 
     with pytest.raises(BadSource, match="larger than 3 bytes"):

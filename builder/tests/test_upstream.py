@@ -57,7 +57,7 @@ def test_redirects_are_followed(index, proxy):
     "location",
     ["file:///etc/passwd", "ftp://127.0.0.1/", "http://169.254.169.254/latest/", "http://[", "/simple/tiny/"],
 )
-def test_redirects_lead_only_to_where_an_index_can_be(index, proxy, location):
+def test_T58_redirects_lead_only_to_where_an_index_can_be(index, proxy, location):
     index.locations["/simple/tiny/"] = location
 
     assert ask(proxy, TINY)[0] == 502

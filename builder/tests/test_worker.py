@@ -202,7 +202,7 @@ def ring(connection, task: str, args: object) -> None:
         )
 
 
-def test_a_real_worker_takes_good_rings_drops_forged_ones_and_ends_after_its_build(server, tmp_path):
+def test_T37_a_real_worker_takes_good_rings_drops_forged_ones_and_ends_after_its_build(server, tmp_path):
     from kombu import Connection
 
     socket = tmp_path / "redis.sock"

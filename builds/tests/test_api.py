@@ -251,7 +251,7 @@ def test_a_claim_for_what_upstream_has_removed_is_refused_and_the_build_dropped(
     assert Build.objects.get().state == "cancelled"
 
 
-def test_a_ticket_is_good_for_its_own_build_alone(running):
+def test_T36_a_ticket_is_good_for_its_own_build_alone(running):
     build, _ = running
     other, ticket = make_running_build(make_builder("pi-08"), now=database_now(), version=make_version("2.0"))
     thief = Pi(ticket)
@@ -377,7 +377,7 @@ def test_a_wheel_that_comes_with_the_report_is_checked_as_any_other(running):
         (b"xxx", {"log_length": -1, "attached": True}),
     ],
 )
-def test_what_comes_behind_a_report_must_be_what_it_says(running, behind, fields):
+def test_T36_what_comes_behind_a_report_must_be_what_it_says(running, behind, fields):
     build, pi = running
 
     response = pi.report_with(build, behind, succeeded=False, reason="No.", **fields)
@@ -589,7 +589,7 @@ def refusal_of(running, content, filename=PURE, apt=()):
     return Refusal.objects.get().reason
 
 
-def test_a_broken_zip_is_refused(running):
+def test_T33_a_broken_zip_is_refused(running):
     assert refusal_of(running, b"not a zip at all")
 
 
@@ -614,7 +614,7 @@ def test_a_report_of_a_wheel_that_never_came_is_refused(running):
     assert "never uploaded" in error(response)
 
 
-def test_a_name_never_gets_other_bytes(running):
+def test_T44_a_name_never_gets_other_bytes(running):
     build, pi = running
     first = wheel_bytes(files={"demo.py": b"x = 1\n"})
     pi.upload(build, PURE, first)
@@ -702,7 +702,7 @@ def test_a_report_that_comes_twice_changes_nothing(running):
     assert Package.objects.get().revision == revision
 
 
-def test_a_report_that_comes_too_late_is_thrown_away(running):
+def test_T17_a_report_that_comes_too_late_is_thrown_away(running):
     build, pi = running
     content = wheel_bytes()
     pi.upload(build, PURE, content)
@@ -727,7 +727,7 @@ def test_other_methods_are_refused(running, method):
     assert getattr(pi.client, method)(f"{API}/builds/{build.pk}/report").status_code == 405
 
 
-def test_two_requests_for_one_file_do_not_mix(running):
+def test_T44_two_requests_for_one_file_do_not_mix(running):
     import fcntl
 
     build, pi = running

@@ -129,7 +129,7 @@ def test_of_many_lines_with_a_word_the_first_are_shown():
 
 
 @pytest.mark.parametrize("log", HOSTILE, ids=range(len(HOSTILE)))
-def test_whatever_a_log_says_its_page_is_light_and_inert(log):
+def test_T40_whatever_a_log_says_its_page_is_light_and_inert(log):
     lines = Lines(log)
     pages = [
         html(log_page.overview(lines, "failed", log_page.reason(lines, ""))),

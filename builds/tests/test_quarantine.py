@@ -107,7 +107,7 @@ def test_peers_that_did_well_before_or_for_another_target_prove_nothing():
     assert look() == 0
 
 
-def test_its_failures_are_queued_again_once_and_its_operator_reads_why():
+def test_T38_its_failures_are_queued_again_once_and_its_operator_reads_why():
     suspect, peer = make_builder("pi-07"), make_builder("pi-08")
     failed = [end(suspect, "F") for _ in range(5)]
     end(suspect, "L")

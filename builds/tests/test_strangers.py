@@ -83,7 +83,7 @@ DEEDS = {
 
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_stranger_does_nothing_to_a_build(build, secret, deed):
+def test_T36_a_stranger_does_nothing_to_a_build(build, secret, deed):
     stranger = Pi(secret(build))
     before = Build.objects.filter(pk=build.pk).values().get()
 

@@ -374,7 +374,7 @@ def test_a_local_version_passes_when_it_was_ordered():
         ({"edit_record": lambda text: "".join(f"{n},,\n" for n in range(60_000))}, "one file too many"),
     ],
 )
-def test_a_wheel_that_is_not_what_was_ordered_is_refused(check, damage, why):
+def test_T33_a_wheel_that_is_not_what_was_ordered_is_refused(check, damage, why):
     refuses(check, make_wheel(**damage), why)
 
 
@@ -439,7 +439,7 @@ def test_a_broken_disk_is_our_own_fault_and_not_the_builders():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_mutated_wheel_is_refused_or_has_the_same_content(check, seed):
+def test_T34_a_mutated_wheel_is_refused_or_has_the_same_content(check, seed):
     """Never another exception, and never other bytes than RECORD proves."""
     chance = random.Random(seed)
     good = make_wheel(files={"demo/a.py": b"x = 1\n" * 50, "demo/b.bin": chance.randbytes(300)})

@@ -32,7 +32,7 @@ def test_what_comes_back_is_no_longer_gone(upstream, look_up):
     assert version("1.0").files.get().gone_at is None
 
 
-def test_a_quarantine_hides_everything_until_it_ends(upstream, look_up, now):
+def test_T47_a_quarantine_hides_everything_until_it_ends(upstream, look_up, now):
     upstream.add_sdist("demo", "1.0")
     look_up()
 
@@ -88,7 +88,7 @@ def test_a_name_that_somebody_registers_anew_is_another_generation(upstream, loo
     assert package.registered_anew_at == now
 
 
-def test_a_name_that_changed_hands_before_we_looked_is_another_generation(upstream, look_up, now):
+def test_T47_a_name_that_changed_hands_before_we_looked_is_another_generation(upstream, look_up, now):
     upstream.add_sdist("demo", "1.0")
     look_up()
     upstream.remove("demo")

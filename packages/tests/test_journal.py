@@ -196,7 +196,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("statement", range(1, 8))
-def test_a_poll_that_is_killed_at_any_statement_loses_no_event(journal, poll, now, statement):
+def test_T02_a_poll_that_is_killed_at_any_statement_loses_no_event(journal, poll, now, statement):
     start()
     journal.write("demo")
     count = 0

@@ -243,7 +243,7 @@ def test_the_answer_is_as_old_as_its_older_half(upstream, pypi):
     assert pypi.project("demo").serial == old
 
 
-def test_too_large_an_answer_is_refused(upstream, pypi, monkeypatch):
+def test_T58_too_large_an_answer_is_refused(upstream, pypi, monkeypatch):
     upstream.add_sdist("demo", "1.0")
     monkeypatch.setattr(fetch, "PAGE_BYTES", 100)
 
@@ -251,7 +251,7 @@ def test_too_large_an_answer_is_refused(upstream, pypi, monkeypatch):
         pypi.project("demo")
 
 
-def test_too_slow_an_answer_is_refused(upstream, pypi, monkeypatch):
+def test_T58_too_slow_an_answer_is_refused(upstream, pypi, monkeypatch):
     upstream.add_sdist("demo", "1.0")
     upstream.delay("/simple/", 0.5)
     monkeypatch.setattr(fetch, "READ_S", 0.1)
@@ -297,7 +297,7 @@ def test_a_redirect_on_the_same_host_is_followed(upstream, pypi):
 
 
 @pytest.mark.parametrize("location", ["http://elsewhere.invalid/simple/demo/", "file:///etc/passwd"])
-def test_a_redirect_elsewhere_is_refused(upstream, pypi, location):
+def test_T58_a_redirect_elsewhere_is_refused(upstream, pypi, location):
     upstream.redirect("/simple/demo/", location)
 
     with pytest.raises(UpstreamUnavailable, match="redirects to"):

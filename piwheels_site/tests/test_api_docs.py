@@ -109,7 +109,7 @@ def site():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("label", DOORS)
-def test_an_address_answers_as_it_is_described(site, label):
+def test_T51_an_address_answers_as_it_is_described(site, label):
     published_with_a_build()
     filename = "demo-1.0-py3-none-any.whl"
     there_is = {"name": "demo", "build": 1000, "filename": filename}

@@ -35,7 +35,7 @@ def site():
 
 
 @pytest.mark.parametrize("label", DOORS)
-def test_a_door_answers_as_it_is_described(site, label):
+def test_T51_a_door_answers_as_it_is_described(site, label):
     token, ticket = published_with_a_build()
     door = DOORS[label]
     secret = token if label.endswith(("hello", "claim")) else ticket

@@ -338,7 +338,7 @@ def start_following(log):
 
 @pytest.mark.whole
 @pytest.mark.django_db(transaction=True)
-def test_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
+def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
     wheel = make_wheel()
     chance = random.Random(5)
     make_package("wanted")

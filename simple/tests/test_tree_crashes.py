@@ -80,7 +80,7 @@ def begin():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("part", range(4))
-def test_a_writer_that_was_killed_anywhere_leaves_nothing_wrong(settings, tmp_path, caplog, part):
+def test_T02_a_writer_that_was_killed_anywhere_leaves_nothing_wrong(settings, tmp_path, caplog, part):
     caplog.set_level("CRITICAL")
     begin()
     settings.PIWHEELS_PUBLIC = tmp_path / "public"
@@ -253,7 +253,7 @@ def test_whoever_reads_a_page_finds_each_file_of_it_as_it_says(monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_writers_none_publishes_what_is_older():
+def test_T45_of_two_writers_none_publishes_what_is_older():
     wheel = make_wheel()
     settle(NOW)
 

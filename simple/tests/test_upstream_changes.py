@@ -95,7 +95,7 @@ def test_a_yank_reaches_every_wheel_with_its_reason_and_is_taken_back(chain):
 
 
 @pytest.mark.parametrize("removed", ["file", "version", "project"])
-def test_what_upstream_removes_is_out_of_the_listing_at_once_and_soon_not_there(chain, removed):
+def test_T47_what_upstream_removes_is_out_of_the_listing_at_once_and_soon_not_there(chain, removed):
     content = next(file.content for file in chain.upstream.projects["demo"].versions["1.0"])
     arguments = {"file": ("1.0", SDIST), "version": ("1.0",), "project": ()}[removed]
     chain.upstream.remove("demo", *arguments)
@@ -112,7 +112,7 @@ def test_what_upstream_removes_is_out_of_the_listing_at_once_and_soon_not_there(
         assert chain.links() == {OLD, NEW}
 
 
-def test_what_is_quarantined_cannot_be_downloaded_any_more_at_once(chain):
+def test_T47_what_is_quarantined_cannot_be_downloaded_any_more_at_once(chain):
     chain.upstream.quarantine("demo", "malware")
 
     chain.follow()

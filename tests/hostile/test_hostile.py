@@ -50,7 +50,7 @@ def scenes(tmp_path_factory):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("name", "level"), list(cases()))
-def test_a_hostile_package_ends_as_it_should_and_harms_nobody(name, level, scenes, pytestconfig):
+def test_T27_a_hostile_package_ends_as_it_should_and_harms_nobody(name, level, scenes, pytestconfig):
     package, scene = PACKAGES[name], scenes[0](level)
     end = package.end_at(level)
     is_promised = level != "bare" or not package.not_at_bare
@@ -74,7 +74,7 @@ def test_a_hostile_package_ends_as_it_should_and_harms_nobody(name, level, scene
 
 
 @pytest.mark.django_db
-def test_after_all_of_them_an_honest_package_has_the_same_bytes_as_before(scenes):
+def test_T29_after_all_of_them_an_honest_package_has_the_same_bytes_as_before(scenes):
     assert {level: scene.changes_of(good_build) for level, scene in scenes[1].items() if scene.good} == {
         level: [] for level, scene in scenes[1].items() if scene.good
     }

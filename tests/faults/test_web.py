@@ -1,0 +1,182 @@
+"""Who reads through nginx: slowly, through a cache, under a false name, or what is not for him."""
+
+import itertools
+import re
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from redis import Redis
+
+from deploy import redis
+from deploy.demo import free_port
+from tests import services, stack
+
+pytestmark = [pytest.mark.whole, pytest.mark.faults]
+
+READERS = 200
+
+
+def read_slowly(farm, path):
+    """Read a file a little at a time; return how much came, and how much was announced."""
+    address = farm.nginx.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), timeout=60) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        came = b""
+        while piece := connection.recv(1024):
+            came += piece
+            time.sleep(0.2)
+    head, _, body = came.partition(b"\r\n\r\n")
+    return len(body), int(re.search(rb"content-length: (\d+)", head.lower())[1])
+
+
+def test_T46_downloads_that_have_begun_end_well_though_the_file_is_taken_down(world):
+    filename = world.published()[0]
+    name = filename.partition("-")[0]
+    path = f"/simple/{name}/{filename}"
+    with ThreadPoolExecutor(READERS) as pool:
+        reading = [pool.submit(read_slowly, world.farm, path) for _ in range(READERS)]
+        time.sleep(1)
+        assert world.operators.ask("act", kind="take_down", filename=filename)
+        world.farm.wait_until(
+            lambda: requests.get(f"{world.farm.nginx.url}{path}", timeout=5).status_code == 404
+        )
+        assert filename not in requests.get(f"{world.farm.nginx.url}/simple/{name}/", timeout=5).text
+        read = [each.result() for each in reading]
+
+    assert all(came == announced for came, announced in read)
+    assert world.wrong() == []
+
+
+_CACHE = """
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    proxy_cache_path {folder}/cache keys_zone=all:1m;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass {behind};
+            proxy_cache all;
+            proxy_cache_valid 200 10m;
+            proxy_ignore_headers Cache-Control;
+            add_header X-Cache $upstream_cache_status;
+        }}
+    }}
+}}
+"""
+JSON, PEP_HTML, HTML = (
+    "application/vnd.pypi.simple.v1+json",
+    "application/vnd.pypi.simple.v1+html",
+    "text/html",
+)
+# What may be asked for, and what must come.
+ACCEPTS = {
+    JSON: JSON,
+    HTML: HTML,
+    PEP_HTML: PEP_HTML,
+    "*/*": HTML,
+    "": HTML,
+    f"{JSON}, {PEP_HTML}; q=0.1, {HTML}; q=0.01": JSON,
+    f"{JSON}, {PEP_HTML};q=0.2, {HTML};q=0.01": JSON,
+    f"{JSON}, */*;q=0.1": JSON,
+    f"{HTML}, {JSON};q=0.5": HTML,
+    f"{JSON};q=0.1, {HTML};q=0.9": HTML,
+    f"{PEP_HTML}, */*;q=0.1": PEP_HTML,
+    "application/vnd.pypi.simple.latest+json": JSON,
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": HTML,
+    "text/*": HTML,
+    "application/*": JSON,
+    f"{JSON};q=0, {HTML}": HTML,
+    f"{HTML};q=0, {JSON}": JSON,
+    "application/json;q=1, text/html;q=0.2": HTML,
+    f"image/png, {JSON};q=0.3": JSON,
+    f"{JSON} ; q=0.5 , {PEP_HTML} ; q=0.6": PEP_HTML,
+}
+
+
+@pytest.fixture
+def cache(world, tmp_path_factory):
+    """A cache in front of the farm that keeps all that it may, for as long as it likes."""
+    with services.scratch() as folder:
+        port = free_port()
+        (folder / "nginx.conf").write_text(
+            _CACHE.format(folder=folder, port=port, behind=world.farm.nginx.url)
+        )
+        folder.chmod(0o777)
+        server = subprocess.Popen([stack.PROGRAM, "-p", folder, "-c", folder / "nginx.conf"])
+        try:
+            stack.wait_for_answer(server, f"http://127.0.0.1:{port}/simple/", folder / "error.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def test_T50_through_a_cache_everybody_gets_the_type_that_he_asked_for(world, cache):
+    assert len(ACCEPTS) == 20
+    hits = 0
+    for _, (accept, expected) in itertools.product(range(3), ACCEPTS.items()):
+        for path in ("/simple/", f"/simple/{world.names[0]}/"):
+            answer = requests.get(f"{cache}{path}", headers={"Accept": accept}, timeout=10)
+            assert answer.status_code == 200, accept
+            assert answer.headers["Content-Type"].partition(";")[0] == expected, accept
+            hits += answer.headers["X-Cache"] == "HIT"
+    assert hits > 20
+
+
+LIES = {
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Server": "evil.example",
+    "X-Forwarded-For": "192.0.2.1, evil.example",
+    "X-Original-URL": "/admin/",
+    "X-Rewrite-URL": "/admin/",
+    "Forwarded": "host=evil.example;proto=https",
+}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/simple", "/project/kill0/", "/project/Kill0", "/faq.html", "/admin/"]
+)
+def test_T57_who_lies_about_the_host_is_refused_or_not_heard(world, path):
+    address = f"{world.farm.nginx.url}{path}"
+
+    believed = requests.get(address, headers=LIES, allow_redirects=False, timeout=10)
+    refused = requests.get(address, headers={"Host": "evil.example"}, allow_redirects=False, timeout=10)
+
+    for answer in (believed, refused):
+        assert answer.status_code < 500
+        assert "evil.example" not in answer.headers.get("Location", "")
+        assert "evil.example" not in answer.text
+    assert refused.status_code in (301, 302, 400, 404)
+
+
+def test_T59_no_secret_is_in_a_log_a_page_redis_or_the_database(world):
+    farm = world.farm
+    tokens = {farm.environment(name)["PIWHEELS_BUILDER_TOKEN"] for name in farm.builders}
+    secrets = tokens | {
+        path.read_text().strip()
+        for path in (farm.var / "secret-key", farm.var / "admin-password")
+        if path.exists()
+    }
+    assert len(secrets) > len(tokens)
+    paths = ["/", "/farm/", "/status/", "/api/v1/farm", f"/project/{world.names[0]}/", "/healthz", "/queue/"]
+    pages = "".join(requests.get(f"{farm.nginx.url}{path}", timeout=20).text for path in paths)
+    logs = "".join(path.read_text(errors="replace") for path in farm.var.rglob("*.log"))
+    with Redis(unix_socket_path=str(redis.socket(farm.var))) as server:
+        kept = b"".join(server.dump(key) or b"" for key in server.scan_iter()).decode("latin-1")
+    words = [services.postgres_tools() / "pg_dump", "--format=plain", farm.postgres.url]
+    rows = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    for where, text in {"a page": pages, "a log": logs, "Redis": kept, "the database": rows}.items():
+        assert [secret for secret in secrets if secret in text] == [], where
