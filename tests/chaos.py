@@ -234,7 +234,7 @@ class World:
         """Have one release of each package published."""
         for name in self.names:
             self.release(name)
-        self.farm.wait_until(lambda: self.publishes() >= len(self.names))
+        self.farm.wait_until(lambda: self.publishes() >= len(self.names) and self.is_calm())
 
     def go_on(self, killer: Killer) -> None:
         """Do one thing after the other, until enough was published and enough was killed."""

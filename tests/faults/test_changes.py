@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import psycopg2
 import pytest
 import requests
 
@@ -71,6 +72,17 @@ def test_T20_a_package_that_kills_its_builder_is_given_up_and_nobody_waits_for_i
     assert world.operators.ask("unbuilt") == ["kills-its-builder 1.0"]
 
 
+def empty_database(url):
+    """Make a database anew, from another one."""
+    server, _, name = url.rpartition("/")
+    connection = psycopg2.connect(f"{server}/template1")
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        cursor.execute(f'CREATE DATABASE "{name}"')
+    connection.close()
+
+
 def test_T23_yesterdays_database_with_todays_files_is_a_whole_farm(world):
     tools = services.postgres_tools()
     dump = world.farm.var / "backup.dump"
@@ -83,7 +95,8 @@ def test_T23_yesterdays_database_with_todays_files_is_a_whole_farm(world):
     for name in ("beat", "worker", "web"):
         world.farm.end(name)
 
-    restore = [tools / "pg_restore", "--clean", "--if-exists", f"--dbname={world.farm.postgres.url}", dump]
+    empty_database(world.farm.postgres.url)
+    restore = [tools / "pg_restore", "--exit-on-error", f"--dbname={world.farm.postgres.url}", dump]
     subprocess.run(restore, check=True)
     for name in ("web", "worker", "beat"):
         world.farm.bring_back(name)

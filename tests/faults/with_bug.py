@@ -3,6 +3,7 @@
 No farm may have these, and a campaign that holds with one of them would hold with anything.
 """
 
+import os
 import runpy
 import sys
 import threading
@@ -10,8 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from simple import folders
-from simple.formats import Format
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
+django.setup()
+
+from simple import folders  # noqa: E402 - it looks into the settings
+from simple.formats import Format  # noqa: E402
 
 
 def database_before_file() -> None:
