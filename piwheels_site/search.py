@@ -21,9 +21,9 @@ from packages.models import Package
 from packages.project import canonical
 
 MOST = 25
-# So many of the names with a beginning are ranked, as many as SQLite takes in a statement; if there are more,
-# the most wanted of all are looked through for those that begin so.
-_RANKED, _POPULAR = 900, 2_000
+# So many of the names with a beginning are ranked; if there are more, the most wanted of all are looked
+# through for those that begin so.  These are read this often, in seconds.
+_RANKED, _POPULAR, _POPULAR_FOR = 300, 3_000, 60
 # difflib looks at four times so many names, before the database is asked for what looks alike among all.
 _COMPARED, _ALIKE = 400, 0.6
 # Who finds this many names that begin so does not ask for others.
@@ -39,15 +39,6 @@ _SIMILAR = """
 """
 _BEGINS = """
     SELECT id FROM packages_package WHERE name {from_} %s AND name {before} %s ORDER BY name {order} LIMIT %s
-"""
-# The second limit keeps PostgreSQL from reading all that begins so before it looks at what is wanted.
-_WANTED = """
-    SELECT id FROM (
-        SELECT package.id, package.name FROM (
-            SELECT package_id FROM builds_demand
-            ORDER BY downloads + misses DESC, dependents DESC, package_id LIMIT %s
-        ) AS wanted JOIN packages_package AS package ON package.id = wanted.package_id LIMIT %s
-    ) AS named WHERE name {from_} %s AND name {before} %s LIMIT %s
 """
 
 
@@ -107,11 +98,19 @@ def _beginning(letters: str) -> list[Package]:
     keys = _begins(letters, _RANKED)
     if len(keys) == _RANKED:
         # What is wanted most need not be among the first of the alphabet.
-        wanted = [_POPULAR, _POPULAR, *beginning(letters), _RANKED // 3]
-        keys = keys[: _RANKED // 2] + [key for (key,) in plain_sql.rows(plain_sql.bytewise(_WANTED), wanted)]
+        keys += [key for name, key in _popular() if name.startswith(letters)][:_RANKED]
     best = list(_ranked(_most_wanted_of(keys)))
     exact = Package.objects.filter(name=letters)
     return [*best, *(_shown(exact) if len(best) > MOST and all(p.name != letters for p in best) else [])]
+
+
+def _popular() -> list[tuple[str, int]]:
+    """Return the names of the packages that are wanted most, with their keys."""
+
+    def read() -> list[tuple[str, int]]:
+        return list(Demand.objects.most_wanted().values_list("package__name", "package")[:_POPULAR])
+
+    return cache.get_or_set("search-popular", read, _POPULAR_FOR) or []
 
 
 def _most_wanted_of(keys: Iterable[int]) -> list[int]:

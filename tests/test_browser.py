@@ -12,7 +12,6 @@ from tests.site_pages import PAGES
 
 pytestmark = [
     pytest.mark.whole,
-    pytest.mark.embedded,
     pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium"),
 ]
 

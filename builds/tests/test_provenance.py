@@ -10,7 +10,7 @@ from builds.tests.rows import NOON, make_build, make_running_build, make_wheel
 from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = pytest.mark.django_db
 
 
 def report(**fields):

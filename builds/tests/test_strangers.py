@@ -11,7 +11,7 @@ from builds.tests.rows import make_build, make_builder, make_running_build, make
 from builds.tests.test_api import PURE, Pi, facts
 from builds.tests.wheels import make_wheel as wheel_bytes
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

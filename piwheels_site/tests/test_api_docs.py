@@ -27,8 +27,6 @@ from piwheels_site.api.door import description
 from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
 from simple.tests.rows import make_wheel
 
-pytestmark = pytest.mark.embedded
-
 SCHEMA = schemathesis.openapi.from_dict(json.loads(json.dumps(description())))
 DOORS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
 CHECKS = [

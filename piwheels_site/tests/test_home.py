@@ -5,6 +5,7 @@ import pytest
 from django.core.cache import cache
 from django.utils.html import strip_tags
 
+from builds import counting
 from builds.clock import database_now
 from builds.models import Build, Builder, Target
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
@@ -48,10 +49,12 @@ def test_it_counts(client):
     wheel = make_built()
     Shown.objects.create(package=wheel.package, indexes="simple")
     DownloadDay.objects.create(day=database_now().date(), count=1234)
+    counting.count_due(database_now())
 
     page = client.get("/").content.decode()
 
     assert "<b>1</b> packages with wheels" in page
+    assert "<b>1</b> wheels built" in page
     assert "<b>1</b> builds finished" in page
     assert "<b>1,234</b> downloads in 30 days" in page
 

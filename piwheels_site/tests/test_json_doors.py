@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
 from deploy.farm import ROOT
 from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = pytest.mark.django_db
 
 SCHEMA = schemathesis.openapi.from_path(ROOT / "tests" / "openapi.yaml")
 DOORS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}

@@ -141,7 +141,6 @@ def test_a_real_farm_does_not_move_by_itself(sample):
         call_command("play", live=True)
 
 
-@pytest.mark.embedded
 def test_a_live_sample_prints_ends_and_begins(sample):
     live, now = Live(FEW, 1), timezone.now()
     running = Build.objects.filter(state=Build.State.BUILDING).first()

@@ -16,7 +16,7 @@ from simple import publishing, roots
 from simple.tests.rows import make_wheel
 from tests import strange_requests
 
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+pytestmark = pytest.mark.django_db
 
 INDEX = re.compile(r"/(simple|simple-platform|simple-full|[a-z0-9.-]+/simple)(/|\Z)")
 TYPES = {
