@@ -47,7 +47,7 @@ class Size:
     builders: int = 3
     web_processes: int = 2
     second_beat: bool = False
-    bug: str = ""  # of `with_bug`, that its worker has
+    bug: str = ""  # of `with_bug`, that its web server and worker have
 
 
 class Staffed(Production):
@@ -78,7 +78,8 @@ class Staffed(Production):
         found = super().commands()
         if self._bug:
             # python -m celery ... as python -m tests.faults.with_bug BUG celery ...
-            found["worker"][2:2] = ["tests.faults.with_bug", self._bug]
+            for name in ("web", "worker"):
+                found[name][2:2] = ["tests.faults.with_bug", self._bug]
         if self._second_beat:
             found["beat-2"] = [*found["beat"], "--schedule", str(self.var / "beat-2")]
         return found | {name: [sys.executable, "-m", "tests.quick_builders"] for name in self._builders}

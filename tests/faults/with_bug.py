@@ -9,26 +9,33 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 django.setup()
 
-from simple import folders  # noqa: E402 - it looks into the settings
+from builds import storage  # noqa: E402 - they look into the settings
+from simple import folders  # noqa: E402
 from simple.formats import Format  # noqa: E402
 
 
 def database_before_file() -> None:
-    """List files a moment before they are there."""
-    linked = folders.link
+    """Record a wheel before its file is stored, and list what rows say without a look at the storage."""
+    stored, linked = storage.store, folders.link
 
-    def late(name: str, sources: Mapping[str, Path]) -> set[str]:
-        threading.Timer(2.0, linked, (name, sources)).start()
+    def late(files: Mapping[str, BinaryIO]) -> None:
+        kept = {name: BytesIO(file.read()) for name, file in files.items()}
+        threading.Timer(3.0, stored, (kept,)).start()
+
+    def trusting(name: str, sources: Mapping[str, Path]) -> set[str]:
+        linked(name, sources)
         return set()
 
-    folders.link = late
+    storage.store, folders.link = late, trusting
 
 
 def page_written_in_place() -> None:
