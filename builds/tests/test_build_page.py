@@ -139,8 +139,9 @@ def test_the_page_of_a_good_build_says_how_to_install_what_came_out(client):
 
     assert "✔ Built in 1 min 12 s on pi-07" in page
     assert (
-        "sudo apt install libffi8 pip install --extra-index-url http://testserver/simple/ demo==1.0" in page
-    )
+        "sudo apt install libffi8 pip install --extra-index-url http://testserver/simple/"
+        " --trusted-host testserver demo==1.0"
+    ) in page
     assert wheel.sha256 in page
 
 

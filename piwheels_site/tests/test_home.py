@@ -35,7 +35,7 @@ def test_the_lines_are_those_for_the_host_that_was_asked(client, settings):
 
     page = text(client.get("/", headers={"Host": "pi.example:8000"}))
 
-    assert "pip install --extra-index-url http://pi.example:8000/simple/ PACKAGE" in page
+    assert "--extra-index-url http://pi.example:8000/simple/ --trusted-host pi.example PACKAGE" in page
     assert "extra-index-url = http://pi.example:8000/simple/ trusted-host = pi.example" in page
     assert 'url = "http://pi.example:8000/simple-full/" default = true' in page
 

@@ -45,7 +45,10 @@ def test_a_package_page_answers_first(client):
 
     page = text(client.get("/project/demo/"))
 
-    assert "sudo apt install libpq5 pip install --extra-index-url http://testserver/simple/ demo" in page
+    assert (
+        "sudo apt install libpq5 pip install --extra-index-url http://testserver/simple/"
+        " --trusted-host testserver demo"
+    ) in page
     assert "✔ built" in page
     assert 'href="/project/requests/"' in client.get("/project/demo/").content.decode()
 
@@ -255,7 +258,7 @@ def test_after_a_failure_an_older_wheel_is_what_pip_takes(client):
 
     assert "✘ An older one" in answer
     assert "2.3.4 has a wheel, which pip takes. 2.3.5 failed to build" in answer
-    assert "pip install --extra-index-url http://testserver/simple/ demo" in text(
+    assert "pip install --extra-index-url http://testserver/simple/ --trusted-host testserver demo" in text(
         client.get("/project/demo/")
     )
 
