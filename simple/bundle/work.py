@@ -229,6 +229,16 @@ def zip_path(digest: str) -> Path:
     return folder / f"{digest}.zip"
 
 
+def is_ready(bundle: Bundle, now: datetime) -> bool:
+    """Tell whether a bundle's zip can be downloaded, now and for a while."""
+    return (
+        bundle.state == Bundle.State.READY
+        and bundle.expires_at is not None
+        and bundle.expires_at > now
+        and zip_path(bundle.digest).exists()
+    )
+
+
 def space_taken() -> int:
     """Return how many bytes all bundles, and what they are made of, have now."""
     folder: Path = settings.PIWHEELS_BUNDLES
