@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum
+from enum import StrEnum
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 
@@ -19,7 +19,7 @@ from packages.models import Dirty, Package, Version
 from simple.models import DailySalt, Request
 
 
-class Answer(Enum):
+class Answer(StrEnum):
     """What became of a request."""
 
     COUNTED = "counted"
