@@ -10,16 +10,13 @@ from builds.tests.rows import make_wheel as make_row
 from packages.models import Dirty, Package, UpstreamFile
 from simple.models import Bundle, Request
 from simple.requirements import MOST_BYTES
+from tests.seen import markup
 
 pytestmark = pytest.mark.django_db
 
 
-def text(response):
-    return " ".join(response.content.decode().split())
-
-
 def check(client, said, **fields):
-    return text(client.post("/check/", {"os": "trixie", "text": said, **fields}))
+    return markup(client.post("/check/", {"os": "trixie", "text": said, **fields}))
 
 
 @pytest.fixture
@@ -139,7 +136,7 @@ def test_what_is_wrong_is_said(client, trixie, fields, says):
     response = client.post("/check/", {"os": "trixie", **fields})
 
     assert response.status_code == 400
-    assert says in text(response)
+    assert says in markup(response)
 
 
 def test_hostile_text_stays_text(client, trixie):
@@ -160,7 +157,7 @@ def test_the_statements_are_as_many_however_long_the_file_is(client, trixie, dja
 
 
 def test_the_form_is_there_before_anything_is_asked(client):
-    assert "<textarea" in text(client.get("/check/"))
+    assert "<textarea" in markup(client.get("/check/"))
 
 
 def run(capsys, path, *words):
@@ -240,13 +237,13 @@ def test_the_button_has_the_limits_of_a_single_request(client, trixie, settings)
     settings.PIWHEELS_REQUESTS_A_DAY = 2
     for name in ("one", "two", "three"):
         make_version("1.0", name)
-    page = text(client.post("/check/", {"os": "trixie", "text": "one\ntwo\nthree"}))
+    page = markup(client.post("/check/", {"os": "trixie", "text": "one\ntwo\nthree"}))
 
     first = client.post("/check/request", {"name": ["one", "two", "three"]})
     second = client.post("/check/request", {"name": ["three"]})
 
     assert "3 can be asked for" in page and "one, two and more" in page
-    assert first.status_code == 200 and "1 too many" in text(first)
+    assert first.status_code == 200 and "1 too many" in markup(first)
     assert second.status_code == 429
     assert Request.objects.count() == 2
 

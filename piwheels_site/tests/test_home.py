@@ -1,14 +1,13 @@
 from datetime import timedelta
-from html import unescape
 
 import pytest
 from django.core.cache import cache
-from django.utils.html import strip_tags
 
 from builds.clock import database_now
 from builds.models import Build, Builder, Target
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
 from simple.models import DownloadDay, Shown
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
 
@@ -16,10 +15,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _counts_anew():
     cache.clear()
-
-
-def text(response):
-    return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def make_built(number="1.0"):

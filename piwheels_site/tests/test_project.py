@@ -20,13 +20,9 @@ from builds.tests.rows import (
 )
 from packages.models import Package
 from simple.models import PackageDownload
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
-
-
-def text(response):
-    """What a reader sees, on one line."""
-    return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def make_built(number="1.0", **fields):

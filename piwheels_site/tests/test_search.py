@@ -1,13 +1,11 @@
 import gzip
 import json
 from datetime import timedelta
-from html import unescape
 
 import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
-from django.utils.html import strip_tags
 
 from builds.models import Build, Demand
 from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
@@ -15,6 +13,7 @@ from packages.models import Package
 from piwheels_site.search import _similar, has_trigrams, near, search
 from simple import catalogue
 from simple.models import PackageDownload
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
 
@@ -24,10 +23,6 @@ def make_packages(*names, **demands):
         package = Package.objects.create(name=name, display_name=name)
         if name in demands:
             Demand.objects.create(package=package, downloads=demands[name])
-
-
-def text(response):
-    return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def names(packages):
