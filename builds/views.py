@@ -4,7 +4,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from builds import build_page, position, priority, storage
+from builds import build_page, pip_line, position, priority, storage
 from builds.clock import database_now
 from builds.models import Build, Wheel
 
@@ -20,7 +20,9 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
         **build_page.log_of(found, request.GET.get("find", ""), request.GET.get("from", "")),
         "build": found,
         "now": now,
-        "index": request.build_absolute_uri("/simple/"),
+        "command": pip_line.install(
+            request.build_absolute_uri("/simple/"), f"{found.version.package.name}=={found.version.number}"
+        ),
     }
     response = render(request, "builds/build.html", context)
     if found.is_open:

@@ -147,7 +147,11 @@ def _similar(letters: str) -> list[int]:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_LIMITS)
             cursor.execute(_SIMILAR, [letters, letters, MOST * 2])
-            return [key for (key,) in cursor.fetchall()]
+            found = [key for (key,) in cursor.fetchall()]
+            # What is local to a transaction outlives a savepoint that is released, but not one rolled back:
+            # whatever came later in the same transaction would have had to do with 200 ms.
+            transaction.set_rollback(True)
+        return found
     except OperationalError:
         return []
 

@@ -4,10 +4,10 @@ Tests take these lines as they are and run the clients with them.
 """
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from builds import pip_line
 from simple.indexes import ALL, FULL, PLATFORM
 
 
@@ -24,7 +24,7 @@ class Snippet:
 def command(site: str, package: str, version: str = "") -> str:
     """Return the line with which pip installs a package from here."""
     wanted = f"{package}=={version}" if version else package
-    return f"pip install --extra-index-url {site}{ALL}/ {wanted}"
+    return pip_line.install(f"{site}{ALL}/", wanted)
 
 
 def uv_command(site: str, package: str) -> str:
@@ -39,7 +39,7 @@ def once(site: str, package: str = "PACKAGE") -> list[Snippet]:
     return [
         Snippet("pip", "", command(site, package)),
         Snippet("uv", "", uv_command(site, package)),
-        Snippet("pipx", "", f"PIP_EXTRA_INDEX_URL={site}{ALL}/ pipx install {package}"),
+        Snippet("pipx", "", " ".join([*_pipx(site), f"pipx install {package}"])),
     ]
 
 
@@ -48,15 +48,21 @@ def for_good(site: str) -> list[Snippet]:
     return [
         Snippet("pip", "/etc/pip.conf", _pip(site)),
         _uv(site),
-        Snippet(
-            "poetry",
-            "pyproject.toml",
-            _toml("[[tool.poetry.source]]", site + PLATFORM, 'priority = "supplemental"'),
-            "Without the pure wheels that PyPI has too, so that lock files hold anywhere.",
-        ),
-        Snippet("pdm", "pyproject.toml", _toml("[[tool.pdm.source]]", site + PLATFORM)),
-        Snippet("pipx", "~/.profile", f"export PIP_EXTRA_INDEX_URL={site}{ALL}/"),
+        _poetry(site),
+        Snippet("pdm", "pyproject.toml", _toml("[[tool.pdm.source]]", site + PLATFORM, *_unverified(site))),
+        Snippet("pipx", "~/.profile", "\n".join(f"export {setting}" for setting in _pipx(site))),
     ]
+
+
+def _poetry(site: str) -> Snippet:
+    """Return poetry's lines: it asks a supplemental source only for what PyPI has nothing at all of."""
+    where, table, primary = "pyproject.toml", "[[tool.poetry.source]]", 'priority = "primary"'
+    if settings.PIWHEELS_FULL_INDEX:
+        why = "This index has PyPI's files too, so that lock files hold anywhere."
+        return Snippet("poetry", where, _toml(table, site + FULL, primary), why)
+    pypi = "\n".join([table, 'name = "PyPI"', primary])
+    why = "Of a version that both have, poetry takes the file from here, as this source is named first."
+    return Snippet("poetry", where, f"{_toml(table, site + PLATFORM, primary)}\n\n{pypi}", why)
 
 
 def _uv(site: str) -> Snippet:
@@ -75,6 +81,18 @@ def _toml(table: str, index: str, *more: str) -> str:
 
 def _pip(site: str) -> str:
     """Return pip's lines; without TLS it wants to be told that this is meant."""
-    lines = ["[global]", f"extra-index-url = {site}{ALL}/"]
-    address = urlsplit(site)
-    return "\n".join([*lines, *([f"trusted-host = {address.hostname}"] if address.scheme == "http" else [])])
+    host = pip_line.untrusted(site)
+    lines = ["[global]", f"extra-index-url = {site}{ALL}/", *([f"trusted-host = {host}"] if host else [])]
+    return "\n".join(lines)
+
+
+def _pipx(site: str) -> list[str]:
+    """Return pipx's settings: where it finds uv, it would have uv install, which reads none of pip's."""
+    host = pip_line.untrusted(site)
+    trust = [f"PIP_TRUSTED_HOST={host}"] if host else []
+    return ["PIPX_DEFAULT_BACKEND=pip", f"PIP_EXTRA_INDEX_URL={site}{ALL}/", *trust]
+
+
+def _unverified(site: str) -> list[str]:
+    """Return what pdm wants to be told of an index without TLS."""
+    return ["verify_ssl = false"] if pip_line.untrusted(site) else []

@@ -21,7 +21,7 @@ from piwheels_site.pages.packages_json import packages_json
 from piwheels_site.pages.project import project, without_slash
 from piwheels_site.pages.project_json import project_json
 from piwheels_site.pages.queue import queue
-from piwheels_site.pages.request import request_build
+from piwheels_site.pages.request import request_build, request_missing
 from piwheels_site.pages.search import search
 from piwheels_site.pages.sitemap import robots, sitemap_index, sitemap_part
 from piwheels_site.pages.stats import series_csv, series_json, stats
@@ -45,6 +45,7 @@ urlpatterns = [
     path("explain/<str:name>/", explain_page, name="explain"),
     path("check", RedirectView.as_view(url="/check/", permanent=True)),
     path("check/", check_page, name="check"),
+    path("check/request", request_missing, name="request-missing"),
     path("farm", RedirectView.as_view(pattern_name="farm", permanent=True)),
     path("farm/", farm, name="farm"),
     path("farm/now", farm_now, name="farm-now"),

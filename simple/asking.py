@@ -5,9 +5,10 @@ queue.  A name that we do not follow is marked to be looked up; nothing is fetch
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum
+from enum import StrEnum
 from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 
@@ -18,12 +19,12 @@ from packages.models import Dirty, Package, Version
 from simple.models import DailySalt, Request
 
 
-class Answer(Enum):
+class Answer(StrEnum):
     """What became of a request."""
 
     COUNTED = "counted"
     AGAIN = "again"  # the same client asked for the same today
-    TOO_MANY = "too many"  # of this client today
+    TOO_MANY = "too-many"  # of this client today
     FULL = "full"  # of names that nobody follows, by all clients today
     CLOSED = "closed"  # the operator takes none
 
@@ -56,6 +57,18 @@ def ask(wish: Wish, address: str, now: datetime) -> Answer:
     if package:
         _want(package, now)
     return Answer.COUNTED
+
+
+def ask_all(names: Iterable[str], target: Target | None, address: str, now: datetime) -> dict[str, Answer]:
+    """Count wishes for several packages of whoever has this address; each is one like any other.
+
+    More names than a client has requests on a day are not even looked at.
+    """
+    most = settings.PIWHEELS_REQUESTS_A_DAY
+    return {
+        name: Answer.TOO_MANY if place > most > 0 else ask(Wish(name, target), address, now)
+        for place, name in enumerate(dict.fromkeys(names), 1)
+    }
 
 
 def _follow(name: str, day: date) -> bool:

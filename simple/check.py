@@ -48,6 +48,8 @@ class Verdict(StrEnum):
 
 # What installs without a compiler and with the right bytes.
 GOOD = (Verdict.WHEEL, Verdict.UPSTREAM, Verdict.PURE)
+# What a build here may mend; not a lock file that has another file's hash.
+MISSING = (Verdict.SOURCE, Verdict.FAILED, Verdict.NOTHING, Verdict.UNKNOWN, Verdict.MAY_NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,10 @@ class Checked:
         """How long compiling took here what the Pi need not compile."""
         return sum(line.wheel.build.duration_s or 0 for line in self.lines if line.wheel)
 
-    def missing(self) -> list[Line]:
-        """Return what one can ask to be built."""
-        return [
-            line
-            for line in self.lines
-            if line.package and line.verdict in (Verdict.SOURCE, Verdict.FAILED, Verdict.NOTHING)
-        ]
+    @property
+    def missing(self) -> list[str]:
+        """The names of the packages that one can ask to be built, or to be followed."""
+        return list(dict.fromkeys(line.wanted.name for line in self.lines if line.verdict in MISSING))
 
 
 def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Checked:

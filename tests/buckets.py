@@ -33,11 +33,11 @@ def client(url: str) -> Any:  # Any: boto3 makes its classes as it runs
     )
 
 
-def make_bucket(location: str = "") -> dict[str, Any]:
-    """Return a new bucket, as Django's STORAGES has it."""
-    name = f"wheels-{uuid.uuid4().hex[:8]}"
-    client(_server()).create_bucket(Bucket=name)
-    options = {"bucket_name": name, "location": location, "endpoint_url": _server(), **KEYS}
+def make_bucket(location: str = "", url: str = "") -> dict[str, Any]:
+    """Return a new bucket, as Django's STORAGES has it; of the server that all share, or of one's own."""
+    name, url = f"wheels-{uuid.uuid4().hex[:8]}", url or _server()
+    client(url).create_bucket(Bucket=name)
+    options = {"bucket_name": name, "location": location, "endpoint_url": url, **KEYS}
     return {"BACKEND": "builds.bucket.Bucket", "OPTIONS": options}
 
 

@@ -273,8 +273,12 @@ def make_wheel(
     build_tag: str = "",
     answer: int = 42,
     padding: bytes = b"",
+    command: str = "",
 ) -> bytes:
-    """Return a valid wheel with one module, whose `ANSWER` is 42 or another, and perhaps something big."""
+    """Return a valid wheel with one module, whose `ANSWER` is 42 or another, and perhaps something big.
+
+    With a `command` it is an application, which says the answer.
+    """
     info = f"{stem(name, version)}.dist-info"
     tags = "".join(
         f"Tag: {python}-{abi}-{platform}\n"
@@ -293,6 +297,10 @@ def make_wheel(
     }
     if padding:
         members[f"{module_name(name)}.bin"] = padding
+    if command:
+        members[f"{module_name(name)}.py"] += b"\n\ndef main():\n    print(ANSWER)\n"
+        points = f"[console_scripts]\n{command} = {module_name(name)}:main\n"
+        members[f"{info}/entry_points.txt"] = points.encode()
     members[f"{info}/RECORD"] = _record(members, f"{info}/RECORD")
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -123,12 +123,14 @@ def database_of_tests() -> str:
 class Stack:
     """The web server and nginx before it, on a database that somebody else fills."""
 
-    def __init__(self, var: Path, database: str, *, upstream: str = NOWHERE) -> None:
+    def __init__(self, var: Path, database: str, *, upstream: str = NOWHERE, name: str = "") -> None:
+        """Have one that answers to its address, and to a name if it has one."""
         self.var = var
         self.public = var / "public"
         self.files = var / "files"
         env = {name: value for name, value in os.environ.items() if not name.startswith("PIWHEELS")}
         own = {**env, "PIWHEELS_VAR": str(var), "PIWHEELS_PYPI": upstream, "DATABASE_URL": database}
+        own["ALLOWED_HOSTS"] = ",".join(["127.0.0.1", *([name] if name else [])])
         self._env = miniature.settings(var, own)
         self.web_port = free_port()
         self.nginx = Nginx(var / "nginx", self.public, f"127.0.0.1:{self.web_port}", upstream=upstream)

@@ -1,6 +1,6 @@
 """What all answers of the API have in common: how they refuse, and how a list goes on."""
 
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from django.http import HttpRequest
 from ninja import Path, Query, Schema
@@ -94,9 +94,38 @@ def package_of(name: str) -> Package:
 
 def unknown(what: str) -> NoReturn:
     """Refuse a request for what is not there."""
+    if what == "bundle":
+        raise Refused(404, "There is no such bundle.", f"Ask for one at {ROOT}/bundles.")
     looked_for = {
         "package": f"Look for its name in {ROOT}/packages?search=",
         "build": f"Look for its number in {ROOT}/builds?package=",
         "wheel": f"Look for its name in {ROOT}/wheels?package=",
     }
     raise Refused(404, f"There is no such {what}.", f"{looked_for[what]}…")
+
+
+Sent = TypeVar("Sent", bound=Schema)
+
+
+def takes(sent: type[Schema]) -> dict[str, Any]:  # Any: it is a piece of OpenAPI
+    """Return what the description says of an operation that is sent something."""
+    named = {"$ref": f"#/components/schemas/{sent.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": named}}}}
+
+
+def schemas_of(sent: type[Schema]) -> dict[str, Any]:  # Any: it is a piece of OpenAPI
+    """Return the schema of what is sent, and those that it names; ninja knows no more of it."""
+    whole = sent.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**whole.pop("$defs", {}), sent.__name__: whole}
+
+
+def read_body(request: HttpRequest, sent: type[Sent], most_bytes: int) -> Sent:
+    """Return what was sent; refuses what is too much before it is in memory, and what is not as described."""
+    content: bytes = request.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise Refused(
+            413,
+            f"What was sent is larger than {most_bytes >> 20} MiB.",
+            "Send the part of the file that matters.",
+        )
+    return sent.model_validate_json(content)

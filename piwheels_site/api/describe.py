@@ -13,9 +13,11 @@ from simple import index
 
 # What a status means here, of those that not every address has.
 _MEANS = {
+    403: "this farm does no such thing, or a page of another site asks",
     404: "there is no such thing, or nobody follows it",
     413: "what was sent is too large",
     422: "what was asked is not as it is described here",
+    503: "too many wait",
 }
 
 Json = Mapping[str, Any]  # Any: it is JSON
@@ -154,8 +156,16 @@ def _type(schema: Json) -> str:
 def _curl(method: str, path: str, site: str, shown: Sample) -> str:
     """Return how the operation is asked with curl."""
     if method == "post":
-        body = json.dumps({"text": f"{shown.package}\n", "target": shown.target})
+        wanted = (
+            {"packages": [shown.package]} if path == f"{ROOT}/requests" else {"text": f"{shown.package}\n"}
+        )
+        body = json.dumps({**wanted, "target": shown.target})
         return f"curl '{site}{path}' \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    if path == f"{ROOT}/bundles/{{key}}":
+        # There is none to show: the key of a bundle is known to whoever asked for it, and to nobody else.
+        asked = _curl("post", f"{ROOT}/bundles", site, shown)
+        status = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"status\"])'"
+        return f'curl "{site}$({asked} --silent |\n  {status})"'
     values = {"name": shown.package, "build": str(shown.build), "filename": shown.wheel}
     queries = {
         f"{ROOT}/packages": {"search": shown.package[:2], "limit": "5"},

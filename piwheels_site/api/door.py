@@ -26,11 +26,11 @@ from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
 from piwheels_site import limits
-from piwheels_site.api import builds, farm, installing, packages, statistics, targets, wheels
-from piwheels_site.api.answers import ROOT, Problem, Refused
+from piwheels_site.api import asking, builds, farm, installing, packages, statistics, targets, wheels
+from piwheels_site.api.answers import ROOT, Problem, Refused, schemas_of
 
 # What counts for more than one request, by the name of its address.
-COSTS = {"check": 10, "explain": 5, "log": 2}
+COSTS = {"check": 10, "bundles": 10, "requests": 10, "explain": 5, "log": 2}
 
 _SAID = (
     "Wheels for the Raspberry Pi, and how they come about. Nothing has to be paid or registered for; answers "
@@ -47,7 +47,7 @@ class _Api(NinjaAPI):
 
 
 api = _Api(title="piwheels", version="1", description=_SAID, openapi_url=None, docs_url=None)
-for each in (packages, wheels, builds, targets, farm, statistics, installing):
+for each in (packages, wheels, builds, targets, farm, statistics, installing, asking):
     api.add_router("", each.router)
 
 View = Callable[..., HttpResponse]
@@ -97,7 +97,8 @@ def nothing(request: HttpRequest) -> HttpResponse:
 def description() -> dict[str, Any]:  # Any: it is JSON
     """Return the OpenAPI description of all that may be asked."""
     found = dict(api.get_openapi_schema(path_prefix=f"{ROOT.lstrip('/')}/"))
-    found["components"]["schemas"] |= installing.schemas()
+    for sent in (installing.Question, asking.Wishes, asking.BundleQuestion):
+        found["components"]["schemas"] |= schemas_of(sent)
     found["servers"] = [{"url": "/"}]
     return found
 

@@ -1,6 +1,6 @@
 """What a Pi would get: of one package, and of all that a requirements or lock file asks for."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
@@ -8,7 +8,16 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import ConfigDict, Field
 
 from builds.models import Target
-from piwheels_site.api.answers import ROOT, Name, Refused, answers, kept, package_of
+from piwheels_site.api.answers import (
+    ROOT,
+    Name,
+    Refused,
+    answers,
+    kept,
+    package_of,
+    read_body,
+    takes,
+)
 from piwheels_site.pages.explain import asked_target
 from simple import check as checking
 from simple import explain as explaining
@@ -20,10 +29,12 @@ from simple.requirements import MOST_BYTES, CannotRead, read
 
 router = Router(tags=["Installing"])
 
-_FORM = r"^[A-Za-z0-9._-]{0,60}$"
+KEY_FORM = r"^[A-Za-z0-9._-]{0,60}$"
 _MODELS = ", ".join(f"`{model.key}` ({model.name})" for model in MODELS)
-_TARGET = f"The key of the system, or its OS release (see {ROOT}/targets); empty: the first that runs there."
-_MODEL = f"The model of the Pi: {_MODELS}; empty: any that runs the system."
+SYSTEM_SAID = (
+    f"The key of the system, or its OS release (see {ROOT}/targets); empty: the first that runs there."
+)
+MODEL_SAID = f"The model of the Pi: {_MODELS}; empty: any that runs the system."
 _SETUP = "How the client is told of this farm."
 # Of a package with ten thousand files, those that say most.
 _MOST_FILES = 500
@@ -39,8 +50,8 @@ class Question(Schema):
         description="A requirements.txt, pylock.toml, uv.lock, poetry.lock, pdm.lock or Pipfile.lock.",
         examples=["numpy\nlxml>=5"],
     )
-    target: str = Field("", pattern=_FORM, description=_TARGET)
-    model: str = Field("", pattern=_FORM, description=_MODEL)
+    target: str = Field("", pattern=KEY_FORM, description=SYSTEM_SAID)
+    model: str = Field("", pattern=KEY_FORM, description=MODEL_SAID)
     setup: Setup = Field(Setup.PIP, description=_SETUP)
 
 
@@ -131,25 +142,11 @@ class Explained(Schema):
     has_more: bool = Field(description="Whether there are more than these.")
 
 
-_BODY: dict[str, Any] = {  # Any: it is a piece of OpenAPI
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Question"}}},
-    }
-}
-
-
-def schemas() -> dict[str, Any]:  # Any: it is a piece of OpenAPI
-    """Return the schema of what is sent, and those that it names; ninja knows no more of it."""
-    whole = Question.model_json_schema(ref_template="#/components/schemas/{model}")
-    return {**whole.pop("$defs", {}), "Question": whole}
-
-
 @router.post(
     "/check",
     response=answers(Report, 404, 413, 422),
     summary="Will it all install?",
-    openapi_extra=_BODY,
+    openapi_extra=takes(Question),
     url_name="check",
 )
 def check(request: HttpRequest) -> Report:
@@ -157,25 +154,13 @@ def check(request: HttpRequest) -> Report:
 
     Nothing of the file is kept.
     """
-    question = Question.model_validate_json(_body(request))
-    model = _model(question.model)
-    target = _target(question.target, model)
+    question = read_body(request, Question, MOST_BYTES)
+    model = model_of(question.model)
+    target = system_of(question.target, model)
     try:
         return Report.of(checking.check(read(question.text), target, model, question.setup), target)
     except (CannotRead, CannotRun) as error:
         raise Refused(422, str(error), "Send another text, or ask for another system or model.") from error
-
-
-def _body(request: HttpRequest) -> bytes:
-    """Return what was sent; refuses what is too much, before it is in memory."""
-    content: bytes = request.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise Refused(
-            413,
-            f"What was sent is larger than {MOST_BYTES >> 20} MiB.",
-            "Send the part of the file that matters.",
-        )
-    return content
 
 
 @router.get(
@@ -187,8 +172,8 @@ def _body(request: HttpRequest) -> bytes:
 def explain(
     request: HttpRequest,
     name: Name,
-    target: Annotated[str, Query(pattern=_FORM, description=_TARGET)] = "",
-    model: Annotated[str, Query(pattern=_FORM, description=_MODEL)] = "",
+    target: Annotated[str, Query(pattern=KEY_FORM, description=SYSTEM_SAID)] = "",
+    model: Annotated[str, Query(pattern=KEY_FORM, description=MODEL_SAID)] = "",
     setup: Annotated[Setup, Query(description=_SETUP)] = Setup.PIP,
     version: Annotated[
         str, Query(max_length=100, description="As `2.1`, or a range as `>=2,<3`; empty: any.")
@@ -196,8 +181,8 @@ def explain(
 ) -> Explained:
     """Say which file of a package a Pi would take, and of each other file the first reason against it."""
     found = package_of(name)
-    pi = _model(model)
-    system = _target(target, pi)
+    pi = model_of(model)
+    system = system_of(target, pi)
     try:
         explained = explaining.explain(found, system, pi, setup, _wanted(version))
     except CannotRun as error:
@@ -223,14 +208,14 @@ def _wanted(said: str) -> SpecifierSet:
         raise Refused(422, f"“{said}” is no version.", "Write one as 2.1, or a range as >=2,<3.") from error
 
 
-def _model(key: str) -> Model | None:
+def model_of(key: str) -> Model | None:
     """Return the model of that key; refuses what is none."""
     if key and key not in BY_KEY:
         raise Refused(422, f"There is no model “{key}”.", f"The models are {', '.join(BY_KEY)}.")
     return BY_KEY.get(key)
 
 
-def _target(said: str, model: Model | None) -> Target:
+def system_of(said: str, model: Model | None) -> Target:
     """Return the system by its key or its OS release; refuses what is neither."""
     targets = list(Target.objects.active()) or list(Target.objects.all())
     known = {name for target in targets for name in (target.key, target.os_release)}

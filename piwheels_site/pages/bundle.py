@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 
 from django.conf import settings
@@ -18,7 +17,7 @@ from piwheels_site import clients
 from piwheels_site.pages.check import sent_text
 from piwheels_site.pages.explain import asked_target
 from simple.bundle.asking import MOST_BYTES, Question, Refused, ask
-from simple.bundle.work import zip_path
+from simple.bundle.work import is_ready, zip_path
 from simple.explain import CannotRun
 from simple.files import serve_published
 from simple.machines import BY_KEY, MODELS
@@ -68,7 +67,7 @@ def bundle_page(request: HttpRequest, key: str) -> HttpResponse:
         **_progress(bundle),
         "text": bundle.wanted,
         "installed": bundle.installed,
-        "is_ready": _is_ready(bundle, now),
+        "is_ready": is_ready(bundle, now),
     }
     return render(request, "bundle_page.html", context)
 
@@ -122,15 +121,4 @@ def _form(target: str, model: str) -> dict[str, object]:
 
 def _progress(bundle: Bundle) -> dict[str, object]:
     """Return what is said of a bundle, and of its way."""
-    before = Bundle.objects.open().filter(asked_at__lt=bundle.asked_at).count() if bundle.is_open else 0
-    return {"bundle": bundle, "before": before, "now": database_now()}
-
-
-def _is_ready(bundle: Bundle, now: datetime) -> bool:
-    """Tell whether its zip can still be downloaded."""
-    return (
-        bundle.state == Bundle.State.READY
-        and bundle.expires_at is not None
-        and bundle.expires_at > now
-        and zip_path(bundle.digest).exists()
-    )
+    return {"bundle": bundle, "before": bundle.before, "now": database_now()}

@@ -1,5 +1,6 @@
 """Will it all install? What a Pi gets of a requirements or lock file that somebody pastes or uploads."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
@@ -11,6 +12,9 @@ from simple.check import Checked, by_verdict, check
 from simple.explain import SETUPS, CannotRun, Setup
 from simple.machines import BY_KEY, MODELS
 from simple.requirements import MOST_BYTES, CannotRead, read
+
+# A longer text does not travel a second time: the page of bundles takes the file itself.
+HANDED_ON = 100 << 10
 
 
 # Nothing is kept of what is sent, and nobody is signed in here: there is nothing to be forged.
@@ -40,10 +44,19 @@ def check_page(request: HttpRequest) -> HttpResponse:
             text = sent_text(request)
             # What came as a file does not come back in the form.
             context["text"] = asked.get("text", "")
-            context |= _shown(check(read(text), target, model, setup))
+            context |= _shown(check(read(text), target, model, setup)) | _handed_on(text)
         except (CannotRead, CannotRun) as error:
             context["problem"], status = str(error), 400
     return render(request, "check.html", context, status=status)
+
+
+def _handed_on(text: str) -> dict[str, object]:
+    """Return what the buttons below an answer hand on: to be asked for, and to be packed."""
+    return {
+        "requests_a_day": settings.PIWHEELS_REQUESTS_A_DAY,
+        "bundles_a_day": settings.PIWHEELS_BUNDLES_A_DAY,
+        "handed_on": text if len(text.encode(errors="replace")) <= HANDED_ON else "",
+    }
 
 
 def sent_text(request: HttpRequest) -> str:
@@ -67,4 +80,7 @@ def _shown(checked: Checked) -> dict[str, object]:
         "checked": checked,
         "verdicts": [(verdict, lines) for verdict, lines in by_verdict(checked).items()],
         "bad": len(checked.lines) - checked.good,
+        # What is more than anybody may ask for on a day would be sent in vain.
+        "missing": checked.missing[: settings.PIWHEELS_REQUESTS_A_DAY],
+        "missing_count": len(checked.missing),
     }

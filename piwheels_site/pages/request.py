@@ -1,4 +1,6 @@
-"""Ask for a package to be built: a form of one button, and what happens next."""
+"""Ask for packages to be built: a form of one button, and what happens next; or for all of a checked file."""
+
+from collections import defaultdict
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from builds.models import Target
 from packages.models import Dirty, Package
+from packages.project import canonical
 from piwheels_site import clients
 from piwheels_site.naming import canonical_or_404
 from simple import asking
@@ -38,3 +41,25 @@ def request_build(request: HttpRequest, name: str) -> HttpResponse:
         "limit": settings.PIWHEELS_REQUESTS_A_DAY,
     }
     return render(request, "request.html", context, status=STATUS.get(answer, 200) if answer else 200)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_missing(request: HttpRequest) -> HttpResponse:
+    """Take a request for each of several packages, as the page of a checked file has them."""
+    names = [name for name in map(canonical, request.POST.getlist("name")) if name]
+    if request.method != "POST" or not names:
+        return redirect("check")
+    target = Target.objects.active().filter(key=request.POST.get("target", "")).first()
+    answers = asking.ask_all(names, target, clients.address(request), now())
+    found: dict[Answer, list[str]] = defaultdict(list)
+    for name, answer in answers.items():
+        found[answer].append(name)
+    context = {
+        "answers": [(answer.name, found[answer]) for answer in Answer if answer in found],
+        "target": target,
+        "limit": settings.PIWHEELS_REQUESTS_A_DAY,
+    }
+    is_counted = Answer.COUNTED in found or Answer.AGAIN in found
+    status = 200 if is_counted else STATUS[next(iter(found))]
+    return render(request, "request_missing.html", context, status=status)

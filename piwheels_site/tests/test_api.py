@@ -517,7 +517,7 @@ def test_the_description_names_every_address(client):
     described = client.get(f"{API}/openapi.json").json()
 
     assert described["openapi"].startswith("3.1")
-    assert len(described["paths"]) == 16
+    assert len(described["paths"]) == 19
     for path, methods in described["paths"].items():
         assert urlsplit(path).path.startswith(f"{API}/")
         for operation in methods.values():

@@ -121,7 +121,10 @@ def test_in_a_terminal_a_package_is_a_card(client, path, headers):
     assert response["Content-Type"].startswith("text/plain")
     assert {"Accept", "User-Agent"} <= set(response["Vary"].split(", "))
     assert "✔ Raspberry Pi OS 13 (Trixie), 32-bit, Python 3.13: yes. 1.0 has a wheel." in card
-    assert "\nsudo apt install libpq5\npip install --extra-index-url http://testserver/simple/ demo\n" in card
+    assert (
+        "\nsudo apt install libpq5\npip install --extra-index-url http://testserver/simple/"
+        " --trusted-host testserver demo\n"
+    ) in card
 
 
 @pytest.mark.parametrize("accept", ["text/html,*/*;q=0.8", "text/html", "application/json"])
@@ -230,6 +233,8 @@ def test_the_lines_are_what_their_files_can_hold(settings, has_full):
     }
     (uv,) = tomllib.loads(lines["uv"])["index"]
     assert uv.get("default", False) is has_full
-    (poetry,) = tomllib.loads(lines["poetry"])["tool"]["poetry"]["source"]
-    assert poetry["priority"] == "supplemental"
-    assert tomllib.loads(lines["pdm"])["tool"]["pdm"]["source"][0]["url"].endswith("/simple-platform/")
+    poetry = tomllib.loads(lines["poetry"])["tool"]["poetry"]["source"]
+    assert [source["name"] for source in poetry] == (["piwheels"] if has_full else ["piwheels", "PyPI"])
+    assert {source["priority"] for source in poetry} == {"primary"}
+    (pdm,) = tomllib.loads(lines["pdm"])["tool"]["pdm"]["source"]
+    assert pdm["url"].endswith("/simple-platform/") and pdm["verify_ssl"] is False

@@ -11,6 +11,7 @@ from builds.tests.rows import make_target
 from simple.bundle import work
 from simple.models import Bundle
 from simple.tests.rows import make_wheel
+from tests.seen import markup
 
 pytestmark = pytest.mark.django_db
 
@@ -18,10 +19,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def pi():
     return make_target("test-armhf-cp313")
-
-
-def text(response):
-    return " ".join(response.content.decode().split())
 
 
 def post(client, said="one", **fields):
@@ -50,9 +47,9 @@ def test_a_bundle_is_asked_for_waited_for_and_downloaded(client):
     Dependency.objects.create(wheel=wheel, tool="apt", name="libpq5", requirement="libpq5")
 
     address = post(client)["Location"]
-    assert "It is the next." in text(client.get(address))
+    assert "It is the next." in markup(client.get(address))
     work.make_next(database_now)
-    page = text(client.get(address))
+    page = markup(client.get(address))
     found = client.get(download_of(client, address))
 
     assert "Ready: 2 wheels" in page
@@ -83,8 +80,8 @@ def test_the_page_tells_htmx_how_far_it_is_and_when_it_is_over(client):
     bundle.note("Fetching 1 of 2: <b>", database_now(), done=1 << 20, total=4 << 20)
 
     live = client.get(address, headers={"HX-Request": "true"})
-    assert "Fetching 1 of 2: &lt;b&gt;: 1.0 MB of 4.0 MB" in text(live)
-    assert "<html" not in text(live)
+    assert "Fetching 1 of 2: &lt;b&gt;: 1.0 MB of 4.0 MB" in markup(live)
+    assert "<html" not in markup(live)
     bundle.fail("no", database_now())
     assert client.get(address, headers={"HX-Request": "true"})["HX-Refresh"] == "true"
 
@@ -93,7 +90,7 @@ def test_those_before_it_are_counted(client):
     post(client, "one")
     address = post(client, "two")["Location"]
 
-    assert "1 is before it." in text(client.get(address))
+    assert "1 is before it." in markup(client.get(address))
 
 
 def test_a_lock_file_is_uploaded(client):
@@ -101,13 +98,13 @@ def test_a_lock_file_is_uploaded(client):
 
     address = ready(client, "", file=SimpleUploadedFile("requirements.txt", b"one==1.0\r\n"))
 
-    assert "Ready: 1 wheel," in text(client.get(address))
+    assert "Ready: 1 wheel," in markup(client.get(address))
 
 
 def test_why_it_cannot_be_packed_is_said_and_the_question_kept(client):
     address = ready(client, "stranger", installed="six==1.0")
 
-    page = text(client.get(address))
+    page = markup(client.get(address))
 
     assert "You ask for stranger: this farm does not follow stranger." in page
     assert ">stranger</textarea>" in page
@@ -131,7 +128,7 @@ def test_what_is_wrong_is_said(client, fields, status, says):
     response = post(client, **fields)
 
     assert response.status_code == status
-    assert says in text(response)
+    assert says in markup(response)
 
 
 def test_a_client_that_asks_too_often_is_told_so(client, settings):
@@ -141,7 +138,7 @@ def test_a_client_that_asks_too_often_is_told_so(client, settings):
     assert post(client, "two").status_code == 429
     settings.PIWHEELS_BUNDLES_A_DAY = 0
     assert post(client, "two").status_code == 403
-    assert "Pack them" not in text(client.get("/bundle/"))
+    assert "Pack them" not in markup(client.get("/bundle/"))
 
 
 def test_another_site_cannot_ask_in_a_readers_name():
@@ -156,7 +153,7 @@ def test_what_is_kept_no_longer_cannot_be_downloaded(client):
     Bundle.objects.update(expires_at=database_now() - timedelta(seconds=1))
 
     assert client.get(link).status_code == 404
-    assert "It is kept no longer" in text(client.get(address))
+    assert "It is kept no longer" in markup(client.get(address))
 
 
 def test_other_addresses_have_nothing(client):
@@ -170,11 +167,11 @@ def test_other_addresses_have_nothing(client):
 
 
 def test_a_name_in_the_address_fills_the_form(client):
-    assert ">numpy</textarea>" in text(client.get("/bundle/?text=numpy&os=test"))
+    assert ">numpy</textarea>" in markup(client.get("/bundle/?text=numpy&os=test"))
 
 
 def test_hostile_text_stays_text(client):
-    page = text(post(client, "</textarea><script>alert(1)</script>"))
+    page = markup(post(client, "</textarea><script>alert(1)</script>"))
 
     assert "<script>alert" not in page
     assert "</textarea><script" not in page
@@ -187,4 +184,4 @@ def test_the_statements_are_as_many_however_much_is_in_it(client, django_assert_
 
     with django_assert_max_num_queries(5):
         page = client.get(address)
-    assert "Ready: 20 wheels" in text(page)
+    assert "Ready: 20 wheels" in markup(page)

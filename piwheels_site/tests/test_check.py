@@ -1,22 +1,22 @@
+import html5lib
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from builds.models import Dependency, Target
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 from builds.tests.rows import make_wheel as make_row
-from packages.models import Package, UpstreamFile
+from packages.models import Dirty, Package, UpstreamFile
+from simple.models import Bundle, Request
 from simple.requirements import MOST_BYTES
+from tests.seen import markup
 
 pytestmark = pytest.mark.django_db
 
 
-def text(response):
-    return " ".join(response.content.decode().split())
-
-
 def check(client, said, **fields):
-    return text(client.post("/check/", {"os": "trixie", "text": said, **fields}))
+    return markup(client.post("/check/", {"os": "trixie", "text": said, **fields}))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_what_is_wrong_is_said(client, trixie, fields, says):
     response = client.post("/check/", {"os": "trixie", **fields})
 
     assert response.status_code == 400
-    assert says in text(response)
+    assert says in markup(response)
 
 
 def test_hostile_text_stays_text(client, trixie):
@@ -157,7 +157,7 @@ def test_the_statements_are_as_many_however_long_the_file_is(client, trixie, dja
 
 
 def test_the_form_is_there_before_anything_is_asked(client):
-    assert "<textarea" in text(client.get("/check/"))
+    assert "<textarea" in markup(client.get("/check/"))
 
 
 def run(capsys, path, *words):
@@ -198,3 +198,104 @@ def test_the_command_says_what_is_wrong(trixie, tmp_path, capsys, text, words, s
         path.write_text(text)
 
     assert says in run(capsys, path, *words)[1]
+
+
+def form_of(page, action):
+    """Return what a form of a page sends, with its names in their order."""
+    root = html5lib.parse(page, namespaceHTMLElements=False)
+    [form] = [form for form in root.iter("form") if form.get("action") == action]
+    return [(field.get("name"), field.get("value", "")) for field in form.iter("input")]
+
+
+def posted(fields):
+    sent = {}
+    for name, value in fields:
+        sent.setdefault(name, []).append(value)
+    return sent
+
+
+def test_a_button_asks_for_all_that_is_missing(client, trixie):
+    make_wheel("good")
+    make_version("1.0", "source")
+    page = client.post("/check/", {"os": "trixie", "text": "good\nsource\nstranger"}).content.decode()
+
+    sent = posted(form_of(page, "/check/request"))
+    answer = client.post("/check/request", sent)
+
+    assert sent["name"] == ["source", "stranger"]
+    assert "2 can be asked for" in page
+    assert "✔</span> 2 counted" in answer.content.decode()
+    assert sorted(Request.objects.values_list("name", "target")) == [
+        ("source", trixie.pk),
+        ("stranger", trixie.pk),
+    ]
+    assert Dirty.objects.filter(name="stranger").exists()
+    assert "2 counted before, today" in client.post("/check/request", sent).content.decode()
+
+
+def test_the_button_has_the_limits_of_a_single_request(client, trixie, settings):
+    settings.PIWHEELS_REQUESTS_A_DAY = 2
+    for name in ("one", "two", "three"):
+        make_version("1.0", name)
+    page = markup(client.post("/check/", {"os": "trixie", "text": "one\ntwo\nthree"}))
+
+    first = client.post("/check/request", {"name": ["one", "two", "three"]})
+    second = client.post("/check/request", {"name": ["three"]})
+
+    assert "3 can be asked for" in page and "one, two and more" in page
+    assert first.status_code == 200 and "1 too many" in markup(first)
+    assert second.status_code == 429
+    assert Request.objects.count() == 2
+
+
+def test_where_nobody_may_ask_there_is_no_button(client, trixie, settings):
+    settings.PIWHEELS_REQUESTS_A_DAY = 0
+    make_version("1.0", "source")
+
+    assert "can be asked for" not in check(client, "source")
+    assert client.post("/check/request", {"name": "source"}).status_code == 403
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": ["--", "%00", ""]}])
+def test_who_asks_for_nothing_is_led_to_the_form(client, fields):
+    assert client.post("/check/request", fields)["Location"] == "/check/"
+    assert client.get("/check/request")["Location"] == "/check/"
+
+
+def test_another_site_cannot_ask_in_somebodys_name(trixie):
+    make_version("1.0", "source")
+
+    answer = Client(enforce_csrf_checks=True).post("/check/request", {"name": "source"})
+
+    assert answer.status_code == 403
+    assert not Request.objects.exists()
+
+
+@pytest.mark.parametrize("way", ["pasted", "uploaded"])
+def test_a_button_has_what_was_checked_packed_for_the_same_pi(trixie, way):
+    client = Client(enforce_csrf_checks=True)
+    make_wheel("good")
+    said = "# Mine\ngood==1.0\n"
+    sent = {"text": said} if way == "pasted" else {"file": SimpleUploadedFile("r.txt", said.encode())}
+    page = client.post("/check/", {"os": "trixie", "model": "4", **sent}).content.decode()
+
+    answer = client.post("/bundle/", posted(form_of(page, "/bundle/")))
+
+    bundle = Bundle.objects.get()
+    assert answer["Location"] == bundle.get_absolute_url()
+    assert (bundle.wanted, bundle.target, bundle.model) == (said.strip(), trixie, "4")
+
+
+def test_a_long_file_is_to_be_chosen_again_where_it_is_packed(client, trixie):
+    make_wheel("good")
+    page = check(client, "good\n" + "# A long story.\n" * 10_000, model="4")
+
+    assert "choose this one there again" in page
+    assert f"/bundle/?os={trixie.key}&amp;model=4" in page
+
+
+def test_where_nothing_is_packed_there_is_no_button(client, trixie, settings):
+    settings.PIWHEELS_BUNDLES_A_DAY = 0
+    make_wheel("good")
+
+    assert "without a network" not in check(client, "good")

@@ -5,12 +5,9 @@ from builds.tests.rows import NOON, make_builder, make_running_build, make_sourc
 from builds.tests.rows import make_wheel as make_row
 from packages.models import Package, UpstreamFile
 from simple.explain import Setup
+from tests.seen import markup
 
 pytestmark = pytest.mark.django_db
-
-
-def text(response):
-    return " ".join(response.content.decode().split())
 
 
 @pytest.fixture
@@ -29,7 +26,7 @@ def make_wheel(number="1.0", tag="cp313-cp313-linux_armv6l.linux_armv7l", target
 def test_a_pi_zero_gets_our_wheel_and_what_it_needs(client, trixie):
     Dependency.objects.create(wheel=make_wheel(), tool="apt", name="libpq5", requirement="libpq5")
 
-    page = text(client.get("/explain/demo/?os=trixie&model=zero"))
+    page = markup(client.get("/explain/demo/?os=trixie&model=zero"))
 
     assert "A wheel, built by this farm: nothing is compiled" in page
     assert "demo-1.0-cp313-cp313-linux_armv6l.linux_armv7l.whl" in page
@@ -41,9 +38,9 @@ def test_a_newer_source_is_what_pip_compiles_and_an_older_version_can_be_asked_f
     make_wheel()
     make_version("2.0")
 
-    assert "The source, which the Pi has to compile" in text(client.get("/explain/demo/?os=trixie"))
-    assert "built by this farm" in text(client.get("/explain/demo/?os=trixie&version=1.0"))
-    assert "built by this farm" in text(client.get("/explain/demo/?os=trixie&version=%3C2"))
+    assert "The source, which the Pi has to compile" in markup(client.get("/explain/demo/?os=trixie"))
+    assert "built by this farm" in markup(client.get("/explain/demo/?os=trixie&version=1.0"))
+    assert "built by this farm" in markup(client.get("/explain/demo/?os=trixie&version=%3C2"))
 
 
 def test_upstreams_own_wheel_is_said_to_be_upstreams(client, trixie):
@@ -57,9 +54,9 @@ def test_upstreams_own_wheel_is_said_to_be_upstreams(client, trixie):
         sha256="0" * 64,
     )
 
-    assert "A wheel, upstream's own" in text(client.get("/explain/demo/?os=trixie&model=4"))
+    assert "A wheel, upstream's own" in markup(client.get("/explain/demo/?os=trixie&model=4"))
     # No manylinux wheel is for the processor of a Pi Zero.
-    zero = text(client.get("/explain/demo/?os=trixie&model=zero"))
+    zero = markup(client.get("/explain/demo/?os=trixie&model=zero"))
     assert "The source, which the Pi has to compile" in zero
     assert "and here is armv6l" in zero
 
@@ -69,7 +66,7 @@ def test_a_wheel_of_another_release_is_taken_but_may_not_run(client, trixie):
     bookworm = Target.objects.get(key="bookworm-armhf-cp311")
     bookworm.activate()
 
-    page = text(client.get(f"/explain/demo/?os={bookworm.key}"))
+    page = markup(client.get(f"/explain/demo/?os={bookworm.key}"))
 
     assert "It may not run:</b> it was built on trixie" in page
 
@@ -78,13 +75,13 @@ def test_a_wheel_of_another_release_is_taken_but_may_not_run(client, trixie):
 def test_every_set_up_has_an_answer(client, trixie, setup):
     make_wheel()
 
-    assert "demo-1.0-cp313" in text(client.get(f"/explain/demo/?os=trixie&setup={setup}"))
+    assert "demo-1.0-cp313" in markup(client.get(f"/explain/demo/?os=trixie&setup={setup}"))
 
 
 def test_nothing_fits_is_said(client, trixie):
     make_version("1.0", source=False)
 
-    assert "Nothing: no file fits" in text(client.get("/explain/demo/"))
+    assert "Nothing: no file fits" in markup(client.get("/explain/demo/"))
 
 
 def test_a_model_that_cannot_run_the_system_is_told(client, trixie):
@@ -92,7 +89,7 @@ def test_a_model_that_cannot_run_the_system_is_told(client, trixie):
     arm64 = Target.objects.get(key="trixie-arm64-cp313")
     arm64.activate()
 
-    page = text(client.get(f"/explain/demo/?os={arm64.key}&model=zero"))
+    page = markup(client.get(f"/explain/demo/?os={arm64.key}&model=zero"))
 
     assert "runs no arm64 system: choose a 32-bit one" in page
 
@@ -102,7 +99,7 @@ def test_a_release_means_the_system_that_the_model_runs(client, trixie):
     Target.objects.filter(key="trixie-arm64-cp313").update(order=1)
     make_wheel()
 
-    assert "built by this farm" in text(client.get("/explain/demo/?os=trixie&model=zero"))
+    assert "built by this farm" in markup(client.get("/explain/demo/?os=trixie&model=zero"))
 
 
 @pytest.mark.parametrize("query", ["version=%3E%3E1", "version=x", "os=none&model=none&setup=none&page=x"])
@@ -113,7 +110,7 @@ def test_nonsense_is_no_error(client, trixie, query):
 
     assert response.status_code == 200
     if "version" in query:
-        assert "is no version" in text(response)
+        assert "is no version" in markup(response)
 
 
 @pytest.mark.parametrize("path", ["/explain/De.mo/?os=trixie", "/explain/De.mo?os=trixie"])
@@ -129,4 +126,4 @@ def test_it_costs_the_same_however_many_files_there_are(client, trixie, django_a
         make_source(make_version(f"{number}.0", source=False))
 
     with django_assert_max_num_queries(11):
-        assert "29 other files" in text(client.get("/explain/demo/"))
+        assert "29 other files" in markup(client.get("/explain/demo/"))

@@ -1,15 +1,14 @@
 from datetime import timedelta
-from html import unescape
 
 import pytest
 from django.core.cache import cache
-from django.utils.html import strip_tags
 
 from builds import counting
 from builds.clock import database_now
 from builds.models import Build, Builder, Target
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
 from simple.models import DownloadDay, Shown
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
 
@@ -17,10 +16,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _counts_anew():
     cache.clear()
-
-
-def text(response):
-    return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def make_built(number="1.0"):
@@ -36,7 +31,7 @@ def test_the_lines_are_those_for_the_host_that_was_asked(client, settings):
 
     page = text(client.get("/", headers={"Host": "pi.example:8000"}))
 
-    assert "pip install --extra-index-url http://pi.example:8000/simple/ PACKAGE" in page
+    assert "--extra-index-url http://pi.example:8000/simple/ --trusted-host pi.example PACKAGE" in page
     assert "extra-index-url = http://pi.example:8000/simple/ trusted-host = pi.example" in page
     assert 'url = "http://pi.example:8000/simple-full/" default = true' in page
 

@@ -28,12 +28,9 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
+from tests.seen import markup
 
 pytestmark = pytest.mark.django_db
-
-
-def text(response):
-    return " ".join(response.content.decode().split())
 
 
 def make_built(number="1.0", **fields):
@@ -46,11 +43,11 @@ def make_built(number="1.0", **fields):
 
 def test_a_running_build_page_looks_again_and_a_finished_one_does_not(client):
     build, _ = make_running_build()
-    assert 'http-equiv="refresh"' in text(client.get(f"/builds/{build.pk}/"))
+    assert 'http-equiv="refresh"' in markup(client.get(f"/builds/{build.pk}/"))
 
     build.close(Build.State.FAILED, "no compiler", NOON)
 
-    page = text(client.get(f"/builds/{build.pk}/"))
+    page = markup(client.get(f"/builds/{build.pk}/"))
     assert 'http-equiv="refresh"' not in page
     assert "no compiler" in page
 
@@ -247,7 +244,7 @@ def test_an_operator_releases_what_was_held(admin_client):
         follow=True,
     )
 
-    assert "1 wheels are shown from now on." in text(page)
+    assert "1 wheels are shown from now on." in markup(page)
     assert list(Wheel.objects.listed()) == [wheel]
 
 

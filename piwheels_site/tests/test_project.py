@@ -20,13 +20,9 @@ from builds.tests.rows import (
 )
 from packages.models import Package
 from simple.models import PackageDownload
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
-
-
-def text(response):
-    """What a reader sees, on one line."""
-    return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def make_built(number="1.0", **fields):
@@ -45,7 +41,10 @@ def test_a_package_page_answers_first(client):
 
     page = text(client.get("/project/demo/"))
 
-    assert "sudo apt install libpq5 pip install --extra-index-url http://testserver/simple/ demo" in page
+    assert (
+        "sudo apt install libpq5 pip install --extra-index-url http://testserver/simple/"
+        " --trusted-host testserver demo"
+    ) in page
     assert "✔ built" in page
     assert 'href="/project/requests/"' in client.get("/project/demo/").content.decode()
 
@@ -255,7 +254,7 @@ def test_after_a_failure_an_older_wheel_is_what_pip_takes(client):
 
     assert "✘ An older one" in answer
     assert "2.3.4 has a wheel, which pip takes. 2.3.5 failed to build" in answer
-    assert "pip install --extra-index-url http://testserver/simple/ demo" in text(
+    assert "pip install --extra-index-url http://testserver/simple/ --trusted-host testserver demo" in text(
         client.get("/project/demo/")
     )
 

@@ -1,9 +1,7 @@
 from datetime import timedelta
-from html import unescape
 
 import pytest
 from django.test import Client
-from django.utils.html import strip_tags
 
 from builds.models import Build, Demand
 from builds.tests.rows import NOON, make_build, make_target, make_version
@@ -11,15 +9,12 @@ from packages.models import Dirty, Package, Version
 from simple import asking, demand
 from simple.asking import Answer, Wish
 from simple.models import Miss, Request
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
 
 PATH = "/project/demo/request"
 ADDRESS = "192.0.2.1"
-
-
-def text(response):
-    return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def ask(name="demo", address=ADDRESS, now=NOON, target=None):

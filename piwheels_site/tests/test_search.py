@@ -1,19 +1,19 @@
 import gzip
 import json
 from datetime import timedelta
-from html import unescape
 
 import pytest
 from django.core.cache import cache
-from django.db import connection
-from django.utils.html import strip_tags
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from builds.models import Build, Demand
 from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
 from packages.models import Package
-from piwheels_site.search import near, search
+from piwheels_site.search import _similar, has_trigrams, near, search
 from simple import catalogue
 from simple.models import PackageDownload
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
 
@@ -23,10 +23,6 @@ def make_packages(*names, **demands):
         package = Package.objects.create(name=name, display_name=name)
         if name in demands:
             Demand.objects.create(package=package, downloads=demands[name])
-
-
-def text(response):
-    return " ".join(unescape(strip_tags(response.content.decode())).split())
 
 
 def names(packages):
@@ -69,6 +65,46 @@ def test_whatever_is_typed_nothing_breaks(client, typed):
     make_packages("demo")
 
     assert client.get("/packages.html", {"q": typed}).status_code == 200
+
+
+@pytest.fixture
+def trigrams():
+    """Have what only PostgreSQL has; every statement is noted, as where one looks for slow ones."""
+    cache.clear()
+    if not has_trigrams():
+        pytest.skip("the database cannot say what looks alike")
+    with CaptureQueriesContext(connection):
+        yield
+
+
+def settings_of(connection):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('statement_timeout'), show_limit()")
+        return cursor.fetchone()
+
+
+def test_the_limits_of_a_search_end_with_it(trigrams):
+    make_packages("azure-storage-queue")
+    before = settings_of(connection)
+
+    # So far from it that only the database finds it.
+    assert names(search("storage-queue-azure").packages) == ["azure-storage-queue"]
+
+    assert settings_of(connection) == before
+
+
+def test_a_search_that_takes_too_long_finds_nothing_and_leaves_the_transaction_usable(trigrams):
+    other = connection.copy()
+    with transaction.atomic(), other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE packages_package IN ACCESS EXCLUSIVE MODE")
+        try:
+            assert _similar("requets") == []
+        finally:
+            cursor.execute("ROLLBACK")
+            other.close()
+
+        make_packages("requests")
+        assert Package.objects.count() == 1
 
 
 def test_a_percent_sign_finds_not_everything():

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 from packaging.version import Version
 
+from builds import moving
 from builds.models import Wheel
 from packages.fetch import UpstreamUnavailable
 from packages.sync import upstream
@@ -98,7 +99,7 @@ class _Work:
         except UpstreamUnavailable as error:
             logger.warning("%s: %s", self.bundle, error)
             self.bundle.fail(f"A wheel could not be fetched: {error} Ask again later.", self._expiry())
-        except (WrongBytes, OSError) as error:
+        except (WrongBytes, OSError, *moving.faults()) as error:
             logger.exception("%s cannot be written.", self.bundle)
             said = str(error) if isinstance(error, WrongBytes) else "A file could not be read or written."
             self.bundle.fail(f"{said} The operators have a line about it; ask again later.", self._expiry())
@@ -227,6 +228,16 @@ def zip_path(digest: str) -> Path:
     """Return where the zip of a bundle is."""
     folder: Path = settings.PIWHEELS_BUNDLES
     return folder / f"{digest}.zip"
+
+
+def is_ready(bundle: Bundle, now: datetime) -> bool:
+    """Tell whether a bundle's zip can be downloaded, now and for a while."""
+    return (
+        bundle.state == Bundle.State.READY
+        and bundle.expires_at is not None
+        and bundle.expires_at > now
+        and zip_path(bundle.digest).exists()
+    )
 
 
 def space_taken() -> int:

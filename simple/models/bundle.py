@@ -109,6 +109,13 @@ class Bundle(models.Model):
         """Whether it is still to be made."""
         return self.state in (self.State.WAITING, self.State.WORKING)
 
+    @property
+    def before(self) -> int:
+        """How many bundles are made before this one."""
+        if not self.is_open:
+            return 0
+        return Bundle.objects.open().filter(asked_at__lt=self.asked_at).count()
+
     def claim(self, slots: int, now: datetime) -> bool:
         """Begin to work on this bundle in a free place; False if there is none, or somebody else began."""
         for slot in range(slots):

@@ -36,6 +36,7 @@ def make_wheel(
     requires=(),
     answer=42,
     padding=b"",
+    command="",
     **fields,
 ):
     """Return a published wheel; what it belongs to is made when it is not there yet."""
@@ -50,6 +51,7 @@ def make_wheel(
         build_tag=build_tag.removeprefix("-"),
         answer=answer,
         padding=padding,
+        command=command,
     )
     wheel = Wheel(
         package=package,

@@ -4,6 +4,7 @@ Here are pip and uv as pip is used; `projects` has those that work in a project.
 into var/clients, once where its version is told, else the newest at each run.
 """
 
+import os
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -72,6 +73,15 @@ class Pip(Client):
         super().__init__(f"pip {version}", minor)
         self.version = version
         self._folder = CLIENTS / f"pip-{version}"
+
+    def wheel(self) -> Path:
+        """Return pip itself as the file that PyPI has of it."""
+        fetched(self)
+        folder = CLIENTS / "files"
+        words = [str(find_python(self.minor)), "-m", "pip", "download", "--quiet", "--no-deps"]
+        env = {**os.environ, "PYTHONPATH": str(self._folder)}
+        subprocess.run([*words, "--dest", folder, "pip"], env=env, check=True)
+        return max(folder.glob("pip-*.whl"), key=lambda path: Version(path.name.split("-")[1]))
 
     def fetch(self) -> str:
         """Unpack pip into a folder of its own, from where it serves any environment."""

@@ -77,7 +77,8 @@ class ProjectClient(Client):
         return place.run(CLIENTS / self.name / "bin" / self.name, *arguments, **settings)
 
 
-def _project(wanted: list[str]) -> str:
+def project(wanted: list[str]) -> str:
+    """Return what the file of every project says."""
     return _PROJECT.format(wanted=", ".join(f'"{each}"' for each in wanted))
 
 
@@ -89,7 +90,7 @@ class UvProject(ProjectClient):
     def described(self, wanted: list[str], sources: Sources) -> str:
         beside = f'[[tool.uv.index]]\nname = "ours"\nurl = "{sources.beside}"\n' if sources.beside else ""
         main = f'[[tool.uv.index]]\nname = "main"\nurl = "{sources.main}"\ndefault = true\n'
-        return f"{_project(wanted)}[tool.uv]\npackage = false\n{beside}{main}"
+        return f"{project(wanted)}[tool.uv]\npackage = false\n{beside}{main}"
 
     def _lock(self, place: Place, before: datetime | None) -> str:
         cutoff = ["--exclude-newer", before.isoformat()] if before else []
@@ -108,7 +109,7 @@ class Poetry(ProjectClient):
     LOCK = "poetry.lock"
 
     def described(self, wanted: list[str], sources: Sources) -> str:
-        text = f"{_project(wanted)}[tool.poetry]\npackage-mode = false\n"
+        text = f"{project(wanted)}[tool.poetry]\npackage-mode = false\n"
         for name, url, priority in [
             ("main", sources.main, "primary"),
             ("ours", sources.beside, "supplemental"),
@@ -142,7 +143,7 @@ class Pdm(ProjectClient):
         return environment(self.name, "hishel<2")
 
     def described(self, wanted: list[str], sources: Sources) -> str:
-        text = f"{_project(wanted)}[tool.pdm]\ndistribution = false\n"
+        text = f"{project(wanted)}[tool.pdm]\ndistribution = false\n"
         # The name "pypi" takes the place of the real one.
         for name, url in [("pypi", sources.main), ("ours", sources.beside)]:
             text += f'[[tool.pdm.source]]\nname = "{name}"\nurl = "{url}"\n' if url else ""

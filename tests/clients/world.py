@@ -27,6 +27,8 @@ PURE = "py3-none-any"
 _HOST = sysconfig.get_platform().replace("-", "_")
 PYTHONS = ("cp36-cp36m", "cp37-cp37m", "cp39-cp39", "cp310-cp310", "cp311-cp311", "cp313-cp313")
 PLATFORMS = ("linux_armv6l.linux_armv7l", "linux_aarch64", _HOST)
+# What a Pi in the same house may call the farm.
+FARM = "farm.home"
 # What is built from one of upstream's sdists says this, and no wheel does.
 FROM_SOURCE = 42
 
@@ -37,7 +39,7 @@ class World:
     def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder
         self.upstream = FakePyPI()
-        self.stack = Stack(folder, database, upstream=self.upstream.simple_url)
+        self.stack = Stack(folder, database, upstream=self.upstream.simple_url, name=FARM)
         self._answers = itertools.count(100)
         self._closing = ExitStack()
 
@@ -101,11 +103,13 @@ class World:
         answer = next(self._answers)
         return rows.make_wheel(name, number, tag=tag, answer=answer, **fields), answer
 
-    def wheels(self, name: str, number: str = "1.0", minor: str = "") -> dict[str, tuple[Wheel, int]]:
+    def wheels(
+        self, name: str, number: str = "1.0", minor: str = "", **fields: object
+    ) -> dict[str, tuple[Wheel, int]]:
         """Have wheels for all Pythons, or one, and all platforms; return them by their tags."""
         pythons = [python for python in PYTHONS if not minor or python.startswith(f"{_abi(minor)}-")]
         tags = [f"{python}-{platform}" for python in pythons for platform in PLATFORMS]
-        return {tag: self.wheel(name, number, tag) for tag in tags}
+        return {tag: self.wheel(name, number, tag, **fields) for tag in tags}
 
     def rebuild(self, wheel: Wheel) -> tuple[Wheel, int]:
         """Build a wheel's version again, with other bytes."""
