@@ -60,6 +60,9 @@ app.conf.beat_schedule = {
         ("simple.publish_catalogue", 3600),
         ("simple.sum_downloads", 300),
         ("site.read_series", 60),
+        ("site.watch", 30),
+        ("site.deliver", 10),
+        ("site.write_figures", 900),
         ("simple.make_bundles", 1),
         ("simple.tidy_bundles", 60),
     ]

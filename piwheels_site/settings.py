@@ -178,6 +178,29 @@ PIWHEELS_BUNDLES_BYTES = env.int("PIWHEELS_BUNDLES_BYTES", default=20 << 30)
 # Whether a web server in front says in X-Forwarded-For who asks; where none does, nobody is believed.
 PIWHEELS_BEHIND_PROXY = env.bool("PIWHEELS_BEHIND_PROXY", default=False)
 
+# --- Whom the farm tells what -------------------------------------------------------------------------
+
+# Who gets a mail when something needs a person, separated by spaces; empty: nobody.
+PIWHEELS_ALERT_MAIL = env("PIWHEELS_ALERT_MAIL", default="").split()
+# From whom it comes, and who carries it: smtp://host:25, or smtp+tls://user:password@host:587.
+PIWHEELS_MAIL_FROM = env("PIWHEELS_MAIL_FROM", default="piwheels@localhost")
+_mail = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+# An address that gets the same as JSON, by POST; empty: none.  With a secret each is signed by it (HMAC).
+PIWHEELS_ALERT_WEBHOOK = env("PIWHEELS_ALERT_WEBHOOK", default="")
+PIWHEELS_ALERT_WEBHOOK_SECRET = env("PIWHEELS_ALERT_WEBHOOK_SECRET", default="")
+# A server of Mastodon, as https://social.example.org, a token of an account there that may write statuses,
+# and what that publishes: any of daily, monthly (figures) and alerts.
+PIWHEELS_MASTODON = env("PIWHEELS_MASTODON", default="")
+PIWHEELS_MASTODON_TOKEN = env("PIWHEELS_MASTODON_TOKEN", default="")
+PIWHEELS_MASTODON_POSTS = env("PIWHEELS_MASTODON_POSTS", default="daily monthly").split()
+# How many messages about alerts go out in an hour at the most; what is more comes together in the next.
+PIWHEELS_ALERTS_AN_HOUR = env.int("PIWHEELS_ALERTS_AN_HOUR", default=6)
+
 # --- Django -----------------------------------------------------------------------------------------
 
 SECRET_KEY = env("SECRET_KEY", default="")
