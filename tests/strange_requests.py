@@ -22,6 +22,7 @@ ROUTES = (
     "/api/v1/{}", "/api/v1/{}?limit={}&after={}", "/api/v1/packages/{}", "/api/v1/packages/{}/versions",
     "/api/v1/builds/{}", "/api/v1/builds/{}/log", "/api/v1/wheels/{}", "/api/v1/queue/{}",
     "/api/v1/explain/{}", "/api/v1/check", "/api/v1/docs", "/api/{}",
+    "/readyz", "/metrics", "/metrics/{}",
     "/bundle/", "/bundle/{}", "/bundle/{}/", "/bundle/{}/{}",
     "/builder/v1/hello", "/builder/v1/{}", "/builder/v1/builds/{}/{}/claim",
     "/builder/v1/builds/{}/heartbeat", "/builder/v1/builds/{}/wheels/{}", "/builder/v1/builds/{}/report",
