@@ -15,7 +15,7 @@ from builder import cgroup
 from builder.check import check
 from builder.place import remove_leftovers, workshop
 from builder.settings import BadSettings, read
-from builder.worker import STOPPED, WrongClock, app, arguments, check_clock, presence
+from builder.worker import STOPPED, WrongClock, app, arguments, check_clock, log_as_json, presence
 
 
 def main() -> int:
@@ -39,6 +39,8 @@ def work() -> int:
     except WrongClock as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    if settings.log_format == "json":
+        log_as_json(settings, sys.stderr)
     cgroup.tidy()
     remove_leftovers(folder)
     # The worker says itself which build it takes and how it ended; Celery's own lines would double it.

@@ -4,6 +4,8 @@ The answer is also how a build learns that it was called off, so a silent one be
 """
 
 import logging
+from contextvars import copy_context
+from functools import partial
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
@@ -37,7 +39,9 @@ class Heartbeats:
         self._offset = 0
         self._interval_s = min(self.INTERVAL_S, order.heartbeat_s)
         self._ended = Event()
-        self._thread = Thread(target=self._run, name=f"heartbeats of build {order.build}", daemon=True)
+        # What it logs is about the same build.
+        run = partial(copy_context().run, self._run)
+        self._thread = Thread(target=run, name=f"heartbeats of build {order.build}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -47,6 +47,8 @@ class Settings:
     # PIWHEELS_SANDBOX_AT_MOST: the highest level of the sandbox to try, "bare", "box" or "full": for whoever
     # develops the builder or looks for what breaks a build.  Which level is enough, the server says.
     sandbox_at_most: str = SANDBOX_LEVELS[-1]
+    # LOG_FORMAT: "line" for people, "json" for programs.
+    log_format: str = "line"
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -62,6 +64,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         build_crates=environment.get("PIWHEELS_BUILD_CRATES", ""),
         build_disk_bytes=_bytes(environment.get("PIWHEELS_BUILD_DISK_BYTES") or str(16 << 30)),
         sandbox_at_most=_level(environment.get("PIWHEELS_SANDBOX_AT_MOST") or SANDBOX_LEVELS[-1]),
+        log_format=_format(environment.get("LOG_FORMAT") or "line"),
     )
 
 
@@ -105,6 +108,13 @@ def _level(name: str) -> str:
     """Return a level of the sandbox if there is one of that name."""
     if name not in SANDBOX_LEVELS:
         raise BadSettings(f"PIWHEELS_SANDBOX_AT_MOST must be one of {', '.join(SANDBOX_LEVELS)}.")
+    return name
+
+
+def _format(name: str) -> str:
+    """Return how lines of the log are written, if there is such a way."""
+    if name not in ("line", "json"):
+        raise BadSettings('LOG_FORMAT must be "line" or "json".')
     return name
 
 

@@ -11,15 +11,17 @@ import reprlib
 import signal
 from datetime import datetime
 from threading import Event, Thread
+from typing import TextIO
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from kombu import Exchange, Queue
 
 from builder import preflight
 from builder.build import build as carry_out
 from builder.client import Client, LostClaim, Refused, Unreachable
 from builder.contract import BUILD_TASK, BuildOrder, queue_for
+from builder.log_lines import JsonFormatter, about
 from builder.place import workshop
 from builder.presence import Presence
 from builder.problems import EARLIEST
@@ -150,11 +152,24 @@ def follow(order: BuildOrder, client: Client, settings: Settings, presence: Pres
     next_order: BuildOrder | None = order
     while next_order:
         order = next_order
-        logger.info("Build %s: %s %s for %s.", order.build, order.package, order.version, order.target)
-        with presence.at(order.build):
+        with about(build=order.build, attempt=order.attempt), presence.at(order.build):
+            logger.info("Build %s: %s %s for %s.", order.build, order.package, order.version, order.target)
             next_order = carry_out(
                 order, client, settings, presence.sandbox(folder), lambda: not presence.facts(folder).problems
             )
+
+
+def log_as_json(settings: Settings, out: TextIO) -> None:
+    """Have this process write JSON, each line with the builder's name."""
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(JsonFormatter(builder=settings.builder))
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    # Whoever connects to this signal has set the log up, so Celery does not.
+    setup_logging.connect(_leave_the_log, weak=False)
+
+
+def _leave_the_log(**_: object) -> None:
+    """Leave the log as it is."""
 
 
 @worker_ready.connect

@@ -19,6 +19,7 @@ from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
 from builds.wheel_names import BadWheel, check_filename
+from packages.log_lines import about
 
 # Each view has the parts of its path as further arguments, so their types are the views' own.
 View = Callable[..., HttpResponse]
@@ -55,7 +56,8 @@ def for_builder(view: View) -> View:
         if builder is None:
             return error(401, "This token is not known: create the builder, or give it a new token.")
         try:
-            return view(request, builder, **path)
+            with about(builder=builder.name):
+                return view(request, builder, **path)
         except contract.BadMessage as problem:
             return error(400, str(problem))
 
@@ -72,7 +74,8 @@ def for_ticket(view: View) -> View:
         if not Build(pk=build).renew(_secret(request), now):
             return error(409, "This ticket is not, or no longer, good for this build: stop it and forget it.")
         try:
-            return view(request, build, now, **path)
+            with about(build=build):
+                return view(request, build, now, **path)
         except (contract.BadMessage, incoming.BadUpload) as problem:
             return error(STATUS.get(type(problem), 400), str(problem))
 

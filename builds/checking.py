@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
 
-from builds import moving, stored
+from builds import logs, moving, stored
 from builds.models import Build, Wheel
 from builds.storage import Holder, Unreachable, stored_sha256
 from builds.stored import GRACE, LOGS, PREFIXES, Stored
@@ -31,6 +31,7 @@ class Kind(StrEnum):
     FOUND = "found again"
     STRANGER = "stranger"
     TEMPORARY = "leftover"
+    UNLOGGED = "without log"
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Check:
-    """One way to look: at which time, and whether all bytes are read."""
+    """One way to look: at which time, whether all bytes are read, and whether every build must have a log."""
 
     now: datetime
     reads: bool
     holder: Holder
     # What is not there may be in the storage before, while files move.
     before: Holder | None
+    with_logs: bool = False
 
     @classmethod
-    def of_storage(cls, now: datetime, *, reads: bool) -> "Check":
+    def of_storage(cls, now: datetime, *, reads: bool, with_logs: bool = False) -> "Check":
         """Return a check of the storage as it is set; raises Unreachable."""
         holder, before = moving.both()
         # A farm that has nothing yet has no folder for it either.
@@ -79,7 +81,7 @@ class Check:
                 raise Unreachable(
                     f"{holder.said()} is empty, while there are wheels: mount it, or put the setting right."
                 )
-        return cls(now, reads, holder, before)
+        return cls(now, reads, holder, before, with_logs)
 
     def part(self, prefix: str, after: str = "") -> Iterator[Step]:
         """Compare the wheels whose hashes begin so, from after one of them; then this part of the rest."""
@@ -94,6 +96,8 @@ class Check:
             position = key.rstrip("/") if _HASH.fullmatch(key) else ""
             yield self._compared(position, wheels, {file.name: file for file in found})
         yield from self._logs(PREFIXES.index(prefix))
+        if self.with_logs:
+            yield from self._unlogged(PREFIXES.index(prefix))
         if prefix == PREFIXES[0]:
             yield from self._others()
 
@@ -182,6 +186,29 @@ class Check:
                 wanted = [build for build in builds.values() if build is not None]
                 known = set(Build.objects.filter(pk__in=wanted).values_list("pk", flat=True))
                 yield self._batch(batch, [file for file in batch if builds[file.name] not in known])
+
+    def _unlogged(self, number: int) -> Iterator[Step]:
+        """Look for builds of one part of the folders of logs that brought a result and left no log."""
+        last = Build.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        for folder in range(number, last // stored.LOGS_IN_FOLDER + 1, len(PREFIXES)):
+            first = folder * stored.LOGS_IN_FOLDER
+            results = Build.objects.filter(state__in=[Build.State.SUCCEEDED, Build.State.FAILED])
+            ended = results.filter(
+                pk__range=(first, first + stored.LOGS_IN_FOLDER - 1), finished_at__lt=self.now - GRACE
+            )
+            names = {logs.stored_name(build) for build in ended.values_list("pk", flat=True)}
+            if names:
+                yield self._step_of(names - self._names(logs.stored_name(first).rsplit("/", 1)[0]))
+
+    def _names(self, folder: str) -> set[str]:
+        """Return the names of all files below a folder, of either storage."""
+        return {file.name for place in (self.holder, self.before) if place for file in place.walk(folder)}
+
+    def _step_of(self, missing: Iterable[str]) -> Step:
+        """Return what is to be said of logs that are nowhere."""
+        said = "Its build ended, and there is no log of it."
+        faults = tuple(Fault(Kind.UNLOGGED, name, said) for name in sorted(missing))
+        return Step("", wheels=0, files=0, size=0, faults=faults)
 
     def _others(self) -> Iterator[Step]:
         """Look at what is where nothing of ours is."""

@@ -18,7 +18,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from builder.contract import BUILD_TASK, queue_for
-from builds import incoming, logs, queue, retry
+from builds import incoming, logs, queue, retry, way
 from builds.models import Build, Builder, Target
 
 # A build, and the builder that has it.
@@ -98,6 +98,8 @@ def dispatch(now: datetime) -> int:
             # Nobody started them, so those are no attempts; other targets would fare no better.
             Build.objects.filter(pk__in=[build.pk for build, _ in given]).unassign()
             break
+        for build, builder in given:
+            way.say("Given to a builder.", build, builder)
         total += len(given)
     return total
 
@@ -153,6 +155,7 @@ def _lose(build: Build, now: datetime) -> bool:
         if not build.lose(now):
             return False
         retry.after_loss(build, now)
+    way.say("Lost: its builder fell silent.", build)
     return True
 
 
@@ -164,6 +167,7 @@ def take_back(builder: Builder, reason: str, now: datetime) -> int:
             build.version.package.hold()
             if build.abandon(reason, now):
                 retry.elsewhere(build)
+                way.say("Taken back from its builder.", build, builder)
                 taken += 1
     return taken
 

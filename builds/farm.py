@@ -1,6 +1,6 @@
 """What each builder does at the moment, for everybody; what is not in here, nobody is shown of a builder."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -150,6 +150,15 @@ def now(now: datetime) -> Farm:
         retired=tuple(row.name for row in rows if not row.is_enabled),
         ended=ended,
         built=built,
+    )
+
+
+def conditions(now: datetime) -> dict[tuple[str, Condition], int]:
+    """Return how many builders of each target, by its key, are in which condition; two queries."""
+    had = {build.builder_id: build for build in Build.objects.assigned().only("builder", "state")}
+    builders = Builder.objects.filter(is_enabled=True).select_related("target")
+    return Counter(
+        (builder.target.key, _condition(builder, had.get(builder.pk), now)) for builder in builders
     )
 
 

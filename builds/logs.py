@@ -104,6 +104,12 @@ def keep(build: int) -> None:
         path.unlink()
 
 
+def remove(build: int) -> None:
+    """Remove a log, wherever it is; once more does no harm."""
+    _growing(build).unlink(missing_ok=True)
+    default_storage.delete(stored_name(build))
+
+
 def _store(build: int, content: bytes) -> None:
     """Put a whole log into the storage."""
     # Without a name and a time in its header, the same log is the same file.

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builder.contract import CONTRACT, BuildOrder
-from builds import build_tags, queue, recipes, wishes
+from builds import build_tags, queue, recipes, way, wishes
 from builds.models import Build, Builder, Terms
 from builds.recipes import Ingredients
 from packages.models import UpstreamFile
@@ -34,6 +34,7 @@ def claim(build: Build, builder: Builder, now: datetime) -> BuildOrder:
     ticket = build.claim(builder, source, now, terms)
     if not ticket:
         raise NotGiven(f"This build is {build.state}: it is not this builder's to start. Forget it.")
+    way.say("Claimed.", build, builder)
     return _order(build, ticket, source, made_by, terms)
 
 
@@ -47,14 +48,19 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
     # As if there were more of this builder: others that report at this moment take from the same ones.
     first = queue.next_for(builder.target, [builder] * AHEAD, now)
     try:
-        return _take([build.pk for build, _ in first], builder, now)
+        taken = _take([build.pk for build, _ in first], builder, now)
     except IntegrityError:
         # The dispatcher has just given it another.
         return None
+    if taken is None:
+        return None
+    build, order = taken
+    way.say("Given to a builder that had just ended another, and claimed.", build, builder)
+    return order
 
 
 @transaction.atomic
-def _take(waiting: list[int], builder: Builder, now: datetime) -> BuildOrder | None:
+def _take(waiting: list[int], builder: Builder, now: datetime) -> tuple[Build, BuildOrder] | None:
     """Start the first of these builds that still waits and that nobody else is at; None if there is none."""
     build = Build.objects.free(waiting)
     if build is None:
@@ -65,7 +71,7 @@ def _take(waiting: list[int], builder: Builder, now: datetime) -> BuildOrder | N
         return None
     terms = Terms(made_by.time_limit_s, build_tags.next_tag(build))
     ticket = build.take(builder, source, now, terms)
-    return _order(build, ticket, source, made_by, terms) if ticket else None
+    return (build, _order(build, ticket, source, made_by, terms)) if ticket else None
 
 
 def _materials(build: Build, now: datetime) -> tuple[UpstreamFile, Ingredients]:

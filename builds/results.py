@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from builder.contract import MAX_WHEELS, BuildReport, Verdict
-from builds import failures, incoming, logs, retry
+from builds import failures, incoming, logs, retry, way
 from builds.attached import Attached
 from builds.log_text import clean
 from builds.models import Build, Refusal
@@ -20,6 +20,7 @@ def close(build: Build, report: BuildReport, came: Attached, now: datetime) -> V
     """
     logs.end(build.pk, came.log_offset, came.log)
     verdict = _close(build, report, came, now)
+    way.say(f"Reported, and {verdict.state}. {verdict.reason}".strip(), build)
     # Not before the build is closed: after a fault of ours the builder reports again, with the same files.
     logs.keep(build.pk)
     incoming.discard(build.pk)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 LOGS = "logs"
+# The last four digits of a build's number are its log's name.
+LOGS_IN_FOLDER = 10_000
 # Not ext4's own `lost+found`, which belongs to root where a storage is a whole disk.
 LOST_AND_FOUND = "lost-and-found"
 _DISKS_OWN = "lost+found"

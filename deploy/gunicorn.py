@@ -37,3 +37,14 @@ limit_request_field_size = 16380
 # Signs of life are written all the time; they do not belong on an SD card.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes an own file there
 loglevel = "warning"
+# What gunicorn itself has to say, as the site does: see LOG_FORMAT in docs/operating.md.
+if os.environ.get("LOG_FORMAT") == "json":
+    _stderr = {"level": "WARNING", "handlers": ["stderr"]}
+    logconfig_dict = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "packages.log_lines.JsonFormatter"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "loggers": {"gunicorn.error": {**_stderr, "propagate": False}},
+        "root": _stderr,
+    }

@@ -10,8 +10,8 @@ Item = TypeVar("Item")
 BATCH = 500
 
 
-def batches(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Return items in lists that one statement can take."""
+def batches(items: Iterable[Item], size: int = BATCH) -> Iterator[list[Item]]:
+    """Return items in lists that one statement can take, or of that size."""
     rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
+    while batch := list(islice(rest, size)):
         yield batch

@@ -5,13 +5,25 @@ Orders to builders have an app of their own (`builds.dispatch.orders`) and share
 
 import os
 
-from celery import Celery
+from celery import Celery, Task
 from celery.schedules import crontab, schedule
 from django.conf import settings
 
+from packages.log_lines import about
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 
-app = Celery("piwheels")
+
+class AboutTask(Task):  # type: ignore[type-arg] # Celery's own class takes none when the program runs
+    """A task whose lines in the log say which one it is."""
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        """Run it."""
+        with about(task=self.name, request=self.request.id):
+            return super().__call__(*args, **kwargs)
+
+
+app = Celery("piwheels", task_cls=AboutTask)
 app.conf.update(
     broker_url=settings.REDIS_URL,
     broker_connection_retry_on_startup=True,
@@ -60,6 +72,9 @@ app.conf.beat_schedule = {
         ("simple.publish_catalogue", 3600),
         ("simple.sum_downloads", 300),
         ("site.read_series", 60),
+        ("site.watch", 30),
+        ("site.deliver", 10),
+        ("site.write_figures", 900),
         ("simple.make_bundles", 1),
         ("simple.tidy_bundles", 60),
     ]

@@ -1,4 +1,4 @@
-"""What operators tell everybody, and what is read once for all readers."""
+"""What operators tell everybody, what is read once for all readers, and what the farm tells its operators."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
@@ -94,3 +94,153 @@ class SeriesRead(models.Model):
         """Note what was read, and how long that took."""
         self.rows, self.took_s, self.at, self.today = rows, took_s, now, now.date()
         self.save(update_fields=["rows", "took_s", "at", "today"])
+
+
+class AlertQuerySet(models.QuerySet["Alert"]):
+    """Questions about what needed a person."""
+
+    def going_on(self) -> Self:
+        """Return what still does."""
+        return self.filter(ended_at=None)
+
+    def begun(self, now: datetime) -> Self:
+        """Return what began long enough ago to be told, and was not, the first one first."""
+        return self.going_on().filter(told_at=None, first_seen_at__lte=now - Alert.PATIENCE).order_by("pk")
+
+    def over(self) -> Self:
+        """Return what was told, and whose end was not."""
+        return self.filter(ended_at__isnull=False, told_at__isnull=False, end_told_at=None).order_by("pk")
+
+
+class Alert(models.Model):
+    """One thing that needs a person, from when it was first seen until it was over."""
+
+    # What is over by itself sooner than this is told to nobody, and what is away for less than that is not
+    # over: something that comes and goes is one alert.
+    PATIENCE = timedelta(minutes=2)
+    CALM = timedelta(minutes=5)
+    # How long what is over is kept.
+    KEPT = timedelta(days=365)
+
+    key = models.CharField(max_length=250, help_text="The check that found it, and what that calls it.")
+    title = models.CharField(max_length=200)
+    said = models.TextField(blank=True)
+    url = models.CharField(max_length=500, blank=True)
+    since = models.DateTimeField()
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True, help_text="When its beginning was told.")
+    end_told_at = models.DateTimeField(null=True, blank=True, help_text="When its end was told.")
+
+    objects: ClassVar = AlertQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-first_seen_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], condition=Q(ended_at=None), name="site_alert_one_of_a_kind"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def has_lasted(self) -> bool:
+        """Whether it was still there when it had been there for a while."""
+        return self.last_seen_at - self.first_seen_at >= self.PATIENCE
+
+    def miss(self, now: datetime) -> None:
+        """Note that it was not seen; after a while it is over, or forgotten if nobody was told."""
+        if now - self.last_seen_at < self.CALM:
+            return
+        open_rows = Alert.objects.filter(pk=self.pk, ended_at=None)
+        if not open_rows.filter(told_at__isnull=False).update(ended_at=now):
+            open_rows.filter(told_at=None).delete()
+
+    def take_beginning(self, now: datetime) -> bool:
+        """Be the one who tells that it has begun; False if somebody else is."""
+        return Alert.objects.filter(pk=self.pk, told_at=None).update(told_at=now) == 1
+
+    def take_end(self, now: datetime) -> bool:
+        """Be the one who tells that it is over; False if somebody else is."""
+        return Alert.objects.filter(pk=self.pk, end_told_at=None).update(end_told_at=now) == 1
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    """Questions about messages to people."""
+
+    def due(self, now: datetime) -> Self:
+        """Return those that are to be sent now, the oldest first."""
+        return self.filter(sent_at=None, given_up_at=None, not_before__lte=now).order_by("pk")
+
+    def settled(self, before: datetime) -> Self:
+        """Return those with which nothing has to be done since before then."""
+        return self.filter(Q(sent_at__lt=before) | Q(given_up_at__lt=before))
+
+
+class Message(models.Model):
+    """One message to people on one channel, until it has arrived."""
+
+    class Channel(models.TextChoices):
+        """By what it goes."""
+
+        MAIL = "mail"
+        WEBHOOK = "webhook"
+        MASTODON = "mastodon", "Mastodon"
+
+    # One attempt takes seconds; a message whose sender died is taken again after this.
+    HOLD = timedelta(minutes=5)
+    # The pauses between attempts double from one to the other, and in the end nobody wants to know any more.
+    FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+    PATIENCE = timedelta(days=2)
+    KEPT = timedelta(days=90)
+
+    key = models.CharField(max_length=100, unique=True, help_text="The same message is made once.")
+    channel = models.CharField(max_length=8, choices=Channel)
+    subject = models.CharField(max_length=200)
+    text = models.TextField()
+    facts = models.JSONField(default=dict, help_text="The same for programs.")
+    made_at = models.DateTimeField()
+    not_before = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    error = models.CharField(max_length=200, blank=True, help_text="Why the last attempt failed.")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    given_up_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar = MessageQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [
+            models.Index(
+                fields=["not_before"], condition=Q(sent_at=None, given_up_at=None), name="site_message_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.subject}"
+
+    def take(self, now: datetime) -> bool:
+        """Be the one who sends it; False if somebody else is."""
+        until = now + self.HOLD
+        taken = Message.objects.due(now).filter(pk=self.pk).update(not_before=until) == 1
+        self.not_before = until
+        return taken
+
+    def arrive(self, now: datetime) -> None:
+        """Note that it has arrived."""
+        Message.objects.filter(pk=self.pk).update(sent_at=now, error="", attempts=self.attempts + 1)
+
+    def fail(self, error: str, now: datetime) -> None:
+        """Note that it has not arrived, and when to try again, if at all."""
+        pause = min(self.FIRST_PAUSE * 2 ** min(self.attempts, 10), self.LONGEST_PAUSE)
+        ended = {"given_up_at": now} if now - self.made_at > self.PATIENCE else {}
+        Message.objects.filter(pk=self.pk).update(
+            attempts=self.attempts + 1, error=error[:200], not_before=now + pause, **ended
+        )
+
+    def give_up(self, error: str, now: datetime) -> None:
+        """Send it no more."""
+        Message.objects.filter(pk=self.pk).update(given_up_at=now, error=error[:200])

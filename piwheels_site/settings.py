@@ -178,6 +178,33 @@ PIWHEELS_BUNDLES_BYTES = env.int("PIWHEELS_BUNDLES_BYTES", default=20 << 30)
 # Whether a web server in front says in X-Forwarded-For who asks; where none does, nobody is believed.
 PIWHEELS_BEHIND_PROXY = env.bool("PIWHEELS_BEHIND_PROXY", default=False)
 
+# --- Whom the farm tells what -------------------------------------------------------------------------
+
+# Who gets a mail when something needs a person, separated by spaces; empty: nobody.
+PIWHEELS_ALERT_MAIL = env("PIWHEELS_ALERT_MAIL", default="").split()
+# From whom it comes, and who carries it: smtp://host:25, or smtp+tls://user:password@host:587.
+PIWHEELS_MAIL_FROM = env("PIWHEELS_MAIL_FROM", default="piwheels@localhost")
+_mail = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+# An address that gets the same as JSON, by POST; empty: none.  With a secret each is signed by it (HMAC).
+PIWHEELS_ALERT_WEBHOOK = env("PIWHEELS_ALERT_WEBHOOK", default="")
+PIWHEELS_ALERT_WEBHOOK_SECRET = env("PIWHEELS_ALERT_WEBHOOK_SECRET", default="")
+# A server of Mastodon, as https://social.example.org, a token of an account there that may write statuses,
+# and what that publishes: any of daily, monthly (figures) and alerts.
+PIWHEELS_MASTODON = env("PIWHEELS_MASTODON", default="")
+PIWHEELS_MASTODON_TOKEN = env("PIWHEELS_MASTODON_TOKEN", default="")
+PIWHEELS_MASTODON_POSTS = env("PIWHEELS_MASTODON_POSTS", default="daily monthly").split()
+# How many messages about alerts go out in an hour at the most; what is more comes together in the next.
+PIWHEELS_ALERTS_AN_HOUR = env.int("PIWHEELS_ALERTS_AN_HOUR", default=6)
+
+# What Prometheus must send as a bearer token to read /metrics.  Empty: only who asks from this very machine,
+# with no proxy between, may read it.
+PIWHEELS_METRICS_TOKEN = env("PIWHEELS_METRICS_TOKEN", default="")
+
 # --- Django -----------------------------------------------------------------------------------------
 
 SECRET_KEY = env("SECRET_KEY", default="")
@@ -217,6 +244,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # What pip asks for needs nothing of what follows.
     "simple.straight.StraightToIndex",
+    "piwheels_site.about_request.AboutRequest",
     # Pages and logs; with random bytes, so that a length tells nothing of what else is on a page (BREACH).
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -280,16 +308,26 @@ TIME_ZONE = "UTC"
 # Bodies of builders are streamed by their views; what Django itself reads is small.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 
+# How lines of the log are written: "line" for people, "json" for programs, with what each is about.
+LOG_FORMAT = env("LOG_FORMAT", default="line")
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured('LOG_FORMAT must be "line" or "json".')
+LOG_LEVEL = env("LOG_LEVEL", default="INFO")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "packages.log_lines.JsonFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     # That a page is not there is news to nobody: pip asks us for every package that it installs.
     "loggers": {
         "django.request": {"level": "ERROR"},
         # It has a traceback for each agent that it cannot read, and anybody may send those.
         "linehaul": {"level": "CRITICAL"},
+        # Four lines for each build: to follow one by a search, not by reading.
+        "piwheels.way": {"level": LOG_LEVEL if LOG_FORMAT == "json" else "WARNING"},
     },
-    "root": {"handlers": ["stderr"], "level": env("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
 }

@@ -14,9 +14,10 @@ from piwheels_site.pages.failures import failure_class, failure_classes
 from piwheels_site.pages.faq import faq
 from piwheels_site.pages.farm import farm, farm_now
 from piwheels_site.pages.feeds import NewWheels, ProjectBuilds
-from piwheels_site.pages.health import healthz
+from piwheels_site.pages.health import healthz, readyz
 from piwheels_site.pages.home import home
 from piwheels_site.pages.json_help import json_help
+from piwheels_site.pages.metrics import figures
 from piwheels_site.pages.packages_json import packages_json
 from piwheels_site.pages.project import project, without_slash
 from piwheels_site.pages.project_json import project_json
@@ -37,6 +38,8 @@ urlpatterns = [
     path("project/<str:name>/json", project_json, name="project-json"),
     path("project/<str:name>/json/", project_json),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", figures, name="metrics"),
     path("theme", theme, name="theme"),
     path("favicon.ico", RedirectView.as_view(url="/static/favicon.svg", permanent=True)),
     path(

@@ -119,7 +119,7 @@ class Writing:
 
     def _write(self, path: Path, content: bytes, format: Format) -> None:
         """Replace a file as a whole, unless it is the same."""
-        if _read(path) == content:
+        if read(path) == content:
             return
         new = path.with_name(f"{tree.PRIVATE}{path.name}.new")
         twin = self.written.get((path.name, content))
@@ -203,7 +203,7 @@ def sync(paths: Collection[Path]) -> None:
             disk.sync(path)
 
 
-def _read(path: Path) -> bytes | None:
+def read(path: Path) -> bytes | None:
     """Return what a file holds, None if it is not there."""
     try:
         return path.read_bytes()

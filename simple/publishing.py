@@ -174,26 +174,26 @@ class _Writer:
 
     def _write(self, held: Holdings, row: Shown) -> _Outcome:
         """Link a package's files, write its pages, and take away what is offered no more."""
-        name, files = held.package.name, _files(held)
+        name, linked = held.package.name, files(held)
         lost = _lost(
-            folders.link(name, {entry: source for each in files.values() for entry, source in each.items()}),
-            files,
+            folders.link(name, {entry: source for each in linked.values() for entry, source in each.items()}),
+            linked,
         )
         details = index.details(held.without(lost), self.there_are)
         latest = max(row.modified, folders.latest(name, self.folders))
         stamp = folders.stamp(after=latest, now=int(self.now.timestamp()))
         writing = Writing(name, stamp)
-        rendered = _rendered(details)
+        made = rendered(details)
         for each in self.folders:
-            if each in rendered:
-                writing.put(each, rendered[each])
+            if each in made:
+                writing.put(each, made[each])
             else:
                 writing.drop(each)
-        wanted = {entry for wheel, entries in files.items() if wheel not in lost for entry in entries}
+        wanted = {entry for wheel, entries in linked.items() if wheel not in lost for entry in entries}
         # A pass that was killed may have changed pages and noted nothing.
-        is_new = bool(writing.touched) or latest > row.modified or set(row.indexes.split()) != rendered.keys()
+        is_new = bool(writing.touched) or latest > row.modified or set(row.indexes.split()) != made.keys()
         return _Outcome(
-            indexes=frozenset(rendered),
+            indexes=frozenset(made),
             modified=stamp + 1 if writing.written else latest,
             sweep_at=self._sweep(held.package, row, wanted, is_new=is_new),
             touched=frozenset(writing.touched),
@@ -226,15 +226,21 @@ def _taken_down(package: Package) -> set[str]:
     return names | {f"{name}.metadata" for name in names}
 
 
-def _files(held: Holdings) -> dict[str, dict[str, Path]]:
+def files(held: Holdings) -> dict[str, dict[str, Path]]:
     """Return which stored file is behind which name of a project's folder, by wheel; none for a bucket."""
-    files: dict[str, dict[str, Path]] = {}
+    found: dict[str, dict[str, Path]] = {}
     for wheel in held.wheels:
         names = {wheel.filename: wheel.path, f"{wheel.filename}.metadata": wheel.metadata_path}
         # While files move, some are in a folder and some in a bucket.
         if paths := {entry: path for entry, name in names.items() if (path := _path(name))}:
-            files[wheel.filename] = paths
-    return files
+            found[wheel.filename] = paths
+    return found
+
+
+def hashes(held: Holdings) -> dict[str, str]:
+    """Return the sha256 of each file in a project's folder."""
+    found = {wheel.filename: wheel.sha256 for wheel in held.wheels}
+    return found | {f"{wheel.filename}.metadata": wheel.metadata_sha256 for wheel in held.wheels}
 
 
 def _path(name: str) -> Path | None:
@@ -257,7 +263,7 @@ def _lost(missing: Collection[str], files: Mapping[str, Mapping[str, Path]]) -> 
     return lost
 
 
-def _rendered(details: Mapping[str, ProjectDetail]) -> dict[str, Pages]:
+def rendered(details: Mapping[str, ProjectDetail]) -> dict[str, Pages]:
     """Return the pages of a project by index; the same content is rendered once."""
     made = {
         detail: {kind: Page.of(pages.project(detail, kind)) for kind in pages.KINDS}

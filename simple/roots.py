@@ -9,7 +9,7 @@ import filecmp
 import os
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -71,6 +71,24 @@ def _fill(lists: "Mapping[tuple[str, Format], _List]") -> None:
                     lists[index, kind].add(row)
 
 
+def paths(of: Collection[str]) -> Iterator[tuple[str, Format, Path]]:
+    """Give the file of each list: its index, its format, and where it is."""
+    for index in of:
+        for kind in pages.KINDS:
+            yield index, kind, tree.folder(index) / tree.page_name(kind)
+
+
+def pieces(index: str, kind: Format) -> Iterator[bytes]:
+    """Give what the list of an index is to hold, piece by piece."""
+    rows = Shown.objects.listed().values_list("package__name", "display_name", "indexes")
+    listed = (
+        ListedProject(name, display_name)
+        for name, display_name, listed_in in rows.iterator(chunk_size=CHUNK_ROWS)
+        if index in listed_in.split()
+    )
+    return pages.root(listed, kind)
+
+
 class _List:
     """The list of an index in one format, as it is and packed, under names that nobody reads yet."""
 
@@ -117,7 +135,7 @@ class _List:
         self._packed.write(self._zip.flush())
         self._plain.close()
         self._packed.close()
-        if self._path.exists() and filecmp.cmp(self._path, _new(self._path), shallow=False):
+        if _is_written(self._path) and _is_written(self._packed_path):
             return
         modified = self._modified(now)
         folders.sync([_new(self._packed_path), _new(self._path)])
@@ -134,6 +152,11 @@ class _List:
         )
         second = max(now, last + 1)
         return second + (second % 2 != (self._kind is Format.JSON))
+
+
+def _is_written(path: Path) -> bool:
+    """Tell whether a file is already what is about to be written."""
+    return path.exists() and filecmp.cmp(path, _new(path), shallow=False)
 
 
 def _new(path: Path) -> Path:

@@ -23,6 +23,7 @@ ROUTES = (
     "/api/v1/builds/{}", "/api/v1/builds/{}/log", "/api/v1/wheels/{}", "/api/v1/queue/{}",
     "/api/v1/explain/{}", "/api/v1/check", "/api/v1/docs", "/api/{}",
     "/check/", "/check/request", "/api/v1/requests", "/api/v1/bundles", "/api/v1/bundles/{}",
+    "/readyz", "/metrics", "/metrics/{}",
     "/bundle/", "/bundle/{}", "/bundle/{}/", "/bundle/{}/{}",
     "/builder/v1/hello", "/builder/v1/{}", "/builder/v1/builds/{}/{}/claim",
     "/builder/v1/builds/{}/heartbeat", "/builder/v1/builds/{}/wheels/{}", "/builder/v1/builds/{}/report",

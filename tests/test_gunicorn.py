@@ -1,5 +1,6 @@
 """The web server's settings fit the machines that they are for."""
 
+import os
 import subprocess
 import sys
 
@@ -27,10 +28,12 @@ def test_a_machine_gets_as_many_processes_as_it_can_carry(machine, cores, memory
     assert gunicorn.processes(cores, int(memory_gib * GIB)) == expected, machine
 
 
-def test_gunicorn_takes_them():
+@pytest.mark.parametrize("log_format", ["line", "json"])
+def test_gunicorn_takes_them(log_format):
     config = str(ROOT / "deploy" / "gunicorn.py")
     words = [sys.executable, "-m", "gunicorn", "--check-config", "--config", config, "piwheels_site.wsgi"]
 
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    env = {**os.environ, "LOG_FORMAT": log_format}
+    done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
 
     assert done.returncode == 0, done.stderr

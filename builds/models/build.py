@@ -222,11 +222,13 @@ class Build(models.Model):
         """Start this build on its builder and return the ticket; "" if it is not this builder's to start."""
         return self._begin([self.State.DISPATCHED], source, now, terms, only_of=builder.pk)
 
-    def take(self, builder: "Builder", source: UpstreamFile, now: datetime, terms: Terms = AS_USUAL) -> str:
+    def take(
+        self, builder: "Builder", source: UpstreamFile | None, now: datetime, terms: Terms = AS_USUAL
+    ) -> str:
         """Start this waiting build on a builder and return the ticket; "" if it no longer waits.
 
-        As if it were assigned and claimed at the same moment.  Raises IntegrityError when the builder has
-        another build.
+        As if it were assigned and claimed at the same moment.  Only what is built by hand may have no source.
+        Raises IntegrityError when the builder has another build.
         """
         given = {"builder_id": builder.pk, "rang_at": now}
         return self._begin([self.State.QUEUED], source, now, terms, given=given)
@@ -234,7 +236,7 @@ class Build(models.Model):
     def _begin(
         self,
         leaving: list[BuildState],
-        source: UpstreamFile,
+        source: UpstreamFile | None,
         now: datetime,
         terms: Terms,
         *,
@@ -250,7 +252,7 @@ class Build(models.Model):
             "lease_until": self._lease(now),
             "claimed_at": now,
             "must_end_at": now + limit + self.UPLOAD,
-            "source_id": source.pk,
+            "source_id": source and source.pk,
             "build_tag": terms.build_tag,
             **given,
         }

@@ -282,7 +282,7 @@ def test_nothing_begins_for_a_target_that_is_not_built_for():
 
 def call(*words):
     out = StringIO()
-    call_command("campaign", *words, stdout=out)
+    call_command("campaign", "--yes", *words, stdout=out)
     return out.getvalue()
 
 

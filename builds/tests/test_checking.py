@@ -14,8 +14,9 @@ from django.utils import timezone
 from builds import logs, storage
 from builds.checking import Check
 from builds.models import Build, Wheel
-from builds.stored import PREFIXES, Stored
-from builds.tests.storages import age, folder, make_whole_wheel, metadata_of, opened, path_of, use
+from builds.stored import GRACE, PREFIXES, Stored
+from builds.tests.rows import make_build, make_version
+from builds.tests.storages import age, folder, make_whole_wheel, metadata_of, opened, path_of, places, use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -30,7 +31,7 @@ def check(*words, at=None):
         number = 100 if prefix == "lo" else 1 + (PREFIXES.index(prefix) if prefix in PREFIXES else 0)
         words = (*words, "--slice", f"{number}/256")
     try:
-        call_command("check_storage", *words, stdout=out)
+        call_command("check_storage", "--yes", *words, stdout=out)
     except CommandError as error:
         return out.getvalue() + str(error), error.returncode
     return out.getvalue(), 0
@@ -295,3 +296,45 @@ def test_a_part_is_found_by_its_index_however_many_wheels_there_are():
         cursor.execute("SET LOCAL enable_seqscan = off")
 
     assert "builds_wheel_prefix" in Wheel.objects.below("ab").explain()
+
+
+def test_builds_that_left_no_log_are_named_only_when_that_is_asked_for():
+    wheel = make_whole_wheel()
+    number = wheel.build_id
+    made = Build.objects.filter(pk=number)
+    made.update(finished_at=NOW - 2 * GRACE)
+    make_build(make_version("2.0"), state="cancelled", finished_at=NOW - 2 * GRACE)
+    make_build(make_version("3.0"), state="failed", finished_at=NOW)
+
+    assert check()[1] == 0
+    said, status = check("--logs")
+    assert (f"without log: {logs.stored_name(number)}" in said, "1 without log" in said) == (True, True)
+    assert status == 1
+
+    logs.append(number, 0, b"hello")
+    logs.keep(number)
+    assert check("--logs")[1] == 0
+
+
+def test_a_log_that_has_not_moved_yet_is_not_missed(settings, tmp_path):
+    both = places(tmp_path)
+    use(settings, both["bucket"])
+    wheel = make_whole_wheel()
+    Build.objects.update(finished_at=NOW - 2 * GRACE)
+    logs.append(wheel.build_id, 0, b"hello")
+    logs.keep(wheel.build_id)
+    use(settings, both["folder"], both["bucket"])
+
+    said, _ = check("--logs")
+
+    assert "without log" not in said
+
+
+def test_a_dry_run_of_mending_only_looks():
+    wheel = make_whole_wheel()
+    default_storage.delete(wheel.metadata_path)
+
+    said, _ = check("--fix", "--dry-run")
+
+    assert "This would happen: The files of 1 wheels are compared" in said
+    assert not default_storage.exists(wheel.metadata_path)

@@ -77,7 +77,7 @@ def test_a_deed_is_done_and_said(deed, standing):
 def test_a_builder_is_retired_and_its_build_goes_back():
     build, ticket = make_running_build()
 
-    assert "1 builds went back" in run("builder", "pi-07", "retire")
+    assert "1 builds went back" in run("builder", "pi-07", "retire", "--yes")
 
     assert not build.renew(ticket, NOON)
 
@@ -85,7 +85,7 @@ def test_a_builder_is_retired_and_its_build_goes_back():
 def test_new_keys_are_shown_once_and_the_old_ones_are_dead():
     builder = make_builder()
 
-    told = run("builder", "pi-07", "rekey")
+    told = run("builder", "pi-07", "rekey", "--yes")
 
     assert Builder.objects.by_token(builder.token) is None
     assert Builder.objects.by_token(told.split("token           ")[1].split()[0])

@@ -253,7 +253,7 @@ def test_a_command_without_a_version_builds_all_again_that_has_wheels(farm):
     make_version("0.7")
     Build.objects.update(state="succeeded", finished_at=NOON)
 
-    call_command("rebuild", "demo")
+    call_command("rebuild", "demo", "--yes")
 
     assert {build.version.number for build in Build.objects.waiting()} == {"1.0", "0.9"}
 

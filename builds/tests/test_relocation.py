@@ -29,7 +29,7 @@ def move(**fields):
 
 def command(*words):
     out = StringIO()
-    call_command("move_storage", *words, stdout=out)
+    call_command("move_storage", "--yes", *words, stdout=out)
     return out.getvalue()
 
 

@@ -24,7 +24,7 @@ NOW = timezone.now()
 
 def run(*words):
     out = StringIO()
-    call_command("take_down", *words, stdout=out)
+    call_command("take_down", "--yes", *words, stdout=out)
     return out.getvalue()
 
 
@@ -77,7 +77,7 @@ def test_bytes_that_come_back_are_found_and_removed():
     out = StringIO()
 
     with pytest.raises(CommandError, match="1 taken down"):
-        call_command("check_storage", "--fix", stdout=out)
+        call_command("check_storage", "--fix", "--yes", stdout=out)
 
     assert f"taken down: {wheel.path}: It is there still or again. [removed]" in out.getvalue()
     assert not default_storage.exists(wheel.path)

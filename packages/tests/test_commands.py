@@ -181,7 +181,7 @@ def test_a_comparison_that_could_not_be_made_fails(followed, settings):
 def test_an_operator_may_say_that_upstream_is_right(followed, capsys):
     SyncCursor.objects.create(doubted_at=timezone.now(), doubted=20)
 
-    assert "believed for a day" in run(capsys, "reconcile", "--believe")
+    assert "believed for a day" in run(capsys, "reconcile", "--believe", "--yes")
 
     assert SyncCursor.objects.get().doubted_at is None
 

@@ -1,44 +1,64 @@
 """Whether the site can do its work, for whoever watches it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from celery import Celery
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu import Connection
 
 from builds.clock import database_now
 from builds.dispatch import orders
 from builds.models import StorageCheck
 from packages.health import sync_health
+from piwheels_site import brokers
 from piwheels_site.celery import app
 
-# Who asks wants to know now; a server that needs longer is not well.
-PATIENCE_S = 2
+logger = logging.getLogger(__name__)
 
 
-def _ping(celery: Celery) -> None:
-    """Ask a broker for a sign of life."""
-    options = {
-        **celery.conf.broker_transport_options,
-        "socket_timeout": PATIENCE_S,
-        "socket_connect_timeout": PATIENCE_S,
-        "max_retries": 0,
-    }
-    with Connection(celery.conf.broker_url, transport_options=options) as connection:
-        channel: Any = connection.default_channel  # Any: kombu's types know no channel of Redis
-        channel.client.ping()
+class NotMigrated(Exception):
+    """The database is older than this code: run `manage.py migrate`."""
+
+
+def _ping_broker() -> None:
+    """Ask the server's own broker for a sign of life."""
+    with brokers.client(app) as client:
+        client.ping()
+
+
+def _ping_orders() -> None:
+    """Ask the broker of the orders for one."""
+    with brokers.client(orders()) as client:
+        client.ping()
+
+
+class _Migrations:
+    """Whether the database is as new as this code; once it is, it stays so for as long as a process lives."""
+
+    def __init__(self) -> None:
+        self._are_applied = False
+
+    def check(self) -> None:
+        """Raise NotMigrated if a migration is to come."""
+        if not self._are_applied:
+            executor = MigrationExecutor(connection)
+            if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                raise NotMigrated(f"{len(plan)} migrations are to come.")
+            self._are_applied = True
 
 
 CHECKS: dict[str, Callable[[], object]] = {
     "database": database_now,
-    "broker": lambda: _ping(app),
-    "orders": lambda: _ping(orders()),
+    "broker": _ping_broker,
+    "orders": _ping_orders,
 }
+READY: dict[str, Callable[[], object]] = {**CHECKS, "migrations": _Migrations().check}
 
 
 @never_cache
@@ -57,6 +77,20 @@ def healthz(request: HttpRequest) -> JsonResponse:
         details = {"sync": asdict(sync_health(timezone.now())), "storage": StorageCheck.objects.summary()}
     status = "ok" if healthy else "failing"
     return JsonResponse({"status": status, **states, **details}, status=200 if healthy else 503)
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Tell a load balancer whether to send requests here: 200 or 503, and nothing else.
+
+    Why not is in the log.
+    """
+    for name, check in READY.items():
+        if (state := _state(check)) != "ok":
+            logger.warning("This process is not ready: %s is %s.", name, state)
+            return JsonResponse({"status": "not ready"}, status=503)
+    return JsonResponse({"status": "ready"})
 
 
 def _state(check: Callable[[], object]) -> str:

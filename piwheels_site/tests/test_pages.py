@@ -258,3 +258,41 @@ def test_an_operator_yanks_and_withdraws(admin_client):
     act(admin_client, "wheel", "withdraw", wheel)
     wheel.refresh_from_db()
     assert wheel.withdrawn_at - datetime.now(UTC) < timedelta(minutes=1)
+
+
+@pytest.mark.embedded
+def test_a_load_balancer_learns_that_this_process_is_ready(client, broker):
+    response = client.get("/readyz")
+
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+def test_a_stranger_does_not_learn_why_it_is_not(client, settings, caplog):
+    from piwheels_site.celery import app
+
+    before = app.conf.broker_url
+    app.conf.broker_url = "redis+socket:///nowhere/redis.sock"
+    try:
+        response = client.get("/readyz")
+    finally:
+        app.conf.broker_url = before
+
+    assert (response.status_code, response.json()) == (503, {"status": "not ready"})
+    assert "not ready: broker is failing" in caplog.text
+    assert "nowhere" not in caplog.text
+
+
+def test_a_database_that_is_older_than_the_code_is_not_ready(client, monkeypatch, caplog, broker):
+    from django.db.migrations.recorder import MigrationRecorder
+
+    from piwheels_site.pages import health
+
+    newest = MigrationRecorder.Migration.objects.filter(app="builds").latest("pk")
+    newest.delete()
+    monkeypatch.setitem(health.READY, "migrations", health._Migrations().check)
+
+    assert client.get("/readyz").status_code == 503
+    assert "migrations is failing: NotMigrated" in caplog.text
+
+    newest.save()
+    assert client.get("/readyz").status_code == 200

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from builds.host import host_target
+from packages.command import ManualCommand
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Add the target that this machine is."""
 
     help = "Add this machine's own OS release, architecture and Python as an active target; print its key."
+    examples = ("add_host_target",)
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Add the target, or find it."""

@@ -3,27 +3,38 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from builds import enrolment
 from builds.clock import database_now
 from builds.models import Builder
 from builds.redis_users import RedisFault
+from packages.command import DestructiveCommand
 
 MODES = ("pause", "resume", "drain", "stop")
+# What cannot be taken back by another word.
+LASTING = ("retire", "rekey")
 
 
-class Command(BaseCommand):
+class Command(DestructiveCommand):
     """Say what is wanted of a builder."""
 
     help = (
         "pause: gives it nothing more until resume. drain: the same, and says when it is done with what it "
         "has. stop: ends its process when it is idle. retire: lets it go for good, and gives its build to "
-        "another. rekey: gives it a new token and Redis password. show: says how it is."
+        "another. rekey: gives it a new token and Redis password. show: says how it is. "
+        "Before it retires or rekeys one it asks."
+    )
+    examples = (
+        "builder pi-07 show",
+        'builder pi-07 drain --reason "A new SD card."',
+        "builder pi-07 retire --dry-run",
+        "builder pi-07 retire --yes",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name the builder, and what to do."""
+        super().add_arguments(parser)
         parser.add_argument("name")
         parser.add_argument("deed", choices=[*MODES, "retire", "rekey", "show"])
         parser.add_argument("--reason", default="An operator wanted it so.")
@@ -33,6 +44,9 @@ class Command(BaseCommand):
         builder = Builder.objects.filter(name=options["name"]).select_related("target").first()
         if builder is None:
             raise CommandError(f"There is no builder {options['name']}: `create_builder` makes one.")
+        asks = options["deed"] in LASTING or options["dry_run"]
+        if asks and not self.may(_say(builder, options["deed"]), options):
+            return
         try:
             self.stdout.write(self._do(builder, options["deed"], options["reason"]))
         except RedisFault as error:
@@ -51,3 +65,14 @@ class Command(BaseCommand):
         if build := builder.current_build():
             words.append(f"It has {build}.")
         return " ".join(word for word in words if word)
+
+
+def _say(builder: Builder, deed: str) -> str:
+    """Say what a deed takes from a builder."""
+    build = builder.current_build()
+    has = f"it has {build}" if build else "it has no build"
+    said = {
+        "retire": "is let go for good: its keys open nothing any more, and its build goes to another",
+        "rekey": "gets new keys, and stands still until it has them",
+    }
+    return f"{builder} {said.get(deed, f'is told to {deed}')}; {has}."

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from builds import campaigns
 from builds.clock import database_now
 from builds.models import Campaign, Target
+from packages.command import DestructiveCommand
 
 
-class Command(BaseCommand):
+class Command(DestructiveCommand):
     """Start, watch or stop a campaign."""
 
     help = (
@@ -22,9 +23,16 @@ class Command(BaseCommand):
         "show [NAME]: says how far it is. "
         "stop NAME: drops what waits for it."
     )
+    examples = (
+        "campaign start trixie --target trixie-armhf-cp313 --most-wanted 10000",
+        "campaign start headers --target trixie-armhf-cp313 --failed missing-header --since 2026-11-01",
+        "campaign show",
+        "campaign stop headers --dry-run",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name what to do."""
+        super().add_arguments(parser)
         parser.add_argument("deed", choices=["start", "show", "stop"])
         parser.add_argument("name", nargs="?")
         parser.add_argument("--target", help="as trixie-armhf-cp313")
@@ -44,13 +52,20 @@ class Command(BaseCommand):
         if not found and (options["name"] or options["deed"] == "stop"):
             raise CommandError(f"There is no campaign {options['name'] or ''}: `campaign show` lists them.")
         if options["deed"] == "stop":
-            dropped = campaigns.stop(found[0], getpass.getuser(), database_now())
-            self.stdout.write(f"{found[0]} is stopped; {dropped} waiting builds were dropped.")
+            self._stop(found[0], options)
         else:
             for campaign in found:
                 told = campaigns.progress(campaign, database_now())
                 self.stdout.write(f"{campaign} ({campaign.target}, {campaign.state}): {told}.")
         return None
+
+    def _stop(self, campaign: Campaign, options: dict[str, Any]) -> None:
+        """End a campaign."""
+        now = database_now()
+        waiting = campaigns.progress(campaign, now).waiting
+        if self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
+            dropped = campaigns.stop(campaign, getpass.getuser(), now)
+            self.stdout.write(f"{campaign} is stopped; {dropped} waiting builds were dropped.")
 
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""
@@ -61,11 +76,14 @@ class Command(BaseCommand):
         campaign = Campaign(name=options["name"] or "", target=target, by=getpass.getuser(), **_kind(options))
         try:
             campaign.full_clean()
-            campaigns.begin(campaign, database_now())
+            campaigns.prepare(campaign, database_now())
         except ValidationError as problem:
             raise CommandError(" ".join(problem.messages)) from problem
         except campaigns.CannotBegin as problem:
             raise CommandError(str(problem)) from problem
+        if not self.may(f"{campaign} queues builds of up to {campaign.total} for {target}.", options):
+            return
+        campaigns.begin(campaign, database_now())
         self.stdout.write(f"{campaign} goes through {campaign.total} for {target}.")
 
 

@@ -5,15 +5,17 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import Error
 
 from builds import moving
 from builds.checking import Check
 from builds.clock import database_now
 from builds.mending import Mender
+from builds.models import Wheel
 from builds.storage import Unreachable
 from builds.stored import PREFIXES
+from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
 
 
@@ -25,22 +27,35 @@ def _slice(text: str) -> tuple[int, int]:
     return int(first), int(of)
 
 
-class Command(BaseCommand):
+class Command(DestructiveCommand):
     """Compare what is stored with what the rows say."""
 
     help = (
         "Every wheel that is not withdrawn has its file, its METADATA and its statement, and every file"
-        " belongs to a row. Exit status: 0 all is well, 1 something was found, 2 it could not be checked."
+        " belongs to a row. With --fix it asks, and does what can be done."
+    )
+    statuses = {
+        0: "all is well",
+        1: "something was found, also if it was mended",
+        2: "it could not be checked to its end, was not confirmed, or wrong arguments",
+    }
+    examples = (
+        "check_storage",
+        "check_storage --hashes --slice 3/8",
+        "check_storage --logs",
+        "check_storage --fix --yes",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
+        super().add_arguments(parser)
         parser.add_argument("--hashes", action="store_true", help="read all bytes, and compare their sha256")
         parser.add_argument(
             "--fix",
             action="store_true",
             help="restore what can be restored, withdraw and build again what cannot, set strangers aside",
         )
+        parser.add_argument("--logs", action="store_true", help="name builds that ended and left no log, too")
         parser.add_argument(
             "--slice", type=_slice, default=(1, 1), metavar="N/M", dest="part", help="only one part of M"
         )
@@ -54,6 +69,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Check, and fail if something was found."""
+        options["fix"] = options["fix"] and self.may(_say(options["withdraw"]), options)
         faults: tuple[type[Exception], ...] = (Error, *moving.faults())
         try:
             found, seen = self._check(**options)
@@ -68,10 +84,10 @@ class Command(BaseCommand):
         self.stdout.write(f"{said}: all is well.")
 
     def _check(
-        self, *, hashes: bool, fix: bool, part: tuple[int, int], withdraw: int, **options: Any
+        self, *, hashes: bool, fix: bool, logs: bool, part: tuple[int, int], withdraw: int, **options: Any
     ) -> tuple[Counter[str], Counter[str]]:
         """Check the parts, and return what was found and how much was seen."""
-        check = Check.of_storage(database_now(), reads=hashes)
+        check = Check.of_storage(database_now(), reads=hashes, with_logs=logs)
         mender = Mender(check.holder, check.before, check.now, withdraw) if fix else None
         found: Counter[str] = Counter()
         seen: Counter[str] = Counter()
@@ -86,3 +102,12 @@ class Command(BaseCommand):
                         self.stdout.write(f"{fault}{f' [{mender.mend(fault)}]' if mender else ''}")
                 bar.advance(1)
         return found, seen
+
+
+def _say(withdraw: int) -> str:
+    """Say what mending may do."""
+    count = Wheel.objects.standing().count()
+    return (
+        f"The files of {count} wheels are compared, what is wrong is mended, and no more than {withdraw} are"
+        " withdrawn."
+    )

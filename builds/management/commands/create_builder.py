@@ -4,20 +4,25 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from builds.clock import database_now
 from builds.enrolment import BadName, enrol
 from builds.models import Target
 from builds.redis_users import RedisFault
+from packages.command import ManualCommand
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Enrol a builder."""
 
     help = (
         "Enrol a builder for a target, with its user in Redis, and print its token and the command to run "
         "on the Pi. Nothing of it can be shown again; run it again for new ones."
+    )
+    examples = (
+        "create_builder pi-07 trixie-armhf-cp313",
+        "create_builder pi-07 trixie-armhf-cp313 --json",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -3,26 +3,32 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from builds import moving
 from builds.clock import database_now
 from builds.relocation import STAYS, Move
 from builds.storage import Unreachable
+from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
 
 
-class Command(BaseCommand):
+class Command(DestructiveCommand):
     """Bring all files from one storage into another."""
 
     help = (
         "Copy all that is in PIWHEELS_STORAGE_BEFORE into PIWHEELS_STORAGE, each file read back and compared."
         " It can be stopped at any time; said again, it goes on."
     )
+    examples = (
+        "move_storage --dry-run",
+        "move_storage",
+        "move_storage --delete --yes",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
-        parser.add_argument("--dry-run", action="store_true", help="only say what there is to do")
+        super().add_arguments(parser)
         parser.add_argument(
             "--delete",
             action="store_true",
@@ -41,6 +47,8 @@ class Command(BaseCommand):
         try:
             before.require()
             new.require()
+            if move.deletes and not move.is_dry and not self.may(_say_deletion(move), options):
+                return
             self._run(move)
         except KeyboardInterrupt:
             raise CommandError("Stopped. Say it again, and it goes on from here.") from None
@@ -83,3 +91,12 @@ class Command(BaseCommand):
             )
         elif not move.is_dry:
             self.stdout.write("Say it again until nothing is copied any more.")
+
+
+def _say_deletion(move: Move) -> str:
+    """Say what may be deleted; which of the files it is, only reading all of them tells."""
+    files = sum(1 for part in move.parts() for _ in move.before.walk(part))
+    return (
+        f"Of {files} files in {move.before.said()}, those are deleted that have been in {move.new.said()} for"
+        f" {STAYS} and are the same there."
+    )

@@ -4,26 +4,32 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from builds import takedown
 from builds.clock import database_now
 from builds.models import Wheel
+from packages.command import DestructiveCommand
 
 # How often to look whether the index was written.
 EVERY_S = 0.5
 
 
-class Command(BaseCommand):
+class Command(DestructiveCommand):
     """Remove wheels' bytes for good."""
 
     help = (
         "Take wheels out of the index, and then their bytes out of every storage. There is no way back: the"
         " row stays with its hash, and nothing gets the name again."
     )
+    examples = (
+        'take_down demo-1.0-py3-none-any.whl --reason "Malware." --dry-run',
+        'take_down demo-1.0-py3-none-any.whl --reason "Malware." --yes',
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
+        super().add_arguments(parser)
         parser.add_argument("filenames", nargs="+", metavar="FILENAME")
         parser.add_argument("--reason", required=True, help="kept with the wheel")
         parser.add_argument(
@@ -39,6 +45,10 @@ class Command(BaseCommand):
         unknown = set(options["filenames"]) - {wheel.filename for wheel in wheels}
         if unknown:
             raise CommandError(f"Nothing was done: there is no wheel {', '.join(sorted(unknown))}.")
+        size = sum(wheel.size for wheel in wheels)
+        deed = f"{len(wheels)} wheels ({size} bytes) leave the index and every storage for good."
+        if not self.may(deed, options):
+            return
         takedown.take_down(wheels, options["reason"], database_now())
         if options["at_once"]:
             for wheel in wheels:

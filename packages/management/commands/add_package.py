@@ -2,17 +2,23 @@
 
 from argparse import ArgumentParser
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from packages import adding, sync
+from packages.command import ManualCommand
 from packages.pypi import UpstreamUnavailable
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Follow a package, or ask for one of its versions."""
 
     help = "Follow a package, or ask for one of its versions to be built first."
+    examples = (
+        "add_package lxml",
+        "add_package lxml 5.3.0",
+        "add_package lxml --depth 3",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""

@@ -1,31 +1,44 @@
 """`manage.py reconcile`: compare all names with upstream's list now, without waiting for the schedule."""
 
 from argparse import ArgumentParser
+from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from packages import doubt, reconcile, sync
+from packages.command import DestructiveCommand
 from packages.models import SyncCursor
 
 
-class Command(BaseCommand):
+class Command(DestructiveCommand):
     """Compare all names with upstream's list now."""
 
-    help = "Compare all names with upstream's list now; what differs is looked up by the worker."
+    help = (
+        "Compare all names with upstream's list now; what differs is looked up by the worker. With --believe"
+        " it asks first."
+    )
+    examples = (
+        "reconcile",
+        "reconcile --believe --dry-run",
+        "reconcile --believe --yes",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
+        super().add_arguments(parser)
         parser.add_argument(
             "--believe",
             action="store_true",
             help="upstream has really removed what it denies: for a day, withdraw whatever vanishes",
         )
 
-    def handle(self, *args: object, believe: bool, **options: object) -> None:
+    def handle(self, *args: object, believe: bool, **options: Any) -> None:  # Any: Django's options
         """Compare, and say what is to be looked up."""
         now = timezone.now()
+        if (believe or options["dry_run"]) and not self.may(_deed(believe=believe), options):
+            return
         if believe:
             count = doubt.believe(now)
             self.stdout.write(
@@ -39,3 +52,11 @@ class Command(BaseCommand):
                 " else reads it at this moment. Try again in some minutes."
             )
         self.stdout.write(f"{marked} packages are to be looked up.")
+
+
+def _deed(*, believe: bool) -> str:
+    """Say what would be done."""
+    if believe:
+        doubted = SyncCursor.current().doubted
+        return f"Whatever vanishes upstream within a day is withdrawn: {doubted} packages by now."
+    return "All names are compared with upstream's list, and what differs is looked up."

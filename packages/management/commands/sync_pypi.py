@@ -4,20 +4,26 @@ from argparse import ArgumentParser
 
 from django import db
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from packaging.utils import InvalidName, canonicalize_name
 
 from packages import bootstrap, journal, sync
+from packages.command import ManualCommand
 from packages.models import Package
 from packages.progress_bar import ProgressBar
 from packages.pypi import UpstreamUnavailable
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Look packages up upstream now."""
 
     help = "Look packages up upstream now: those named, all that this farm follows, or all that there are."
+    examples = (
+        "sync_pypi lxml numpy",
+        "sync_pypi",
+        "sync_pypi --all --processes 2",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""

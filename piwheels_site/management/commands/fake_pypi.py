@@ -6,7 +6,9 @@ import time
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+
+from packages.command import ManualCommand
 
 # The fake is a part of the tests, which only a checkout has.
 try:
@@ -25,10 +27,14 @@ TICK_S = 0.1
 WEATHER_S = 2
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Serve a synthetic PyPI until somebody ends it."""
 
     help = "Serve a synthetic PyPI on this machine; give its address to a farm in PIWHEELS_PYPI."
+    examples = (
+        "fake_pypi --projects 1000 --port 9000",
+        "fake_pypi --projects 100000 --events-per-second 5 --faults",
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:

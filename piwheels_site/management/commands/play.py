@@ -5,19 +5,25 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from builds.models import Build, Wheel
+from packages.command import ManualCommand
 from packages.models import Package
 from piwheels_site.sample import fill, live
 from piwheels_site.sample.printed import NoLogs
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Fill an empty farm with a sample."""
 
     help = "Fill an empty farm with made-up packages, builds and downloads; refuses one that has anything."
+    examples = (
+        "play",
+        "play --packages 500 --seed 2",
+        "play --packages 500 --seed 2 --live",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""

@@ -8,20 +8,25 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from packaging.utils import InvalidName
 
 from builds.host import host_target
 from builds.models import Builder, Target
+from packages.command import ManualCommand
 from packages.models import Dirty
 
 BUILDER = "local-1"
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Prepare a farm on one machine; again and again without harm."""
 
     help = "Migrate, make this machine a target with a builder of its own, and follow the named packages."
+    examples = (
+        "prepare_miniature",
+        "prepare_miniature lxml numpy",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name packages to follow beside those of PIWHEELS_WATCH."""

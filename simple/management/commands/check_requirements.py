@@ -5,20 +5,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError, CommandParser
+from django.core.management import CommandError, CommandParser
 
 from builds.models import Target
+from packages.command import ManualCommand
 from simple.check import Checked, by_verdict, check
 from simple.explain import SETUPS, CannotRun, Setup
 from simple.machines import BY_KEY
 from simple.requirements import CannotRead, read
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """The command."""
 
     help = (
         "Tell what a Pi gets of a requirements or lock file; exits with 1 unless all installs as it should."
+    )
+    examples = (
+        "check_requirements requirements.txt --target trixie-armhf-cp313",
+        "check_requirements uv.lock --target bookworm-armhf-cp311 --model zero",
+        "check_requirements - --target trixie-armhf-cp313 < requirements.txt",
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

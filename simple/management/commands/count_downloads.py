@@ -3,20 +3,25 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from builds.clock import database_now
+from packages.command import ManualCommand
 from packages.progress_bar import ProgressBar
 from simple.log_files import BadLog, LogFile
 from simple.logs import LogCounter, OtherLog, ReadByOthers
 from simple.models import Log
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Count downloads from logs that are over."""
 
     help = (
         "Count downloads from logs in the combined format or nginx's JSON; what was counted is passed over."
+    )
+    examples = (
+        "count_downloads /var/log/nginx/piwheels.json.log.1",
+        "count_downloads /var/log/apache2/access.log*",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -5,15 +5,15 @@ from argparse import ArgumentParser
 from pathlib import Path
 from threading import Event
 
-from django.core.management.base import BaseCommand
-
+from packages.command import ManualCommand
 from simple.follow import Follower
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Count downloads from a log that grows, until told to stop."""
 
     help = "Count downloads from nginx's log as it is written (deploy/nginx/log-format.conf), each line once."
+    examples = ("follow_downloads /var/log/nginx/piwheels.json.log",)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""

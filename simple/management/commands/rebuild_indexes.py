@@ -3,17 +3,22 @@
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from packaging.utils import InvalidName, canonicalize_name
 
 from builds.clock import database_now
+from packages.command import ManualCommand
 from simple import rebuilding
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Write pages and links anew."""
 
     help = "Write pages and links of packages anew, of all if none is named, while readers go on."
+    examples = (
+        "rebuild_indexes lxml numpy",
+        "rebuild_indexes",
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""

@@ -1,0 +1,49 @@
+"""What a line of a builder's log is about, and such a line as JSON, so that a build can be followed.
+
+The fields are `builder`, `build` and `attempt`.  The server writes the same ones (`packages/log_lines.py`,
+which a Pi does not have), so one search finds a build's lines wherever they are written.
+"""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+_fields: ContextVar[Mapping[str, object]] = ContextVar("fields", default=_NOTHING)
+
+
+@contextmanager
+def about(**fields: object) -> Iterator[None]:
+    """Have all lines that are logged meanwhile, by this thread, be about these things, too."""
+    token = _fields.set({**_fields.get(), **fields})
+    try:
+        yield
+    finally:
+        _fields.reset(token)
+
+
+class JsonFormatter(logging.Formatter):
+    """Makes one line of JSON of each record, with what it is about."""
+
+    def __init__(self, **always: object) -> None:
+        """Take what all lines are about."""
+        super().__init__()
+        self._always = always
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **self._always,
+            **_fields.get(),
+        }
+        if record.exc_info:
+            told["error"] = self.formatException(record.exc_info)
+        return json.dumps(told, default=str)

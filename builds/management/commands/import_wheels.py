@@ -1,0 +1,108 @@
+"""`manage.py import_wheels FILE...`: publish wheels that were built by hand."""
+
+import getpass
+import re
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from builder.contract import LOG_LIMIT
+from builds import importing
+from builds.clock import database_now
+from builds.importing import Told
+from builds.management import named
+from builds.models import Build
+from packages.command import DestructiveCommand
+
+_HUMAN = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8}(?:\.\d{1,6})?)s?)?")
+
+
+def seconds(text: str) -> float:
+    """Return how long `1h30m`, `90m`, `5.5s` or `90` is; raises ValueError."""
+    found = _HUMAN.fullmatch(text)
+    if not text or found is None:
+        raise ValueError(f"{text!r} is no time: write 90, 90s, 15m or 1h30m.")
+    hours, minutes, rest = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + rest
+
+
+class Command(DestructiveCommand):
+    """Publish wheels that were built by hand."""
+
+    help = (
+        "Publish the wheels of one build that was made by hand. They are verified as a builder's are, and"
+        " what is published under a name stays there for ever. Package, version and target are what the"
+        " names of the files say, unless they are given; a pure wheel does not say its target."
+    )
+    examples = (
+        "import_wheels numpy-2.4.0-cp313-cp313-linux_armv7l.whl --duration 2h10m --output build.log",
+        "import_wheels demo-1.0-py3-none-any.whl --target trixie-armhf-cp313 --yes",
+        "import_wheels dist/*.whl --dependencies apt.txt --delete --dry-run",
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name the files, and what they do not tell themselves."""
+        super().add_arguments(parser)
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        parser.add_argument("--package", metavar="PACKAGE==VERSION", help="as upstream spells it")
+        parser.add_argument("--target", help="as trixie-armhf-cp313")
+        parser.add_argument("--duration", default="0s", help="how long the build took, as 90s or 1h30m")
+        parser.add_argument("--output", type=Path, metavar="LOG", help="a file with what the build printed")
+        parser.add_argument(
+            "--dependencies",
+            type=Path,
+            metavar="LIST",
+            help="a file with the apt packages that the wheels need, one a line",
+        )
+        parser.add_argument("--delete", action="store_true", help="delete the files once they are published")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Publish them and say as which build."""
+        try:
+            wanted = importing.prepare(options["files"], *self._named(options))
+            told = _told(options)
+        except (importing.CannotImport, ValueError, OSError) as error:
+            raise CommandError(f"{error} Nothing was published.") from error
+        deed = f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published for good."
+        if self.may(deed, options):
+            self._publish(wanted, told, delete=options["delete"])
+
+    def _named(self, options: dict[str, Any]) -> tuple[Any, Any]:
+        """Return version and target, where they are given."""
+        name, number = named.split(options["package"] or "")
+        if options["package"] and not number:
+            raise CommandError("--package wants a version, too: PACKAGE==VERSION.")
+        version = named.version(named.package(name), number) if number else None
+        return version, named.target(options["target"]) if options["target"] else None
+
+    def _publish(self, wanted: importing.Import, told: Told, *, delete: bool) -> None:
+        """Publish what was looked at."""
+        try:
+            verdict = importing.run(wanted, told, database_now())
+        except importing.CannotImport as error:
+            raise CommandError(str(error)) from error
+        if verdict.state != Build.State.SUCCEEDED:
+            raise CommandError(verdict.reason)
+        for path in wanted.paths if delete else ():
+            path.unlink()
+        self.stdout.write(
+            verdict.reason
+            or f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published."
+        )
+
+
+def _told(options: dict[str, Any]) -> Told:
+    """Return what a person says of the build; raises ValueError and OSError."""
+    log = b""
+    if options["output"]:
+        with options["output"].open("rb") as file:
+            log = file.read(LOG_LIMIT)
+    apt = options["dependencies"].read_text(encoding="utf-8").split("\n") if options["dependencies"] else []
+    return Told(
+        by=getpass.getuser(),
+        duration_s=seconds(options["duration"]),
+        log=log,
+        apt=tuple(line.strip() for line in apt if line.strip()),
+    )

@@ -1,0 +1,49 @@
+"""`manage.py skip PACKAGE[==VERSION] --reason TEXT`: build something no more."""
+
+import getpass
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from builds import skipping
+from builds.management import named
+from packages.command import DestructiveCommand
+
+
+class Command(DestructiveCommand):
+    """Build something no more."""
+
+    help = (
+        "Build a package, one version of it, or a package for one target no more, for a reason that everybody"
+        " reads on its page. Wheels that are there stay; builds that wait or go on are dropped. `unskip`"
+        " takes it back."
+    )
+    examples = (
+        'skip lxml --reason "Its build never ends." --dry-run',
+        'skip lxml==5.3.0 --reason "Broken source." --yes',
+        'skip lxml --target trixie-armhf-cp313 --reason "Takes 9 GB." --yes',
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name what to skip, for what and why."""
+        super().add_arguments(parser)
+        parser.add_argument("what", metavar="PACKAGE[==VERSION]")
+        parser.add_argument("--target", help="as trixie-armhf-cp313; for all without it")
+        parser.add_argument("--reason", required=True, help="as people read it on the package's page")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Skip it and say so."""
+        name, number = named.split(options["what"])
+        package = named.package(name)
+        version = named.version(package, number) if number else None
+        target = named.target(options["target"]) if options["target"] else None
+        what = f"{version or package}{f' for {target}' if target else ''}"
+        count = skipping.open_builds(package, version, target)
+        if not self.may(f"{what} is built no more, and {count} open builds are dropped.", options):
+            return
+        try:
+            skipping.skip(package, version, target, reason=options["reason"], by=getpass.getuser())
+        except skipping.CannotSkip as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{what} is skipped: {options['reason']}")

@@ -1,0 +1,39 @@
+"""`manage.py unyank WHAT...`: let installers choose wheels again."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from builds.management import named
+from packages.command import DestructiveCommand
+
+
+class Command(DestructiveCommand):
+    """Let installers choose wheels again."""
+
+    help = (
+        "Take yanks back. A wheel that a rebuild has replaced is only taken by its own file name, as it would"
+        " else come back beside its replacement."
+    )
+    examples = (
+        "unyank lxml-5.3.0-cp313-cp313-linux_armv6l.linux_armv7l.whl --yes",
+        "unyank lxml==5.3.0 --dry-run",
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name the wheels."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "what", nargs="+", metavar="WHAT", help="a wheel's file name, PACKAGE==VERSION or PACKAGE"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Take them back and say how many."""
+        found = [wheel for wheel in named.wheels(options["what"]) if wheel.yanked]
+        wheels = [
+            wheel for wheel in found if wheel.superseded_by_id is None or wheel.filename in options["what"]
+        ]
+        if not self.may(f"The yanks of {len(wheels)} wheels are taken back.", options):
+            return
+        for wheel in wheels:
+            wheel.unyank()
+        self.stdout.write(f"The yanks of {len(wheels)} wheels were taken back.")

@@ -1,0 +1,144 @@
+"""Brings messages to people: by mail, by a webhook, by Mastodon; each is off until it is set.
+
+What does not arrive is tried again after growing pauses, and stops nothing else.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from smtplib import SMTPException
+
+import requests
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from piwheels_site.models import Message
+
+logger = logging.getLogger(__name__)
+
+# How long another server may take, in seconds.
+PATIENCE_S = 10
+# What a server of Mastodon takes, unless its operator chose otherwise.
+LONGEST_POST = 500
+# What can go wrong between us and somebody else.
+FAULTS = (requests.RequestException, SMTPException, OSError, UnicodeError)
+
+_CHANNEL = Message.Channel
+
+
+class Refused(Exception):
+    """The other side answered, and did not take it; the text says what it answered."""
+
+
+def of_alerts() -> list[str]:
+    """Return the channels that tell what needs a person."""
+    wanted = {
+        _CHANNEL.MAIL: bool(settings.PIWHEELS_ALERT_MAIL),
+        _CHANNEL.WEBHOOK: bool(settings.PIWHEELS_ALERT_WEBHOOK),
+        _CHANNEL.MASTODON: posts("alerts"),
+    }
+    return [str(channel) for channel, is_wanted in wanted.items() if is_wanted]
+
+
+def posts(what: str) -> bool:
+    """Tell whether Mastodon is told of something: alerts, daily or monthly figures."""
+    return bool(settings.PIWHEELS_MASTODON) and what in settings.PIWHEELS_MASTODON_POSTS
+
+
+def deliver(now: datetime, limit: int = 20) -> int:
+    """Send what is due; return how many messages arrived."""
+    return sum(_deliver(message, now) for message in Message.objects.due(now)[:limit] if message.take(now))
+
+
+def _deliver(message: Message, now: datetime) -> bool:
+    """Send one message, and note what became of it."""
+    if not _is_set(message.channel):
+        message.give_up("This channel is no longer set.", now)
+        return False
+    try:
+        _SEND[_CHANNEL(message.channel)](message, now)
+    except (*FAULTS, Refused) as error:
+        # Their own texts may have addresses with secrets in them.
+        said = str(error) if isinstance(error, Refused) else type(error).__name__
+        logger.warning("A message by %s did not arrive (%s); it is tried again.", message.channel, said)
+        message.fail(said, now)
+        return False
+    message.arrive(now)
+    return True
+
+
+def _is_set(channel: str) -> bool:
+    """Tell whether there is still somebody at the other end."""
+    return bool(
+        {
+            _CHANNEL.MAIL: settings.PIWHEELS_ALERT_MAIL,
+            _CHANNEL.WEBHOOK: settings.PIWHEELS_ALERT_WEBHOOK,
+            _CHANNEL.MASTODON: settings.PIWHEELS_MASTODON,
+        }[_CHANNEL(channel)]
+    )
+
+
+def _mail(message: Message, now: datetime) -> None:
+    """Send a message by mail."""
+    EmailMessage(
+        subject=f"[piwheels] {message.subject}",
+        body=message.text,
+        from_email=settings.PIWHEELS_MAIL_FROM,
+        to=settings.PIWHEELS_ALERT_MAIL,
+        # The same for each attempt, so that a reader's program shows one that came twice once.
+        headers={"Message-ID": f"<{message.key.replace(':', '.')}@piwheels>"},
+    ).send()
+
+
+def _webhook(message: Message, now: datetime) -> None:
+    """Send a message to a program, signed if a secret is set."""
+    facts = {
+        "id": message.key,
+        "at": message.made_at.isoformat(),
+        "subject": message.subject,
+        "text": message.text,
+        **message.facts,
+    }
+    body = json.dumps(facts, sort_keys=True).encode()
+    headers = {"Content-Type": "application/json"}
+    if settings.PIWHEELS_ALERT_WEBHOOK_SECRET:
+        headers |= signed(body, settings.PIWHEELS_ALERT_WEBHOOK_SECRET, now)
+    _post(settings.PIWHEELS_ALERT_WEBHOOK, headers, body)
+
+
+def signed(body: bytes, secret: str, now: datetime) -> dict[str, str]:
+    """Return the headers by which a receiver knows that a body is ours, and that it is not an old one."""
+    time = str(int(now.timestamp()))
+    mac = hmac.new(secret.encode(), time.encode() + b"." + body, hashlib.sha256)
+    return {"X-Piwheels-Time": time, "X-Piwheels-Signature": f"sha256={mac.hexdigest()}"}
+
+
+def _toot(message: Message, now: datetime) -> None:
+    """Publish a message on Mastodon; the key keeps a second attempt from being a second post."""
+    text = message.text.strip()
+    post = text if len(text) <= LONGEST_POST else f"{text[: LONGEST_POST - 1].rstrip()}…"
+    headers = {
+        "Authorization": f"Bearer {settings.PIWHEELS_MASTODON_TOKEN}",
+        "Idempotency-Key": message.key,
+        "Content-Type": "application/json",
+    }
+    body = json.dumps({"status": post, "visibility": "public"}).encode()
+    _post(f"{settings.PIWHEELS_MASTODON.rstrip('/')}/api/v1/statuses", headers, body)
+
+
+def _post(url: str, headers: dict[str, str], body: bytes) -> None:
+    """Send something to another server, which must take it as it is: a secret follows no redirect."""
+    answer = requests.post(url, body, headers=headers, timeout=PATIENCE_S, allow_redirects=False, stream=True)
+    answer.close()
+    if not 200 <= answer.status_code < 300:
+        raise Refused(f"answered {answer.status_code}")
+
+
+_SEND: dict[Message.Channel, Callable[[Message, datetime], None]] = {
+    _CHANNEL.MAIL: _mail,
+    _CHANNEL.WEBHOOK: _webhook,
+    _CHANNEL.MASTODON: _toot,
+}
