@@ -1,6 +1,6 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run play demo check test test-browser test-builder test-setup test-arm test-faults test-day \
+.PHONY: help setup run play demo check test test-browser test-builder test-setup test-arm test-faults test-day test-import \
         test-hostile test-clients test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
@@ -65,6 +65,9 @@ test-faults: $(VENV)/dev.stamp ## every numbered fault, and what holds meanwhile
 
 test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 events; takes an hour or so
 	$(BIN)/python -m tests.run tests/test_day.py tests/test_sync_properties.py -m day -s
+
+test-import: $(VENV)/dev.stamp ## take over a farm of piwheels.org's software with 100,000 files; takes half an hour
+	$(BIN)/python -m tests.run tests/test_import_large.py -m imports -s
 
 checklist: $(VENV)/dev.stamp ## test the index on both of its servers, line by line, and write docs/index-checklist.md
 	MIRRORED_PROJECTS=1000 $(BIN)/python -m tests.run simple/tests -p tests.checklist

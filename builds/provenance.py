@@ -19,6 +19,8 @@ from builds.models import Build
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:piwheels:pip-wheel:v1"
+# What was built by the software of piwheels.org, of which we know no more than its database told.
+IMPORTED_TYPE = "urn:piwheels:imported:v1"
 
 # What is taken from a report at the most.  An honest build environment has some dozens of files.
 MOST_FETCHED = 500
@@ -32,11 +34,36 @@ _USER_IN_URL = re.compile(r"://[^/@\s]{1,300}@")
 
 def statement(build: Build, filename: str, sha256: str, report: BuildReport, now: datetime) -> bytes:
     """Return the provenance of one wheel of a build that is about to be published, as JSON."""
+    return _document(filename, sha256, _definition(build, report), _run(build, report, now))
+
+
+def imported(
+    *, filename: str, sha256: str, parameters: Mapping[str, str], builder: str, build: int, ended_at: datetime
+) -> bytes:
+    """Return the same of a wheel that another software built, of which its database tells no more."""
+    definition = {
+        "buildType": IMPORTED_TYPE,
+        "externalParameters": dict(parameters),
+        "internalParameters": {},
+        "resolvedDependencies": [],
+    }
+    run = {
+        "builder": {"id": f"urn:piwheels:builder:{builder}", "version": {}},
+        "metadata": {"invocationId": str(build), "finishedOn": _time(ended_at)},
+        "byproducts": [],
+    }
+    return _document(filename, sha256, definition, run)
+
+
+def _document(
+    filename: str, sha256: str, definition: Mapping[str, object], run: Mapping[str, object]
+) -> bytes:
+    """Return a statement of one wheel as JSON."""
     document = {
         "_type": STATEMENT,
         "subject": [{"name": filename, "digest": {"sha256": sha256}}],
         "predicateType": PREDICATE,
-        "predicate": {"buildDefinition": _definition(build, report), "runDetails": _run(build, report, now)},
+        "predicate": {"buildDefinition": definition, "runDetails": run},
     }
     return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 

@@ -6,7 +6,9 @@ their content (`Wheel.path`), so a write that is repeated, or that another proce
 
 import hashlib
 import os
+import shutil
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from io import BytesIO
@@ -107,6 +109,33 @@ class WholeFileStorage(FileSystemStorage):
         # Each name is in its folder, and the name of a new folder in the one above.
         for folder in folders | {each.parent for each in fresh}:
             disk.sync(folder)
+
+    def take(self, path: Path, *, by_link: bool) -> Path:
+        """Return a temporary file of ours with the bytes of another, linked to it or copied.
+
+        Whatever becomes of that name afterwards, these bytes can be read and then settled.
+        """
+        new = self.fresh()
+        if by_link and disk.is_linked(path, new):
+            return new
+        with path.open("rb") as old, new.open("xb") as copy:
+            shutil.copyfileobj(old, copy, _BLOCK)
+        new.chmod(0o644)
+        return new
+
+    def fresh(self) -> Path:
+        """Return where a file that is to be settled can be written."""
+        root = Path(self.path(""))
+        root.mkdir(parents=True, exist_ok=True)
+        return root / f"{TEMPORARY}{uuid.uuid4().hex}"
+
+    def settle(self, taken: Path, name: str) -> None:
+        """Give a file that was taken its name; whoever needs it after a power cut has the disk synced."""
+        path = Path(self.path(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        taken.replace(path)
+        # Of two names for one file, renaming one to the other does nothing.
+        taken.unlink(missing_ok=True)
 
     def delete(self, name: str) -> None:
         """Remove a file, and the folders that were there for it alone."""

@@ -38,9 +38,14 @@ class Expected:
             return False
 
 
+def is_plain(filename: str) -> bool:
+    """Tell whether this can be a wheel's file name: no path, and nothing that a URL would change."""
+    return len(filename) <= MAX_TEXT and bool(_PLAIN_FILENAME.fullmatch(filename))
+
+
 def check_filename(filename: str, expected: Expected) -> frozenset[Tag]:
     """Return the tags in a wheel's name; BadWheel if no such file was ordered."""
-    if len(filename) > MAX_TEXT or not _PLAIN_FILENAME.fullmatch(filename):
+    if not is_plain(filename):
         raise BadWheel(f"{filename[:MAX_TEXT]!a} is not a wheel's plain file name: send it without a path.")
     try:
         name, version, _, tags = parse_wheel_filename(filename, validate_order=True)

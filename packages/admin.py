@@ -14,7 +14,17 @@ from django.utils import timezone
 
 from packages import doubt
 from packages.health import sync_health
-from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version
+from packages.models import (
+    Alias,
+    Dirty,
+    ImportRefusal,
+    ImportStep,
+    Package,
+    SyncCursor,
+    UpstreamFile,
+    Version,
+)
+from packages.record_admin import RecordAdmin
 
 # What an action writes as the reason; a better one can be written into the row's form.
 BY_OPERATOR = "As decided by an operator"
@@ -163,6 +173,22 @@ class DirtyAdmin(UpstreamAdmin):
     list_display = ["name", "why", "wanted_serial", "marked_at", "attempts", "not_before", "error"]
     list_filter = ["why", ("error", admin.EmptyFieldListFilter)]
     search_fields = ["name__startswith"]
+
+
+@admin.register(ImportStep)
+class ImportStepAdmin(RecordAdmin):
+    """How far an import from piwheels.org's software is."""
+
+    list_display = ["name", "cursor", "counts", "took_s", "finished_at"]
+
+
+@admin.register(ImportRefusal)
+class ImportRefusalAdmin(RecordAdmin):
+    """What an import did not take, and why."""
+
+    list_display = ["key", "subject", "reason", "detail", "build", "at"]
+    list_filter = ["subject"]
+    search_fields = ["key__startswith", "reason__startswith"]
 
 
 @admin.register(SyncCursor)

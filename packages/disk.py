@@ -1,7 +1,11 @@
-"""Has the disk remember what was written, so that it is there after a power cut (no Django)."""
+"""Has the disk remember what was written, and gives a file a second name (no Django)."""
 
+import errno
 import os
 from pathlib import Path
+
+# The other name may be on another file system, or the file belong to somebody else.
+NO_HARD_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
 
 def sync(path: Path) -> None:
@@ -11,3 +15,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_linked(file: Path, name: Path) -> bool:
+    """Give a file another name; False where that cannot be."""
+    try:
+        name.hardlink_to(file)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINK:
+            raise
+        return False
+    return True

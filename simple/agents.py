@@ -90,20 +90,41 @@ def _spoken(agent: str) -> Agent:
 
 def _facts(said: UserAgent) -> Agent:
     """Return what we count of what was understood."""
-    installer = said.installer.name if said.installer else None
+    installer, implementation, distro = said.installer, said.implementation, said.distro
+    return described(
+        installer=installer.name if installer else None,
+        installer_version=installer.version if installer else None,
+        pythons=[said.python, implementation.version if implementation else None],
+        distro=distro.name if distro else None,
+        distro_release=distro.version if distro else None,
+        kernel=said.system.name if said.system else None,
+        cpu=said.cpu,
+    )
+
+
+def described(
+    *,
+    installer: str | None,
+    installer_version: str | None,
+    pythons: Iterable[str | None],
+    distro: str | None,
+    distro_release: str | None,
+    kernel: str | None,
+    cpu: str | None,
+) -> Agent:
+    """Return what we count of facts that a client's agent said, or that were noted of it."""
     name = installer.lower() if isinstance(installer, str) else UNKNOWN
-    version = said.installer.version if said.installer else None
+    version = installer_version
     if name not in INSTALLERS:
         name, version = BROWSER if name == BROWSER else UNKNOWN if name == UNKNOWN else OTHER, None
-    spoken = said.implementation.version if said.implementation else None
-    system, release = _system(said)
+    system, release = _system(distro, distro_release, kernel)
     return Agent(
         installer=name,
         installer_version=_numbers(version, two=True),
-        python=_python([said.python, spoken]),
+        python=_python(pythons),
         os=system,
         os_release=_numbers(release, two=system in _TWO_NUMBERS),
-        architecture=_architecture(said.cpu),
+        architecture=_architecture(cpu),
     )
 
 
@@ -113,13 +134,9 @@ def _python(said: Iterable[str | None]) -> str:
     return next((f"{match[1]}.{match[2]}" for match in found if match), "")
 
 
-def _system(said: UserAgent) -> tuple[str, str | None]:
+def _system(distro: str | None, distro_release: str | None, kernel: str | None) -> tuple[str, str | None]:
     """Return the operating system, and its release as the client has it."""
-    kernel = said.system.name if said.system else None
-    for name, release in [
-        (said.distro.name, said.distro.version) if said.distro else (None, None),
-        (kernel, None),
-    ]:
+    for name, release in [(distro, distro_release), (kernel, None)]:
         if system := _known_system(name):
             return system, release
     return ("linux" if kernel and kernel.lower() == "linux" else ""), None

@@ -4,7 +4,6 @@ In this order, so that no page ever lists a file that is not there: files are li
 then files taken away.  Whatever happens in between, doing it again ends the same.
 """
 
-import errno
 import gzip
 import os
 from collections.abc import Collection, Iterator, Mapping
@@ -19,9 +18,6 @@ from simple.indexes import ALL
 
 # What a page of this size or less would spare, its header costs.
 PACKED_FROM = 200
-
-# Both may be on another file system, or belong to somebody else.
-_NO_HARD_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
 
 @dataclass(frozen=True)
@@ -64,21 +60,10 @@ def _link(source: Path, entry: Path) -> bool:
     except FileNotFoundError:
         return entry.exists()
     except OSError as error:
-        if error.errno not in _NO_HARD_LINK:
+        if error.errno not in disk.NO_HARD_LINK:
             raise
         new.symlink_to(source.absolute())
     new.replace(entry)
-    return True
-
-
-def _is_linked(file: Path, name: Path) -> bool:
-    """Give a file another name; False where that cannot be."""
-    try:
-        name.hardlink_to(file)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINK:
-            raise
-        return False
     return True
 
 
@@ -123,7 +108,7 @@ class Writing:
             return
         new = path.with_name(f"{tree.PRIVATE}{path.name}.new")
         twin = self.written.get((path.name, content))
-        if twin is None or not _is_linked(twin, new):
+        if twin is None or not disk.is_linked(twin, new):
             new.write_bytes(content)
             # The web server is somebody else, whatever this process keeps to itself.
             new.chmod(0o644)

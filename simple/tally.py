@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
+from itertools import islice
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -20,6 +21,8 @@ from simple.models import Client, DailySalt
 _SALTS = 4
 # Each of some hundred letters, at most 2,001.
 _AGENTS = 10_000
+# Rows of what was counted elsewhere that are sent at a time.
+_STAGED = 10_000
 
 
 class Taken(NamedTuple):
@@ -31,6 +34,15 @@ class Taken(NamedTuple):
     package: int
     address: str
     agent: str
+
+
+class Counted(NamedTuple):
+    """How often a wheel was taken by a kind of client, by our keys."""
+
+    wheel: int
+    package: int
+    client: int
+    times: int
 
 
 class Tally:
@@ -73,7 +85,7 @@ class Tally:
         if len(self._agents) >= _AGENTS:
             self._agents.clear()
         said = blake2b(agent.encode(errors="replace"), digest_size=16).digest()
-        self._agents[agent] = self._client(recognise(agent)), said
+        self._agents[agent] = self.client(recognise(agent)), said
         return self._agents[agent]
 
     def _salt(self, day: date) -> bytes:
@@ -84,7 +96,7 @@ class Tally:
         self._salts[day] = bytes.fromhex(row.salt)
         return self._salts[day]
 
-    def _client(self, agent: Agent) -> int:
+    def client(self, agent: Agent) -> int:
         """Return the key of a kind of client."""
         if not self._clients:
             self._clients = {
@@ -99,13 +111,15 @@ class Tally:
         return key
 
 
-# Two tables of this connection's own: what was read, and of that what is new, added up.
+# Tables of this connection's own: what was read, what others have counted, and what is new, added up.
 _TABLES = {
     "simple_staged": "day date, fingerprint bigint, wheel_id bigint, package_id bigint, client_id bigint,"
     " hour smallint",
+    "simple_counted": "day date, wheel_id bigint, package_id bigint, client_id bigint, count bigint",
     "simple_fresh": "day date, wheel_id bigint, package_id bigint, client_id bigint, count integer",
 }
 _COLUMNS = ("day", "fingerprint", "wheel_id", "package_id", "client_id", "hour")
+_OF_COUNTED = ("day", "wheel_id", "package_id", "client_id", "count")
 
 # Whoever counts more of a day waits here for whoever does, so that none of the rest can come in one's way.
 _HOLD_DAY = """
@@ -177,6 +191,27 @@ def _count(found: Sequence[Sequence[object]]) -> int:
     for day in in_month:
         add_to_month(day, "simple_fresh")
     return int(rows("SELECT COALESCE(SUM(count), 0) FROM simple_fresh", [])[0][0])
+
+
+# Of what was counted elsewhere, several kinds may be one to us.
+_FRESH = """
+    INSERT INTO simple_fresh (day, wheel_id, package_id, client_id, count)
+    SELECT day, wheel_id, package_id, client_id, SUM(count) FROM simple_counted GROUP BY 1, 2, 3, 4
+"""
+
+
+def add_counted(day: date, counted: Iterable[Counted]) -> None:
+    """Add what somebody else has counted of a day, of which there may be any number; in a transaction."""
+    is_in_month = hold_day(day)
+    _make_tables()
+    told = connection.ops.adapt_datefield_value(day)
+    rest = iter(counted)
+    while some := list(islice(rest, _STAGED)):
+        fill_table("simple_counted", _OF_COUNTED, ((told, *each) for each in some), filled=_OF_COUNTED)
+    for statement in [_FRESH, *_ADD_UP]:
+        change(statement, [])
+    if is_in_month:
+        add_to_month(day, "simple_fresh")
 
 
 def hold_day(day: date) -> bool:

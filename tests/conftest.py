@@ -47,7 +47,7 @@ def shared_database():
 
 
 # Marks of what takes ten minutes or more.
-SLOW = ("faults", "day", "clients")
+SLOW = ("faults", "day", "clients", "imports")
 
 
 def pytest_collection_modifyitems(config, items):

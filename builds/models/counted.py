@@ -54,6 +54,13 @@ class Counting(models.Model):
         self.at = now
         return taken
 
+    @classmethod
+    def forget_days(cls) -> None:
+        """Have all days counted again, as builds have come into those that are over."""
+        Counting.objects.filter(thing__in=[cls.Thing.DAYS, cls.Thing.BUILDERS, cls.Thing.WHEELS]).update(
+            through=None
+        )
+
     def end(self, took_s: float, **fields: object) -> None:
         """Note how long it took."""
         Counting.objects.filter(pk=self.pk).update(took_s=took_s, **fields)

@@ -117,6 +117,13 @@ class Target(models.Model):
             if self.is_active:
                 Package.objects.update(plan_needed=True)
 
+    def note_preinstalled(self, packages: Iterable[str]) -> None:
+        """Note that the OS image has these apt packages, too."""
+        both = sorted({*self.preinstalled, *packages})
+        if both != self.preinstalled:
+            self.preinstalled = both
+            self.save(update_fields=["preinstalled"])
+
     def clean(self) -> None:
         """Refuse what no wheel's tags could be made of."""
         if not re.fullmatch(r"3\.\d{1,2}", self.python):

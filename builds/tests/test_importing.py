@@ -1,260 +1,123 @@
-import hashlib
-import json
-from io import StringIO
+"""What is read of another farm's folder, wheels and rows, and what of it is not believed."""
+
+import io
+import zipfile
 
 import pytest
-from django.core.files.storage import default_storage
-from django.core.management import CommandError, call_command
 
-from builds import dispatch, importing, logs, storage
-from builds.clock import database_now
-from builds.management.commands.import_wheels import seconds
-from builds.models import Build, Builder, Wheel
-from builds.tests.rows import make_build, make_builder, make_running_build, make_target, make_version
-from builds.tests.wheels import make_wheel as wheel_bytes
-from builds.tests.wheels import wheel_of
-from packages.models import UpstreamFile
-
-pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
-
-KEY = "trixie-armhf-cp313"
-PURE = "demo-1.0-py3-none-any.whl"
-NATIVE = "demo-1.0-cp313-cp313-linux_armv7l.whl"
-
-
-def run(*words):
-    out = StringIO()
-    call_command("import_wheels", *map(str, words), stdout=out)
-    return out.getvalue()
+from builds.importing.needs import sorted_out
+from builds.importing.tree import NotThere, Tree
+from builds.importing.wheels import read, tags_of
+from builds.wheel_names import BadWheel
+from tests import sdists
 
 
 @pytest.fixture
-def version():
-    make_target()
-    return make_version()
+def tree(tmp_path):
+    (tmp_path / "root" / "simple" / "demo").mkdir(parents=True)
+    (tmp_path / "far" / "demo").mkdir(parents=True)
+    (tmp_path / "secret.whl").write_text("secret")
+    return Tree(tmp_path / "root", {"https://far.example.org": tmp_path / "far"})
 
 
-@pytest.fixture
-def put(tmp_path):
-    """Return what puts a wheel into a folder, by its name."""
+def test_a_twin_is_the_file_that_its_link_leads_to(tree):
+    folder = tree.root / "simple" / "demo"
+    (folder / "armv7l.whl").write_text("x")
+    (folder / "armv6l.whl").symlink_to("armv7l.whl")
 
-    def put(filename, **fields):
-        name, number, *build, python, abi, platform = filename.removesuffix(".whl").split("-")
-        path = tmp_path / filename
-        if build:
-            tagged = f"Build: {build[0]}\n".encode()
-            fields["wheel"] = wheel_of(f"{python}-{abi}-{platform}") + tagged
-        path.write_bytes(wheel_bytes(name, number, f"{python}-{abi}-{platform}", **fields))
-        return path
-
-    return put
+    assert tree.wheel("/simple", "demo", "armv6l.whl") == folder / "armv7l.whl"
 
 
-def test_a_wheel_is_published_as_a_build_of_its_own(version, put, tmp_path):
-    path = put(NATIVE)
-    (tmp_path / "build.log").write_bytes(b"it compiles\n")
-    (tmp_path / "apt.txt").write_text("libxml2 (>= 2.9)\n\nlibxslt1.1\n")
+def test_a_file_of_another_host_is_in_the_folder_that_was_named_for_it(tree):
+    path = tree.archives["https://far.example.org"] / "demo" / "a.whl"
+    path.write_text("x")
 
-    told = run(
-        *(path, "--duration", "1h30m", "--output", tmp_path / "build.log"),
-        *("--dependencies", tmp_path / "apt.txt", "--delete", "--yes"),
-    )
-
-    assert told == f"1 wheels of demo 1.0 for {KEY} are published.\n"
-    wheel, build = Wheel.objects.listed().get(), Build.objects.get()
-    assert (build.state, build.duration_s, build.builder.name) == ("succeeded", 5400.0, "by-hand")
-    assert build.source == UpstreamFile.objects.get()
-    assert storage.stored_sha256(default_storage, wheel.path) == wheel.sha256
-    assert logs.content(build.pk) == b"it compiles\n"
-    assert sorted(wheel.dependencies.values_list("name", flat=True)) == ["libxml2", "libxslt1.1"]
-    assert not path.exists()
-    statement = json.loads(storage.read_bytes(wheel.provenance_path))["predicate"]
-    assert statement["runDetails"]["builder"]["id"] == "urn:piwheels:builder:by-hand"
-    assert "imported by" in statement["buildDefinition"]["internalParameters"]["environment"]
+    assert tree.wheel("https://far.example.org/", "demo", "a.whl") == path
+    with pytest.raises(NotThere, match="name its folder"):
+        tree.wheel("https://elsewhere.example.org", "demo", "a.whl")
 
 
-def test_several_wheels_are_one_build(version, put):
-    run(put(NATIVE), put(PURE), "--yes")
-
-    assert Build.objects.get().wheels.count() == 2
-
-
-def test_a_build_that_waits_is_the_one_that_was_made(version, put):
-    waiting = make_build(version)
-
-    run(put(NATIVE), "--yes")
-
-    waiting.refresh_from_db()
-    assert (waiting.state, Build.objects.count()) == ("succeeded", 1)
+@pytest.mark.parametrize("name", ["../../../secret.whl", "../../../../../../etc/passwd", "a\0b"])
+def test_no_name_leads_out_of_the_folder(tree, name):
+    with pytest.raises(NotThere):
+        tree.wheel("/simple", "demo", name)
 
 
-def test_what_no_source_is_upstream_of_can_be_imported(put):
-    make_target()
-    make_version(source=False)
+def test_a_log_is_where_its_number_says(tree):
+    path = tree.root / "logs" / "0000" / "0801" / "9419.txt.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
 
-    run(put(NATIVE), "--yes")
-
-    assert Wheel.objects.listed().sourced().exists()
-
-
-def test_whoever_builds_by_hand_gets_no_builds_and_no_way_in(version, put):
-    run(put(NATIVE), "--yes")
-
-    by_hand = Builder.objects.get()
-    assert (by_hand.standing, by_hand.is_at_work(database_now())) == ("retired", False)
-    make_build(make_version("2.0"))
-    assert dispatch.dispatch(database_now()) == 0
+    assert tree.log(8019419) == path
 
 
-def test_a_pure_wheel_does_not_say_its_target(version, put):
-    make_target("trixie-arm64-cp313")
-    path = put(PURE)
-
-    with pytest.raises(CommandError, match=f"for .*{KEY}.*: say with --target which"):
-        run(path, "--yes")
-
-    run(path, "--target", KEY, "--yes")
-    assert Build.objects.get().target.key == KEY
-
-
-def test_a_version_may_be_named_as_upstream_spells_it(put):
-    make_target()
-    make_version("1.0.0")
-    other = make_version("1.0")
-    path = put(NATIVE)
-
-    with pytest.raises(CommandError, match="has several spellings"):
-        run(path, "--yes")
-
-    run(path, "--package", "Demo==1.0", "--yes")
-    assert Build.objects.get().version == other
+def made(members):
+    """Return a zip with these members."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    content.seek(0)
+    return content
 
 
-def test_a_rebuild_by_hand_takes_the_place_of_the_wheel_before(version, put):
-    run(put(NATIVE), "--yes")
-
-    run(put("demo-1.0-1-cp313-cp313-linux_armv7l.whl", files={"demo/new.py": b""}), "--yes")
-
-    assert [(wheel.filename, wheel.yanked) for wheel in Wheel.objects.all()] == [
-        ("demo-1.0-1-cp313-cp313-linux_armv7l.whl", False),
-        (NATIVE, True),
-    ]
+NAME = "demo-1.0-py3-none-any.whl"
 
 
-def test_other_bytes_under_a_name_are_refused_and_what_waited_waits_again(version, put):
-    run(put(NATIVE), "--yes")
-    Build.objects.get().again(losses=0, priority=7, why="")
+def test_metadata_is_that_of_the_wheel_and_not_of_what_it_has_vendored():
+    members = {
+        "aaa-1.0.dist-info/METADATA": "Name: aaa\n",
+        "demo-1.0.dist-info/METADATA": "Name: demo\nRequires-Python: >=3.9\nRequires-Dist: six (>=1.0)\n",
+    }
 
-    with pytest.raises(CommandError, match="the bytes behind a name never change"):
-        run(put(NATIVE, files={"demo/other.py": b""}), "--yes")
+    contents = read(made(members), NAME, architecture="armhf")
 
-    assert [build.state for build in Build.objects.order_by("pk")] == ["succeeded", "failed", "queued"]
-    assert Build.objects.waiting().get().priority == 7
-
-
-def bad(put):
-    return [put(NATIVE, without=["demo/__init__.py"])]
-
-
-def no_zip(put):
-    path = put(NATIVE)
-    path.write_bytes(b"no zip at all")
-    return [path]
+    assert contents.requires_python == ">=3.9"
+    assert contents.requires_dist == ("six (>=1.0)",)
+    assert contents.metadata.startswith(b"Name: demo")
 
 
 @pytest.mark.parametrize(
-    ("files", "says"),
+    ("content", "reason"),
     [
-        (bad, "RECORD"),
-        (no_zip, "zip"),
-        (lambda put: [put(NATIVE).with_name("demo-1.0.tar.gz")], "Invalid wheel filename"),
-        (lambda put: [put(NATIVE).with_name("demo-1.0-py2-none-any.whl")], "none that is here"),
-        (lambda put: [put("other-1.0-py3-none-any.whl")], "does not follow other"),
-        (lambda put: [put("demo-9-cp313-cp313-linux_armv7l.whl")], "demo 9 is not there"),
-        (lambda put: [put("demo-1.0-cp310-cp310-linux_armv7l.whl")], "none that is here"),
-        (lambda put: [put(NATIVE), put(NATIVE)], "each once"),
-        (lambda put: [put(NATIVE), put("other-1.0-py3-none-any.whl")], "none that is here"),
-        (lambda put: [put(NATIVE), "--duration", "soon"], "is no time"),
-        (lambda put: [put(NATIVE), "--output", "/nowhere/log"], "No such file"),
-        (lambda put: [put(NATIVE), "--package", "demo"], "wants a version"),
-        (lambda put: [put(NATIVE), "--package", "demo==1.0", "--target", "x"], "no target x"),
-        (lambda put: [put(NATIVE).with_name("demo-1.0-cp313-none-any.whl")], "cannot be read"),
+        (io.BytesIO(b"no zip"), "cannot be read as a wheel"),
+        (made({"demo.py": ""}), "has no METADATA"),
+        (made({"demo-1.0.dist-info/METADATA": "x" * (2 << 20)}), "METADATA has more than"),
     ],
 )
-def test_what_is_not_right_is_refused_before_anything_is_begun(version, put, files, says):
-    with pytest.raises(CommandError, match=says):
-        run(*files(put), "--yes")
-
-    assert not Build.objects.exists()
+def test_what_has_no_metadata_that_can_be_read_is_no_wheel(content, reason):
+    with pytest.raises(BadWheel, match=reason):
+        read(content, NAME, architecture="armhf")
 
 
-def test_packages_that_can_be_no_packages_are_refused(version, put, tmp_path):
-    (tmp_path / "apt.txt").write_text("rm -rf /")
+def test_what_nobody_can_require_is_left_out():
+    lines = "\n".join(f"Requires-Dist: {line}" for line in ("good>=1", "!!", "x" * 2000, "a\0b"))
 
-    with pytest.raises(CommandError, match="list of apt packages"):
-        run(put(NATIVE), "--dependencies", tmp_path / "apt.txt", "--yes")
+    contents = read(made({"demo-1.0.dist-info/METADATA": lines}), NAME, architecture="armhf")
 
-    assert not Wheel.objects.exists()
-
-
-def test_what_a_builder_is_at_is_left_to_it(version, put):
-    make_running_build(version=version)
-
-    with pytest.raises(CommandError, match="is being made at this moment"):
-        run(put(NATIVE), "--yes")
+    assert contents.requires_dist == ("good>=1",)
 
 
-def test_two_imports_do_not_go_on_at_the_same_time(version, put):
-    now = database_now()
-    by_hand = Builder.by_hand(make_target())
-    make_build(make_version("2.0")).take(by_hand, None, now)
+def test_of_a_wheel_that_several_systems_may_take_the_content_is_known():
+    name = "demo-1.0-py3-none-linux_armv7l.whl"
+    content = sdists.make_wheel("demo", "1.0", "py3-none-linux_armv7l")
 
-    with pytest.raises(CommandError, match="Another import goes on"):
-        run(put(NATIVE), "--yes")
-
-    assert Build.objects.filter(version=version).count() == 0
-
-
-def test_a_file_that_vanishes_meanwhile_leaves_nothing_behind(version, put):
-    path = put(NATIVE)
-    wanted = importing.prepare([path])
-    make_build(version, priority=7)
-    path.unlink()
-
-    with pytest.raises(importing.CannotImport, match="Nothing was published"):
-        importing.run(wanted, importing.Told(by="me"), database_now())
-
-    assert [build.state for build in Build.objects.order_by("pk")] == ["cancelled", "queued"]
-
-
-def test_a_real_builder_of_that_name_is_not_used(version, put):
-    make_builder(Builder.BY_HAND)
-
-    with pytest.raises(CommandError, match="a real builder is called by-hand"):
-        run(put(NATIVE), "--yes")
-
-
-def test_a_dry_run_only_looks(version, put):
-    path = put(NATIVE)
-
-    told = run(path, "--dry-run", "--delete")
-
-    assert told == f"This would happen: 1 wheels of demo 1.0 for {KEY} are published for good.\n"
-    assert path.exists()
-    assert not Build.objects.exists()
+    assert read(io.BytesIO(content), name, architecture="armhf").content_sha256
+    assert not read(io.BytesIO(sdists.make_wheel("demo", "1.0")), NAME, architecture="armhf").content_sha256
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
-    [("90", 90), ("90s", 90), ("5.5s", 5.5), ("15m", 900), ("1h30m", 5400), ("2h", 7200), ("0s", 0)],
+    "name", ["a/demo-1.0-py3-none-any.whl", ".new-1.0-py3-none-any.whl", "demo-1.0-py3-none-any.zip", "x.whl"]
 )
-def test_a_time_is_read_as_people_write_it(text, expected):
-    assert seconds(text) == expected
+def test_a_name_that_is_no_wheels_is_refused(name):
+    with pytest.raises(BadWheel):
+        tags_of(name)
 
 
-def test_the_bytes_are_those_of_the_file(version, put):
-    path = put(NATIVE)
+def test_needs_are_sorted_out():
+    good, bad = sorted_out(
+        [("apt", "libffi8"), ("", "/opt/vc/lib/libmmal.so"), ("apt", "x; rm -rf"), ("yum", "y")]
+    )
 
-    run(path, "--yes")
-
-    assert Wheel.objects.get().sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert good == [("apt", "libffi8", "libffi8"), ("lib", "libmmal.so", "")]
+    assert bad == [("apt", "x; rm -rf"), ("yum", "y")]

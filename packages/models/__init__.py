@@ -3,6 +3,7 @@
 Nothing here knows of builds.  Who depends on a package's facts looks at `revision` and `plan_needed`.
 """
 
+from packages.models.importing import ImportRefusal, ImportRefusalQuerySet, ImportStep
 from packages.models.package import ANEW, NEVER, Alias, Package, PackageQuerySet
 from packages.models.progress import Dirty, SyncCursor
 from packages.models.version import Placed, UpstreamFile, UpstreamFileQuerySet, Version, canonical_version
@@ -12,6 +13,9 @@ __all__ = [
     "NEVER",
     "Alias",
     "Dirty",
+    "ImportRefusal",
+    "ImportRefusalQuerySet",
+    "ImportStep",
     "Package",
     "PackageQuerySet",
     "Placed",

@@ -5,13 +5,22 @@ from django.contrib.admin import site
 from django.urls import reverse
 from django.utils import timezone
 
-from packages.models import Alias, Dirty, Package, SyncCursor, UpstreamFile, Version
+from packages.models import (
+    Alias,
+    Dirty,
+    ImportRefusal,
+    ImportStep,
+    Package,
+    SyncCursor,
+    UpstreamFile,
+    Version,
+)
 
 pytestmark = pytest.mark.django_db
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
-MODELS = [Package, Alias, Version, UpstreamFile, Dirty, SyncCursor]
+MODELS = [Package, Alias, Version, UpstreamFile, Dirty, SyncCursor, ImportStep, ImportRefusal]
 
 
 def make_rows():
@@ -22,6 +31,8 @@ def make_rows():
     UpstreamFile.objects.create(version=version, filename="demo-1.0.tar.gz", kind="source", sha256="0" * 64)
     Dirty.objects.create(name="other")
     SyncCursor.objects.create()
+    ImportStep.objects.create(name="builds")
+    ImportRefusal.objects.create(subject="files", key="demo.whl", reason="there is no such file")
     return package, version
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from packages.models import Package
 from simple import downloads, publishing, roots
 from simple.tests import production
+from tests.original.fixtures import original, original_server  # noqa: F401 (fixtures)
 from tests.stack import Stack, database_of_tests
 
 

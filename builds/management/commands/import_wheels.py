@@ -9,9 +9,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builder.contract import LOG_LIMIT
-from builds import importing
+from builds import by_hand
+from builds.by_hand import Told
 from builds.clock import database_now
-from builds.importing import Told
 from builds.management import named
 from builds.models import Build
 from packages.command import DestructiveCommand
@@ -61,9 +61,9 @@ class Command(DestructiveCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Publish them and say as which build."""
         try:
-            wanted = importing.prepare(options["files"], *self._named(options))
+            wanted = by_hand.prepare(options["files"], *self._named(options))
             told = _told(options)
-        except (importing.CannotImport, ValueError, OSError) as error:
+        except (by_hand.CannotImport, ValueError, OSError) as error:
             raise CommandError(f"{error} Nothing was published.") from error
         deed = f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published for good."
         if self.may(deed, options):
@@ -77,11 +77,11 @@ class Command(DestructiveCommand):
         version = named.version(named.package(name), number) if number else None
         return version, named.target(options["target"]) if options["target"] else None
 
-    def _publish(self, wanted: importing.Import, told: Told, *, delete: bool) -> None:
+    def _publish(self, wanted: by_hand.Import, told: Told, *, delete: bool) -> None:
         """Publish what was looked at."""
         try:
-            verdict = importing.run(wanted, told, database_now())
-        except importing.CannotImport as error:
+            verdict = by_hand.run(wanted, told, database_now())
+        except by_hand.CannotImport as error:
             raise CommandError(str(error)) from error
         if verdict.state != Build.State.SUCCEEDED:
             raise CommandError(verdict.reason)

@@ -1,0 +1,134 @@
+"""`manage.py import_piwheels DSN FOLDER`: take over a farm of piwheels.org's own software."""
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+
+from builds import moving
+from builds.clock import database_now
+from builds.storage import Unreachable
+from packages.importing.original import NotReadable, Original
+from simple.importing.report import Report
+from simple.importing.run import Wishes, run
+
+_EPILOG = """\
+Exit status: 0 all was taken, 1 something was refused (the report says what and why; the admin has each under
+"Import refusals"), 2 it could not be begun, or not to its end. It can be stopped at any time: said again, it
+goes on where it was, takes what is new there, and does nothing twice.
+
+examples:
+  manage.py import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --dry-run
+  manage.py import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --report import.json
+  manage.py import_piwheels dbname=piwheels /mnt/old --archive https://archive1.example.org=/mnt/far --again
+"""
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Return the two sides of A=B, of which the second is a path or a key."""
+    first, _, second = text.rpartition("=")
+    if not first or not second:
+        raise ArgumentTypeError(f"{text} is not A=B.")
+    return first, second
+
+
+def _jobs(text: str) -> int:
+    """Return a number of files to read at a time."""
+    if not (text.isdecimal() and 1 <= int(text) <= 64):
+        raise ArgumentTypeError(f"{text} is not a number from 1 to 64.")
+    return int(text)
+
+
+class Command(BaseCommand):
+    """Take over a farm of piwheels.org's own software."""
+
+    help = (
+        "Read the PostgreSQL database of piwheels.org's own software and its folder of wheels and logs, and\n"
+        "take over packages, spellings, versions, skips, builds, wheels, what they need, logs, downloads\n"
+        "and what was looked for in vain. Neither the database nor the folder is written to."
+    )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:  # Any: Django's signature
+        """Describe the command, with examples that stay as they are written."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.epilog, parser.formatter_class = _EPILOG, RawDescriptionHelpFormatter
+        return parser
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Describe the arguments."""
+        parser.add_argument(
+            "dsn",
+            metavar="DSN",
+            help="the database, as libpq has it; leave the password to ~/.pgpass or PGPASSWORD, as others can"
+            " see the arguments of a program",
+        )
+        parser.add_argument("folder", type=Path, metavar="FOLDER", help="the one that has simple/ and logs/")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="read and compare everything, and write nothing"
+        )
+        parser.add_argument(
+            "--again",
+            action="store_true",
+            help="try again what was refused before, as its reason may be gone",
+        )
+        parser.add_argument(
+            "--copy", action="store_true", help="copy files, also where a link on the same disk would do"
+        )
+        parser.add_argument(
+            "--archive",
+            action="append",
+            type=_pair,
+            default=[],
+            metavar="URL=FOLDER",
+            help="where the files can be read that the database says are at that address",
+        )
+        parser.add_argument(
+            "--target",
+            action="append",
+            type=_pair,
+            default=[],
+            metavar="ABI=KEY",
+            help="for which target of ours an ABI of theirs is; those of Raspberry Pi OS are known",
+        )
+        parser.add_argument(
+            "--jobs", type=_jobs, default=0, metavar="N", help="files to read at a time (one for each core)"
+        )
+        parser.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON, too")
+        parser.add_argument(
+            "--json", action="store_true", dest="as_json", help="print the report as JSON, and nothing else"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Import, and say what came of it."""
+        wishes = Wishes(
+            folder=options["folder"],
+            archives={url.rstrip("/"): Path(folder) for url, folder in options["archive"]},
+            targets=dict(options["target"]),
+            by_link=not options["copy"],
+            is_dry=options["dry_run"],
+            is_again=options["again"],
+            jobs=options["jobs"],
+        )
+        again = "Say it again, and it goes on from here."
+        faults: tuple[type[Exception], ...] = (Error, *moving.faults())
+        try:
+            with Original(options["dsn"]) as original:
+                report = run(original, wishes, database_now())
+        except KeyboardInterrupt:
+            raise CommandError(f"Stopped. {again}", returncode=2) from None
+        except (NotReadable, Unreachable) as error:
+            raise CommandError(str(error), returncode=2) from error
+        except faults as error:
+            raise CommandError(f"{error} {again}", returncode=2) from error
+        self._tell(report, options["report"], as_json=options["as_json"])
+
+    def _tell(self, report: Report, file: Path | None, *, as_json: bool) -> None:
+        """Print the report, and fail if something was refused."""
+        if file:
+            file.write_text(report.to_json() + "\n")
+        for line in [report.to_json()] if as_json else report.lines():
+            self.stdout.write(line)
+        if report.refused:
+            raise CommandError(f"{report.refused} things were refused, as the report says.", returncode=1)

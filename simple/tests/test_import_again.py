@@ -1,0 +1,139 @@
+"""An import that is stopped, killed or said again goes on, and does nothing twice."""
+
+from contextlib import suppress
+
+import pytest
+from django.db import connection, transaction
+
+from builds.models import Build, Wheel
+from packages.models import ImportRefusal, ImportStep, Package, Version
+from simple.models import Download
+from simple.tests.imports import everything, fill, imported, refusals
+
+pytestmark = pytest.mark.django_db
+
+
+def test_what_was_refused_is_taken_when_its_reason_is_gone_with_its_downloads(original):
+    name = original.wheel(tag="py3-none-any")
+    original.download(name, "2024-05-01")
+    content = original.path("demo", name).read_bytes()
+    original.path("demo", name).unlink()
+    report, _ = imported(original)
+    assert report["subjects"]["downloads"] == {"read": 1, "of no wheel here": 1}
+    original.path("demo", name).write_bytes(content)
+    assert imported(original)[1] == 1
+    original.download(name, "2024-06-01")
+
+    report, status = imported(original, "--again")
+
+    assert status == 0
+    assert report["subjects"]["files"]["written"] == report["subjects"]["files"]["read"] == 1
+    assert report["subjects"]["builds"]["written"] == 1
+    downloads = report["subjects"]["downloads"]
+    assert (downloads["read"], downloads["written"], downloads["of no wheel here"]) == (2, 2, 0)
+    assert list(Download.objects.order_by("day").values_list("count", flat=True)) == [1, 1]
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def killed_after(statements):
+    """Return what lets so many statements through, and then kills."""
+    left = [statements]
+
+    def wrapper(execute, sql, params, many, context):
+        # Whatever kills us, the database takes back by itself what was not committed.
+        if sql.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+            return execute(sql, params, many, context)
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return execute(sql, params, many, context)
+
+    return wrapper, left
+
+
+def test_a_kill_at_any_statement_loses_nothing_and_doubles_nothing(original):
+    fill(original)
+    with transaction.atomic():
+        counting, left = killed_after(100_000)
+        with connection.execute_wrapper(counting):
+            imported(original)
+        expected, count = everything(), 100_000 - left[0]
+        transaction.set_rollback(True)
+
+    for statement in range(2, count, 9):
+        with transaction.atomic():
+            with suppress(Killed), connection.execute_wrapper(killed_after(statement)[0]):
+                imported(original)
+            imported(original)
+            assert everything() == expected, f"killed at statement {statement} of {count}"
+            transaction.set_rollback(True)
+
+
+def test_doing_it_twice_is_the_same_as_once(original):
+    fill(original)
+    imported(original)
+    first = everything()
+
+    imported(original)
+
+    assert everything() == first
+
+
+def test_what_is_new_there_comes_with_the_next_import(original):
+    fill(original)
+    imported(original)
+    new = original.wheel("newer", "1.0", tag="py3-none-any")
+    original.version("demo", "9.0")
+    original.sql("UPDATE versions SET yanked = true WHERE version = '2.0'")
+
+    imported(original)
+
+    assert Wheel.objects.filter(filename=new).exists()
+    assert Version.objects.filter(number="9.0").exists()
+    assert Version.objects.get(number="2.0").yanked
+
+
+def test_a_file_that_was_made_anew_there_keeps_its_bytes_here(original):
+    name = original.wheel("demo", "1.0", tag="py3-none-any")
+    imported(original)
+    sha256 = Wheel.objects.get().sha256
+    original.wheel("demo", "1.0", tag="py3-none-any", abi="cp313", answer=43)
+
+    imported(original)
+
+    assert "the bytes behind a name never change" in refusals("files")[name]
+    assert Wheel.objects.get().sha256 == sha256
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(original):
+    fill(original)
+
+    dry, status = imported(original, "--dry-run")
+
+    assert status == 1
+    assert not (Package.objects.exists() or ImportStep.objects.exists() or ImportRefusal.objects.exists())
+    assert not (original.folder.parent / "files").exists()
+    real, _ = imported(original)
+    for subject in ("packages", "names", "versions", "builds", "files", "logs", "dependencies"):
+        assert dry["subjects"][subject] == real["subjects"][subject], subject
+    assert dry["refused"] == real["refused"]
+
+
+def test_more_builds_than_one_page_has_come_in_once(original):
+    original.abi("cp311")
+    original.package("many")
+    original.sql("INSERT INTO versions SELECT 'many', '1.' || n FROM generate_series(1, 1201) n")
+    original.sql(
+        "INSERT INTO builds (package, version, built_by, built_at, duration, status, abi_tag)"
+        " SELECT 'many', '1.' || n, 1, timestamp '2024-01-01' + n * interval '1 hour', '1 s',"
+        " false, 'cp311'"
+        " FROM generate_series(1, 1201) n"
+    )
+
+    report, _ = imported(original)
+
+    assert report["subjects"]["builds"]["written"] == Build.objects.count() == 1201
+    assert report["refused"]["logs"] == {"there is no such file": 1201}
