@@ -46,7 +46,7 @@ test: check ## check, then every everyday test, on PostgreSQL and Redis and on t
 	$(BIN)/python -m tests.run
 
 test-browser: $(VENV)/dev.stamp ## the pages in Chromium; screenshots are in var/screenshots
-	$(BIN)/python -m tests.run tests/test_browser.py tests/test_hostile_text.py
+	$(BIN)/python -m tests.run tests/test_browser.py tests/test_live_pages.py tests/test_hostile_text.py
 
 test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without Django
 	$(BIN)/python -m tests.alone

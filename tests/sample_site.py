@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Response,
 
 from deploy import play
 from deploy.demo import free_port
-from deploy.farm import ROOT
+from deploy.farm import MANAGE, ROOT
 from tests.stack import wait_for_answer
 
 CHROMIUM = shutil.which("chromium")
@@ -23,21 +23,26 @@ _QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-componen
 _PACKAGES = 40
 # A package with wheels of its own, and one of which upstream has everything.
 _NAMES = {"package": "numpy", "unbuilt": "requests", "prefix": "num"}
+# It needs no other package.
+_PACKED = "spidev"
 _ALSO = ("spidev", "scipy", "psutil", "lxml", "pandas", "cffi", "rpi-gpio", "pyyaml", "aiohttp", "greenlet")
 
 
 @dataclass(frozen=True)
 class SampleSite:
-    """A running sample: its address, and what the names in the pages' addresses stand for there."""
+    """A running sample: its address, what names in the pages' addresses stand for, and its environment."""
 
     url: str
     names: dict[str, str]
+    env: dict[str, str]
 
 
 @contextmanager
 def sample_site(folder: Path, database: str) -> Iterator[SampleSite]:
     """Run a sample on this database ("" is SQLite), as `make play` does."""
     env = {"WEB_CONCURRENCY": "1", "LOG_LEVEL": "WARNING", **play.settings(folder, os.environ)}
+    # Tests ask more often than anybody.
+    env["PIWHEELS_API_A_MINUTE"] = "0"
     env |= {"DATABASE_URL": database} if database else {}
     play.prepare(env, ["--packages", str(_PACKAGES)])
     port, log = free_port(), folder / "web.log"
@@ -46,7 +51,7 @@ def sample_site(folder: Path, database: str) -> Iterator[SampleSite]:
         try:
             address = f"http://127.0.0.1:{port}"
             wait_for_answer(server, address, log)
-            yield SampleSite(address, {**_NAMES, **_builds(address)})
+            yield SampleSite(address, {**_NAMES, **_builds(address), **_bundles(address, env)}, env)
         finally:
             server.terminate()
             server.wait(30)
@@ -61,6 +66,34 @@ def _builds(address: str) -> dict[str, str]:
             for build in release["builds"].values():
                 found.setdefault(build["state"], str(build["build_id"]))
     return found
+
+
+def ask_for_bundle(address: str, wanted: str) -> str:
+    """Ask for a bundle, and return its key."""
+    answer = requests.post(f"{address}/api/v1/bundles", json={"text": wanted}, timeout=30)
+    assert answer.ok, answer.text
+    return str(answer.json()["key"])
+
+
+def _bundles(address: str, env: dict[str, str]) -> dict[str, str]:
+    """Return a bundle that is made, one that could not be, and one that waits as there is no worker."""
+    made, failed = ask_for_bundle(address, _PACKED), ask_for_bundle(address, "requests-of-nobody")
+    make = "from simple.tasks import make_bundles; make_bundles(); make_bundles()"
+    shell = [*MANAGE, "shell", "--no-imports", "-v", "0", "-c", make]
+    subprocess.run(shell, env=env, cwd=ROOT, check=True)
+    return {"packed": made, "unpackable": failed, "packing": ask_for_bundle(address, f"{_PACKED} # again")}
+
+
+@contextmanager
+def moving(site: SampleSite) -> Iterator[None]:
+    """Keep a sample moving, as `make play` does."""
+    words = [*MANAGE, "play", "--live", "--packages", str(_PACKAGES)]
+    process = subprocess.Popen(words, env=site.env, cwd=ROOT)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @contextmanager

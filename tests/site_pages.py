@@ -8,7 +8,8 @@ class Page:
     """A page: its address and a text that it must show, with names for what depends on the farm.
 
     The names: {package} has wheels, {unbuilt} has none; {prefix} begins the name of the first; {succeeded},
-    {failed}, {building} and {queued} are builds in these states.
+    {failed}, {building} and {queued} are builds in these states; {packed}, {unpackable} and {packing} are
+    bundles.
     """
 
     path: str
@@ -40,6 +41,10 @@ PAGES = [
     Page("/status/", "Status", 0.1),
     Page("/explain/{package}/", "does my Pi get", 0.1),
     Page("/check/", "Will it all install"),
+    Page("/bundle/", "For a Pi without a network"),
+    Page("/bundle/{packing}/", "It is the next"),
+    Page("/bundle/{packed}/", "Ready: 1 wheel"),
+    Page("/bundle/{unpackable}/", "This cannot be packed"),
     Page("/faq.html", "Questions and answers"),
     Page("/json.html", "JSON"),
     Page("/api/v1/docs", "The API", 0.05),

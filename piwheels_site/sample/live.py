@@ -20,6 +20,7 @@ from piwheels_site.sample.catalogue import Entry
 from piwheels_site.sample.history import tag
 from piwheels_site.sample.wheels import MadeWheel, make
 from simple import publishing
+from simple.bundle import work
 
 # A page that looks every 2 seconds shows each step.
 TICK_S = 1.0
@@ -57,6 +58,7 @@ class Live:
         plan.plan_changed(now, limit=20)
         publishing.publish(now)
         counting.count_due(now)
+        work.make_next(timezone.now)
 
     def _work(self, builder: Builder, now: datetime) -> None:
         """Have a builder speak, and go on with its build or with the next."""

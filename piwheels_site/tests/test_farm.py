@@ -172,7 +172,7 @@ def test_the_live_part_is_the_page_without_its_frame(client, now):
 
     assert b"pi-07" in response.content
     assert b"<html" not in response.content
-    assert response["Cache-Control"] == "public, max-age=2"
+    assert response["Cache-Control"] == "no-cache"
 
 
 def test_the_page_can_be_had_to_stand_still(client):
