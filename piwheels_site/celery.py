@@ -9,6 +9,8 @@ from celery import Celery
 from celery.schedules import crontab, schedule
 from django.conf import settings
 
+from piwheels_site import watchdog
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 
 app = Celery("piwheels")
@@ -30,6 +32,7 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks(["packages", "builds", "simple", "piwheels_site"])
+watchdog.watch()
 
 
 def tick(task: str, seconds: float) -> dict[str, object]:
