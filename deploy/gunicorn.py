@@ -4,10 +4,19 @@ The number of processes follows from the machine, unless WEB_CONCURRENCY says it
 is what a process keeps busy at the most, but no more than fit into a quarter of the memory, and 8 at most,
 as each holds a connection to the database for each of its threads, and PostgreSQL has 100 as it comes.  A
 Raspberry Pi 4 of 1 GB gets 2, of 2 GB and more 4.  What is not set here is as gunicorn has it.
+
+Where systemd watches (WatchdogSec), each process asks the site something now and then, and tells systemd of
+the answer.  gunicorn itself notices a process that hangs, and not one whose threads all do.
 """
 
 import os
+import socket
+import threading
+import time
 from pathlib import Path
+from typing import Any
+
+from gunicorn.systemd import sd_notify
 
 # Of a process that has answered everything (`python -m benchmarks index` prints the web tier's memory).
 _PROCESS_BYTES = 100 << 20
@@ -48,3 +57,33 @@ if os.environ.get("LOG_FORMAT") == "json":
         "loggers": {"gunicorn.error": {**_stderr, "propagate": False}},
         "root": _stderr,
     }
+
+# Needs neither database nor Redis: that those are down is no reason to start the site anew.
+_QUESTION = b"OPTIONS /simple/ HTTP/1.0\r\nHost: localhost\r\n\r\n"
+
+
+def answers(listener: socket.socket, patience_s: float) -> bool:
+    """Whether somebody answers at this socket, whatever the answer is."""
+    try:
+        with socket.socket(listener.family) as client:
+            client.settimeout(patience_s)
+            client.connect(listener.getsockname())
+            client.sendall(_QUESTION)
+            return client.recv(5) == b"HTTP/"
+    except OSError:
+        return False
+
+
+def _watch(worker: Any, period_s: float) -> None:  # Any: gunicorn has no types
+    """Tell systemd for ever that the site answers, as long as it does."""
+    while True:
+        if answers(worker.sockets[0], period_s):
+            sd_notify("WATCHDOG=1", worker.log)
+        time.sleep(period_s)
+
+
+def post_worker_init(worker: Any) -> None:  # Any: gunicorn has no types
+    """Have a new process watched, if anybody watches."""
+    if limit_us := os.environ.get("WATCHDOG_USEC"):
+        period_s = int(limit_us) / 1e6 / 4
+        threading.Thread(target=_watch, args=(worker, period_s), daemon=True).start()

@@ -10,6 +10,7 @@ from celery.schedules import crontab, schedule
 from django.conf import settings
 
 from packages.log_lines import about
+from piwheels_site import watchdog
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 
@@ -42,6 +43,7 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks(["packages", "builds", "simple", "piwheels_site"])
+watchdog.watch()
 
 
 def tick(task: str, seconds: float) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 Without any setting the farm is embedded: SQLite, a private Redis on a Unix socket and files, all below
 `PIWHEELS_VAR`.  `DATABASE_URL`, `REDIS_URL` and `PIWHEELS_STORAGE` switch each of them to the real thing.
+
+Instead of NAME, NAME_FILE may name a file that holds the value, so that no secret is in an environment.
 """
 
 import os
@@ -13,12 +15,28 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+from environ.fileaware_mapping import FileAwareMapping
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from builder.contract import SANDBOX_LEVELS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class _Files(FileAwareMapping):  # type: ignore[misc]  # it has no types
+    """The environment, and the files that it names; the end of a file's last line is no part of a secret."""
+
+    def __getitem__(self, name: str) -> str:
+        return str(super().__getitem__(name)).rstrip("\r\n")
+
+
+class _Env(environ.Env):  # type: ignore[misc]  # it has no types
+    """Reads settings from these."""
+
+    ENVIRON = _Files()
+
+
+env = _Env()
 
 # --- Where things are -------------------------------------------------------------------------------
 
@@ -224,6 +242,27 @@ DEBUG = env.bool("DEBUG", default=False)
 # The names that this site answers to, separated by commas.
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# Whether all of the site is asked for over HTTPS.  The web server in front then says so in X-Forwarded-Proto,
+# and passes on what nobody else says there.
+PIWHEELS_HTTPS = env.bool("PIWHEELS_HTTPS", default=False)
+# For how many seconds browsers keep to HTTPS once they were here.  None can be called back from that, so the
+# owner of the name has to say it; 0 says nothing.
+PIWHEELS_HSTS_S = env.int("PIWHEELS_HSTS_S", default=0)
+if PIWHEELS_HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    # Whoever watches the farm asks on the machine itself, and is told no secret.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_HSTS_SECONDS = PIWHEELS_HSTS_S
+    # A browser takes cookies of such names over HTTPS and from this very host alone.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+# Django's advice for deployment that is not ours to follow: what hosts below ours speak, lists of browsers'
+# makers, and HSTS where the owner of the name has not said so.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+if PIWHEELS_HTTPS and not PIWHEELS_HSTS_S:
+    SILENCED_SYSTEM_CHECKS.append("security.W004")
 
 INSTALLED_APPS = [
     "piwheels_site",

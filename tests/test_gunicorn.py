@@ -1,8 +1,10 @@
 """The web server's settings fit the machines that they are for."""
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -37,3 +39,33 @@ def test_gunicorn_takes_them(log_format):
     done = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def listener(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "web.sock"))
+        listening.listen()
+        yield listening
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(b"HTTP/1.1 503 no", True), (b"", False), (b"SSH-2", False)]
+)
+def test_a_site_that_answers_anything_answers(listener, answer, expected):
+    def serve():
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(answer)
+
+    server = threading.Thread(target=serve)
+    server.start()
+
+    assert gunicorn.answers(listener, 10) is expected
+    server.join()
+
+
+def test_a_site_whose_threads_all_hang_does_not(listener):
+    """The kernel takes the connection, and nobody answers it."""
+    assert not gunicorn.answers(listener, 0.1)

@@ -1,0 +1,72 @@
+# shellcheck shell=sh
+# The part of deploy/server-setup that configures nginx, with TLS or behind another proxy.
+# What it names in capitals, and what was said on the command line, server-setup has set.
+# shellcheck disable=SC2154
+
+# Fill in the template $1; what is filled in was checked in check_arguments.
+fill() {
+    sed -e "s|\${PIWHEELS_LISTEN}|$listen|" -e "s|\${PIWHEELS_LISTEN_TOO}|$listen_too|" \
+        -e "s|\${PIWHEELS_WEB}|unix:/run/piwheels/web.sock|" -e "s|\${PIWHEELS_PUBLIC}|$VAR/public|" \
+        -e "s|\${PIWHEELS_PYPI}|$upstream|" -e "s|\${PIWHEELS_NGINX}|$ETC/nginx|" \
+        -e "s|\${PIWHEELS_ACCESS_LOG}|$LOG/access.json|" -e "s|\${PIWHEELS_ACME}|$ACME|" \
+        -e "s|\${PIWHEELS_HTTPS}|https://$name|" "$1"
+}
+
+configure_nginx() {
+    step "nginx, and the rotation of its log"
+    upstream=$pypi listen_too=''
+    [ -n "$upstream" ] || upstream=$(in_release 'from pypi_simple import PYPI_SIMPLE_ENDPOINT as it; print(it)')
+    run install -d -m 0755 "$ETC/nginx" "$ETC/nginx/local"
+    run rm -f "$ETC"/nginx/local/tls.conf "$ETC"/nginx/local/behind-proxy.conf
+    for part in "$source"/deploy/nginx/*.conf; do
+        case ${part##*/} in
+            tls.conf | behind-proxy.conf) ;;
+            *) run install -m 0644 "$part" "$ETC/nginx/" ;;
+        esac
+    done
+    if [ -n "$proxy" ]; then listen_plainly; else listen_with_tls; fi
+    if [ ! -e "$LOG/access.json" ]; then
+        run install -o www-data -g "$SERVER" -m 0640 /dev/null "$LOG/access.json"
+    fi
+    run install -m 0644 "$source/deploy/logrotate.conf" /etc/logrotate.d/piwheels
+    run nginx -t -q
+}
+
+in_release() { if $dry_run; then say "(PyPI)"; else "$OPT/$release/venv/bin/python" -c "$1"; fi; }
+
+listen_plainly() {
+    run install -m 0644 "$source/deploy/nginx/behind-proxy.conf" "$ETC/nginx/local/"
+    run rm -f /etc/nginx/conf.d/piwheels-http.conf
+    listen=$proxy
+    fill "$source/deploy/nginx/piwheels.conf.template" | write /etc/nginx/conf.d/piwheels.conf root:root 0644
+}
+
+listen_with_tls() {
+    if $self_signed; then certificate=$ETC/tls/self-signed.pem key=$ETC/tls/self-signed.key; sign; fi
+    listen='443 ssl http2' http2=''
+    # From 1.25.1 on it is a directive of its own.
+    if [ "$(printf '%s\n' 1.25.1 "$(nginx_version)" | sort -V | head -n 1)" = 1.25.1 ]; then
+        listen='443 ssl' http2='http2 on;'
+    fi
+    {
+        cat "$source/deploy/nginx/tls.conf"
+        say "ssl_certificate $certificate;"
+        say "ssl_certificate_key $key;"
+        say "$http2"
+        if has_ipv6; then say "listen [::]:$listen;"; fi
+    } | write "$ETC/nginx/local/tls.conf" root:root 0644
+    fill "$source/deploy/nginx/piwheels.conf.template" | write /etc/nginx/conf.d/piwheels.conf root:root 0644
+    listen=80
+    if has_ipv6; then listen_too='listen [::]:80;'; fi
+    fill "$source/deploy/nginx/to-https.conf.template" | write /etc/nginx/conf.d/piwheels-http.conf root:root 0644
+}
+
+nginx_version() { nginx -v 2>&1 | sed 's#.*/\([0-9.]*\).*#\1#'; }
+has_ipv6() { [ -s /proc/net/if_inet6 ]; }
+
+sign() {
+    if [ -s "$key" ] && [ -s "$certificate" ]; then return; fi
+    run install -d -m 0700 "$ETC/tls"
+    run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -batch \
+        -subj "/CN=$name" -addext "subjectAltName=DNS:$name" -keyout "$key" -out "$certificate"
+}

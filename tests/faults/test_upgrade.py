@@ -1,0 +1,226 @@
+"""The database of a million versions is migrated under the code of before, which goes on serving and writing.
+
+The code of before is that of the commit before the last one that added a migration, from git;
+PIWHEELS_TEST_BEFORE names another.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from deploy.demo import free_port
+from deploy.farm import ROOT
+from tests.stack import wait_for_answer
+
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.faults,
+    pytest.mark.skipif("DATABASE_URL" not in os.environ, reason="SQLite locks the whole of itself"),
+]
+
+VERSIONS = int(os.environ.get("PIWHEELS_TEST_VERSIONS", "1000000"))
+BEFORE = os.environ.get("PIWHEELS_TEST_BEFORE", "")
+# Nobody may wait for longer than this (T22).
+LONGEST_S = 5.0
+# What old code is asked for meanwhile, of packages that are there.
+PATHS = ("/project/p{}/", "/simple/p{}/", "/queue/", "/project/p{}/json", "/packages.html?q=p{}")
+
+FILL = """
+from builds.models import Target
+from benchmarks.many_versions import fill
+Target.objects.filter(pk=Target.objects.order_by("pk").first().pk).update(is_active=True)
+fill({versions})
+"""
+# Old code's own ORM writes what it writes at work until it is told to end, and says how long that took.
+WRITE = """
+import json, sys, time
+from pathlib import Path
+from django.utils import timezone
+from builds.models import Build, Builder, Target
+from packages.models import Package, Version
+stop, target, slowest, done = Path({stop!r}), Target.objects.filter(is_active=True).first(), 0.0, 0
+while not stop.exists():
+    began = time.monotonic()
+    package = Package.objects.create(name=f"written-{{done}}", display_name=f"written-{{done}}")
+    version = Version.objects.create(package=package, number="1.0", canonical="1")
+    Build.objects.create(version=version, target=target, attempt=1, released_at=timezone.now())
+    Package.objects.filter(name=f"p{{done % 1000 + 1}}").update(plan_needed=True)
+    Build.objects.filter(pk=done + 1).update(losses=1)
+    package.delete() if done % 2 else None
+    slowest, done = max(slowest, time.monotonic() - began), done + 1
+    time.sleep(0.02)
+print(json.dumps([done, slowest]))
+"""
+
+
+def git(*words):
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def commit_before():
+    """Return the last commit that lacks a migration of ours, and has all others as we have them."""
+    ours = "*/migrations/0*.py"
+    for commit in git("log", "--first-parent", "--format=%H", "--", ours).decode().split():
+        changes = git("diff", "--no-renames", "--name-status", f"{commit}^", "HEAD", "--", ours).decode()
+        if changes and all(line.startswith("A") for line in changes.splitlines()):
+            return f"{commit}^"
+    pytest.skip("There is no such commit in this history.")
+
+
+@pytest.fixture
+def old_code(tmp_path):
+    """Return the folder of the code of before."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("There is no history here.")
+    folder = tmp_path / "old"
+    folder.mkdir()
+    archive = git("archive", BEFORE or commit_before())
+    subprocess.run(["tar", "--extract", "--directory", str(folder)], input=archive, check=True)
+    return folder
+
+
+class Code:
+    """The code in a folder, and the farm's settings."""
+
+    def __init__(self, folder, env):
+        self.folder, self.env = folder, {**env, "PYTHONPATH": str(folder)}
+
+    def manage(self, *words):
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    def last_migrations(self):
+        """Return the last migration of each app of ours."""
+        return {
+            app: sorted(path.stem for path in Path(self.folder, app, "migrations").glob("0*.py"))[-1]
+            for app in ("packages", "builds", "simple", "piwheels_site")
+        }
+
+    @contextmanager
+    def serving(self, log):
+        """Run the site and give its address."""
+        address = f"127.0.0.1:{free_port()}"
+        words = ["gunicorn", "piwheels_site.wsgi", "--bind", address, "--config", "deploy/gunicorn.py"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *words], env=self.env, cwd=self.folder, stdout=output, stderr=output
+            )
+        try:
+            wait_for_answer(process, f"http://{address}/simple/", log)
+            yield f"http://{address}"
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    @contextmanager
+    def writing(self, stop):
+        """Write all the time; what is given has, afterwards, how often and how long it took at most."""
+        words = [sys.executable, "manage.py", "shell", "--no-imports", "-v", "0", "-c"]
+        process = subprocess.Popen(
+            [*words, WRITE.format(stop=str(stop))],
+            env=self.env,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        told = {}
+        try:
+            yield told
+        finally:
+            stop.touch()
+            output, errors = process.communicate(timeout=120)
+            told["errors"] = errors[-3000:] if process.returncode else ""
+            told["done"], told["slowest_s"] = json.loads(output or "[0, 0]")
+
+
+class Reader(threading.Thread):
+    """Asks the site for one page after the other."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.address, self.answers, self.wrong, self.slowest_s = address, 0, [], 0.0
+        self._ended = threading.Event()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self.join(90)
+
+    def run(self):
+        number = 0
+        with requests.Session() as session:
+            while not self._ended.wait(0.02):
+                number += 1
+                path = PATHS[number % len(PATHS)].format(number % 1000 + 1)
+                began = time.monotonic()
+                try:
+                    status = session.get(f"{self.address}{path}", timeout=60).status_code
+                except requests.RequestException as fault:
+                    self.wrong.append(f"{path}: {fault!r}")
+                    continue
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+                self.answers += 1
+                if status >= 500:
+                    self.wrong.append(f"{path}: {status}")
+
+
+def migrations_of(code):
+    """Return which migrations the database has had."""
+    return set(re.findall(r"\[X\] (\S+)", code.manage("showmigrations")))
+
+
+def test_T22_old_code_goes_on_while_the_database_is_migrated(tmp_path, old_code, database):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIWHEELS")}
+    env = {**kept, "DATABASE_URL": database, "PIWHEELS_VAR": str(tmp_path / "var"), "LOG_LEVEL": "WARNING"}
+    old, new = Code(old_code, env), Code(ROOT, env)
+    old.manage("migrate", "-v", "0")
+    had = migrations_of(old)
+    old.manage("shell", "--no-imports", "-v", "0", "-c", FILL.format(versions=VERSIONS))
+
+    with old.serving(tmp_path / "web.log") as address, old.writing(tmp_path / "stop") as writer:
+        time.sleep(5)
+        with Reader(address) as reader:
+            time.sleep(2)
+            began = time.monotonic()
+            new.manage("migrate", "-v", "0")
+            up_s = time.monotonic() - began
+            time.sleep(5)
+            has = migrations_of(new)
+            began = time.monotonic()
+            for app, name in old.last_migrations().items():
+                new.manage("migrate", "-v", "0", app, name)
+            down_s = time.monotonic() - began
+            time.sleep(5)
+
+    print(
+        f"\n{VERSIONS} versions; {sorted(has - had)} up in {up_s:.1f} s, down in {down_s:.1f} s; "
+        f"{reader.answers} answers of old code, the slowest {reader.slowest_s:.2f} s; "
+        f"{writer['done']} times written, the slowest {writer['slowest_s']:.2f} s"
+    )
+    assert has > had, "there was nothing to migrate"
+    assert migrations_of(old) == had
+    assert (reader.wrong, writer["errors"]) == ([], ""), (tmp_path / "web.log").read_text()[-3000:]
+    assert reader.answers > 50
+    assert writer["done"] > 50
+    assert max(reader.slowest_s, writer["slowest_s"]) < LONGEST_S
