@@ -1,7 +1,7 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run play demo check test test-browser test-builder test-setup test-arm test-faults test-day test-import \
-        test-hostile test-clients test-real checklist lock bench apt-contents clean
+.PHONY: help setup run play demo check test test-browser test-builder test-setup test-server-setup test-arm test-faults test-day \
+        test-import test-hostile test-clients test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -53,6 +53,9 @@ test-builder: $(VENV)/dev.stamp ## the builder's tests in an environment without
 
 test-setup: $(VENV)/dev.stamp ## deploy/builder-setup in a fresh Debian root, twice; needs root, Debian's archive and PyPI
 	$(BIN)/python -m tests.fresh_machine
+
+test-server-setup: $(VENV)/dev.stamp ## deploy/server-setup in a fresh Debian that boots, its whole life; as root, a quarter of an hour
+	$(BIN)/python -m tests.fresh_server
 
 test-arm: $(VENV)/dev.stamp ## a builder on an emulated 32-bit ARM, from PyPI to pip; as root, in minutes
 	$(BIN)/python -m tests.arm

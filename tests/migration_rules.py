@@ -72,7 +72,7 @@ def _of_one(operation: Operation, app: str, before: ProjectState, after: Project
     return []
 
 
-def _must_be_given(field: models.Field) -> bool:  # type: ignore[type-arg]  # of whatever type
+def _must_be_given(field: models.Field) -> bool:
     """Whether a row without this field is refused."""
     is_column = field.many_to_many is not True
     return is_column and not field.null and not field.has_db_default()

@@ -54,7 +54,10 @@ class QuickBuilder:
         """Wait for a ring; as long as Redis is away there is none."""
         try:
             with Redis(unix_socket_path=urlsplit(self.settings.orders_url).path) as rings:
-                return rings.brpop([contract.queue_for(self.settings.builder)], timeout=1)
+                rung: tuple[bytes, bytes] | None = rings.brpop(
+                    [contract.queue_for(self.settings.builder)], timeout=1
+                )
+                return rung
         except RedisError:
             time.sleep(0.1)
             return None

@@ -32,6 +32,13 @@ def postgres_tools() -> Path | None:
     return Path(initdb).parent if initdb else None
 
 
+def postgres_program(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs, which `install_missing` has seen to."""
+    tools = postgres_tools()
+    assert tools, "PostgreSQL is not installed"
+    return str(tools / name)
+
+
 def install_missing() -> None:
     """Install from Debian's packages what the tests start, if it is missing and we may."""
     missing = [

@@ -61,7 +61,7 @@ class Faults:
             row.outcomes.append(report.outcome)
         if report.when == "call":
             for name, value in report.user_properties:
-                row.figures[name] += float(value)  # type: ignore[arg-type]
+                row.figures[name] += float(value)
 
     def pytest_sessionfinish(self) -> None:
         """Write the table."""

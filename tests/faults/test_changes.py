@@ -84,9 +84,13 @@ def empty_database(url):
 
 
 def test_T23_yesterdays_database_with_todays_files_is_a_whole_farm(world):
-    tools = services.postgres_tools()
     dump = world.farm.var / "backup.dump"
-    words = [tools / "pg_dump", "--format=custom", f"--file={dump}", world.farm.postgres.url]
+    words = [
+        services.postgres_program("pg_dump"),
+        "--format=custom",
+        f"--file={dump}",
+        world.farm.postgres.url,
+    ]
     subprocess.run(words, check=True)
     for name in world.names:
         world.release(name)
@@ -96,7 +100,12 @@ def test_T23_yesterdays_database_with_todays_files_is_a_whole_farm(world):
         world.farm.end(name)
 
     empty_database(world.farm.postgres.url)
-    restore = [tools / "pg_restore", "--exit-on-error", f"--dbname={world.farm.postgres.url}", dump]
+    restore = [
+        services.postgres_program("pg_restore"),
+        "--exit-on-error",
+        f"--dbname={world.farm.postgres.url}",
+        dump,
+    ]
     subprocess.run(restore, check=True)
     for name in ("web", "worker", "beat"):
         world.farm.bring_back(name)

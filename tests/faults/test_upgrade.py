@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -44,6 +45,7 @@ fill({versions})
 WRITE = """
 import json, sys, time
 from pathlib import Path
+from typing import Any
 from django.utils import timezone
 from builds.models import Build, Builder, Target
 from packages.models import Package, Version
@@ -141,7 +143,7 @@ class Code:
             stderr=subprocess.PIPE,
             text=True,
         )
-        told = {}
+        told: dict[str, Any] = {}
         try:
             yield told
         finally:

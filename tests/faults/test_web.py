@@ -31,7 +31,9 @@ def read_slowly(farm, path):
             came += piece
             time.sleep(0.2)
     head, _, body = came.partition(b"\r\n\r\n")
-    return len(body), int(re.search(rb"content-length: (\d+)", head.lower())[1])
+    announced = re.search(rb"content-length: (\d+)", head.lower())
+    assert announced
+    return len(body), int(announced[1])
 
 
 def test_T46_downloads_that_have_begun_end_well_though_the_file_is_taken_down(world):
@@ -114,7 +116,7 @@ def cache(world, tmp_path_factory):
             _CACHE.format(folder=folder, port=port, behind=world.farm.nginx.url)
         )
         folder.chmod(0o777)
-        server = subprocess.Popen([stack.PROGRAM, "-p", folder, "-c", folder / "nginx.conf"])
+        server = subprocess.Popen([str(stack.PROGRAM), "-p", folder, "-c", folder / "nginx.conf"])
         try:
             stack.wait_for_answer(server, f"http://127.0.0.1:{port}/simple/", folder / "error.log")
             yield f"http://127.0.0.1:{port}"
@@ -175,7 +177,7 @@ def test_T59_no_secret_is_in_a_log_a_page_redis_or_the_database(world):
     logs = "".join(path.read_text(errors="replace") for path in farm.var.rglob("*.log"))
     with Redis(unix_socket_path=str(redis.socket(farm.var))) as server:
         kept = b"".join(server.dump(key) or b"" for key in server.scan_iter()).decode("latin-1")
-    words = [services.postgres_tools() / "pg_dump", "--format=plain", farm.postgres.url]
+    words = [services.postgres_program("pg_dump"), "--format=plain", farm.postgres.url]
     rows = subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
     for where, text in {"a page": pages, "a log": logs, "Redis": kept, "the database": rows}.items():
