@@ -55,7 +55,8 @@ def replaceable_files() -> None:
     linked = folders.link
 
     def replace(name: str, sources: Mapping[str, Path]) -> set[str]:
-        rebuilt = {_without_build_tag(entry): source for entry, source in sources.items()}
+        names = {entry: _without_build_tag(entry) for entry in sources}
+        rebuilt = {name: sources[entry] for entry, name in names.items() if name != entry}
         return linked(name, {entry: rebuilt.get(entry, source) for entry, source in sources.items()})
 
     folders.link = replace
