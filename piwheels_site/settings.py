@@ -203,8 +203,7 @@ INSTALLED_APPS = [
     "packages",
     "builds",
     "simple",
-    # Without its search for admin modules, which `urls.py` makes: worker and beat need no forms in memory.
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    "piwheels_site.apps.OperatorsConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
