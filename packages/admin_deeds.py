@@ -96,7 +96,7 @@ def deed(
             if not chosen:
                 model_admin.message_user(request, _say_none(rows, it), messages.WARNING)
                 return None
-            settled = rows.model._default_manager.filter(pk__in=chosen)
+            settled = _settled(model_admin, request, chosen)
             form = WishForm(request.POST if "confirmed" in request.POST else None, reason=it.reason)
             if form.is_valid():
                 wish = Wish(request.user.get_username(), form.cleaned_data.get("reason", "").strip())
@@ -157,6 +157,13 @@ def _chosen(request: HttpRequest, rows: QuerySet[Any], it: Deed) -> list[int | s
         return []
     keys = list(rows.values_list("pk", flat=True)[: it.most + 1])
     return keys if len(keys) <= it.most else []
+
+
+def _settled(model_admin: FarmAdmin, request: HttpRequest, chosen: list[int | str]) -> QuerySet[Any]:
+    """Return the rows that were counted, with what their names are made of."""
+    rows = model_admin.get_queryset(request).filter(pk__in=chosen)
+    related = model_admin.list_select_related
+    return rows if isinstance(related, bool) else rows.select_related(*related)
 
 
 def _say_none(rows: QuerySet[Any], it: Deed) -> str:

@@ -8,7 +8,7 @@ shows the list to read, and deletes no account, which would take its rows along.
 """
 
 import getpass
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
@@ -63,11 +63,10 @@ def said_of(entry: LogEntry) -> str:
     return said if colon and action == action_of(entry) else text
 
 
-def _named(rows: Iterable[Model]) -> str:
+def _named(rows: Sequence[Model]) -> str:
     """Return the first of the things that a deed was done to, and how many more there are."""
-    names = [str(row) for row in rows]
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
+    return ", ".join(str(row) for row in rows[:NAMED]) + more
 
 
 def _system() -> User:

@@ -1,12 +1,28 @@
-"""Operators' door to what is told to everybody."""
+"""Operators' door to what is told to everybody, to their accounts, and to what they did.
+
+The lists of Django's and of django-otp's that these replace are taken away: groups are made by `roles`, and
+the secrets of second factors are for nobody's eyes.
+"""
 
 from django.contrib import admin
+from django.contrib.auth.admin import Group, User
+from django_otp.plugins.otp_static.admin import StaticDevice
+from django_otp.plugins.otp_totp.admin import TOTPDevice
 
+from packages.record_admin import FarmAdmin
 from piwheels_site.models import Notice
+from piwheels_site.operators.log import LogEntryAdmin
+from piwheels_site.operators.users import AccountAdmin
+
+__all__ = ["AccountAdmin", "LogEntryAdmin", "NoticeAdmin"]
+
+# Their modules, from which they are imported here, have registered them.
+admin.site.unregister([User, Group, TOTPDevice, StaticDevice])
+admin.site.register(User, AccountAdmin)
 
 
 @admin.register(Notice)
-class NoticeAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # Django's own class takes no argument
+class NoticeAdmin(FarmAdmin):
     """News and incidents, which stand on every page from one moment to another."""
 
     list_display = ["title", "kind", "begins_at", "ends_at"]

@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import import_string
 
 
 class SiteConfig(AppConfig):
@@ -12,6 +14,12 @@ class SiteConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     # The next class is Django's app, and not this one.
     default = True
+
+    def ready(self) -> None:
+        """Have the roles made right after each `migrate`, which is when there are permissions to give."""
+        # By its name, as there are no models yet when Django reads this.
+        settle = import_string("piwheels_site.operators.roles.settle")
+        post_migrate.connect(settle, dispatch_uid="roles")
 
 
 class OperatorsConfig(SimpleAdminConfig):

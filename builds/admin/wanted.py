@@ -30,7 +30,7 @@ class DecisionAdmin(FarmAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
         """Decide, in the operator's name."""
-        obj.by = str(request.user)
+        obj.by = request.user.get_username()
         obj.begin()
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:  # Any: a Skip or a Push

@@ -1,7 +1,10 @@
 """What operators do to rows of lists: asked with a count, done to what was counted, and noted."""
 
+from io import StringIO
+
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
 
 from builds.models import Build, Builder, Push, Skip, Wheel
 from builds.requeueing import requeue
@@ -229,3 +232,33 @@ def test_a_command_is_noted_as_the_systems():
     assert (entry.user.username, entry.user.is_active) == (audit.SYSTEM, False)
     assert entry.object_id == str(builder.pk)
     assert "on the command line" in audit.said_of(entry)
+
+
+@pytest.mark.parametrize(
+    ("words", "action", "said"),
+    [
+        (("builder", "pi-07", "drain", "--reason", "Dust."), "drain builder", "Reason: Dust."),
+        (("builder", "pi-07", "retire"), "retire builder", "pi-07 is retired"),
+        (("builder", "pi-07", "rekey"), "re-key builder", "New keys for 1 builder."),
+        (("rebuild", "demo", "--reason", "A bad compiler."), "rebuild", "Reason: A bad compiler."),
+        (("take_down", "demo-1.0-py3-none-any.whl", "--reason", "Malware.", "--now"), "take down wheel", "1"),
+    ],
+)
+def test_commands_are_noted(words, action, said):
+    build, _ = make_running_build(version=make_version("1.0"))
+    Build.objects.update(state="succeeded", finished_at=NOON)
+    make_wheel(build)
+
+    call_command(*words, stdout=StringIO())
+
+    entry = LogEntry.objects.get()
+    assert audit.action_of(entry) == action
+    assert said in audit.said_of(entry)
+
+
+def test_a_builder_that_is_only_looked_at_is_not_noted():
+    make_builder()
+
+    call_command("builder", "pi-07", "show", stdout=StringIO())
+
+    assert not LogEntry.objects.exists()

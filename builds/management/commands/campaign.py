@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from builds import campaigns
 from builds.clock import database_now
 from builds.models import Campaign, Target
+from packages import audit
 
 
 class Command(BaseCommand):
@@ -45,7 +46,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no campaign {options['name'] or ''}: `campaign show` lists them.")
         if options["deed"] == "stop":
             dropped = campaigns.stop(found[0], getpass.getuser(), database_now())
-            self.stdout.write(f"{found[0]} is stopped; {dropped} waiting builds were dropped.")
+            said = f"{found[0]} is stopped; {dropped} waiting builds were dropped."
+            audit.note_command("stop campaign", [found[0]], model=Campaign, said=said)
+            self.stdout.write(said)
         else:
             for campaign in found:
                 told = campaigns.progress(campaign, database_now())
@@ -66,7 +69,9 @@ class Command(BaseCommand):
             raise CommandError(" ".join(problem.messages)) from problem
         except campaigns.CannotBegin as problem:
             raise CommandError(str(problem)) from problem
-        self.stdout.write(f"{campaign} goes through {campaign.total} for {target}.")
+        said = f"{campaign} goes through {campaign.total} for {target}."
+        audit.note_command("start campaign", [campaign], model=Campaign, said=said)
+        self.stdout.write(said)
 
 
 def _kind(options: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from builds import rebuilding
 from builds.clock import database_now
 from builds.models import Target
+from packages import audit
 from packages.models import Package, Version, canonical_version
 
 
@@ -42,7 +43,9 @@ class Command(BaseCommand):
                 "There are no wheels of it: name a version and a target to build one all the same."
             )
         reason = f"{getpass.getuser()} wants it built again. {options['reason']}".strip()
-        self.stdout.write(str(rebuilding.rebuild(package, pairs, reason, database_now())))
+        said = str(rebuilding.rebuild(package, pairs, reason, database_now()))
+        audit.note_command("rebuild", [package], model=Package, said=said, reason=options["reason"])
+        self.stdout.write(said)
 
 
 def _version(package: Package, number: str) -> Version:

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from builds import takedown
 from builds.clock import database_now
 from builds.models import Wheel
+from packages import audit
 
 # How often to look whether the index was written.
 EVERY_S = 0.5
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         if unknown:
             raise CommandError(f"Nothing was done: there is no wheel {', '.join(sorted(unknown))}.")
         takedown.take_down(wheels, options["reason"], database_now())
+        said = f"{len(wheels)} wheels out of the index; the files go now."
+        audit.note_command("take down wheel", wheels, model=Wheel, said=said, reason=options["reason"])
         if options["at_once"]:
             for wheel in wheels:
                 takedown.remove(wheel, database_now())
