@@ -142,8 +142,7 @@ class ConfirmedForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own 
             self.check_together(cleaned)
         said = "" if self.errors else self.effect(cleaned)
         if said and said != asked:
-            self.data = self.data.copy()
-            self.data[self.add_prefix("asked")] = said
+            self.data = dict(self.data.items()) | {self.add_prefix("asked"): said}
             self.add_error(None, f"{said} Save it once more to do so.")
         return cleaned
 

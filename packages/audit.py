@@ -24,9 +24,11 @@ _REPR = 200
 
 
 def note(
-    by: int, action: str, rows: Sequence[Model], *, model: type[Model], said: str, reason: str = ""
+    by: int | None, action: str, rows: Sequence[Model], *, model: type[Model], said: str, reason: str = ""
 ) -> None:
     """Note a deed: who did which action to which rows, what came of it, and why."""
+    if by is None:
+        raise PermissionError(f"Nobody is signed in who could {action}.")
     why = f" Reason: {reason.strip()}" if reason.strip() else ""
     LogEntry.objects.create(
         user_id=by,

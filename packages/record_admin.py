@@ -1,6 +1,6 @@
 """What the operators' doors of all apps share: how they list millions, and show what is only recorded."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Count, Model, QuerySet
@@ -16,7 +16,7 @@ class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cla
     paginator = BoundedPaginator
     show_full_result_count = False
     # The order of a list is that of an index; any other would sort all of it.
-    sortable_by: Any = ()  # Any: Django's class has a sequence or None
+    sortable_by: ClassVar[Any] = ()  # Any: Django's class has a sequence or None
 
     def what(self, rows: QuerySet[Any]) -> str:  # Any: of whatever model
         """Say what a deed is done to, for whoever confirms it: "12 builds of 3 packages"."""

@@ -5,7 +5,7 @@ the secrets of second factors are for nobody's eyes.
 """
 
 from django.contrib import admin
-from django.contrib.auth.admin import Group, User
+from django.contrib.auth.models import Group, User
 from django_otp.plugins.otp_static.admin import StaticDevice
 from django_otp.plugins.otp_totp.admin import TOTPDevice
 
@@ -16,7 +16,7 @@ from piwheels_site.operators.users import AccountAdmin
 
 __all__ = ["AccountAdmin", "LogEntryAdmin", "NoticeAdmin"]
 
-# Their modules, from which they are imported here, have registered them.
+# Whatever registers them was imported for one of the lines above.
 admin.site.unregister([User, Group, TOTPDevice, StaticDevice])
 admin.site.register(User, AccountAdmin)
 

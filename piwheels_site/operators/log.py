@@ -47,7 +47,7 @@ class ActionFilter(admin.SimpleListFilter):
 class LogEntryAdmin(RecordAdmin):
     """Who did what, when, to what and why."""
 
-    list_display = ["action_time", "user", "did", "content_type", "what", "said"]
+    list_display = ["action_time", "user", "did", "content_type", "done_to", "said"]
     list_display_links = None
     list_filter = [("user", admin.RelatedOnlyFieldListFilter), ActionFilter]
     list_select_related = ["user", "content_type"]
@@ -62,7 +62,7 @@ class LogEntryAdmin(RecordAdmin):
         return audit.action_of(entry)
 
     @admin.display(description="to")
-    def what(self, entry: LogEntry) -> str:
+    def done_to(self, entry: LogEntry) -> str:
         """Show what it was done to."""
         url = None if entry.is_deletion() or not entry.object_id else entry.get_admin_url()
         return format_html('<a href="{}">{}</a>', url, entry.object_repr) if url else entry.object_repr

@@ -21,7 +21,8 @@ _DIGITS = 6
 
 def confirmed() -> "QuerySet[TOTPDevice]":
     """Return the apps that people sign in with."""
-    return TOTPDevice.objects.filter(confirmed=True)
+    found: QuerySet[TOTPDevice] = TOTPDevice.objects.filter(confirmed=True)
+    return found
 
 
 def device_of(user: AbstractBaseUser) -> TOTPDevice | None:
@@ -65,7 +66,8 @@ def new_codes(user: User) -> list[str]:
 
 def codes_left(user: User) -> int:
     """Return how many recovery codes somebody has."""
-    return StaticToken.objects.filter(device__user=user).count()
+    count: int = StaticToken.objects.filter(device__user=user).count()
+    return count
 
 
 @transaction.atomic

@@ -17,7 +17,7 @@ from piwheels_site.operators import second_factor
 
 def second_factor_page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     """Show how the second factor stands, or do what was asked of it."""
-    user = User.objects.get(pk=request.user.pk)
+    user = User.objects.get(username=request.user.get_username())
     act = {"begin": _begin, "finish": _finish, "codes": _codes, "forget": _forget}.get(
         request.POST.get("deed", "") if request.method == "POST" else ""
     )

@@ -7,6 +7,7 @@ from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 
 from piwheels_site import limits
 from piwheels_site.operators import second_factor
@@ -25,13 +26,14 @@ class SignInForm(AdminAuthenticationForm):
     def clean(self) -> dict[str, Any]:
         """Sign in, or count the failure."""
         name, now = str(self.cleaned_data.get("username", "")), time.time()
-        if wait_s := limits.sign_in_wait_s(self.request, name, now):
+        request = self.request or HttpRequest()
+        if wait_s := limits.sign_in_wait_s(request, name, now):
             raise ValidationError(f"Too many attempts failed. Try again in {wait_s // 60 + 1} minutes.")
         try:
             cleaned: dict[str, Any] = super().clean()
             self._check_second_factor(self.get_user())
         except ValidationError:
-            limits.count_failed_sign_in(self.request, name, now)
+            limits.count_failed_sign_in(request, name, now)
             raise
         return cleaned
 

@@ -65,9 +65,10 @@ def _is_needed(request: HttpRequest) -> bool:
     """Tell whether a password alone is not enough; asked once for each request."""
     if settings.PIWHEELS_TWO_FACTOR:
         return True
-    if not hasattr(request, "has_second_factor"):
-        request.has_second_factor = second_factor.device_of(request.user) is not None  # type: ignore[attr-defined, arg-type]
-    return bool(request.has_second_factor)
+    known = vars(request)
+    if "has_second_factor" not in known:
+        known["has_second_factor"] = second_factor.device_of(request.user) is not None  # type: ignore[arg-type]
+    return bool(known["has_second_factor"])
 
 
 def _may_set_up(request: HttpRequest) -> bool:

@@ -57,7 +57,8 @@ class AccountAdmin(UserAdmin, FarmAdmin):  # type: ignore[type-arg]  # as above
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """Read what the list shows of each account all at once."""
         has = Exists(second_factor.confirmed().filter(user=OuterRef("pk")))
-        return super().get_queryset(request).annotate(has_factor=has).prefetch_related("groups")
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.annotate(has_factor=has).prefetch_related("groups")
 
     @admin.display
     def role(self, user: User) -> str:
