@@ -137,7 +137,7 @@ def now(now: datetime) -> Farm:
     """Return what all builders do; five queries, however many there are."""
     rows = list(Builder.objects.select_related("target").order_by("target__order", "target__key", "name"))
     had = {build.builder_id: build for build in _known(Build.objects.assigned())}
-    last = _last()
+    last = last_of_each()
     paces, ended, built = _paces(now)
     targets: dict[tuple[str, str], list[BuilderNow]] = defaultdict(list)
     for row in rows:
@@ -217,11 +217,11 @@ def _work(build: Build) -> Work:
 
 def _known(builds: "models.QuerySet[Build]") -> "models.QuerySet[Build]":
     """Return builds with what is shown of them, and no more."""
-    shown = ("state", "builder", "claimed_at", "finished_at", "expected_s", "version__number")
+    shown = ("state", "failure", "builder", "claimed_at", "finished_at", "expected_s", "version__number")
     return builds.select_related("version__package").only(*shown, "version__package__name")
 
 
-def _last() -> Mapping[int, list[Build]]:
+def last_of_each() -> Mapping[int, list[Build]]:
     """Return the last builds of each builder, the last one first.
 
     To number all builds of each would read millions.  So each builder is asked for its last, for the one

@@ -9,12 +9,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from builder.contract import RUNGS
 from builds import failures
 from builds.models import Build, Recipe, Size
+from builds.requeueing import requeue
 from packages.models import Package
 
 # How many failed builds one recipe queues again at the most; a class may have tens of thousands, and the rest
@@ -109,7 +109,8 @@ def save(recipe: Recipe, now: datetime) -> int:
     ids = list(_failed(recipe).values_list("pk", flat=True)[:MOST_AGAIN])
     for start in range(0, len(ids), _BATCH):
         some = Build.objects.filter(pk__in=ids[start : start + _BATCH])
-        again += sum(_again(build, recipe) for build in some.select_related("version__package", "target"))
+        some = some.select_related("version__package", "target")
+        again += sum(requeue(build, "A recipe changed.", size=size_of(build, recipe)) for build in some)
     return again
 
 
@@ -127,20 +128,11 @@ def _failed(recipe: Recipe) -> QuerySet[Build]:
     return failed.filter(failure=recipe.failure, version__package__recipe=None)
 
 
-@transaction.atomic
-def _again(build: Build, recipe: Recipe) -> bool:
-    """Queue a build again, unless somebody else did."""
-    package = build.version.package
-    package.hold()
-    if Build.objects.filter(
-        version=build.version_id, target=build.target_id, attempt__gt=build.attempt
-    ).exists():
-        return False
-    build.again(losses=0, priority=build.priority, why="A recipe changed.", size=size_of(build, recipe))
-    package.mark_changed()
-    # The plan drops it again if nobody wants the version any more.
-    package.request_plan()
-    return True
+def count_again(recipe: Recipe) -> tuple[int, int]:
+    """Return how many builds saving a recipe queues again, and of how many packages."""
+    found = _failed(recipe).values_list("version__package", flat=True)[:MOST_AGAIN]
+    packages = list(found)
+    return len(packages), len(set(packages))
 
 
 def size_of(build: Build, recipe: Recipe) -> str:

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from packages import doubt
+from packages.admin_deeds import Outcome, Reason, Wish, deed
 from packages.health import sync_health
 from packages.models import (
     Alias,
@@ -24,17 +25,13 @@ from packages.models import (
     UpstreamFile,
     Version,
 )
-from packages.record_admin import RecordAdmin
-
-# What an action writes as the reason; a better one can be written into the row's form.
-BY_OPERATOR = "As decided by an operator"
+from packages.record_admin import FarmAdmin, RecordAdmin, by_package, many, search_version
 
 
-class UpstreamAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class UpstreamAdmin(FarmAdmin):
     """A table that follows upstream; only what is named in `decided` is an operator's."""
 
     decided: ClassVar[tuple[str, ...]] = ()
-    show_full_result_count = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Show what upstream says as it is."""
@@ -60,7 +57,7 @@ class PackageAdmin(UpstreamAdmin):
     decided = ("skip_reason", "depth")
     list_display = ["name", "status", "summary", "skip_reason", "depth", "fetched_at"]
     list_filter = ["status", ("skip_reason", admin.EmptyFieldListFilter), "plan_needed"]
-    search_fields = ["name"]
+    search_fields = ["name__startswith"]
     actions = ["skip", "unskip", "look_up", "plan", "rejoin"]
 
     def save_model(
@@ -72,36 +69,61 @@ class PackageAdmin(UpstreamAdmin):
         if "depth" in form.changed_data:
             obj.follow(obj.depth)
 
-    @admin.action(description="Skip, as decided by an operator", permissions=["change"])
-    def skip(self, request: HttpRequest, queryset: QuerySet[Package]) -> None:
+    @deed(
+        "skip package",
+        label="Skip",
+        question="This skips {what}: nothing of them is built until somebody unskips them.",
+        reason=Reason.MUST,
+    )
+    def skip(self, rows: QuerySet[Package], wish: Wish) -> Outcome:
         """Build nothing more of them."""
-        for package in queryset:
-            package.skip(BY_OPERATOR)
+        for package in rows:
+            package.skip(wish.reason)
+        return Outcome(f"{many(len(rows), self.opts)} skipped.")
 
-    @admin.action(description="Build again what was skipped", permissions=["change"])
-    def unskip(self, request: HttpRequest, queryset: QuerySet[Package]) -> None:
+    @deed(
+        "unskip package",
+        label="Unskip: build again what was skipped",
+        question="This unskips {what}.",
+    )
+    def unskip(self, rows: QuerySet[Package], wish: Wish) -> Outcome:
         """Build them again."""
-        for package in queryset:
+        for package in rows:
             package.unskip()
+        return Outcome(f"{many(len(rows), self.opts)} unskipped.")
 
-    @admin.action(description="Look up upstream now", permissions=["change"])
-    def look_up(self, request: HttpRequest, queryset: QuerySet[Package]) -> None:
+    @deed(
+        "look up package", label="Look up upstream now", question="This looks up {what}.", reason=Reason.NONE
+    )
+    def look_up(self, rows: QuerySet[Package], wish: Wish) -> Outcome:
         """Mark them; the worker that looks them up writes what it finds."""
-        for package in queryset:
+        for package in rows:
             Dirty.mark(package.name)
-        self.message_user(request, "They are looked up within a minute or so.")
+        return Outcome(f"{many(len(rows), self.opts)} looked up within a minute or so.")
 
-    @admin.action(description="It is the same project as before it was gone", permissions=["change"])
-    def rejoin(self, request: HttpRequest, queryset: QuerySet[Package]) -> None:
+    @deed(
+        "rejoin package",
+        label="It is the same project as before it was gone",
+        question="This shows again what was built of {what} before the names were registered anew. Whoever"
+        " has them now must be whom the wheels from before are of.",
+    )
+    def rejoin(self, rows: QuerySet[Package], wish: Wish) -> Outcome:
         """Show again what was built before the name was registered anew."""
-        for package in queryset:
+        for package in rows:
             package.rejoin()
+        return Outcome(f"{many(len(rows), self.opts)} taken for what they were.")
 
-    @admin.action(description="Plan again", permissions=["change"])
-    def plan(self, request: HttpRequest, queryset: QuerySet[Package]) -> None:
+    @deed(
+        "plan package",
+        label="Plan again",
+        question="This looks again at what is to be built of {what}.",
+        reason=Reason.NONE,
+    )
+    def plan(self, rows: QuerySet[Package], wish: Wish) -> Outcome:
         """Have another look at what is to be built of them."""
-        for package in queryset:
+        for package in rows:
             package.request_plan()
+        return Outcome(f"{many(len(rows), self.opts)} to be planned again.")
 
 
 @admin.register(Version)
@@ -117,8 +139,19 @@ class VersionAdmin(UpstreamAdmin):
         "yanked",
     ]
     list_select_related = ["package"]
-    search_fields = ["package__name__startswith", "number__startswith"]
+    search_fields = ["package__name"]
+    search_help_text = "The beginning of a package's name; or name==version, with the beginning of a version."
     actions = ["skip", "unskip", "ask"]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Version], search_term: str
+    ) -> tuple[QuerySet[Version], bool]:
+        """Find by package and version."""
+        return search_version(queryset, search_term, ""), False
+
+    def what(self, rows: QuerySet[Version]) -> str:
+        """Say how many versions they are, of how many packages."""
+        return f"{many(rows.count(), self.opts)} of {many(by_package(rows, 'package'), Package._meta)}"
 
     def save_model(
         self, request: HttpRequest, obj: Version, form: "ModelForm[Version]", change: bool
@@ -127,24 +160,40 @@ class VersionAdmin(UpstreamAdmin):
         if "skip_reason" in form.changed_data:
             obj.skip(obj.skip_reason)
 
-    @admin.action(description="Skip, as decided by an operator", permissions=["change"])
-    def skip(self, request: HttpRequest, queryset: QuerySet[Version]) -> None:
+    @deed(
+        "skip version",
+        label="Skip",
+        question="This skips {what}: they are not built until somebody unskips them.",
+        reason=Reason.MUST,
+    )
+    def skip(self, rows: QuerySet[Version], wish: Wish) -> Outcome:
         """Build them no more."""
-        for version in queryset.select_related("package"):
-            version.skip(BY_OPERATOR)
+        for version in rows.select_related("package"):
+            version.skip(wish.reason)
+        return Outcome(f"{many(len(rows), self.opts)} skipped.")
 
-    @admin.action(description="Build again what was skipped", permissions=["change"])
-    def unskip(self, request: HttpRequest, queryset: QuerySet[Version]) -> None:
+    @deed(
+        "unskip version",
+        label="Unskip: build again what was skipped",
+        question="This unskips {what}.",
+    )
+    def unskip(self, rows: QuerySet[Version], wish: Wish) -> Outcome:
         """Build them again."""
-        for version in queryset.select_related("package"):
+        for version in rows.select_related("package"):
             version.unskip()
+        return Outcome(f"{many(len(rows), self.opts)} unskipped.")
 
-    @admin.action(description="Build these first", permissions=["change"])
-    def ask(self, request: HttpRequest, queryset: QuerySet[Version]) -> None:
+    @deed(
+        "ask for version",
+        label="Build these first",
+        question="This asks for {what}, before all that nobody asked for.",
+    )
+    def ask(self, rows: QuerySet[Version], wish: Wish) -> Outcome:
         """Ask for them to be built before all that nobody asked for."""
         now = timezone.now()
-        for version in queryset.select_related("package"):
+        for version in rows.select_related("package"):
             version.request(now)
+        return Outcome(f"{many(len(rows), self.opts)} asked for.")
 
 
 @admin.register(UpstreamFile)
@@ -154,7 +203,7 @@ class UpstreamFileAdmin(UpstreamAdmin):
     list_display = ["filename", "version", "kind", "size", "uploaded_at", "yanked", "gone_at"]
     list_filter = ["kind", "yanked", ("gone_at", admin.EmptyFieldListFilter)]
     list_select_related = ["version__package"]
-    search_fields = ["filename__startswith", "=sha256"]
+    search_fields = ["filename__startswith"]
 
 
 @admin.register(Alias)
@@ -212,10 +261,12 @@ class SyncCursorAdmin(UpstreamAdmin):
         """Show what an operator has to know."""
         return sync_health(timezone.now()).warning or "none"
 
-    @admin.action(
-        description="Upstream is right: withdraw what it removed, for a day", permissions=["change"]
+    @deed(
+        "believe upstream",
+        label="Upstream is right: withdraw what it removed, for a day",
+        question="This believes all that upstream denies, for a day: what it removed is withdrawn here.",
     )
-    def believe(self, request: HttpRequest, queryset: QuerySet[SyncCursor]) -> None:
+    def believe(self, rows: QuerySet[SyncCursor], wish: Wish) -> Outcome:
         """Believe all absences, as the operator has looked."""
         count = doubt.believe(timezone.now())
-        self.message_user(request, f"{count} packages that upstream denies are asked for and then withdrawn.")
+        return Outcome(f"{many(count, Package._meta)} that upstream denies are asked for and then withdrawn.")

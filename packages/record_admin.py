@@ -1,14 +1,30 @@
-"""What the operators' doors of all apps share: how they show what is only recorded."""
+"""What the operators' doors of all apps share: how they list millions, and show what is only recorded."""
+
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
+from packaging.utils import canonicalize_name
+
+from packages.bounded import BoundedPaginator
 
 
-class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A table that only shows what happened."""
+class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own class takes no argument
+    """A list that costs one query of one page, however many rows there are."""
 
+    paginator = BoundedPaginator
     show_full_result_count = False
+    # The order of a list is that of an index; any other would sort all of it.
+    sortable_by: ClassVar[Any] = ()  # Any: Django's class has a sequence or None
+
+    def what(self, rows: QuerySet[Any]) -> str:  # Any: of whatever model
+        """Say what a deed is done to, for whoever confirms it: "12 builds of 3 packages"."""
+        return many(rows.count(), self.opts)
+
+
+class RecordAdmin(FarmAdmin):
+    """A table that only shows what happened."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds a record by hand."""
@@ -21,3 +37,27 @@ class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody edits a record; its list offers its actions, if any, to those who may change it."""
         return obj is None and bool(self.actions) and super().has_change_permission(request, obj)
+
+
+def search_version(rows: QuerySet[Any], text: str, path: str) -> QuerySet[Any]:  # Any: of whatever model
+    """Narrow rows to "name", "name==version" or "name version": names and versions that begin so.
+
+    With a version the name is the whole one.  The path leads from a row to its version.
+    """
+    name, _, number = text.strip().replace("==", " ").partition(" ")
+    if not name:
+        return rows
+    name = canonicalize_name(name)
+    if not (number := number.strip()):
+        return rows.filter(**{f"{path}package__name__startswith": name})
+    return rows.filter(**{f"{path}package__name": name, f"{path}number__startswith": number})
+
+
+def many(count: int, opts: Any, kind: str = "") -> str:  # Any: Django's options of a model
+    """Say so many of something: "1 build", "1,234 builds", "1,234 waiting builds"."""
+    return f"{count:,} {kind}{opts.verbose_name if count == 1 else opts.verbose_name_plural}"
+
+
+def by_package(rows: QuerySet[Any], path: str) -> int:  # Any: of whatever model
+    """Return of how many packages rows are; the path leads there."""
+    return int(rows.order_by().aggregate(packages=Count(path, distinct=True))["packages"])

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 
 from piwheels_site import attention, couriers
-from piwheels_site.attention import Check, Matter
+from piwheels_site.attention import Look, Matter
 from piwheels_site.models import Alert, Message
 
 # So many things are said one by one in a message; of the others only how many they are.
@@ -19,15 +19,15 @@ NAMED = 20
 _HOUR = timedelta(hours=1)
 
 
-def watch(now: datetime, checks: Mapping[str, Check] | None = None) -> int:
+def watch(now: datetime, looks: Mapping[str, Look] | None = None) -> int:
     """Look at what needs a person, and write what is to be told of it; return how many things that are."""
-    note(now, checks)
+    note(now, looks)
     return tell(now)
 
 
-def note(now: datetime, checks: Mapping[str, Check] | None = None) -> None:
+def note(now: datetime, looks: Mapping[str, Look] | None = None) -> None:
     """Note what needs a person now, and what no longer does."""
-    found, failed = attention.look(now, checks)
+    found, failed = attention.look(now, looks)
     rows = {row.key: row for row in Alert.objects.going_on()}
     Alert.objects.bulk_create(
         [_row(key, matter, now) for key, matter in found.items() if key not in rows], ignore_conflicts=True
@@ -36,7 +36,7 @@ def note(now: datetime, checks: Mapping[str, Check] | None = None) -> None:
         if key in found:
             matter = found[key]
             Alert.objects.filter(pk=row.pk).update(
-                title=_line(matter.title), said=matter.said, url=matter.url[:500], last_seen_at=now
+                title=_line(matter.said), said=matter.deed, url=matter.url[:500], last_seen_at=now
             )
         elif key.partition(":")[0] not in failed:
             row.miss(now)
@@ -46,10 +46,10 @@ def _row(key: str, matter: Matter, now: datetime) -> Alert:
     """Return the row of something that was not there before."""
     return Alert(
         key=key[:250],
-        title=_line(matter.title),
-        said=matter.said,
+        title=_line(matter.said),
+        said=matter.deed,
         url=matter.url[:500],
-        since=matter.since,
+        since=matter.since or now,
         first_seen_at=now,
         last_seen_at=now,
     )
@@ -57,7 +57,7 @@ def _row(key: str, matter: Matter, now: datetime) -> Alert:
 
 def _line(title: str) -> str:
     """Return a title as one line, which the subject of a mail must be."""
-    return " ".join(title.split())[:200]
+    return " ".join(title.split()).rstrip(".")[:200]
 
 
 def tell(now: datetime) -> int:

@@ -1,8 +1,10 @@
-"""How much one client may ask of the API: so much a minute, where what costs more counts for more.
+"""How much one client may ask of the API, and how often somebody may fail to sign in.
 
 Counted by each process of the site in its own memory: no request waits for a count, and what is kept of an
-address is gone a minute later.
+address is gone a minute later, or a quarter of an hour after a failed sign-in.
 """
+
+from hashlib import sha256
 
 from django.conf import settings
 from django.core.cache import caches
@@ -13,19 +15,56 @@ from simple.asking import network
 
 WINDOW_S = 60
 
+# So often one client may fail to sign in in a quarter of an hour, as whoever that may be ...
+SIGN_IN_WINDOW_S = 15 * 60
+FAILURES_OF_CLIENT = 10
+# ... and all clients together as one person: more, so that nobody is kept out by a stranger's few tries.
+FAILURES_OF_NAME = 50
+
 
 def wait_s(request: HttpRequest, cost: int, now: float) -> int:
-    """Count a request; return for how many seconds its client has to wait, 0 if not at all."""
+    """Count a request; return for how many seconds its client has to wait, 0 if not at all.
+
+    What costs more counts for more.
+    """
     most = settings.PIWHEELS_API_A_MINUTE
     if not most:
         return 0
     window, into_s = divmod(int(now), WINDOW_S)
-    key = f"{network(clients.address(request))}/{window}"
+    spent = _count(f"{network(clients.address(request))}/{window}", cost, WINDOW_S)
+    return WINDOW_S - into_s if spent > most else 0
+
+
+def sign_in_wait_s(request: HttpRequest, name: str, now: float) -> int:
+    """Return for how many seconds nobody signs in from there, or as that person; 0 if not at all."""
+    into_s = int(now) % SIGN_IN_WINDOW_S
+    failed = [(caches["limits"].get(key, 0), most) for key, most in _sign_in_keys(request, name, now)]
+    return SIGN_IN_WINDOW_S - into_s if any(count >= most for count, most in failed) else 0
+
+
+def count_failed_sign_in(request: HttpRequest, name: str, now: float) -> None:
+    """Count a sign-in that failed."""
+    for key, _ in _sign_in_keys(request, name, now):
+        _count(key, 1, SIGN_IN_WINDOW_S)
+
+
+def _sign_in_keys(request: HttpRequest, name: str, now: float) -> list[tuple[str, int]]:
+    """Return what failures are counted by, and how many of each may be."""
+    window = int(now) // SIGN_IN_WINDOW_S
+    # A name may be any text, and a key may not.
+    person = sha256(name.casefold().encode()).hexdigest()
+    return [
+        (f"sign-in/{network(clients.address(request))}/{window}", FAILURES_OF_CLIENT),
+        (f"sign-in-as/{person}/{window}", FAILURES_OF_NAME),
+    ]
+
+
+def _count(key: str, cost: int, kept_s: int) -> int:
+    """Add to a count, and return it."""
     counts = caches["limits"]
-    counts.add(key, 0, timeout=WINDOW_S)
+    counts.add(key, 0, timeout=kept_s)
     try:
-        spent = counts.incr(key, cost)
+        return counts.incr(key, cost)
     except ValueError:
         # It was thrown out at this moment, as very many clients came at once.
         return 0
-    return WINDOW_S - into_s if spent > most else 0

@@ -269,14 +269,16 @@ INSTALLED_APPS = [
     "packages",
     "builds",
     "simple",
-    # Without its search for admin modules, which `urls.py` makes: worker and beat need no forms in memory.
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    "piwheels_site.apps.OperatorsConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.humanize",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "django_htmx",
 ]
 MIDDLEWARE = [
@@ -290,6 +292,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -336,9 +339,20 @@ TEMPLATES = [
     }
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in {
+        "MinimumLengthValidator": {"min_length": 12},
+        "CommonPasswordValidator": {},
+        "NumericPasswordValidator": {},
+        "UserAttributeSimilarityValidator": {},
+    }.items()
 ]
+# Whether every operator must sign in with a second factor; if not, those must who have set one up.
+PIWHEELS_TWO_FACTOR = env.bool("PIWHEELS_TWO_FACTOR", default=False)
+# What an app for codes calls this farm.
+OTP_TOTP_ISSUER = "piwheels"
+# Who has not signed out is signed out by the next day, in seconds.
+SESSION_COOKIE_AGE = 12 * 3600
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en-gb"

@@ -53,9 +53,8 @@ class DownloadAdmin(RecordAdmin):
 
     list_display = ["wheel", "day", "count", "client"]
     list_select_related = ["wheel", "client"]
-    list_filter = ["client__installer", "client__architecture"]
     search_fields = ["wheel__filename__startswith"]
-    date_hierarchy = "day"
+    list_filter = ["day"]
 
 
 @admin.register(MonthlyDownload)
@@ -65,7 +64,7 @@ class MonthlyDownloadAdmin(RecordAdmin):
     list_display = ["wheel", "month", "count", "client"]
     list_select_related = ["wheel", "client"]
     search_fields = ["wheel__filename__startswith"]
-    date_hierarchy = "month"
+    list_filter = ["month"]
 
 
 @admin.register(PackageDownload)
@@ -75,7 +74,7 @@ class PackageDownloadAdmin(RecordAdmin):
     list_display = ["package", "day", "count"]
     list_select_related = ["package"]
     search_fields = ["package__name__startswith"]
-    date_hierarchy = "day"
+    list_filter = ["day"]
 
 
 @admin.register(DownloadDay)
@@ -102,7 +101,7 @@ class MissAdmin(RecordAdmin):
     list_display = ["package", "day", "count"]
     list_select_related = ["package"]
     search_fields = ["package__name__startswith"]
-    date_hierarchy = "day"
+    list_filter = ["day"]
 
 
 @admin.register(Request)
@@ -111,7 +110,7 @@ class RequestAdmin(RecordAdmin):
 
     list_display = ["name", "target", "day"]
     list_select_related = ["target"]
-    date_hierarchy = "day"
+    list_filter = ["day"]
     search_fields = ["name__startswith"]
 
 

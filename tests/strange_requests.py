@@ -19,6 +19,7 @@ ROUTES = (
     "/builds/{}/", "/builds/{}/json", "/builds/{}/log",
     "/builds/{}/provenance/{}.json", "/healthz", "/healthz/{}", "/static/{}", "/admin", "/admin/",
     "/admin/{}/", "/admin/login/", "/admin/packages/package/{}/change/", "/admin/jsi18n/",
+    "/admin/second-factor/",
     "/api/v1/{}", "/api/v1/{}?limit={}&after={}", "/api/v1/packages/{}", "/api/v1/packages/{}/versions",
     "/api/v1/builds/{}", "/api/v1/builds/{}/log", "/api/v1/wheels/{}", "/api/v1/queue/{}",
     "/api/v1/explain/{}", "/api/v1/check", "/api/v1/docs", "/api/{}",

@@ -1,5 +1,9 @@
-"""The operators' door, one module for what the farm is and did, and one for what is wanted of it."""
+"""The operators' door to the farm, one module for each thing that they decide about.
 
-from builds.admin import counted, farm, wanted
+What is only recorded can be looked at and not edited; what an operator decides is done by the models' methods
+and the functions of the other rooms, after a question that counts (`packages.admin_deeds`).
+"""
 
-__all__ = ["counted", "farm", "wanted"]
+from builds.admin import attempts, builders, counted, recipes, wanted, wheels
+
+__all__ = ["attempts", "builders", "counted", "recipes", "wanted", "wheels"]

@@ -6,21 +6,22 @@ Each is decided once; who changes their mind takes it back and decides anew.
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Count, Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from builds import campaigns
 from builds.clock import database_now
-from builds.models import Campaign, Demand, Push, Skip
-from packages.record_admin import RecordAdmin
+from builds.models import Build, Campaign, Demand, Push, Skip
+from packages.admin_deeds import ConfirmedForm, Outcome, Wish, deed
+from packages.models import Package
+from packages.record_admin import FarmAdmin, RecordAdmin, many
 
 
-class DecisionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class DecisionAdmin(FarmAdmin):
     """A table of what operators decided: rows are added and taken back, and not changed."""
 
-    show_full_result_count = False
     exclude = ["by", "at"]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -29,7 +30,7 @@ class DecisionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool) -> None:
         """Decide, in the operator's name."""
-        obj.by = str(request.user)
+        obj.by = request.user.get_username()
         obj.begin()
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:  # Any: a Skip or a Push
@@ -64,33 +65,47 @@ class PushAdmin(DecisionAdmin):
     raw_id_fields = ["package", "version"]
 
 
-class CampaignForm(ModelForm):  # type: ignore[type-arg]
+class CampaignForm(ConfirmedForm):
     """A campaign as an operator writes it."""
 
     class Meta:
         model = Campaign
         fields = ["name", "target", "kind", "count", "failure", "since", "packages"]
 
-    def clean(self) -> dict[str, Any]:  # Any: what each field has made of its text
+    def check_together(self, cleaned: dict[str, Any]) -> None:
         """Refuse what could not begin."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            try:
-                campaigns.prepare(Campaign(**cleaned), database_now())
-            except campaigns.CannotBegin as problem:
-                self.add_error(None, str(problem))
-        return cleaned
+        self.campaign = Campaign(**cleaned)
+        try:
+            campaigns.prepare(self.campaign, database_now())
+        except campaigns.CannotBegin as problem:
+            self.add_error(None, str(problem))
+
+    def effect(self, cleaned: dict[str, Any]) -> str:
+        """Say how much it goes through."""
+        total = self.campaign.total
+        is_again = self.campaign.kind == Campaign.Kind.FAILED
+        what = many(total, Build._meta, "failed ") if is_again else many(total, Package._meta)
+        return f"This goes through {what} for {self.campaign.target}."
 
 
 @admin.register(Campaign)
-class CampaignAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CampaignAdmin(FarmAdmin):
     """What a great many builds are for."""
 
     form = CampaignForm
-    list_display = ["name", "target", "kind", "state", "progress", "by", "started_at"]
+    list_display = ["name", "target", "kind", "state", "counted_last", "by", "started_at"]
     list_select_related = ["target"]
     readonly_fields = ["state", "progress", "regressions", "by", "started_at", "ended_at"]
     actions = ["stop"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
+        """Show how far it is of one that has begun."""
+        return list(super().get_readonly_fields(request, obj)) if obj else []
+
+    def what(self, rows: QuerySet[Campaign]) -> str:
+        """Name the campaigns, and say how many builds of them wait."""
+        waiting = rows.filter(builds__state=Build.State.QUEUED).aggregate(count=Count("builds"))["count"]
+        return f"{', '.join(row.name for row in rows)}, with {many(waiting, Build._meta, 'waiting ')}"
 
     def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:
         """Let the list's actions be used; what has begun stays as it is."""
@@ -102,27 +117,36 @@ class CampaignAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
         """Begin, in the operator's name."""
-        obj.by = str(request.user)
+        obj.by = request.user.get_username()
         campaigns.begin(obj, database_now())
+
+    @admin.display(description="progress, as was counted last")
+    def counted_last(self, campaign: Campaign) -> str:
+        """Show how far it was some seconds ago, as to count it costs queries for each."""
+        return str(campaigns.Progress(**campaign.counted)) if campaign.counted else "not counted yet"
 
     @admin.display
     def progress(self, campaign: Campaign) -> str:
         """Show how far it is."""
-        return str(campaigns.progress(campaign, database_now())) if campaign.pk else ""
+        return str(campaigns.progress(campaign, database_now()))
 
     @admin.display(description="failed, and built on the release before")
     def regressions(self, campaign: Campaign) -> str:
         """Show the first of what became worse."""
-        found = campaigns.regressions(campaign).select_related("version__package")[:100]
+        found = campaigns.regressions(campaign).select_related("version__package", "target")[:100]
         shown = ((build.get_absolute_url(), build.version) for build in found)
         return format_html_join(", ", '<a href="{}">{}</a>', shown)
 
-    @admin.action(description="Stop: drop what waits for them")
-    def stop(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:
+    @deed(
+        "stop campaign",
+        label="Stop: drop what waits for them",
+        question="This stops {what}. They are dropped; what the farm builds anyway is queued again.",
+    )
+    def stop(self, rows: QuerySet[Campaign], wish: Wish) -> Outcome:
         """Stop."""
         now = database_now()
-        dropped = sum(campaigns.stop(campaign, str(request.user), now) for campaign in queryset)
-        self.message_user(request, f"{dropped} waiting builds were dropped.")
+        dropped = sum(campaigns.stop(campaign, wish.by, now) for campaign in rows)
+        return Outcome(f"{many(len(rows), self.opts)} stopped; {many(dropped, Build._meta)} dropped.")
 
 
 @admin.register(Demand)

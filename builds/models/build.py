@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from builds import statements
+from builds.models.build_indexes import INDEXES
 from builds.models.build_queryset import BuildQuerySet
 from builds.models.campaign import Campaign
 from builds.models.partial import partial_source
@@ -153,51 +154,7 @@ class Build(models.Model):
                 name="builds_build_finished",
             ),
         ]
-        indexes = [
-            # Equal in the first three and read in the order of the rest: the next builds are the first rows,
-            # however many there are.
-            models.Index(
-                F("target"),
-                F("size"),
-                F("is_long"),
-                F("priority").desc(),
-                F("released_at").desc(),
-                F("id"),
-                condition=Q(state="queued", not_before=None),
-                name="builds_build_lanes",
-            ),
-            models.Index(
-                fields=["not_before"],
-                condition=Q(state="queued", not_before__isnull=False),
-                name="builds_build_pausing",
-            ),
-            models.Index(
-                fields=["campaign", "state"],
-                condition=Q(campaign__isnull=False),
-                name="builds_build_campaign",
-            ),
-            models.Index(
-                fields=["lease_until"],
-                condition=Q(state__in=["dispatched", "building", "uploading"]),
-                name="builds_build_leases",
-            ),
-            models.Index(
-                fields=["-finished_at"],
-                condition=Q(finished_at__isnull=False),
-                name="builds_build_finished_at",
-            ),
-            models.Index(
-                fields=["target", "failure", "id"],
-                condition=Q(state="failed"),
-                name="builds_build_failed",
-            ),
-            models.Index(
-                fields=["builder", "-finished_at"],
-                condition=Q(builder__isnull=False),
-                name="builds_build_of_builder",
-            ),
-            models.Index(fields=["source"], condition=Q(source__isnull=False), name="builds_build_of_source"),
-        ]
+        indexes = INDEXES
 
     def __str__(self) -> str:
         return f"build {self.pk}: {self.version} for {self.target}"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Q
 
-from builds import statements
+from builds import failures, statements
 from builds.models import state
 from builds.models.partial import moment, partial_row, partial_source, partial_target
 from builds.models.size import Size
@@ -168,6 +168,16 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def lost(self, now: datetime) -> Self:
         """Assigned builds whose lease ran out."""
         return self.assigned().filter(lease_until__lt=now)
+
+    def given_up(self) -> Self:
+        """Last attempts of what ended so often by no fault of its package that a person must look."""
+        later = self.model.objects.filter(
+            version=OuterRef("version"), target=OuterRef("target"), attempt__gt=OuterRef("attempt")
+        )
+        excused = [key for key in failures.classes() if failures.is_infrastructure(key)]
+        # As the index has it: then it leads to them.
+        ended = self.filter(state__in=[State.FAILED, State.LOST], losses__gte=self.model.MAX_LOSSES)
+        return ended.filter(~Exists(later), Q(state=State.LOST) | Q(failure__in=excused)).order_by("-pk")
 
     def unheard_rings(self, before: datetime) -> Self:
         """Builds whose builder was told of them before then and has not claimed them."""

@@ -126,11 +126,14 @@ class Builder(models.Model):
     @property
     def standing(self) -> str:
         """The mode as an operator sees it: also whether a builder is gone, or done with what it had."""
+        is_draining = self.is_enabled and self.mode == self.Mode.DRAINING
+        return self.standing_with(self.current_build() if is_draining else None)
+
+    def standing_with(self, build: Build | None) -> str:
+        """Return the same for whoever knows which build it has."""
         if not self.is_enabled:
             return "retired"
-        if self.mode == self.Mode.DRAINING and self.current_build() is None:
-            return "drained"
-        return str(self.mode)
+        return "drained" if self.mode == self.Mode.DRAINING and build is None else str(self.mode)
 
     @staticmethod
     def size_of(memory_bytes: int) -> Size:

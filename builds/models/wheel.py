@@ -24,6 +24,10 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         """Wheels that the index shows."""
         return self.filter(withdrawn_at=None, held_reason="")
 
+    def held(self) -> Self:
+        """Wheels that a person must look at before the index shows them."""
+        return self.filter(~Q(held_reason=""), withdrawn_at=None)
+
     def standing(self) -> Self:
         """Wheels that the index shows, or may show once a person has looked."""
         return self.filter(withdrawn_at=None)
@@ -152,6 +156,9 @@ class Wheel(models.Model):
         indexes = [
             models.Index(
                 fields=["package"], condition=Q(withdrawn_at=None, held_reason=""), name="builds_wheel_listed"
+            ),
+            models.Index(
+                fields=["id"], condition=~Q(held_reason="") & Q(withdrawn_at=None), name="builds_wheel_held"
             ),
             # How the storage is checked: 256 parts, of which each is a listing of a folder.
             models.Index(Left("sha256", 2), name="builds_wheel_prefix"),

@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from builds.models import Builder
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version
+from packages.tests import deeds
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -12,9 +13,7 @@ LIST = reverse("admin:builds_builder_changelist")
 
 
 def act(client, action, *builders):
-    return client.post(
-        LIST, {"action": action, "_selected_action": [builder.pk for builder in builders]}, follow=True
-    ).content.decode()
+    return deeds.act(client, Builder, action, *builders).page
 
 
 def test_the_list_of_builders_tells_how_each_is(admin_client):

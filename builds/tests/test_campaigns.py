@@ -7,11 +7,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
-from builds import campaigns, plan
+from builds import campaigns, counting, plan
+from builds.clock import database_now
 from builds.models import Build, Campaign, Demand
 from builds.priority import Rank, class_of
 from builds.tests.rows import NOON, make_build, make_builder, make_source, make_target, make_version
 from packages.models import Package, Version
+from packages.tests import deeds
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -323,16 +325,23 @@ def test_an_operator_starts_and_stops_one_in_the_admin(admin_client, target):
     add = reverse("admin:builds_campaign_add")
 
     assert "does not follow nobody" in admin_client.post(add, values).content.decode()
-    admin_client.post(add, {**values, "packages": "one"})
+    asked = admin_client.post(add, {**values, "packages": "one"}).content.decode()
+    said = "This goes through 1 package for trixie-armhf-cp313."
+    assert said in asked
+    admin_client.post(add, {**values, "packages": "one", "asked": said})
     campaigns.advance(NOON)
 
     campaign = Campaign.objects.get()
     changelist = reverse("admin:builds_campaign_changelist")
     assert campaign.by == "admin"
+    assert "not counted yet" in admin_client.get(changelist).content.decode()
+    counting.count_due(database_now())
     assert "1 waiting" in admin_client.get(changelist).content.decode()
     shown = admin_client.get(reverse("admin:builds_campaign_change", args=[campaign.pk]))
     assert "1 waiting" in shown.content.decode()
-    admin_client.post(changelist, {"action": "stop", "_selected_action": [campaign.pk]})
+    assert (
+        "stops spring, with 1 waiting build." in deeds.act(admin_client, Campaign, "stop", campaign).question
+    )
     campaign.refresh_from_db()
     assert campaign.state == "stopped"
     assert waiting() == []

@@ -15,6 +15,7 @@ from builds.tests.rebuilds import COMPILED, PURE, Farm
 from builds.tests.rows import NOON, make_build, make_version, make_wheel
 from builds.tests.test_api import error
 from packages.models import Package
+from packages.tests import deeds
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -290,6 +291,6 @@ def test_the_admins_action_builds_again_what_there_are_wheels_of(farm, admin_cli
     farm.make(make_build())
     build = Build.objects.get()
 
-    admin_client.post("/admin/builds/build/", {"action": "requeue", "_selected_action": [build.pk]})
+    deeds.act(admin_client, Build, "rebuild", build)
 
     assert Build.objects.waiting().get().rebuild_reason == "admin wants it built again."

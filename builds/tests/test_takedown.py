@@ -16,6 +16,7 @@ from builds.tests.storages import make_whole_wheel, opened, places, use
 from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages.models import Package
+from packages.tests import deeds
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -95,13 +96,12 @@ def test_a_name_that_is_unknown_takes_nothing_down():
 def test_an_operator_is_asked_before_a_wheel_is_taken_down(client):
     wheel = make_whole_wheel()
     client.force_login(User.objects.create_superuser("operator"))
-    form = {"action": "take_down", "_selected_action": [wheel.pk]}
 
-    asked = client.post("/admin/builds/wheel/", form)
+    asked = deeds.ask(client, Wheel, "take_down", wheel)
     assert wheel.filename in asked.content.decode()
     assert Wheel.objects.listed().exists()
 
-    client.post("/admin/builds/wheel/", {**form, "reason": "Malware."})
+    deeds.act(client, Wheel, "take_down", wheel, reason="Malware.")
     wheel.refresh_from_db()
     assert wheel.taken_down_at
     assert wheel.withdrawn_reason == "Malware. (Taken down by operator.)"

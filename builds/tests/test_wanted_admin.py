@@ -7,6 +7,7 @@ from builds.models import Build, Push, Skip, Target
 from builds.priority import Rank
 from builds.tests.rows import make_build, make_target, make_version
 from packages.models import Package
+from packages.tests import deeds
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -45,9 +46,7 @@ def test_a_build_leads_to_a_push_of_its_version_or_package(admin_client, action,
     build = make_build()
     Package.objects.update(plan_needed=False)
 
-    admin_client.post(
-        reverse("admin:builds_build_changelist"), {"action": action, "_selected_action": [build.pk]}
-    )
+    deeds.act(admin_client, Build, action, build)
 
     push = Push.objects.get()
     assert getattr(push, field) == (build.version if field == "version" else build.version.package)

@@ -71,6 +71,13 @@ class Version(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["package", "number"], name="packages_version_number_unique")
         ]
+        indexes = [
+            # What operators decided is a few of millions.
+            models.Index(fields=["id"], condition=~Q(skip_reason=""), name="packages_version_skipped"),
+            models.Index(
+                fields=["id"], condition=Q(requested_at__isnull=False), name="packages_version_asked_for"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.package} {self.number}"

@@ -15,6 +15,7 @@ from packages.models import (
     UpstreamFile,
     Version,
 )
+from packages.tests import deeds
 
 pytestmark = pytest.mark.django_db
 
@@ -36,11 +37,8 @@ def make_rows():
     return package, version
 
 
-def act(client, model, action):
-    rows = model.objects.values_list("pk", flat=True)
-    path = reverse(f"admin:packages_{model._meta.model_name}_changelist")
-    answer = client.post(path, {"action": action, "_selected_action": list(rows)})
-    assert answer.status_code == 302
+def act(client, model, action, reason=""):
+    return deeds.act(client, model, action, *model.objects.all(), reason=reason)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -103,8 +101,8 @@ def test_an_operator_skips_a_version(admin_client):
 def test_rows_are_skipped_and_taken_back_together(admin_client, model):
     make_rows()
 
-    act(admin_client, model, "skip")
-    assert model.objects.get().skip_reason == "As decided by an operator"
+    act(admin_client, model, "skip", "It has no licence.")
+    assert model.objects.get().skip_reason == "It has no licence."
 
     act(admin_client, model, "unskip")
     assert model.objects.get().skip_reason == ""

@@ -8,8 +8,7 @@ from email.policy import default as policy
 
 import pytest
 
-from builds.models import Builder
-from builds.tests.rows import NOON, make_builder
+from builds.tests.rows import NOON
 from piwheels_site import alerts, attention, couriers
 from piwheels_site.attention import Matter
 from piwheels_site.models import Alert, Message
@@ -28,7 +27,7 @@ class Farm:
         self.is_broken = False
 
     def needs(self, *names):
-        self.matters = [Matter(name, f"{name} is wrong", "Look at it.", "/farm/", NOON) for name in names]
+        self.matters = [Matter(name, f"{name} is wrong.", NOON, "/farm/", "Look at it.") for name in names]
 
     def watch(self, minutes):
         return alerts.watch(NOON + minutes * MINUTE, {"test": self._check})
@@ -134,13 +133,13 @@ def test_a_check_that_fails_ends_nothing(farm, caplog):
 
     assert len(texts()) == 1
     assert Alert.objects.going_on().exists()
-    assert "The check test failed" in caplog.text
+    assert "The look at test failed" in caplog.text
 
 
 def test_a_check_that_fails_keeps_no_other_from_looking(farm):
     farm.is_broken = True
     found, failed = attention.look(
-        NOON, {"broken": farm._check, "good": lambda now: [Matter("x", "x", "", "", now)]}
+        NOON, {"broken": farm._check, "good": lambda now: [Matter("x", "x", now, "", "")]}
     )
 
     assert (set(found), failed) == ({"good:x"}, {"broken"})
@@ -165,20 +164,6 @@ def test_two_beats_tell_it_once(farm):
     assert begun.take_beginning(NOON)
     assert not begun.take_beginning(NOON)
     assert farm.watch(3) == 0
-
-
-def test_silent_builders_full_disks_and_a_late_sync_need_a_person(settings, monkeypatch):
-    make_builder("pi-07", heard_at=NOON - 10 * MINUTE)
-    make_builder("pi-08")
-    make_builder("pi-09", heard_at=NOON - 10 * MINUTE, mode=Builder.Mode.PAUSED)
-    monkeypatch.setattr("shutil.disk_usage", lambda place: type("Usage", (), {"total": 100, "free": 5}))
-
-    found, failed = attention.look(NOON)
-
-    assert not failed
-    assert [key for key in found if not key.startswith("disk:")] == ["builder:pi-07"]
-    # All of them are folders of one disk.
-    assert len(found) == 2
 
 
 def write(channel=Message.Channel.WEBHOOK, **fields):

@@ -9,6 +9,7 @@ from builds import enrolment
 from builds.clock import database_now
 from builds.models import Builder
 from builds.redis_users import RedisFault
+from packages import audit
 from packages.command import DestructiveCommand
 
 MODES = ("pause", "resume", "drain", "stop")
@@ -53,18 +54,27 @@ class Command(DestructiveCommand):
             raise CommandError(str(error)) from error
 
     def _do(self, builder: Builder, deed: str, reason: str) -> str:
-        """Do what is wanted of a builder; return what to say."""
+        """Do what is wanted of a builder, and note it; return what to say."""
         if deed == "rekey":
-            return enrolment.rekey(builder).text()
+            text = enrolment.rekey(builder).text()
+            _note(builder, "re-key builder", "New keys for 1 builder.")
+            return text
         if deed == "retire":
             taken = enrolment.retire(builder, reason, database_now())
-            return f"{builder} is retired; {taken} builds went back into the queue."
+            said = f"{builder} is retired; {taken} builds went back into the queue."
+            _note(builder, "retire builder", said, reason)
+            return said
         if deed in MODES:
             getattr(builder, deed)(reason, database_now())
+            _note(builder, f"{deed} builder", f"{builder} is {builder.standing}.", reason)
         words = [f"{builder} is {builder.standing}.", builder.mode_reason, builder.problem]
         if build := builder.current_build():
             words.append(f"It has {build}.")
         return " ".join(word for word in words if word)
+
+
+def _note(builder: Builder, action: str, said: str, reason: str = "") -> None:
+    audit.note_command(action, [builder], model=Builder, said=said, reason=reason)
 
 
 def _say(builder: Builder, deed: str) -> str:

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError
 from builds import campaigns
 from builds.clock import database_now
 from builds.models import Campaign, Target
+from packages import audit
 from packages.command import DestructiveCommand
 
 
@@ -65,7 +66,9 @@ class Command(DestructiveCommand):
         waiting = campaigns.progress(campaign, now).waiting
         if self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
             dropped = campaigns.stop(campaign, getpass.getuser(), now)
-            self.stdout.write(f"{campaign} is stopped; {dropped} waiting builds were dropped.")
+            said = f"{campaign} is stopped; {dropped} waiting builds were dropped."
+            audit.note_command("stop campaign", [campaign], model=Campaign, said=said)
+            self.stdout.write(said)
 
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""
@@ -84,7 +87,9 @@ class Command(DestructiveCommand):
         if not self.may(f"{campaign} queues builds of up to {campaign.total} for {target}.", options):
             return
         campaigns.begin(campaign, database_now())
-        self.stdout.write(f"{campaign} goes through {campaign.total} for {target}.")
+        said = f"{campaign} goes through {campaign.total} for {target}."
+        audit.note_command("start campaign", [campaign], model=Campaign, said=said)
+        self.stdout.write(said)
 
 
 def _kind(options: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from django.core.management.base import CommandError
 
 from builds.clock import database_now
 from builds.enrolment import BadName, enrol
-from builds.models import Target
+from builds.models import Builder, Target
 from builds.redis_users import RedisFault
+from packages import audit
 from packages.command import ManualCommand
 
 
@@ -41,6 +42,8 @@ class Command(ManualCommand):
             keys = enrol(options["name"], target, database_now())
         except (BadName, RedisFault) as error:
             raise CommandError(str(error)) from error
+        said = f"New keys for 1 builder of {target}."
+        audit.note_command("re-key builder", [keys.builder], model=Builder, said=said)
         if not target.is_active:
             self.stderr.write(
                 f"{target} is not active, so nothing is built for it: activate it in the admin."

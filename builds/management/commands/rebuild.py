@@ -9,7 +9,9 @@ from django.core.management.base import CommandError
 from builds import rebuilding
 from builds.clock import database_now
 from builds.management import named
+from packages import audit
 from packages.command import DestructiveCommand
+from packages.models import Package
 
 
 class Command(DestructiveCommand):
@@ -50,4 +52,6 @@ class Command(DestructiveCommand):
         if not is_few and not self.may(deed, options):
             return
         reason = f"{getpass.getuser()} wants it built again. {options['reason']}".strip()
-        self.stdout.write(str(rebuilding.rebuild(package, pairs, reason, database_now())))
+        said = str(rebuilding.rebuild(package, pairs, reason, database_now()))
+        audit.note_command("rebuild", [package], model=Package, said=said, reason=options["reason"])
+        self.stdout.write(said)

@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from builds import takedown
 from builds.clock import database_now
 from builds.models import Wheel
+from packages import audit
 from packages.command import DestructiveCommand
 
 # How often to look whether the index was written.
@@ -50,6 +51,8 @@ class Command(DestructiveCommand):
         if not self.may(deed, options):
             return
         takedown.take_down(wheels, options["reason"], database_now())
+        said = f"{len(wheels)} wheels out of the index; the files go now."
+        audit.note_command("take down wheel", wheels, model=Wheel, said=said, reason=options["reason"])
         if options["at_once"]:
             for wheel in wheels:
                 takedown.remove(wheel, database_now())

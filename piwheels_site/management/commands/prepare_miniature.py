@@ -57,7 +57,7 @@ class Command(ManualCommand):
     def _create_operator(self, password_file: Path) -> None:
         """Create the user `admin` for the first start, with a password in a private file."""
         users = get_user_model().objects
-        if not users.exists():
+        if not users.filter(is_active=True).exists():
             password = secrets.token_urlsafe(12)
             users.create_superuser("admin", password=password)
             _write_secret(password_file, password)

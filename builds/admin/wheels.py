@@ -1,0 +1,142 @@
+"""The operators' door to what came out: wheels, what they need, what was refused, and how it is stored."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet, Sum
+from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
+
+from builds import takedown
+from builds.admin.filters import StandingFilter
+from builds.clock import database_now
+from builds.models import Dependency, Refusal, StorageCheck, Wheel
+from packages.admin_deeds import Outcome, Reason, Wish, deed
+from packages.models import Package
+from packages.record_admin import RecordAdmin, by_package, many
+
+
+class DependencyInline(admin.TabularInline):  # type: ignore[type-arg]
+    """What a wheel needs."""
+
+    model = Dependency
+    extra = 0
+    can_delete = False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Any: Django's signature
+        """Read from the file; not to be edited."""
+        return False
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # Any: Django's signature
+        """Read from the file; not to be added to."""
+        return False
+
+
+@admin.register(Wheel)
+class WheelAdmin(RecordAdmin):
+    """What came out."""
+
+    list_display = ["filename", "size", "published_at", "yanked", "withdrawn_at", "held_reason"]
+    list_filter = [StandingFilter]
+    search_fields = ["filename__startswith"]
+    inlines = [DependencyInline]
+    actions = ["release", "yank", "unyank", "withdraw", "take_down"]
+
+    def what(self, rows: QuerySet[Wheel]) -> str:
+        """Say how many wheels they are, of how many packages, and how many bytes."""
+        size = filesizeformat(rows.aggregate(size=Sum("size"))["size"] or 0).replace("\xa0", " ")
+        return (
+            f"{many(rows.count(), self.opts)} of {many(by_package(rows, 'package'), Package._meta)}, {size}"
+        )
+
+    def has_take_down_permission(self, request: HttpRequest) -> bool:
+        """No row is ever deleted; who could may delete the bytes."""
+        return request.user.has_perm("builds.delete_wheel")
+
+    @deed(
+        "release wheel",
+        label="Show what was held: I have looked at it",
+        question="This shows {what} in the index from now on.",
+    )
+    def release(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
+        """Release."""
+        held = rows.exclude(held_reason="").select_related("package")
+        count = len(held)
+        for wheel in held:
+            wheel.release()
+        return Outcome(f"{many(count, self.opts)} shown from now on.")
+
+    @deed(
+        "yank wheel",
+        label="Yank: installers pass these over unless told to take them",
+        question="This yanks {what}: installers pass them over unless told to take them.",
+        reason=Reason.MUST,
+    )
+    def yank(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
+        """Yank."""
+        for wheel in rows.select_related("package"):
+            wheel.yank(wish.reason)
+        return Outcome(f"{many(len(rows), self.opts)} yanked.")
+
+    @deed("unyank wheel", label="Take the yank back", question="This takes the yank of {what} back.")
+    def unyank(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
+        """Unyank."""
+        yanked = rows.filter(yanked=True).select_related("package")
+        count = len(yanked)
+        for wheel in yanked:
+            wheel.unyank()
+        return Outcome(f"The yank of {many(count, self.opts)} taken back.")
+
+    @deed(
+        "withdraw wheel",
+        label="Take out of the index",
+        question="This takes {what} out of the index. Their files stay.",
+        reason=Reason.MUST,
+    )
+    def withdraw(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
+        """Withdraw."""
+        now = database_now()
+        for wheel in rows.select_related("package"):
+            wheel.withdraw(now, wish.said("Withdrawn"))
+        return Outcome(f"{many(len(rows), self.opts)} out of the index.")
+
+    @deed(
+        "take down wheel",
+        label="Take down: delete the files for good",
+        question="This takes {what} out of the index, and then deletes their files from wherever they are"
+        " stored. There is no way back: nothing gets these names again.",
+        reason=Reason.MUST,
+        permission="take_down",
+    )
+    def take_down(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
+        """Take down."""
+        wheels = list(rows.select_related("package"))
+        takedown.take_down(wheels, wish.said("Taken down"), database_now())
+        return Outcome(f"{many(len(wheels), self.opts)} out of the index; the files go now.")
+
+
+@admin.register(StorageCheck)
+class StorageCheckAdmin(RecordAdmin):
+    """What the nightly check of the storage found; `check_storage --fix` does something about it."""
+
+    list_display = ["prefix", "faults", "checked_at", "read_at", "wheels", "files", "size"]
+    ordering = ["-faults", "prefix"]
+
+
+@admin.register(Dependency)
+class DependencyAdmin(RecordAdmin):
+    """What the wheels need."""
+
+    list_display = ["name", "tool", "wheel"]
+    list_filter = ["tool"]
+    list_select_related = ["wheel"]
+    search_fields = ["wheel__filename__startswith"]
+
+
+@admin.register(Refusal)
+class RefusalAdmin(RecordAdmin):
+    """Files that were not taken, and why."""
+
+    list_display = ["at", "filename", "build", "reason"]
+    list_select_related = ["build__version__package", "build__target"]
+    ordering = ["-pk"]

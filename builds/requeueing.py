@@ -1,0 +1,21 @@
+"""Queues again what has ended, as somebody says so; what is no longer wanted its plan drops again."""
+
+from django.db import transaction
+
+from builds.models import Build
+
+
+@transaction.atomic
+def requeue(build: Build, why: str, *, size: str = "") -> bool:
+    """Queue another attempt at an ended build; False if it has not ended, or something newer came of it."""
+    package = build.version.package
+    package.hold()
+    newer = Build.objects.filter(version=build.version_id, target=build.target_id, attempt__gt=build.attempt)
+    if build.is_open or newer.exists():
+        return False
+    why = why[: Build._meta.get_field("why").max_length]
+    build.again(losses=0, priority=build.priority, why=why, size=size)
+    package.mark_changed()
+    # The plan drops it again if nobody wants the version any more.
+    package.request_plan()
+    return True

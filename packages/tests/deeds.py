@@ -1,0 +1,29 @@
+"""What operators do in lists, as their browsers send it."""
+
+from typing import NamedTuple
+
+from django.urls import reverse
+
+
+class Done(NamedTuple):
+    """What was asked before a deed, and the page after it."""
+
+    question: str
+    page: str
+
+
+def ask(client, model, action, *rows, query=""):
+    """Choose rows and an action, and return the answer: the page that asks, if all is well."""
+    path = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    chosen = {"action": action, "index": "0", "_selected_action": [row.pk for row in rows]}
+    return client.post(path + query, chosen)
+
+
+def act(client, model, action, *rows, reason="", query=""):
+    """Do something to rows of a list: choose, read the question, and confirm it."""
+    asked = ask(client, model, action, *rows, query=query)
+    assert asked.status_code == 200, f"no question: {asked.headers}"
+    hidden = {key: asked.context[key] for key in ("action", "index", "chosen")}
+    answer = {**hidden, "select_across": "1", "_selected_action": "0", "confirmed": "yes", "reason": reason}
+    path = asked.request["PATH_INFO"] + query
+    return Done(asked.context["question"], client.post(path, answer, follow=True).content.decode())

@@ -1,0 +1,290 @@
+"""What needs a decision: each matter is found, leads to where it is decided, and goes when it is settled."""
+
+import shutil
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from builds import counting
+from builds.models import Build, BuildDay, Builder, Campaign, Refusal, StorageCheck, Target, Wheel
+from builds.tests.rows import (
+    make_build,
+    make_builder,
+    make_running_build,
+    make_target,
+    make_version,
+    make_wheel,
+)
+from packages.models import Dirty, Package, SyncCursor
+from piwheels_site import attention
+from simple.models import Shown
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def now():
+    return timezone.now()
+
+
+@pytest.fixture(autouse=True)
+def _well(now):
+    """A farm where nobody has to do anything."""
+    make_builder(heard_at=now)
+    counting.count_due(now)
+    SyncCursor.objects.filter(pk=SyncCursor.current().pk).update(
+        journal="xml-rpc", listing="serials", polled_at=now, listed_at=now, scanned_at=now
+    )
+
+
+def the_builder():
+    return Builder.objects.filter(name="pi-07")
+
+
+def keys(now):
+    return [matter.key for matter in attention.found(now)]
+
+
+def only(now):
+    (matter,) = attention.found(now)
+    return matter
+
+
+def days(failure, *counts):
+    """Note how often a class happened: today, yesterday and so on."""
+    today = timezone.now().date()
+    for age, count in enumerate(counts):
+        BuildDay.objects.create(
+            day=today - timedelta(days=age),
+            target=make_target(),
+            state="failed",
+            failure=failure,
+            count=count,
+        )
+
+
+def test_a_farm_that_is_well_needs_nobody(admin_client, now):
+    assert keys(now) == []
+    assert "All is well" in admin_client.get("/admin/").content.decode()
+
+
+def silent(now):
+    the_builder().update(heard_at=now - HOUR)
+
+
+def quarantined(now):
+    the_builder().get().quarantine("It spoils what others build.", now)
+
+
+def unfit(now):
+    the_builder().update(problem="Its clock is wrong.")
+
+
+def never_heard(now):
+    make_builder("pi-08", heard_at=None)
+
+
+def drained(now):
+    the_builder().get().drain("Dust.", now)
+
+
+def full(now):
+    the_builder().update(facts={"disk_bytes": 100, "disk_free_bytes": 2})
+
+
+def unlucky(now):
+    for number in range(attention.SPOILT):
+        build, _ = make_running_build(the_builder().get(), now, version=make_version(f"1.{number}"))
+        Build.objects.filter(pk=build.pk).update(state="lost", finished_at=now)
+
+
+def unswept(now):
+    build, _ = make_running_build(the_builder().get(), now, version=make_version("6.0"))
+    Build.objects.filter(pk=build.pk).update(lease_until=now - HOUR)
+
+
+def given_up(now):
+    make_build(make_version("4.0"), state="lost", losses=Build.MAX_LOSSES, finished_at=now - HOUR)
+
+
+def given_up_for_its_network(now):
+    why = {"state": "failed", "failure": "index-unreachable"}
+    make_build(make_version("4.1"), losses=Build.MAX_LOSSES, finished_at=now - HOUR, **why)
+
+
+def nobody_builds(now):
+    make_build(make_version("3.0"), make_target("bookworm-arm64-cp311"), queued_at=now - HOUR)
+    counting.COUNTS[counting.Counting.Thing.QUEUE](None, now, now)
+
+
+def doubted(now):
+    SyncCursor.objects.update(doubted_at=now - HOUR, doubted=33)
+
+
+def behind(now):
+    SyncCursor.objects.update(serial=1, upstream_serial=100_000)
+
+
+def not_looked_up(now):
+    Dirty.objects.create(name="numpy", marked_at=now - 3 * HOUR)
+
+
+def refused(now):
+    Refusal.objects.create(
+        build=make_build(make_version("2.0")), filename="evil-1.0.whl", reason="It is no zip.", at=now - HOUR
+    )
+
+
+def held(now):
+    build = make_build(version=make_version("5.0"), state="succeeded", finished_at=now)
+    make_wheel(build, held_reason="It has a file of root's.")
+
+
+def a_bad_campaign(now):
+    figures = {"succeeded": 5, "failed": 40}
+    Campaign.objects.create(
+        name="spring", target=make_target(), kind="wanted", count=100, counted=figures, started_at=now
+    )
+
+
+def index_late(now):
+    make_version("9.0")
+    Package.objects.update(revision=2, changed_at=now - 2 * HOUR)
+
+
+def index_fault(now):
+    Shown.objects.create(package=make_version("9.1").package, retry_at=now + HOUR)
+
+
+def storage_faults(now):
+    StorageCheck.objects.create(prefix="ab", faults=3, checked_at=now)
+
+
+def tasks_stand_still(now):
+    counting.Counting.objects.update(at=now - HOUR)
+
+
+MATTERS = [
+    (silent, "builder-silent:pi-07"),
+    (quarantined, "builder-quarantined:pi-07"),
+    (unfit, "builder-unfit:pi-07"),
+    (never_heard, "builder-new:pi-08"),
+    (drained, "builder-drained:pi-07"),
+    (full, "builder-disk:pi-07"),
+    (unlucky, "builder-faults:pi-07"),
+    (unswept, "unswept"),
+    (given_up, "given-up"),
+    (given_up_for_its_network, "given-up"),
+    (nobody_builds, "no-builder:bookworm-arm64-cp311"),
+    (doubted, "sync"),
+    (behind, "sync-lag"),
+    (not_looked_up, "sync-waits"),
+    (refused, "refused"),
+    (held, "held"),
+    (a_bad_campaign, "campaign:"),
+    (index_late, "index-late"),
+    (index_fault, "index-fault"),
+    (storage_faults, "storage"),
+    (tasks_stand_still, "tasks"),
+]
+
+
+@pytest.mark.parametrize(("happens", "key"), MATTERS, ids=[each[0].__name__ for each in MATTERS])
+def test_a_matter_is_found_and_leads_to_where_it_is_decided(admin_client, now, happens, key):
+    happens(now)
+
+    matter = only(now)
+
+    assert matter.key.startswith(key)
+    answer = admin_client.get(matter.url)
+    assert answer.status_code == 200, matter.url
+    first = admin_client.get("/admin/").content.decode()
+    assert f'href="{matter.url.replace("&", "&amp;")}"' in first
+    assert matter.deed in first
+
+
+def test_a_class_of_failure_that_never_was_is_told(now):
+    days("missing-header", 0, 0, 0, 0, 5)
+    days("rust-too-old", 2, 2)
+
+    assert only(now).key == "failure:rust-too-old"
+
+
+def test_on_a_young_farm_no_class_is_news(now):
+    days("rust-too-old", 2, 2)
+
+    assert keys(now) == []
+
+
+@pytest.mark.parametrize(("today", "is_told"), [(90, True), (30, False), (19, False)])
+def test_a_class_that_grows_is_told(now, today, is_told):
+    days("missing-header", today, 0, *[10] * 14)
+
+    assert keys(now) == (["failure:missing-header"] if is_told else [])
+
+
+def test_a_full_disk_of_the_server_is_told(now, monkeypatch):
+    usage = type(shutil.disk_usage("/"))(100 << 30, 99 << 30, 1 << 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+
+    matters = attention.found(now)
+
+    assert {matter.key.partition(":")[0] for matter in matters} == {"disk"}
+    assert matters[0].is_urgent
+
+
+def test_several_folders_of_one_disk_are_one_matter(now, monkeypatch, settings, tmp_path):
+    usage = type(shutil.disk_usage("/"))(100 << 30, 95 << 30, 5 << 30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    settings.VAR = settings.PIWHEELS_STORAGE = settings.PIWHEELS_INCOMING = tmp_path
+    settings.PIWHEELS_STORAGE = str(tmp_path)
+    settings.PIWHEELS_PUBLIC = settings.PIWHEELS_BUNDLES = tmp_path
+
+    assert [matter.said for matter in attention.found(now)] == [
+        f"The server's disk of {tmp_path} is 95% full: 5.0 GiB are left."
+    ]
+
+
+def test_what_somebody_requeued_is_settled(now):
+    given_up(now)
+
+    Build.objects.get().again(losses=0, priority=0, why="Again.")
+
+    assert keys(now) == []
+
+
+def test_what_was_decided_is_not_asked_again(now):
+    held(now)
+    Wheel.objects.get().withdraw(now)
+    nobody_builds(now)
+    Target.objects.get(key="bookworm-arm64-cp311").deactivate()
+    Package.objects.update(changed_at=now)
+
+    assert keys(now) == []
+
+
+def test_what_is_urgent_comes_first_and_then_the_oldest(now):
+    silent(now)
+    index_late(now)
+    drained(now)
+    never_heard(now)
+    Builder.objects.filter(name="pi-08").update(created_at=now - 9 * HOUR)
+
+    assert keys(now) == ["index-late", "builder-new:pi-08", "builder-drained:pi-07"]
+
+
+def test_it_costs_as_many_queries_however_much_there_is(admin_client, now, django_assert_max_num_queries):
+    for happens, _ in MATTERS:
+        if happens not in (quarantined, drained, given_up_for_its_network):
+            happens(now)
+    for number in range(20):
+        make_builder(f"silent-{number}", heard_at=now - HOUR)
+        make_build(version=make_version(f"7.{number}"), state="lost", losses=3, finished_at=now)
+
+    with django_assert_max_num_queries(26):
+        matters = attention.found(now)
+
+    assert len(matters) > 30

@@ -1,0 +1,104 @@
+"""The list of who did what."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+
+from builds.models import Build, Builder, Skip
+from builds.tests.rows import make_build, make_builder, make_version
+from packages import audit
+from packages.tests import deeds
+from piwheels_site.tests.accounts import make_account, signed_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+LIST = "/admin/admin/logentry/"
+
+
+@pytest.fixture
+def log():
+    """What two people, a form and a command did."""
+    operator = signed_in("operator")
+    builder, version = make_builder(), make_version()
+    deeds.act(operator, Builder, "drain", builder, reason="Dust.")
+    deeds.act(signed_in("administrator"), Build, "cancel", make_build(version, builder.target))
+    skip = {"package": version.package_id, "target": builder.target_id, "reason": "Burns boards."}
+    operator.post("/admin/builds/skip/add/", skip)
+    operator.post(f"/admin/builds/skip/{Skip.objects.get().pk}/delete/", {"post": "yes"})
+    audit.note_command("retire builder", [builder], model=Builder, said="1 builder retired.", reason="Old.")
+    return signed_in("viewer")
+
+
+def shown(client, query=""):
+    """The rows of the list, each as who, action, what came of it."""
+    rows = client.get(LIST + query).context["cl"].result_list
+    return [(row.user.username, audit.action_of(row), audit.said_of(row)) for row in rows]
+
+
+def test_everything_that_was_done_is_there(log):
+    assert shown(log)[1:] == [
+        ("some-operator", "Deleted", ""),
+        ("some-operator", "Added", "Added."),
+        ("some-administrator", "cancel", "1 build cancelled."),
+        ("some-operator", "drain builder", "1 builder drained. Reason: Dust."),
+    ]
+    who, action, said = shown(log)[0]
+    assert (who, action) == ("system", "retire builder")
+    assert said.startswith("1 builder retired. (")
+    assert said.endswith("on the command line.) Reason: Old.")
+    assert "pi-07" in log.get(LIST).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("query", "actions"),
+    [
+        ("?did=cancel", ["cancel"]),
+        ("?did=drain+builder", ["drain builder"]),
+        ("?did=Added", ["Added"]),
+        ("?did=Deleted", ["Deleted"]),
+        ("?did=Changed", []),
+        ("?q=Dust", ["drain builder"]),
+    ],
+)
+def test_it_is_narrowed_by_action(log, query, actions):
+    assert [action for _, action, _ in shown(log, query)] == actions
+
+
+def test_it_is_narrowed_by_person(log):
+    pk = User.objects.get(username="some-administrator").pk
+
+    assert {who for who, *_ in shown(log, f"?user__id__exact={pk}")} == {"some-administrator"}
+
+
+def test_it_is_narrowed_by_day(log):
+    entry = LogEntry.objects.get(change_message__startswith="cancel")
+    LogEntry.objects.filter(pk=entry.pk).update(action_time=entry.action_time - timedelta(days=400))
+    day = entry.action_time - timedelta(days=400)
+    query = f"?action_time__year={day.year}&action_time__month={day.month}&action_time__day={day.day}"
+
+    assert [action for _, action, _ in shown(log, query)] == ["cancel"]
+
+
+def test_each_deed_of_a_list_can_be_narrowed_to(log):
+    page = log.get(LIST).content.decode()
+
+    for name in (
+        "requeue",
+        "rebuild",
+        "take down wheel",
+        "re-key builder",
+        "stop campaign",
+        "unskip package",
+    ):
+        assert f">{name}</a>" in page
+
+
+def test_nobody_changes_it(admin_client, log):
+    entry = LogEntry.objects.first()
+
+    assert admin_client.get(f"{LIST}{entry.pk}/change/").status_code == 200
+    for page in (f"{entry.pk}/change/", f"{entry.pk}/delete/", "add/"):
+        assert admin_client.post(LIST + page, {"post": "yes"}).status_code == 403
+    assert admin_client.post(f"/admin/auth/user/{make_account('ann').pk}/delete/").status_code == 403
