@@ -31,7 +31,7 @@ def remove(apps, schema_editor):
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("packages", "0010_name_trigrams")]
+    dependencies = [("packages", "0011_importing")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
