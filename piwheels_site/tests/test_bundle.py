@@ -72,6 +72,21 @@ def test_a_download_goes_on_where_it_broke_off(client):
     assert (head["Content-Length"], head.content) == (str(len(content)), b"")
 
 
+def test_a_browser_gets_the_very_bytes_and_may_ask_for_parts_of_them(client):
+    # All the same: it could be made smaller.
+    make_wheel("one", padding=bytes(100_000))
+    link = download_of(client, ready(client))
+    headers = {"Accept-Encoding": "gzip, deflate, br"}
+
+    whole = client.get(link, headers=headers)
+    content = body(whole)
+    part = client.get(link, headers={**headers, "Range": "bytes=300-", "If-Range": whole["ETag"]})
+
+    assert content == work.zip_path(Bundle.objects.get().digest).read_bytes()
+    assert not whole.has_header("Content-Encoding") and not whole["ETag"].startswith("W/")
+    assert (part.status_code, body(part)) == (206, content[300:])
+
+
 def test_the_page_tells_htmx_how_far_it_is_and_when_it_is_over(client):
     make_wheel("one")
     address = post(client)["Location"]

@@ -208,7 +208,7 @@ def form_of(page, action):
 
 
 def posted(fields):
-    sent = {}
+    sent: dict[str, list[str]] = {}
     for name, value in fields:
         sent.setdefault(name, []).append(value)
     return sent

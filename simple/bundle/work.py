@@ -90,6 +90,7 @@ class _Work:
 
     @contextmanager
     def _noting_problems(self) -> Iterator[None]:
+        faults: tuple[type[Exception], ...] = (WrongBytes, OSError, *moving.faults())
         try:
             yield
         except Lost:
@@ -99,7 +100,7 @@ class _Work:
         except UpstreamUnavailable as error:
             logger.warning("%s: %s", self.bundle, error)
             self.bundle.fail(f"A wheel could not be fetched: {error} Ask again later.", self._expiry())
-        except (WrongBytes, OSError, *moving.faults()) as error:
+        except faults as error:
             logger.exception("%s cannot be written.", self.bundle)
             said = str(error) if isinstance(error, WrongBytes) else "A file could not be read or written."
             self.bundle.fail(f"{said} The operators have a line about it; ask again later.", self._expiry())
