@@ -135,6 +135,15 @@ def trouble():
     time.sleep(3600)
 '''
 
+_CHOOSINESS = '''
+
+def trouble():
+    """Fail as for want of a header, unless the environment has what a recipe brings."""
+    if not os.environ.get(FACTS["variable"]):
+        print("_ffi.c:1:10: fatal error: ffi.h: No such file or directory", flush=True)
+        raise RuntimeError("the compiler failed")
+'''
+
 # The backend of packages that build.
 PURE_BACKEND = _BACKEND + _NO_TROUBLE
 PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "_backend"\nbackend-path = ["."]\n'
@@ -195,6 +204,14 @@ def c_sdist(
 def failing_sdist(name: str, version: str, message: str) -> bytes:
     """Return an sdist whose build fails with that message."""
     return make_sdist(name, version, {}, backend=_BACKEND + _FAILURE, message=message)
+
+
+def choosy_sdist(name: str, version: str, variable: str) -> bytes:
+    """Return an sdist that lacks a header unless that variable is set, and then makes a pure wheel."""
+    module = f"{module_name(name)}.py"
+    return make_sdist(
+        name, version, {module: "ANSWER = 42\n"}, backend=_BACKEND + _CHOOSINESS, variable=variable
+    )
 
 
 def slow_sdist(name: str, version: str, seconds: float) -> bytes:
