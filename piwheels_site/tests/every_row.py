@@ -15,7 +15,7 @@ from builds.models import (
     TargetQueue,
 )
 from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
-from packages.models import Alias, Dirty, SyncCursor
+from packages.models import Alias, Dirty, ImportRefusal, ImportStep, SyncCursor
 from simple.models import (
     Bundle,
     Client,
@@ -56,6 +56,8 @@ def make_every_row():
         Alias.objects.create(package=package, name="Demo"),
         Dirty.objects.create(name="demo"),
         SyncCursor.objects.create(),
+        ImportStep.objects.create(name="builds"),
+        ImportRefusal.objects.create(subject="file", key="demo.whl", reason="Its hash is another."),
         Download.objects.create(wheel=wheel, day=NOON.date(), client=pip, count=3),
         MonthlyDownload.objects.create(wheel=wheel, month=NOON.date(), client=pip, count=3),
         PackageDownload.objects.create(package=package, day=NOON.date(), count=3),

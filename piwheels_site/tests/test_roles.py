@@ -12,7 +12,8 @@ from django.core.management import call_command
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from piwheels_site.models import Notice
+from builds.tests.rows import NOON
+from piwheels_site.models import Alert, Message, Notice
 from piwheels_site.operators.roles import Role
 from piwheels_site.tests.accounts import make_account, signed_in
 from piwheels_site.tests.every_row import make_every_row
@@ -93,6 +94,10 @@ def rows():
     """A row of each table that has a list."""
     found = {type(row): row for row in make_every_row()}
     found[Notice] = Notice.objects.create(title="News", begins_at=timezone.now())
+    found[Alert] = Alert.objects.create(key="x", title="x", since=NOON, first_seen_at=NOON, last_seen_at=NOON)
+    found[Message] = Message.objects.create(
+        key="x", channel="mail", subject="x", text="x", made_at=NOON, not_before=NOON
+    )
     found[User] = make_account("somebody", "viewer")
     found[LogEntry] = LogEntry.objects.create(
         user=found[User],
