@@ -127,7 +127,7 @@ def test_T24_nginx_alone_goes_on_serving_all_that_was_published(world, tmp_path)
     for name in reversed(list(world.farm.processes)):
         if name != "nginx":
             world.farm.kill(name)
-    with world.reader("simple", 1) as first, world.reader("simple-full", 2) as second:
+    with world.reader("simple", 1) as first, world.reader("simple-platform", 2) as second:
         python = new_environment(tmp_path / "place")
         index = f"{world.farm.nginx.url}/simple/"
         words = [python, "-m", "pip", "install", "-q", "--no-deps", "--index-url", index, *world.names]
