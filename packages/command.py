@@ -6,9 +6,13 @@ What a command does is in its app; here is only how it speaks to whoever called 
 import sys
 import textwrap
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.db.models import Model
+
+from packages import audit
 
 # What shells, cron and systemd learn of a command.
 OK, FAULT, REFUSED = 0, 1, 2
@@ -45,6 +49,12 @@ class ManualCommand(BaseCommand):
     def _refusals(self) -> dict[int, str]:
         """Return what a refusal to begin is, for this command."""
         return {REFUSED: "wrong arguments; nothing was done"}
+
+    def done(self, said: str, action: str, rows: Sequence[Model], reason: str = "") -> None:
+        """Say what was done to these rows, and note who did it; to none, nobody did anything."""
+        if rows:
+            audit.note_command(action, rows, model=type(rows[0]), said=said, reason=reason)
+        self.stdout.write(said)
 
 
 class DestructiveCommand(ManualCommand):

@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.management import call_command
 
 from builds.models import Build, Builder, Skip
 from builds.tests.rows import make_build, make_builder, make_version
 from packages import audit
 from packages.tests import deeds
 from piwheels_site.tests.accounts import make_account, signed_in
+from piwheels_site.tests.every_row import make_built
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -102,3 +104,31 @@ def test_nobody_changes_it(admin_client, log):
     for page in (f"{entry.pk}/change/", f"{entry.pk}/delete/", "add/"):
         assert admin_client.post(LIST + page, {"post": "yes"}).status_code == 403
     assert admin_client.post(f"/admin/auth/user/{make_account('ann').pk}/delete/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("words", "action"),
+    [
+        (["skip", "demo", "--reason", "Broken.", "--yes"], "skip"),
+        (["yank", "demo==1.0", "--reason", "Broken.", "--yes"], "yank wheel"),
+        (["rebuild", "demo==1.0"], "rebuild"),
+        (["remove_package", "demo", "--builds", "--reason", "Broken.", "--yes"], "remove builds"),
+        (["remove_package", "demo", "--yes"], "remove"),
+        (["builder", "pi-07", "drain"], "drain builder"),
+    ],
+)
+def test_a_command_is_noted(words, action):
+    make_built()
+
+    call_command(*words)
+
+    entry = LogEntry.objects.get()
+    assert (entry.user.username, audit.action_of(entry)) == ("system", action)
+
+
+def test_a_command_that_only_says_what_it_would_do_is_not():
+    make_built()
+
+    call_command("skip", "demo", "--reason", "Broken.", "--dry-run")
+
+    assert not LogEntry.objects.exists()

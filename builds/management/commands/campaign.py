@@ -11,7 +11,6 @@ from django.core.management.base import CommandError
 from builds import campaigns
 from builds.clock import database_now
 from builds.models import Campaign, Target
-from packages import audit
 from packages.command import DestructiveCommand
 
 
@@ -67,8 +66,7 @@ class Command(DestructiveCommand):
         if self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
             dropped = campaigns.stop(campaign, getpass.getuser(), now)
             said = f"{campaign} is stopped; {dropped} waiting builds were dropped."
-            audit.note_command("stop campaign", [campaign], model=Campaign, said=said)
-            self.stdout.write(said)
+            self.done(said, "stop campaign", [campaign])
 
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""
@@ -88,8 +86,7 @@ class Command(DestructiveCommand):
             return
         campaigns.begin(campaign, database_now())
         said = f"{campaign} goes through {campaign.total} for {target}."
-        audit.note_command("start campaign", [campaign], model=Campaign, said=said)
-        self.stdout.write(said)
+        self.done(said, "start campaign", [campaign])
 
 
 def _kind(options: dict[str, Any]) -> dict[str, Any]:

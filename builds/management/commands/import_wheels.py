@@ -87,10 +87,8 @@ class Command(DestructiveCommand):
             raise CommandError(verdict.reason)
         for path in wanted.paths if delete else ():
             path.unlink()
-        self.stdout.write(
-            verdict.reason
-            or f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published."
-        )
+        said = f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published."
+        self.done(verdict.reason or said, "import wheels", [wanted.version])
 
 
 def _told(options: dict[str, Any]) -> Told:

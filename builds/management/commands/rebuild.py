@@ -9,9 +9,7 @@ from django.core.management.base import CommandError
 from builds import rebuilding
 from builds.clock import database_now
 from builds.management import named
-from packages import audit
 from packages.command import DestructiveCommand
-from packages.models import Package
 
 
 class Command(DestructiveCommand):
@@ -53,5 +51,4 @@ class Command(DestructiveCommand):
             return
         reason = f"{getpass.getuser()} wants it built again. {options['reason']}".strip()
         said = str(rebuilding.rebuild(package, pairs, reason, database_now()))
-        audit.note_command("rebuild", [package], model=Package, said=said, reason=options["reason"])
-        self.stdout.write(said)
+        self.done(said, "rebuild", [package], options["reason"])

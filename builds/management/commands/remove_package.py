@@ -63,13 +63,13 @@ class Command(DestructiveCommand):
         """Do what is wanted, and say what was done."""
         now = database_now()
         if how == "builds":
-            self.stdout.write(str(removal.start_over(subject, reason, now)))
+            self._note(subject, f"{removal.start_over(subject, reason, now)}", "remove builds", reason)
             self.stdout.write("The rest is queued by the next plan.")
         elif how == "skip":
             removal.skip(subject, reason, now)
-            self.stdout.write(f"{subject} is skipped: {reason}")
+            self._note(subject, f"{subject} is skipped: {reason}", "remove and skip")
         elif how == "yank":
-            self.stdout.write(f"{removal.yank(subject, reason)} wheels were yanked.")
+            self._note(subject, f"{removal.yank(subject, reason)} wheels were yanked.", "yank wheels", reason)
         else:
             self._forget(subject, reason)
 
@@ -79,12 +79,19 @@ class Command(DestructiveCommand):
             is_gone = removal.forget(subject.package, reason[: skipping.LONGEST], database_now())
         except removal.CannotForget as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(
+        self._note(
+            subject,
             f"{subject} is forgotten."
             if is_gone
             else f"{subject} is skipped, and the bytes of its wheels go as soon as no page lists them. Its"
-            " row stays, so that nothing gets their names again."
+            " row stays, so that nothing gets their names again.",
+            "remove",
+            reason,
         )
+
+    def _note(self, subject: Subject, said: str, action: str, reason: str = "") -> None:
+        """Say what was done, and note it; the row may be gone by now."""
+        self.done(said, action, [subject.version or subject.package], reason)
 
 
 _DEEDS = {

@@ -36,4 +36,4 @@ class Command(DestructiveCommand):
             return
         for wheel in wheels:
             wheel.unyank()
-        self.stdout.write(f"The yanks of {len(wheels)} wheels were taken back.")
+        self.done(f"The yanks of {len(wheels)} wheels were taken back.", "unyank wheel", wheels)

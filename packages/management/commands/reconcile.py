@@ -41,9 +41,8 @@ class Command(DestructiveCommand):
             return
         if believe:
             count = doubt.believe(now)
-            self.stdout.write(
-                f"Upstream is believed for a day; {count} packages that it denies are asked for."
-            )
+            said = f"Upstream is believed for a day; {count} packages that it denies are asked for."
+            self.done(said, "believe", [SyncCursor.current()])
         before = SyncCursor.current().listed_at
         marked = reconcile.reconcile(sync.upstream(), settings.PIWHEELS_WATCH, now=now)
         if SyncCursor.current().listed_at == before:
