@@ -50,7 +50,7 @@ class ManualCommand(BaseCommand):
         """Return what a refusal to begin is, for this command."""
         return {REFUSED: "wrong arguments; nothing was done"}
 
-    def done(self, said: str, action: str, rows: Sequence[Model], reason: str = "") -> None:
+    def conclude(self, said: str, action: str, rows: Sequence[Model], reason: str = "") -> None:
         """Say what was done to these rows, and note who did it; to none, nobody did anything."""
         if rows:
             audit.note_command(action, rows, model=type(rows[0]), said=said, reason=reason)

@@ -66,7 +66,7 @@ class Command(DestructiveCommand):
         if self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
             dropped = campaigns.stop(campaign, getpass.getuser(), now)
             said = f"{campaign} is stopped; {dropped} waiting builds were dropped."
-            self.done(said, "stop campaign", [campaign])
+            self.conclude(said, "stop campaign", [campaign])
 
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""
@@ -86,7 +86,7 @@ class Command(DestructiveCommand):
             return
         campaigns.begin(campaign, database_now())
         said = f"{campaign} goes through {campaign.total} for {target}."
-        self.done(said, "start campaign", [campaign])
+        self.conclude(said, "start campaign", [campaign])
 
 
 def _kind(options: dict[str, Any]) -> dict[str, Any]:

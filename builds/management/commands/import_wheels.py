@@ -88,7 +88,7 @@ class Command(DestructiveCommand):
         for path in wanted.paths if delete else ():
             path.unlink()
         said = f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published."
-        self.done(verdict.reason or said, "import wheels", [wanted.version])
+        self.conclude(verdict.reason or said, "import wheels", [wanted.version])
 
 
 def _told(options: dict[str, Any]) -> Told:

@@ -51,4 +51,4 @@ class Command(DestructiveCommand):
             return
         reason = f"{getpass.getuser()} wants it built again. {options['reason']}".strip()
         said = str(rebuilding.rebuild(package, pairs, reason, database_now()))
-        self.done(said, "rebuild", [package], options["reason"])
+        self.conclude(said, "rebuild", [package], options["reason"])

@@ -91,7 +91,7 @@ class Command(DestructiveCommand):
 
     def _note(self, subject: Subject, said: str, action: str, reason: str = "") -> None:
         """Say what was done, and note it; the row may be gone by now."""
-        self.done(said, action, [subject.version or subject.package], reason)
+        self.conclude(said, action, [subject.version or subject.package], reason)
 
 
 _DEEDS = {

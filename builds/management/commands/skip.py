@@ -46,4 +46,4 @@ class Command(DestructiveCommand):
             skipping.skip(package, version, target, reason=options["reason"], by=getpass.getuser())
         except skipping.CannotSkip as error:
             raise CommandError(str(error)) from error
-        self.done(f"{what} is skipped: {options['reason']}", "skip", [version or package])
+        self.conclude(f"{what} is skipped: {options['reason']}", "skip", [version or package])

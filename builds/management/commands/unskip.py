@@ -30,4 +30,4 @@ class Command(ManualCommand):
         what = f"{version or package}{f' for {target}' if target else ''}"
         if not skipping.unskip(package, version, target):
             raise CommandError(f"{what} is not skipped; the page of {package} says what is.")
-        self.done(f"{what} is built again.", "unskip", [version or package])
+        self.conclude(f"{what} is built again.", "unskip", [version or package])

@@ -36,4 +36,4 @@ class Command(DestructiveCommand):
             return
         for wheel in wheels:
             wheel.unyank()
-        self.done(f"The yanks of {len(wheels)} wheels were taken back.", "unyank wheel", wheels)
+        self.conclude(f"The yanks of {len(wheels)} wheels were taken back.", "unyank wheel", wheels)

@@ -34,4 +34,4 @@ class Command(DestructiveCommand):
             return
         for wheel in wheels:
             wheel.yank(options["reason"])
-        self.done(f"{len(wheels)} wheels were yanked: {options['reason']}", "yank wheel", wheels)
+        self.conclude(f"{len(wheels)} wheels were yanked: {options['reason']}", "yank wheel", wheels)

@@ -42,7 +42,7 @@ class Command(DestructiveCommand):
         if believe:
             count = doubt.believe(now)
             said = f"Upstream is believed for a day; {count} packages that it denies are asked for."
-            self.done(said, "believe", [SyncCursor.current()])
+            self.conclude(said, "believe", [SyncCursor.current()])
         before = SyncCursor.current().listed_at
         marked = reconcile.reconcile(sync.upstream(), settings.PIWHEELS_WATCH, now=now)
         if SyncCursor.current().listed_at == before:
