@@ -94,7 +94,7 @@ class Booted(Machine):
         """Return the machine's processes of one of its users."""
         (line,) = re.findall(rf"^{user}:x:(\d+):", self.path("/etc/passwd").read_text(), re.M)
         below = psutil.Process(self._nspawn.pid).children(recursive=True)
-        return [process for process in below if process.uids().real == int(line)]
+        return [process for process in below if _user_of(process) == int(line)]
 
     def _is_up(self) -> bool:
         assert self._nspawn.poll() is None, "systemd-nspawn has ended."
@@ -114,3 +114,11 @@ def _is_taken(port: int) -> bool:
         each.laddr and each.laddr.port == port and each.status == psutil.CONN_LISTEN
         for each in psutil.net_connections("tcp")
     )
+
+
+def _user_of(process: psutil.Process) -> int:
+    """Return whose a process is; -1 if it has ended."""
+    try:
+        return int(process.uids().real)
+    except psutil.NoSuchProcess:
+        return -1
