@@ -234,14 +234,17 @@ def test_a_command_is_noted_as_the_systems():
     assert "on the command line" in audit.said_of(entry)
 
 
+WHEEL = "demo-1.0-py3-none-any.whl"
+
+
 @pytest.mark.parametrize(
     ("words", "action", "said"),
     [
         (("builder", "pi-07", "drain", "--reason", "Dust."), "drain builder", "Reason: Dust."),
-        (("builder", "pi-07", "retire"), "retire builder", "pi-07 is retired"),
-        (("builder", "pi-07", "rekey"), "re-key builder", "New keys for 1 builder."),
-        (("rebuild", "demo", "--reason", "A bad compiler."), "rebuild", "Reason: A bad compiler."),
-        (("take_down", "demo-1.0-py3-none-any.whl", "--reason", "Malware.", "--now"), "take down wheel", "1"),
+        (("builder", "pi-07", "retire", "--yes"), "retire builder", "pi-07 is retired"),
+        (("builder", "pi-07", "rekey", "--yes"), "re-key builder", "New keys for 1 builder."),
+        (("rebuild", "demo", "--yes", "--reason", "A bad compiler."), "rebuild", "Reason: A bad compiler."),
+        (("take_down", WHEEL, "--reason", "Malware.", "--now", "--yes"), "take down wheel", "1"),
     ],
 )
 def test_commands_are_noted(words, action, said):
