@@ -338,15 +338,15 @@ def test_an_older_answer_that_comes_late_changes_nothing(upstream, pypi, look_up
 
 
 def test_what_waits_behind_several_others_is_left_when_upstream_wants_a_pause(upstream, pypi, now):
-    for number in range(40):
+    for number in range(100):
         upstream.add_sdist(f"demo{number}", "1.0")
         mark(f"demo{number}", now)
-    upstream.fail("/simple/", 429, times=40, retry_after=600)
+    upstream.fail("/simple/", 429, times=100, retry_after=600)
 
-    assert sync.refresh(pypi, now=now, limit=40, fetchers=2) == 0
+    assert sync.refresh(pypi, now=now, limit=100, fetchers=2) == 0
 
-    assert len(upstream.requests) < 20
-    assert Dirty.objects.due(now).count() > 20
+    assert len(upstream.requests) < 60
+    assert Dirty.objects.due(now).count() > 40
 
 
 def test_news_and_wishes_go_before_a_first_look_at_everything(upstream, refresh, now):

@@ -278,7 +278,7 @@ def test_a_database_in_trouble_costs_no_line_and_counts_none_twice(log, follower
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(fail):
-        for _ in range(5):
+        for _ in range(10):
             with suppress(OperationalError):
                 follow(follower)
             follower._forget()
