@@ -78,7 +78,9 @@ def running_log(build: Build, entry: Entry | None, seed: int) -> bytes:
 
 def _leave_in_other_states(now: datetime) -> None:
     """Have one of the running builds bring its wheel, one wait for its builder, and one be cancelled."""
-    running = list(Build.objects.filter(state=Build.State.BUILDING).order_by("pk"))
+    # Not by their numbers: which package is planned first is the database's affair.
+    names = ("version__package__name", "version__number", "target__key")
+    running = list(Build.objects.filter(state=Build.State.BUILDING).order_by(*names))
     if len(running) > 2:
         running[-1].begin_upload()
         last, builder = running[-2], running[-2].builder

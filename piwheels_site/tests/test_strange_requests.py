@@ -21,6 +21,8 @@ pytestmark = pytest.mark.django_db
 INDEX = re.compile(r"/(simple|simple-platform|simple-full|[a-z0-9.-]+/simple)(/|\Z)")
 TYPES = {
     *("text/html; charset=utf-8", "text/html", "text/plain; charset=utf-8", "application/json"),
+    # Prometheus says which form of its text it is.
+    "text/plain; version=1.0.0; charset=utf-8",
     *("application/octet-stream", "application/vnd.pypi.simple.v1+json", "text/css", "text/javascript"),
     *("application/vnd.pypi.simple.v1+html", 'text/css; charset="utf-8"', 'text/javascript; charset="utf-8"'),
 }

@@ -1,29 +1,19 @@
 """`manage.py import_piwheels DSN FOLDER`: take over a farm of piwheels.org's own software."""
 
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import Error
 
 from builds import moving
 from builds.clock import database_now
 from builds.storage import Unreachable
+from packages.command import ManualCommand
 from packages.importing.original import NotReadable, Original
 from simple.importing.report import Report
 from simple.importing.run import Wishes, run
-
-_EPILOG = """\
-Exit status: 0 all was taken, 1 something was refused (the report says what and why; the admin has each under
-"Import refusals"), 2 it could not be begun, or not to its end. It can be stopped at any time: said again, it
-goes on where it was, takes what is new there, and does nothing twice.
-
-examples:
-  manage.py import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --dry-run
-  manage.py import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --report import.json
-  manage.py import_piwheels dbname=piwheels /mnt/old --archive https://archive1.example.org=/mnt/far --again
-"""
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -41,20 +31,26 @@ def _jobs(text: str) -> int:
     return int(text)
 
 
-class Command(BaseCommand):
+class Command(ManualCommand):
     """Take over a farm of piwheels.org's own software."""
 
     help = (
-        "Read the PostgreSQL database of piwheels.org's own software and its folder of wheels and logs, and\n"
-        "take over packages, spellings, versions, skips, builds, wheels, what they need, logs, downloads\n"
-        "and what was looked for in vain. Neither the database nor the folder is written to."
+        "Read the PostgreSQL database of piwheels.org's own software and its folder of wheels and logs, and "
+        "take over packages, spellings, versions, skips, builds, wheels, what they need, logs, downloads "
+        "and what was looked for in vain. Neither the database nor the folder is written to. It can be "
+        "stopped at any time: said again, it goes on where it was, takes what is new there, and does nothing twice."
     )
 
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:  # Any: Django's signature
-        """Describe the command, with examples that stay as they are written."""
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.epilog, parser.formatter_class = _EPILOG, RawDescriptionHelpFormatter
-        return parser
+    examples = (
+        "import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --dry-run",
+        "import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --report import.json",
+        "import_piwheels dbname=piwheels /mnt/old --archive https://archive1.example.org=/mnt/far --again",
+    )
+    statuses: ClassVar[dict[int, str]] = {
+        0: "all was taken",
+        1: 'something was refused: the report says what and why, the admin has each under "Import refusals"',
+        2: "it could not be begun, or not to its end",
+    }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
