@@ -38,7 +38,7 @@ class Command(ManualCommand):
         "Read the PostgreSQL database of piwheels.org's own software and its folder of wheels and logs, and "
         "take over packages, spellings, versions, skips, builds, wheels, what they need, logs, downloads "
         "and what was looked for in vain. Neither the database nor the folder is written to. It can be "
-        "stopped at any time: said again, it goes on where it was, takes what is new there, and does nothing twice."
+        "stopped at any time: said again, it goes on where it was, takes what is new, and does nothing twice."
     )
 
     examples = (
