@@ -15,6 +15,7 @@ from builds.tests.rows import (
 )
 from packages.models import Package
 from piwheels_site.models import Notice
+from simple.models import Bundle
 from tests.sample_site import CHROMIUM, Reader, chromium
 from tests.site_pages import PAGES
 
@@ -79,7 +80,17 @@ def names():
         "unbuilt": "barren",
         "prefix": "de",
         **{state: str(row.pk) for state, row in builds.items()},
+        **bundles(target),
     }
+
+
+def bundles(target):
+    """The keys of a bundle that waits, one that nobody knows any more, and one that failed."""
+    asked = {"day": NOON.date(), "client": 1, "target": target, "asked_at": NOON}
+    waiting = Bundle.objects.create(wanted=attack("wanted"), **asked)
+    failed = Bundle.objects.create(wanted=attack("wanted-too"), **asked)
+    Bundle.objects.filter(pk=failed.pk).update(state="failed", problem=attack("unpackable", 500))
+    return {"packing": waiting.key, "unpackable": failed.key, "packed": "nothing"}
 
 
 def hostile_facts():
