@@ -17,8 +17,9 @@ from builds import campaigns, day_counts
 from builds.models import Build, Campaign, Counting, StandingFailure, Target, TargetQueue
 from builds.priority import CLASS
 
-# Counts one thing, given since when it is to; returns what is to be noted of that.
-_Count = Callable[[Counting, datetime, datetime], dict[str, object]]
+# Counts one thing, given since when it is to, and for how many seconds at most where that can be chosen;
+# returns what is to be noted of that.
+_Count = Callable[[Counting, datetime, datetime, float], dict[str, object]]
 
 # The pace of a target is that of so long ago and since; of one that began later, since then.
 PACE = timedelta(days=1)
@@ -29,26 +30,26 @@ SETTLED = timedelta(minutes=15)
 DAYS_S = 5.0
 
 
-def count_due(now: datetime) -> int:
-    """Count what was counted too long ago; return how many things."""
+def count_due(now: datetime, for_s: float = DAYS_S) -> int:
+    """Count what was counted too long ago, of the days what can be done in so long; return how many things."""
     rows = {row.thing: row for row in Counting.objects.all()}
     return sum(
-        _count(rows.get(thing) or Counting.objects.get_or_create(pk=thing)[0], now) for thing in COUNTS
+        _count(rows.get(thing) or Counting.objects.get_or_create(pk=thing)[0], now, for_s) for thing in COUNTS
     )
 
 
-def _count(row: Counting, now: datetime) -> bool:
+def _count(row: Counting, now: datetime, for_s: float) -> bool:
     """Count one thing if it is time and nobody else does."""
     since = row.at
     if not row.is_due(now) or not row.take(now):
         return False
     began = time.monotonic()
-    found = COUNTS[Counting.Thing(row.thing)](row, since, now)
+    found = COUNTS[Counting.Thing(row.thing)](row, since, now, for_s)
     row.end(time.monotonic() - began, **found)
     return True
 
 
-def _queue(row: Counting, since: datetime, now: datetime) -> dict[str, object]:
+def _queue(row: Counting, since: datetime, now: datetime, for_s: float) -> dict[str, object]:
     """Count what waits for each target, by class, and how many builds it ends an hour."""
     levels: dict[int, dict[int, int]] = defaultdict(dict)
     oldest: dict[int, int] = {}
@@ -94,26 +95,28 @@ def _paces(now: datetime) -> dict[int, tuple[int, float]]:
 def _by_day(count_day: Callable[[date], None]) -> _Count:
     """Return what counts days, beginning where it was left; of a day that is not over, anew."""
 
-    def count(row: Counting, since: datetime, now: datetime) -> dict[str, object]:
-        day = row.through + timedelta(days=1) if row.through else _first_day()
-        through, stop_at = row.through, time.monotonic() + DAYS_S
+    def count(row: Counting, since: datetime, now: datetime, for_s: float) -> dict[str, object]:
+        through, stop_at = row.through, time.monotonic() + for_s
+        day = _next_day(through)
         while day and day <= now.date() and time.monotonic() < stop_at:
             count_day(day)
             if day_counts.midnight(day + timedelta(days=1)) + SETTLED <= now:
                 through = day
-            day += timedelta(days=1)
+            day = _next_day(day)
         return {"through": through}
 
     return count
 
 
-def _first_day() -> date | None:
-    """Return the day on which the first build ended."""
-    first = Build.objects.filter(finished_at__isnull=False).order_by("finished_at").first()
-    return first.finished_at.date() if first and first.finished_at else None
+def _next_day(after: date | None) -> date | None:
+    """Return the next day, or the first, on which a build ended."""
+    ended = Build.objects.filter(finished_at__isnull=False)
+    if after:
+        ended = ended.filter(finished_at__gte=day_counts.midnight(after + timedelta(days=1)))
+    return ended.order_by("finished_at").values_list("finished_at__date", flat=True).first()
 
 
-def _failures(row: Counting, since: datetime, now: datetime) -> dict[str, object]:
+def _failures(row: Counting, since: datetime, now: datetime, for_s: float) -> dict[str, object]:
     """Count how many packages fail in each way, by the last attempt at each version of theirs."""
     later = Build.objects.filter(
         version=OuterRef("version"), target=OuterRef("target"), attempt__gt=OuterRef("attempt")
@@ -141,7 +144,7 @@ def _stand(counted: dict[str, tuple[int, int]]) -> None:
     )
 
 
-def _campaigns(row: Counting, since: datetime, now: datetime) -> dict[str, object]:
+def _campaigns(row: Counting, since: datetime, now: datetime, for_s: float) -> dict[str, object]:
     """Note how far each campaign is that goes on, or has ended since this was last done."""
     to_note: Iterable[Campaign] = Campaign.objects.filter(
         Q(state=Campaign.State.RUNNING) | Q(ended_at__gte=since)

@@ -102,9 +102,10 @@ class Staffed(Production):
 class Killer(threading.Thread):
     """Lets things befall the parts of a farm at random moments, several at once, and brings them back."""
 
-    def __init__(self, farm: Staffed, size: Size, chance: random.Random) -> None:
+    def __init__(self, world: "World", seed: int) -> None:
         super().__init__(daemon=True)
-        self.farm, self.size, self.chance = farm, size, chance
+        self.world, self.farm, self.size = world, world.farm, world.size
+        self.chance = random.Random(seed)
         self.done: Counter[str] = Counter()
         self.faults: list[BaseException] = []
         self._ended = threading.Event()
@@ -127,9 +128,10 @@ class Killer(threading.Thread):
         """Go on until it is told to end, or all rounds are over."""
         try:
             with ThreadPoolExecutor(20) as pool:
-                for _ in range(self.size.rounds):
+                for number in range(self.size.rounds):
                     for who, what in self.chance.sample(self.size.round, len(self.size.round)):
                         self._next(pool, who, what)
+                    self._let_publish(pool, self.size.publishes * (number + 1) // self.size.rounds)
         except BaseException as fault:
             self.faults.append(fault)
 
@@ -145,6 +147,11 @@ class Killer(threading.Thread):
                 self.done[f"{who} {what}"] += 1
                 return
             self._ended.wait(0.05)
+
+    def _let_publish(self, pool: ThreadPoolExecutor, publishes: int) -> None:
+        """Wait until so much was published: what is killed faster than it starts does nothing at all."""
+        while self.world.publishes() < publishes and not self._ended.wait(0.2):
+            self._revive(pool)
 
     def _revive(self, pool: ThreadPoolExecutor) -> None:
         """Start again what has ended by itself, as systemd does it."""
@@ -266,7 +273,8 @@ class World:
         told = {"kind": kind, "chance": self.chance.random()}
         filename = self.operators.ask("choose", **told)
         if kind in ("withdraw", "take_down"):
-            filename = self.farm.wait_until(lambda: self.operators.ask("choose", **told))
+            # While so much is killed, little is built.
+            filename = self.farm.wait_until(lambda: self.operators.ask("choose", **told), 300)
         if filename is None:
             return
         if kind == "take_down":

@@ -96,14 +96,12 @@ def test_what_is_counted_again_is_counted_once():
     assert BuilderDay.objects.get().count == WheelDay.objects.get().count == 1
 
 
-def test_days_before_anybody_counted_are_counted_too(monkeypatch):
-    # On a busy machine four hundred days are not counted within one turn.
-    monkeypatch.setattr(counting, "DAYS_S", 600.0)
+def test_days_before_anybody_counted_are_counted_too():
     pi = make_builder("pi-1")
     for days in (0, 2, 400):
         make_wheel(make_ended(NOON - timedelta(days=days), builder=pi), "py3-none-any")
 
-    counting.count_due(NOON)
+    counting.count_due(NOON, for_s=600)
 
     wanted = {TODAY, TODAY - timedelta(days=2), TODAY - timedelta(days=400)}
     assert {row.day for row in BuilderDay.objects.all()} == wanted

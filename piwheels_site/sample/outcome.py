@@ -27,6 +27,8 @@ def write(attempts: list[Attempt], seed: int, now: datetime) -> None:
     chance = Random(f"{seed}/outcome")
     _distinguish(attempts, chance)
     attempts += _rebuilt(attempts, now, chance)
+    # What comes last has the highest key, as on a farm that is at work.
+    attempts.sort(key=lambda attempt: _ended_at(attempt.build))
     Build.objects.bulk_create([attempt.build for attempt in attempts], batch_size=500)
     wheels = [attempt.brought.wheel for attempt in attempts if attempt.brought]
     for wheel in wheels:

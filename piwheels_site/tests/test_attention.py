@@ -117,7 +117,7 @@ def given_up_for_its_network(now):
 
 def nobody_builds(now):
     make_build(make_version("3.0"), make_target("bookworm-arm64-cp311"), queued_at=now - HOUR)
-    counting.COUNTS[counting.Counting.Thing.QUEUE](None, now, now)
+    counting.COUNTS[counting.Counting.Thing.QUEUE](None, now, now, 0.0)
 
 
 def doubted(now):

@@ -1,6 +1,5 @@
 """`kill -9` of each part of a farm, all the time: no build is lost or done twice, and no reader is wrong."""
 
-import random
 import time
 
 import pytest
@@ -54,12 +53,12 @@ def test_T01_T03_T04_T17_whatever_is_killed_no_build_is_lost_or_done_twice(size,
     with world_of(size, seed) as world:
         world.begin()
         with world.reader("simple", 1) as first, world.reader("simple-platform", 2) as second:
-            with Killer(world.farm, size, random.Random(seed)) as killer:
+            with Killer(world, seed) as killer:
                 world.go_on(killer)
-            world.farm.wait_until(world.is_calm)
+            world.farm.wait_until(world.is_calm, 300)
             # Who was four times the victim needs a person.
             again = world.operators.ask("rebuild_lost")
-            world.farm.wait_until(world.is_calm)
+            world.farm.wait_until(world.is_calm, 300)
         unbuilt, published, publishes = world.operators.ask("unbuilt"), world.published(), world.publishes()
         wrong = world.wrong()
 

@@ -1,6 +1,5 @@
 """A Redis that comes and goes, is full, or is asked by all at once."""
 
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,7 +28,7 @@ def test_T05_a_redis_that_keeps_nothing_and_is_killed_every_five_seconds_loses_n
     world, record_property
 ):
     with world.reader("simple", 1) as reader:
-        with Killer(world.farm, world.size, random.Random(5)) as killer:
+        with Killer(world, 5) as killer:
             world.go_on(killer)
         world.farm.wait_until(world.is_calm)
 
