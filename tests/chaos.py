@@ -299,9 +299,10 @@ class World:
         return said + list(self.operators.ask("faults"))
 
     def is_calm(self) -> bool:
-        """Whether all is built, published and removed that is to be."""
-        left = self.operators.ask("state")
-        return not (left["builds"] or left["to_show"] or left["to_remove"])
+        """Whether all that upstream has is known, and all is built, published and removed that is to be."""
+        known = {(name, number) for name, number in self.operators.ask("known") if name in self.names}
+        there = {(name, number) for name in self.names for number in self.upstream.projects[name].versions}
+        return known == there and not any(self.operators.ask("state").values())
 
 
 @contextlib.contextmanager

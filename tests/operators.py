@@ -130,10 +130,16 @@ def act(kind: str, filename: str) -> bool:
 def state() -> dict[str, int]:
     """Return how much is still to be done."""
     return {
+        "to_plan": Package.objects.to_plan().count(),
         "builds": Build.objects.filter(finished_at=None).count(),
         "to_show": Package.objects.to_show().count(),
         "to_remove": Wheel.objects.to_remove().count(),
     }
+
+
+def known() -> list[tuple[str, str]]:
+    """Return the package and the number of each version that upstream has, as far as we know."""
+    return list(Version.objects.listed().values_list("package__name", "number"))
 
 
 def rebuild_lost() -> int:
@@ -152,8 +158,9 @@ def lost_for_good() -> list[str]:
 
 
 def unbuilt() -> list[str]:
-    """Return the versions that should have a wheel and never had one."""
-    return [str(version) for version in _without_wheel(Version.objects.listed().filter(yanked=False))]
+    """Return the versions that should have a wheel and never had one, and how each attempt at them ended."""
+    versions = _without_wheel(Version.objects.listed().filter(yanked=False))
+    return [f"{version}: {[str(build.state) for build in version.builds.all()]}" for version in versions]
 
 
 def _without_wheel(versions: QuerySet[Version]) -> QuerySet[Version]:
@@ -207,5 +214,5 @@ def _faults_of(wheel: Wheel) -> list[str]:
 
 DEEDS: dict[str, Callable[..., object]] = {
     deed.__name__: deed
-    for deed in (enrol, enrol_all, choose, act, state, rebuild_lost, lost_for_good, unbuilt, faults)
+    for deed in (enrol, enrol_all, choose, act, known, state, rebuild_lost, lost_for_good, unbuilt, faults)
 }
