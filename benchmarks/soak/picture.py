@@ -47,7 +47,7 @@ def draw(samples: Sequence[Sample], waits: Sequence[Minute], path: Path) -> None
 
 def drawn(samples: Sequence[Sample], waits: Sequence[Minute]) -> str:
     """Return the curves as SVG."""
-    minutes = max(samples[-1].at_s / 60, 1)
+    minutes = ceil(samples[-1].at_s / 60) or 1
     most = ceil(1.1 * max(value for sample in samples for value in sample.pss.values()) / 50) * 50
     memory = _Frame(*MEMORY, minutes, lambda mib: mib / most)
     levels = _levels_for(max((minute.worst for minute in waits), default=0.0))
