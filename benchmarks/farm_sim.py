@@ -15,10 +15,8 @@ The backlog is there at once, as `farm_rows` writes it; how long its plans would
 change its size.  It ends when the most wanted are built, or after those hours, or `SIM_MINUTES` of our own.
 """
 
-import base64
 import hashlib
 import heapq
-import json
 import math
 import os
 import random
@@ -38,6 +36,7 @@ from django.utils import timezone
 from redis import Redis
 
 from benchmarks import farm_rows, sample
+from benchmarks.door import rung
 from benchmarks.figures import Figure, show
 from builder.contract import queue_for
 from builds import campaigns, dispatch, plan, wishes
@@ -224,7 +223,7 @@ def take_orders(sim: Sim) -> None:
     """Begin what the builders find on their queues."""
     for builder in sim.builders:
         while ring := sim.orders.rpop(queue_for(builder.name)):
-            (number, attempt), *_ = json.loads(base64.b64decode(json.loads(str(ring))["body"]))
+            number, attempt = rung(str(ring))
             if version := serve(sim, partial(claim, sim, number, attempt, builder)):
                 took_s = draw_s(sim)
                 sim.happen(took_s, "end", build=number, target=builder.target.key, took_s=took_s)

@@ -86,14 +86,13 @@ def _goal(frame: _Frame) -> list[str]:
 def _curve(frame: _Frame, colour: str, name: str, values: Sequence[tuple[int, float]]) -> list[str]:
     """Return one curve with its points, their values, and its name above its middle."""
     at = [(frame.x(versions), frame.y(ms)) for versions, ms in values]
-    places = " ".join(f"{x},{y}" for x, y in at)
     marks = [f'<circle cx="{x}" cy="{y}" r="4" fill="{colour}"/>' for x, y in at]
     labels = [
         svg.text(x, y + 18, f"{ms:.1f}", "middle", colour) for (x, y), (_, ms) in zip(at, values, strict=True)
     ]
     (x, y), (to_x, to_y) = at[0], at[min(1, len(at) - 1)]
     return [
-        f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2"/>',
+        svg.polyline(at, colour),
         *marks,
         *labels,
         svg.text((x + to_x) / 2, (y + to_y) / 2 - 8, name, "middle", colour),

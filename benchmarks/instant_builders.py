@@ -5,15 +5,12 @@ HTTP connection each, and wheels that are made before the clock starts.  What th
 that they print, as JSON.
 """
 
-import base64
-import hashlib
 import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event, Thread
@@ -21,18 +18,14 @@ from typing import Any
 
 from redis import Redis
 
-from benchmarks.sample_wheel import LOG, sample_wheel
+from benchmarks.door import Door, NotOurs, Order, rung
+from benchmarks.sample_wheel import sample_wheel
 from builder import contract
 from builder.facts import facts
-from builds.tests.wheels import wheel_name
 
 # Pages that somebody reads each second, of packages that were just built.
 READS = 20
 JSON = {"Accept": "application/vnd.pypi.simple.v1+json"}
-
-
-class NotOurs(Exception):
-    """The build is not ours to have, or over."""
 
 
 @dataclass
@@ -97,44 +90,23 @@ def _guarded(work: Work, deed: Any, *rest: str) -> None:  # Any: one of the two 
 
 def work_as(work: Work, name: str) -> None:
     """Be a builder until all is built."""
-    server = HTTPConnection("127.0.0.1", work.port, timeout=60)
-    token = work.tokens[name]
-    hello = contract.encode(facts(work.folder))
-    order: dict[str, Any] | None = None
+    door = Door(work.port, work.tokens[name])
+    order: Order | None = None
     with Redis(unix_socket_path=work.socket) as rings:
-        _ask(server, "hello", token, hello)
+        door.hello(facts(work.folder))
         while not work.ended.is_set():
             if order is None and (ring := rings.brpop([contract.queue_for(name)], timeout=1)):
-                (build, attempt), *_ = json.loads(base64.b64decode(json.loads(ring[1])["body"]))
                 # A ring that was repeated, as its claim took long, is for a build that we have had by now.
                 with suppress(NotOurs):
-                    order = _ask(server, f"builds/{build}/{attempt}/claim", token)
+                    order = door.claim(*rung(ring[1]))
             elif order is not None:
-                order = _report(work, server, order, token)
+                order = _report(work, door, order)
 
 
-def _report(
-    work: Work, server: HTTPConnection, order: dict[str, Any], token: str
-) -> dict[str, Any] | None:  # Any: what the server answers
+def _report(work: Work, door: Door, order: Order) -> Order | None:
     """Report a build, with its wheel and its log; return the next order, if one came."""
-    wheel = work.wheels[(order["package"], order["version"])]
-    told = contract.WheelReport(
-        filename=wheel_name(order["package"], order["version"]),
-        size=len(wheel),
-        sha256=hashlib.sha256(wheel).hexdigest(),
-        apt=("libc6 (>= 2.36)",),
-    )
-    report = json.dumps(
-        {
-            **asdict(_SUCCESS),
-            "wheels": [asdict(told)],
-            "log_length": len(LOG),
-            "attached": True,
-        }
-    ).encode()
-    headers = {"Report-Length": str(len(report)), "Next-For": token}
     began = time.time()
-    verdict = _ask(server, f"builds/{order['build']}/report", order["ticket"], report + LOG + wheel, headers)
+    verdict = door.report(order, work.wheels[(order["package"], order["version"])])
     if verdict["state"] != "succeeded":
         raise RuntimeError(f"Build {order['build']} is {verdict['state']}: {verdict['reason']}")
     now = time.time()
@@ -143,33 +115,8 @@ def _report(
     work.last = order["package"]
     if len(work.finished) >= len(work.wheels):
         work.ended.set()
-    following: dict[str, Any] | None = verdict["next"]
+    following: Order | None = verdict["next"]
     return following
-
-
-_SUCCESS = contract.BuildReport(
-    contract=contract.CONTRACT, succeeded=True, reason="", duration_s=1.0, wheels=()
-)
-
-
-def _ask(
-    server: HTTPConnection,
-    path: str,
-    secret: str,
-    body: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-) -> Any:  # Any: JSON
-    """Ask the builders' door, and return what it answers."""
-    server.request(
-        "POST", contract.API + path, body, {"Authorization": f"Bearer {secret}", **(headers or {})}
-    )
-    answer = server.getresponse()
-    content = answer.read()
-    if answer.status == 409:
-        raise NotOurs(content)
-    if answer.status != 200:
-        raise RuntimeError(f"{path}: {answer.status} {content[:300]!r}")
-    return json.loads(content)
 
 
 def read_pages(work: Work) -> None:

@@ -5,8 +5,6 @@ random moments.  There is an idle builder for each; nobody takes the builds up. 
 environment says how many releases come.
 """
 
-import base64
-import json
 import os
 import random
 import statistics
@@ -19,6 +17,7 @@ from django.utils import timezone
 from redis import Redis
 
 from benchmarks import sample
+from benchmarks.door import rung
 from benchmarks.figures import Figure, show
 from benchmarks.servers import Servers
 from builder import contract
@@ -104,7 +103,7 @@ def _ordered(farm: Servers) -> Iterator[dict[str, float]]:
             while not is_over.is_set():
                 if ring := orders.brpop(queues, timeout=1):
                     heard = time.monotonic()
-                    (build, _), *_ = json.loads(base64.b64decode(json.loads(ring[1])["body"]))
+                    build, _ = rung(ring[1])
                     name = Build.objects.values_list("version__package__name", flat=True).get(pk=build)
                     found.setdefault(name, heard)
 

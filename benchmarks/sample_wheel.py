@@ -1,4 +1,4 @@
-"""What a sample build leaves: a log, and a small wheel of some 6 kB.  No Django."""
+"""What a sample build leaves: a log, and a small wheel of some 3 kB.  No Django."""
 
 from builds.tests.wheels import make_wheel
 

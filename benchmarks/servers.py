@@ -1,6 +1,7 @@
 """The farm's own servers, as a measurement runs them, and what they cost."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +12,7 @@ from tests.farm import PATIENCE, Farm
 
 # Nothing listens here: whatever a measurement needs from upstream is in the database before.
 NOWHERE = "http://127.0.0.1:9/simple/"
+MIB = 1 << 20
 
 
 class Servers(Farm):
@@ -50,7 +52,7 @@ class Servers(Farm):
 
     def memory(self) -> "dict[str, Memory]":
         """Return how much memory each server has now."""
-        return {name: _memory(tree) for name, tree in self.trees().items()}
+        return {name: memory_of(tree) for name, tree in self.trees().items()}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,20 @@ def cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system + times.children_user + times.children_system)
 
 
-def _memory(tree: list[psutil.Process]) -> Memory:
-    mib = 1 << 20
-    found = [process.memory_full_info() for process in tree]
-    return Memory(rss=sum(each.rss for each in found) / mib, pss=sum(each.pss for each in found) / mib)
+def memory_of(tree: list[psutil.Process]) -> Memory:
+    """Return how much memory processes have; one that ended while we looked has none."""
+    rss = pss = 0.0
+    for process in tree:
+        with suppress(psutil.NoSuchProcess):
+            found = process.memory_full_info()
+            rss, pss = rss + found.rss / MIB, pss + found.pss / MIB
+    return Memory(rss=rss, pss=pss)
+
+
+def open_files(tree: list[psutil.Process]) -> int:
+    """Return how many files, sockets and the like processes have open."""
+    count = 0
+    for process in tree:
+        with suppress(psutil.NoSuchProcess):
+            count += process.num_fds()
+    return count

@@ -21,6 +21,12 @@ def bar(x: float, y: float, width: float, height: float, colour: str) -> str:
     return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{colour}"/>'
 
 
+def polyline(places: Iterable[tuple[float, float]], colour: str, width: float = 2) -> str:
+    """Return a line through places."""
+    points = " ".join(f"{x},{y}" for x, y in places)
+    return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width:g}"/>'
+
+
 def text(x: float, y: float, words: str, anchor: str, colour: str = "#333") -> str:
     """Return words that begin, end or have their middle at a place."""
     return f'<text x="{x}" y="{y}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'

@@ -4,10 +4,12 @@ Orders to builders have an app of their own (`builds.dispatch.orders`) and share
 """
 
 import os
+import sys
 
 from celery import Celery, Task
 from celery.schedules import crontab, schedule
 from django.conf import settings
+from django.db import close_old_connections
 
 from packages.log_lines import about
 from piwheels_site import watchdog
@@ -16,12 +18,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 
 
 class AboutTask(Task):  # type: ignore[type-arg] # Celery's own class takes none when the program runs
-    """A task whose lines in the log say which one it is."""
+    """A task whose lines in the log say which one it is, and that leaves its connection to the next."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Run it."""
-        with about(task=self.name, request=self.request.id):
-            return super().__call__(*args, **kwargs)
+        # As around a request: what is too old is closed, and what broke since is noticed.
+        close_old_connections()
+        try:
+            with about(task=self.name, request=self.request.id):
+                return super().__call__(*args, **kwargs)
+        finally:
+            close_old_connections()
 
 
 app = Celery("piwheels", task_cls=AboutTask)
@@ -34,6 +41,9 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_default_queue="server",
+    # Celery would close the database's connection before and after each task, and so have eight made anew a
+    # second, which takes PostgreSQL longer than most ticks; Django's own rules (CONN_MAX_AGE) are enough.
+    CELERY_DB_REUSE_MAX=sys.maxsize,
     # A task here is a tick: the next one does what a lost one left, so nothing needs to be acknowledged.
     broker_transport_options={"ack_emulation": False, "health_check_interval": 25, "socket_keepalive": True},
     worker_prefetch_multiplier=1,

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from packages import fetch, merge, sync
 from packages.doubt import StaleAnswer
@@ -30,6 +32,15 @@ def test_marked_names_are_looked_up_and_forgotten(upstream, refresh, now):
     assert [package.name for package in Package.objects.all()] == ["demo"]
     assert refresh(after=6) == 1
     assert Package.objects.count() == 2
+
+
+def test_while_nothing_is_marked_nothing_is_written(refresh):
+    refresh()
+
+    with CaptureQueriesContext(connection) as captured:
+        assert refresh() == 0
+
+    assert not [query["sql"] for query in captured if "INSERT" in query["sql"]]
 
 
 def test_no_more_names_are_looked_up_than_the_limit(upstream, refresh, now):
