@@ -49,6 +49,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
     worker_hijack_root_logger=False,
+    beat_scheduler="piwheels_site.beat:SteadyScheduler",
     beat_schedule_filename=str(settings.VAR / "beat-schedule"),
     timezone="UTC",
 )
