@@ -31,7 +31,7 @@ DAYS_S = 5.0
 
 
 def count_due(now: datetime, for_s: float = DAYS_S) -> int:
-    """Count what was counted too long ago, of the days what can be done in so long; return how many things."""
+    """Count what was counted too long ago, of days as many as it takes so long; return how many things."""
     rows = {row.thing: row for row in Counting.objects.all()}
     return sum(
         _count(rows.get(thing) or Counting.objects.get_or_create(pk=thing)[0], now, for_s) for thing in COUNTS

@@ -1,12 +1,13 @@
 """Celery beat for a server whose clock may be put back.
 
-Celery knows of each task when it ran last, by the wall clock, also after a restart.  A machine without a battery
-for its clock, as every Pi, may start an hour ahead and be put right: beat would then send nothing for an hour
-(seen in tests/faults/test_clocks.py).
+Celery knows of each task when it ran last, by the wall clock, also after a restart.  A machine without a
+battery for its clock, as most Pis, may start an hour ahead and be put right: beat would then send nothing for
+an hour (seen in tests/faults/test_clocks.py).
 """
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from celery.beat import PersistentScheduler
 
@@ -19,7 +20,7 @@ SLACK = timedelta(seconds=1)
 class SteadyScheduler(PersistentScheduler):
     """A schedule that begins anew with what would have run in times to come."""
 
-    def tick(self, *args: object, **kwargs: object) -> float:
+    def tick(self, *args: Any, **kwargs: Any) -> float:  # Any: Celery's signature, which is its own matter
         """Send a task that is due, and return after how many seconds to look again."""
         self.begin_anew()
         return float(super().tick(*args, **kwargs))
@@ -27,12 +28,14 @@ class SteadyScheduler(PersistentScheduler):
     def begin_anew(self) -> None:
         """Take what ran "later than now" for having run now."""
         now = self.app.now()
-        ahead = [entry for entry in self.schedule.values() if entry.last_run_at > now + SLACK]
+        ahead = {}
+        for entry in self.schedule.values():
+            if entry.last_run_at and entry.last_run_at > now + SLACK:
+                ahead[entry.name] = entry.last_run_at - now
+                entry.last_run_at = now
         if not ahead:
             return
-        by = max(entry.last_run_at for entry in ahead) - now
-        logger.warning("The clock was put back by %.0f s; the schedule begins anew.", by.total_seconds())
-        for entry in ahead:
-            entry.last_run_at = now
+        by = max(ahead.values()).total_seconds()
+        logger.warning("The clock was put back by %.0f s; the schedule begins anew.", by)
         # What orders the entries by when they are due is made of the old times.
         self._heap = None
