@@ -9,7 +9,7 @@ from celery import Celery, Task
 from celery.schedules import crontab, schedule
 from django.conf import settings
 
-from packages.log_lines import about
+from builder.log_lines import about
 from piwheels_site import watchdog
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
