@@ -1,6 +1,6 @@
 # `make` explains the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup run play demo check test test-browser test-builder test-setup test-server-setup test-arm test-faults test-day \
+.PHONY: help setup run play demo check audit test test-browser test-builder test-setup test-server-setup test-arm test-faults test-day \
         test-import test-hostile test-clients test-real checklist lock bench apt-contents clean
 
 PYTHON ?= python3
@@ -42,7 +42,12 @@ check: $(VENV)/dev.stamp ## format, lint, types, import contracts, migrations
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
-test: check ## check, then every everyday test, on PostgreSQL and Redis and on the embedded default
+audit: $(VENV)/dev.stamp ## the locks against known vulnerabilities; ends with Error 3 where nobody could be asked
+	@$(BIN)/python -m tests.vulnerabilities
+
+# Who has no network, or an index without advisories, can test all the same, and is told.
+test: check ## check, audit, then every everyday test, on PostgreSQL and Redis and on the embedded default
+	@$(BIN)/python -m tests.vulnerabilities --offline-passes
 	$(BIN)/python -m tests.run
 
 test-browser: $(VENV)/dev.stamp ## the pages in Chromium; screenshots are in var/screenshots

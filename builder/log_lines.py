@@ -1,7 +1,7 @@
-"""What a line of a builder's log is about, and such a line as JSON, so that a build can be followed.
+"""What a line of our processes' log is about, and such a line as JSON, so that a build can be followed.
 
-The fields are `builder`, `build` and `attempt`.  The server writes the same ones (`packages/log_lines.py`,
-which a Pi does not have), so one search finds a build's lines wherever they are written.
+The fields are those of whatever is going on: `request`, `task`, `build`, `attempt`, `builder`.  The server
+and its builders share this module, so one search finds a build's lines wherever they are written.
 """
 
 import json

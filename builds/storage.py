@@ -41,7 +41,7 @@ class Holder(Protocol):
         """Return a file's size; raises FileNotFoundError."""
 
     def get_modified_time(self, name: str) -> datetime:
-        """Return when a file was written."""
+        """Return when a file was written here; raises FileNotFoundError."""
 
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -81,6 +81,10 @@ class WholeFileStorage(FileSystemStorage):
     def get_available_name(self, name: str, max_length: int | None = None) -> str:
         """Return the name itself: what is there already is the same content."""
         return name
+
+    def get_modified_time(self, name: str) -> datetime:
+        """Return when a file was written or linked here; raises FileNotFoundError."""
+        return _came_at(Path(self.path(name)).stat())
 
     def _save(self, name: str, content: File) -> str:  # type: ignore[type-arg]
         """Write one file."""
@@ -205,7 +209,15 @@ def _stored(name: str, entry: "os.DirEntry[str]") -> Stored | None:
         told = entry.stat()
     except FileNotFoundError:
         return None
-    return Stored(name, told.st_size, datetime.fromtimestamp(told.st_mtime, UTC))
+    return Stored(name, told.st_size, _came_at(told))
+
+
+def _came_at(told: os.stat_result) -> datetime:
+    """Return since when a file can have had its name.
+
+    The bytes of one that was linked here may be years old; a link, and a new name, changes its inode.
+    """
+    return datetime.fromtimestamp(told.st_ctime, UTC)
 
 
 def _write_synced(file: BinaryIO, chunks: Iterable[bytes]) -> None:

@@ -5,8 +5,8 @@ They are written where lines are JSON (LOG_FORMAT); people who read a terminal h
 
 import logging
 
+from builder.log_lines import about
 from builds.models import Build, Builder
-from packages.log_lines import about
 
 logger = logging.getLogger("piwheels.way")
 

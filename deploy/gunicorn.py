@@ -52,7 +52,7 @@ if os.environ.get("LOG_FORMAT") == "json":
     logconfig_dict = {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "packages.log_lines.JsonFormatter"}},
+        "formatters": {"json": {"()": "builder.log_lines.JsonFormatter"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "loggers": {"gunicorn.error": {**_stderr, "propagate": False}},
         "root": _stderr,

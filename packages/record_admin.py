@@ -2,8 +2,9 @@
 
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Field, Model, QuerySet
 from django.http import HttpRequest
 from packaging.utils import canonicalize_name
 
@@ -15,8 +16,18 @@ class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cla
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    # To count what each choice of a filter would show reads all rows, for each of them.
+    show_facets = admin.ShowFacets.NEVER
     # The order of a list is that of an index; any other would sort all of it.
     sortable_by: ClassVar[Any] = ()  # Any: Django's class has a sequence or None
+
+    def formfield_for_dbfield(self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any) -> Any:
+        """Say to who cannot see it which of the two fields of a time is which; Django's have one label."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if isinstance(field, forms.SplitDateTimeField):
+            for part, widget in zip(("date", "time"), field.widget.widgets, strict=True):
+                widget.attrs["aria-label"] = f"{field.label}: {part}"
+        return field
 
     def what(self, rows: QuerySet[Any]) -> str:  # Any: of whatever model
         """Say what a deed is done to, for whoever confirms it: "12 builds of 3 packages"."""

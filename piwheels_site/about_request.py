@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from packages.log_lines import about
+from builder.log_lines import about
 
 HEADER = "X-Request-Id"
 # What a proxy may call a request, as nginx does with 32 hexadecimal digits.

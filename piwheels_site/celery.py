@@ -11,7 +11,7 @@ from celery.schedules import crontab, schedule
 from django.conf import settings
 from django.db import close_old_connections
 
-from packages.log_lines import about
+from builder.log_lines import about
 from piwheels_site import watchdog
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")

@@ -371,7 +371,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "%(levelname)s %(name)s: %(message)s"},
-        "json": {"()": "packages.log_lines.JsonFormatter"},
+        "json": {"()": "builder.log_lines.JsonFormatter"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     # That a page is not there is news to nobody: pip asks us for every package that it installs.

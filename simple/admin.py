@@ -3,6 +3,9 @@
 Single downloads are not here, as Django's admin shows no rows with a key of two columns; neither are salts.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from django.contrib import admin
 
 from packages.record_admin import RecordAdmin
@@ -38,13 +41,22 @@ class PublishedTreeAdmin(RecordAdmin):
     list_display = ["key", "listed_at", "listing_s", "names", "names_listed"]
 
 
+class SaidFilter(admin.AllValuesFieldListFilter):
+    """The values that there are; an empty one is a choice that can be read, too."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:  # Any: Django's signature
+        """Give the choices."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or "not said"}
+
+
 @admin.register(Client)
 class ClientAdmin(RecordAdmin):
     """Kinds of clients."""
 
     list_display = ["installer", "installer_version", "python", "os", "os_release", "architecture"]
     list_display_links = list_display
-    list_filter = ["installer", "python", "architecture", "os"]
+    list_filter = [(name, SaidFilter) for name in ("installer", "python", "architecture", "os")]
 
 
 @admin.register(Download)

@@ -1,12 +1,13 @@
 """The pages in Debian's Chromium: with and without JavaScript, wide and narrow, light and dark."""
 
 import gzip
-from itertools import product
+import subprocess
+from itertools import cycle, product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from deploy.farm import ROOT
+from deploy.farm import MANAGE, ROOT
 from tests.sample_site import CHROMIUM, Reader, chromium, sample_site
 from tests.site_pages import PAGES
 
@@ -20,6 +21,14 @@ VIEWS = list(product(("light", "dark"), (1280, 320)))
 WCAG = [f"wcag{version}{level}" for version in ("2", "21", "22") for level in ("a", "aa")]
 # WCAG 2.5.8 asks no size of what a page leaves to the browser, as those without a style do.
 AS_IT_COMES = {"target-size": {"enabled": False}}
+# Operators' forms of each kind, and what is left of a list's rows while axe reads it.
+FORMS = ("/admin/builds/builder/", "/admin/builds/build/", "/admin/packages/package/")
+FEWER = """document.querySelectorAll(
+    "#result_list tbody tr:nth-child(n+4), #changelist-filter li:nth-child(n+4)"
+).forEach(each => each.remove())"""
+# Colours that are on their way to those of the other scheme are nobody's.
+STILL = "Promise.allSettled(document.getAnimations().map(each => each.finished)).then(() => true)"
+PASSWORD = "correct horse battery"
 HTML_BYTES, PAGE_BYTES = 30 << 10, 50 << 10
 # What somebody sees who moves through a page with the keyboard.
 FOCUS = """() => {
@@ -101,6 +110,70 @@ def test_a_page_reads_as_well_without_javascript(site, unscripted, page):
     assert len(list(check(reader, page, site.names))) == len(VIEWS)
 
     reader.page.close()
+
+
+@pytest.fixture(scope="module")
+def operator(browser, site):
+    """Somebody who may do everything, at the page where one signs in."""
+    env = {**site.env, "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    words = ["createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.org", "-v", "0"]
+    subprocess.run([*MANAGE, *words], env=env, cwd=ROOT, check=True)
+    reader = Reader.of(browser.new_context(), site.url)
+    reader.open("/admin/")
+    yield reader
+    assert reader.strangers() == set()
+    reader.page.context.close()
+
+
+def click(page, what):
+    with page.expect_navigation():
+        what.click()
+
+
+def operators_pages(reader):
+    """Open the operators' pages one after another; give the name of each, and in which views it is read."""
+    page = reader.page
+    yield "signing in", VIEWS
+    page.get_by_label("Username").fill("ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    click(page, page.get_by_role("button", name="Log in"))
+    yield "the first screen", VIEWS
+    lists = [link.get_attribute("href") for link in page.locator("#content-main th[scope=row] a").all()]
+    assert len(lists) > 30
+    reader.open("/admin/second-factor/")
+    yield "the second factor", VIEWS
+    click(page, page.get_by_role("button", name="Set it up"))
+    yield "its secret", VIEWS
+    # They are of one template, so each is read in one view, and the next one in the next.
+    for path, view in zip(lists, cycle(VIEWS), strict=False):
+        reader.open(path)
+        yield path, [view]
+    for path in FORMS:
+        reader.open(path)
+        click(page, page.locator("#result_list th a").first)
+        yield f"one of {path}", VIEWS
+    reader.open("/admin/builds/campaign/add/")
+    yield "a new campaign", VIEWS
+    reader.open("/admin/builds/builder/")
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option("drain")
+    click(page, page.locator("button[name=index]"))
+    yield "the question before a deed", VIEWS
+
+
+def test_the_operators_pages_read_well(operator):
+    """Rows, and choices of a filter, are alike: the first of them are looked at."""
+    page, found = operator.page, {}
+    for name, views in operators_pages(operator):
+        page.evaluate(FEWER)
+        for scheme, width in views:
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate(STILL)
+            if broken := violations(page, {}):
+                found[name, scheme, width] = broken
+
+    assert found == {}
 
 
 @each_framed_page

@@ -1,11 +1,12 @@
 import io
 import json
 import logging
-from threading import Event
+import sys
+from threading import Event, Thread
 
 import pytest
 
-from builder.log_lines import about
+from builder.log_lines import JsonFormatter, about
 from builder.settings import BadSettings, read
 from builder.tests.test_settings import WHOLE
 from builder.worker import log_as_json
@@ -56,3 +57,79 @@ def test_there_is_no_third_way_to_write_a_log():
     assert read(WHOLE).log_format == "line"
     with pytest.raises(BadSettings, match='LOG_FORMAT must be "line" or "json"'):
         read({**WHOLE, "LOG_FORMAT": "xml"})
+
+
+@pytest.fixture
+def logger():
+    """A logger whose lines are kept."""
+    lines = []
+
+    class Kept(logging.Handler):
+        def emit(self, record):
+            lines.append(json.loads(self.format(record)))
+
+    handler = Kept()
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("test.log-lines")
+    logger.addHandler(handler)
+    logger.lines = lines
+    yield logger
+    logger.removeHandler(handler)
+
+
+def test_a_line_has_what_it_is_about_and_no_more_when_that_is_over(logger):
+    with about(request="abc"):
+        with about(build=17, attempt=2):
+            logger.warning("Something about %s.", "lxml")
+        logger.warning("After it.")
+    logger.warning("Outside.")
+
+    first, second, third = logger.lines
+    assert (first["message"], first["level"]) == ("Something about lxml.", "WARNING")
+    assert (first["request"], first["build"], first["attempt"]) == ("abc", 17, 2)
+    assert (second["request"], "build" in second) == ("abc", False)
+    assert set(third) == {"time", "level", "logger", "message"}
+
+
+def test_what_goes_wrong_ends_what_a_line_is_about(logger):
+    with pytest.raises(ZeroDivisionError), about(build=17):
+        _ = 1 / 0
+    logger.warning("Outside.")
+
+    assert "build" not in logger.lines[0]
+
+
+def test_an_error_is_one_line_with_its_traceback(logger):
+    try:
+        raise ValueError("two\nlines")
+    except ValueError:
+        logger.exception("It failed.")
+
+    assert "ValueError: two\nlines" in logger.lines[0]["error"]
+
+
+def test_what_json_does_not_know_is_written_as_text(logger):
+    with about(build=logger):
+        logger.warning("x")
+
+    assert "test.log-lines" in logger.lines[0]["build"]
+
+
+def test_threads_do_not_mix(logger):
+    def work(number):
+        with about(build=number):
+            for _ in range(50):
+                logger.warning("%s", number)
+
+    threads = [Thread(target=work, args=(number,)) for number in range(4)]
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+
+    assert all(line["message"] == str(line["build"]) for line in logger.lines)

@@ -2,16 +2,13 @@
 
 import hashlib
 import io
-import os
 import zipfile
 from pathlib import Path
 
 from django.core.files.storage import storages
-from django.utils import timezone
 
 from builds import storage
 from builds.models import Build
-from builds.stored import GRACE
 from builds.tests.rows import NOON, make_build, make_target, make_version, make_wheel
 from packages.models import Version
 from tests import buckets, sdists
@@ -66,9 +63,3 @@ def metadata_of(content):
 
 def path_of(holder, name):
     return Path(holder.path(name))
-
-
-def age(holder, name, by=2 * GRACE):
-    """Have a file of a folder be older."""
-    told = (timezone.now() - by).timestamp()
-    os.utime(holder.path(name), (told, told))

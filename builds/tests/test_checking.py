@@ -1,8 +1,11 @@
 """What `check_storage` finds, and what it mends."""
 
 import hashlib
+import os
 import tracemalloc
+from datetime import timedelta
 from io import StringIO
+from unittest.mock import patch
 
 import pytest
 from django.core.files.base import ContentFile
@@ -13,25 +16,31 @@ from django.utils import timezone
 
 from builds import logs, storage
 from builds.checking import Check
+from builds.clock import database_now
+from builds.management.commands import check_storage
 from builds.models import Build, Wheel
 from builds.stored import GRACE, PREFIXES, Stored
 from builds.tests.rows import make_build, make_version
-from builds.tests.storages import age, folder, make_whole_wheel, metadata_of, opened, path_of, places, use
+from builds.tests.storages import folder, make_whole_wheel, metadata_of, opened, path_of, places, use
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 NOW = timezone.now()
 
 
-def check(*words, at=None):
-    """Return what is printed, and the exit status; with a name or a wheel only the part where that is."""
+def check(*words, at=None, after=timedelta()):
+    """Return what is printed, and the exit status; with a name or a wheel only the part where that is.
+
+    After is how long the clock has gone on meanwhile.
+    """
     out = StringIO()
     if at is not None:
         prefix = getattr(at, "sha256", at)[:2]
         number = 100 if prefix == "lo" else 1 + (PREFIXES.index(prefix) if prefix in PREFIXES else 0)
         words = (*words, "--slice", f"{number}/256")
     try:
-        call_command("check_storage", "--yes", *words, stdout=out)
+        with patch.object(check_storage, "database_now", lambda: database_now() + after):
+            call_command("check_storage", "--yes", *words, stdout=out)
     except CommandError as error:
         return out.getvalue() + str(error), error.returncode
     return out.getvalue(), 0
@@ -108,8 +117,7 @@ def test_a_file_without_a_row_is_set_aside_after_a_day(name):
     default_storage.save(name, ContentFile(b"?"))
 
     assert check("--fix", at=name)[1] == 0
-    age(default_storage, name)
-    said, status = check("--fix", at=name)
+    said, status = check("--fix", at=name, after=2 * GRACE)
 
     assert status == 1
     assert f"stranger: {name}: It belongs to no row. [moved to lost-and-found/{name}]" in said
@@ -121,9 +129,8 @@ def test_a_folder_beside_that_of_a_hash_hides_no_wheel():
     wheel = make_whole_wheel()
     name = f"{wheel.path.rsplit('/', 1)[0]}.bak/{wheel.filename}"
     default_storage.save(name, ContentFile(b"?"))
-    age(default_storage, name)
 
-    said, _ = check(at=name)
+    said, _ = check(at=name, after=2 * GRACE)
 
     assert said.count("stranger: ") == 1
     assert "missing" not in said
@@ -133,9 +140,8 @@ def test_logs_belong_to_builds():
     wheel = make_whole_wheel()
     logs.append(wheel.build_id, 0, b"hello")
     logs.keep(wheel.build_id)
-    age(default_storage, logs.stored_name(wheel.build_id))
 
-    assert check(at=wheel)[1] == 0
+    assert check(at=wheel, after=2 * GRACE)[1] == 0
 
 
 def test_what_a_crash_left_half_written_is_removed_after_a_day():
@@ -144,10 +150,25 @@ def test_what_a_crash_left_half_written_is_removed_after_a_day():
     path_of(default_storage, name).write_bytes(b"half")
 
     assert check("--fix", at=name)[1] == 0
-    age(default_storage, name)
 
-    assert "1 leftover" in check("--fix", at=name)[0]
+    assert "1 leftover" in check("--fix", at=name, after=2 * GRACE)[0]
     assert not default_storage.exists(name)
+
+
+def test_an_old_file_that_was_just_linked_is_left_to_who_will_write_its_row(tmp_path):
+    """An import links files of many years ago, and writes the rows of many at once."""
+    make_whole_wheel()
+    old, name = tmp_path / "old.whl", f"ab/ab{'0' * 62}/demo-1.0-py3-none-any.whl"
+    old.write_bytes(b"old")
+    os.utime(old, (1, 1))
+
+    taken = default_storage.take(old, by_link=True)
+    assert check("--fix")[1] == 0
+    default_storage.settle(taken, name)
+
+    assert old.samefile(default_storage.path(name))
+    assert check("--fix")[1] == 0
+    assert "1 stranger" in check("--fix", after=2 * GRACE)[0]
 
 
 def test_lost_metadata_is_taken_out_of_the_wheel():

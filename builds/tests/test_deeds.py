@@ -234,31 +234,6 @@ def test_a_command_is_noted_as_the_systems():
     assert "on the command line" in audit.said_of(entry)
 
 
-WHEEL = "demo-1.0-py3-none-any.whl"
-
-
-@pytest.mark.parametrize(
-    ("words", "action", "said"),
-    [
-        (("builder", "pi-07", "drain", "--reason", "Dust."), "drain builder", "Reason: Dust."),
-        (("builder", "pi-07", "retire", "--yes"), "retire builder", "pi-07 is retired"),
-        (("builder", "pi-07", "rekey", "--yes"), "re-key builder", "New keys for 1 builder."),
-        (("rebuild", "demo", "--yes", "--reason", "A bad compiler."), "rebuild", "Reason: A bad compiler."),
-        (("take_down", WHEEL, "--reason", "Malware.", "--now", "--yes"), "take down wheel", "1"),
-    ],
-)
-def test_commands_are_noted(words, action, said):
-    build, _ = make_running_build(version=make_version("1.0"))
-    Build.objects.update(state="succeeded", finished_at=NOON)
-    make_wheel(build)
-
-    call_command(*words, stdout=StringIO())
-
-    entry = LogEntry.objects.get()
-    assert audit.action_of(entry) == action
-    assert said in audit.said_of(entry)
-
-
 def test_a_builder_that_is_only_looked_at_is_not_noted():
     make_builder()
 

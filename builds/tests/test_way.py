@@ -3,13 +3,13 @@ import logging
 
 import pytest
 
+from builder.log_lines import JsonFormatter
 from builds import dispatch
 from builds.clock import database_now
 from builds.models import Build
 from builds.tests.rows import make_build, make_builder
 from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
-from packages.log_lines import JsonFormatter
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 

@@ -7,7 +7,7 @@ import pytest
 from celery import current_app
 from django.test import override_settings
 
-from packages import log_lines
+from builder import log_lines
 from piwheels_site.celery import AboutTask, app
 
 pytestmark = pytest.mark.django_db

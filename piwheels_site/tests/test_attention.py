@@ -1,9 +1,12 @@
 """What needs a decision: each matter is found, leads to where it is decided, and goes when it is settled."""
 
+import ast
 import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from builds import counting
@@ -288,3 +291,24 @@ def test_it_costs_as_many_queries_however_much_there_is(admin_client, now, djang
         matters = attention.found(now)
 
     assert len(matters) > 30
+
+
+def raised():
+    """The beginnings of all keys that `attention` can give, as its source has them."""
+    tree = ast.parse(Path(attention.__file__).read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    for call in calls:
+        if isinstance(call.func, ast.Name) and call.func.id == "Matter":
+            key = call.args[0].values[0] if isinstance(call.args[0], ast.JoinedStr) else call.args[0]
+            yield key.value.partition(":")[0]
+
+
+def test_each_alert_has_a_section_that_says_what_to_do():
+    text = (settings.BASE_DIR / "docs" / "alerts.md").read_text()
+    _, _, told = text.partition("## What the farm tells of\n")
+    told, _, _ = told.partition("\n## ")
+
+    sections = dict(section.split("\n", 1) for section in told.split("\n### ")[1:])
+
+    assert sorted(sections) == sorted(raised())
+    assert [name for name, said in sections.items() if len(said.split()) < 10] == []

@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
-from builds.models import Build, Builder, Skip
+from builds.models import Build, Builder, Skip, Wheel
 from builds.tests.rows import make_build, make_builder, make_version
 from packages import audit
 from packages.tests import deeds
@@ -107,23 +107,28 @@ def test_nobody_changes_it(admin_client, log):
 
 
 @pytest.mark.parametrize(
-    ("words", "action"),
+    ("words", "action", "said"),
     [
-        (["skip", "demo", "--reason", "Broken.", "--yes"], "skip"),
-        (["yank", "demo==1.0", "--reason", "Broken.", "--yes"], "yank wheel"),
-        (["rebuild", "demo==1.0"], "rebuild"),
-        (["remove_package", "demo", "--builds", "--reason", "Broken.", "--yes"], "remove builds"),
-        (["remove_package", "demo", "--yes"], "remove"),
-        (["builder", "pi-07", "drain"], "drain builder"),
+        (["skip", "demo", "--reason", "Broken.", "--yes"], "skip", "Broken."),
+        (["yank", "demo==1.0", "--reason", "Broken.", "--yes"], "yank wheel", "Broken."),
+        (["take_down", "WHEEL", "--reason", "Malware.", "--now", "--yes"], "take down wheel", "1"),
+        (["rebuild", "demo==1.0", "--reason", "A bad compiler."], "rebuild", "Reason: A bad compiler."),
+        (["remove_package", "demo", "--builds", "--reason", "Broken.", "--yes"], "remove builds", "Broken."),
+        (["remove_package", "demo", "--yes"], "remove", "demo"),
+        (["builder", "pi-07", "drain", "--reason", "Dust."], "drain builder", "Reason: Dust."),
+        (["builder", "pi-07", "retire", "--yes"], "retire builder", "pi-07 is retired"),
+        (["builder", "pi-07", "rekey", "--yes"], "re-key builder", "New keys for 1 builder."),
     ],
 )
-def test_a_command_is_noted(words, action):
+def test_a_command_is_noted(words, action, said):
     make_built()
+    wheel = Wheel.objects.get().filename
 
-    call_command(*words)
+    call_command(*[wheel if word == "WHEEL" else word for word in words])
 
     entry = LogEntry.objects.get()
     assert (entry.user.username, audit.action_of(entry)) == ("system", action)
+    assert said in audit.said_of(entry)
 
 
 def test_a_command_that_only_says_what_it_would_do_is_not():

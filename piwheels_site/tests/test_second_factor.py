@@ -63,13 +63,13 @@ def test_a_second_factor_is_set_up_from_its_own_page(client):
     page = begun.content.decode()
     assert 'src="data:image/svg+xml' in page
     assert "no-store" in begun.headers["Cache-Control"]
-    typed = re.search(r'<pre class="secret">([A-Z2-7 ]+)</pre>', page).group(1).replace(" ", "")
+    typed = re.search(r'<pre class="secret" tabindex="0">([A-Z2-7 ]+)</pre>', page).group(1).replace(" ", "")
     key = b32decode(typed + "=" * (-len(typed) % 8))
     assert second_factor.device_of(ann) is None
 
     done = client.post(PAGE, {"deed": "finish", "code": f"{totp(key):06d}"}).content.decode()
 
-    codes = re.search(r'<pre class="secret">(.*?)</pre>', done, re.DOTALL).group(1).split()
+    codes = re.search(r'<pre class="secret" tabindex="0">(.*?)</pre>', done, re.DOTALL).group(1).split()
     assert len(codes) == second_factor.CODES
     assert is_in(client)
     assert not any(code in client.get(PAGE).content.decode() for code in codes)

@@ -1,6 +1,6 @@
 import pytest
 
-from simple.models import Download
+from simple.models import Client, Download
 from simple.tests.rows import make_wheel
 
 
@@ -31,3 +31,14 @@ def test_a_list_of_records_offers_no_change_that_it_has_no_action_for(admin_clie
     page = admin_client.get(f"/admin/{table}/").content.decode()
 
     assert f"<h1>Select {table.partition('/')[2]} to {verb}</h1>" in page
+
+
+@pytest.mark.django_db
+def test_what_a_client_did_not_say_can_be_chosen_as_that(admin_client):
+    Client.objects.create(installer="pip", python="3.13")
+    Client.objects.create(installer="browser", python="")
+
+    page = admin_client.get("/admin/simple/client/?python=")
+
+    assert '<a href="?python=">not said</a>' in page.content.decode()
+    assert [row.installer for row in page.context["cl"].result_list] == ["browser"]
