@@ -35,7 +35,7 @@ class Confirm(ModalScreen[str | None]):
             with Horizontal():
                 yield Button("Yes, do it", variant="error", id="yes")
                 yield Button("No", id="no")
-            yield Static(Text("Enter: to the button, and once more to do it. Esc: no."))
+            yield Static(Text("Enter: to the button, and once more to do it. Esc: no."), id="hint")
 
     def on_mount(self) -> None:
         """Begin with the reason."""
@@ -44,6 +44,7 @@ class Confirm(ModalScreen[str | None]):
     def on_input_submitted(self) -> None:
         """Go on to the button, which is to be pressed by itself."""
         self.query_one("#yes").focus()
+        self.query_one("#hint", Static).update(Text("Enter once more: do it. Esc: no."))
 
     def on_button_pressed(self, pressed: Button.Pressed) -> None:
         """Take the answer."""

@@ -133,10 +133,21 @@ def _builder(found: Record, seen_at: datetime, reasons: dict[str, str]) -> Build
         heard_s=_since(found.moment("heard_at"), seen_at),
         per_hour=found.count("built_an_hour"),
         task=_task(found.maybe_record("building"), seen_at),
-        machine=Machine(**{figure: machine.maybe(figure) for figure in FIGURES}),
+        machine=_machine(machine, machine.maybe("disk_used")),
         facts=tuple((each.replace("_", " "), machine.text(each)) for each in said),
         up_s=machine.maybe("up_s"),
         clock_ahead_s=machine.maybe("clock_ahead_s"),
+    )
+
+
+def _machine(found: Record, disk_used: float | None, processors: int = 4) -> Machine:
+    return Machine(
+        load=found.maybe("load"),
+        temperature_c=found.maybe("temperature_c"),
+        memory_used=found.maybe("memory_used"),
+        swap_used=found.maybe("swap_used"),
+        disk_used=disk_used,
+        processors=processors,
     )
 
 
@@ -165,15 +176,11 @@ def _queue(found: Record) -> Queue:
 def _operators(found: Record) -> Operators:
     server, sync = found.record("server"), found.record("sync")
     disks = tuple(_disk(each) for each in server.records("disks"))
-    figures = {figure: server.maybe(figure) for figure in FIGURES if figure != "disk_used"}
+    fullest = max((disk.used for disk in disks), default=None)
     return Operators(
         user=found.text("user"),
         may_act=found.flag("may_act"),
-        machine=Machine(
-            **figures,
-            disk_used=max((disk.used for disk in disks), default=None),
-            processors=server.count("processors"),
-        ),
+        machine=_machine(server, fullest, server.count("processors")),
         disks=disks,
         sync_lag=sync.count("lag"),
         sync_polled_s=sync.maybe("polled_s"),

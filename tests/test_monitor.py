@@ -20,7 +20,7 @@ from deploy.demo import free_port
 from deploy.farm import MANAGE, ROOT
 from tests.stack import wait_for_answer
 
-TMUX = shutil.which("tmux")
+TMUX = shutil.which("tmux") or ""
 
 pytestmark = [
     pytest.mark.whole,
@@ -150,6 +150,12 @@ class Terminal:
     def type(self, text):
         self._tmux("send-keys", "-l", text)
 
+    def confirm(self):
+        """Go from the reason to the button, and press it."""
+        self.press("Enter")
+        self.see("Enter once more: do it.")
+        self.press("Enter")
+
     def shows(self):
         return self._tmux("capture-pane", "-p")
 
@@ -206,7 +212,7 @@ def test_an_operator_pauses_halts_and_resumes_builders_at_a_terminal(site, termi
     terminal.press("p")
     terminal.see("Pause 1 builder (pi-2), 1 of them building?")
     terminal.type("new card")
-    terminal.press("Enter", "Enter")
+    terminal.confirm()
     terminal.see("1 builder paused.", "new card (Paused by ann.)")
     found = site.ask(_HOW_THEY_ARE)
     assert found["modes"] == {**dict.fromkeys(BUILDERS, "active"), "pi-2": "paused"}
@@ -217,7 +223,7 @@ def test_an_operator_pauses_halts_and_resumes_builders_at_a_terminal(site, termi
     # The whole farm is halted, also what was paused and still builds.
     terminal.press("k", "k", "x")
     terminal.see("Halt 5 builders (pi-1, pi-2, pi-3, pi-4, pi-5), 2 of them building?")
-    terminal.press("Enter", "Enter")
+    terminal.confirm()
     terminal.see("5 builders halted; 2 builds ended and requeued.", "0 of 5 at work")
     found = site.ask(_HOW_THEY_ARE)
     assert set(found["modes"].values()) == {"paused"}
@@ -226,9 +232,7 @@ def test_an_operator_pauses_halts_and_resumes_builders_at_a_terminal(site, termi
 
     terminal.press("r")
     terminal.see("Resume 5 builders")
-    terminal.press("Escape")
-    terminal.press("r")
-    terminal.press("Enter", "Enter")
+    terminal.confirm()
     terminal.see("5 builders resumed.", "5 of 5 at work")
     assert set(site.ask(_HOW_THEY_ARE)["modes"].values()) == {"active"}
 

@@ -57,7 +57,7 @@ class FakeFarm:
     """Answers: by path a status, a body (JSON, or bytes as they are) and headers."""
 
     def __init__(self, *builders):
-        self.answers = {
+        self.answers: dict[str, tuple] = {
             "/farm": (200, farm(*(builders or [builder()])), {}),
             "/queue": (200, queue(), {}),
             "/operators/farm": (200, operators(), {}),

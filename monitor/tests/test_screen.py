@@ -222,7 +222,7 @@ def test_a_deed_that_was_refused_says_so():
         await watcher.press("p")
         await watcher.see("Pause 1 builder")
         await watcher.press("enter", "enter")
-        await watcher.see("It may not have been done", "Your role does not allow this.")
+        await watcher.see("It may not have been done", "Your role")
 
     watch(fake, scene)
 
@@ -255,7 +255,7 @@ def test_what_would_change_nothing_is_not_asked():
             {},
             "Make one.",
         ),
-        ({"error": "Too many.", "what_to_do": "Wait."}, 429, {"Retry_After": "37"}, "again in 37s"),
+        ({"error": "Too many.", "what_to_do": "Wait."}, 429, {"Retry_After": "300"}, "again in 4:"),
     ],
 )
 def test_what_cannot_be_shown_is_said_and_tried_again(body, status, headers, said):
@@ -345,7 +345,7 @@ def test_what_a_farm_says_is_neither_markup_nor_for_the_terminal():
         await watcher.press("p", "enter", "enter")
         shown += await watcher.see("[red]evil")
         fake.set_all({"error": HOSTILE, "what_to_do": HOSTILE}, 500)
-        shown += await watcher.see("no answer for", "[red]evil[/red]")
+        shown += await watcher.see("answer for", "[red]evil[/red]")
         assert not set(shown) & set("\x1b\x07\x9b\u202e\r")
 
     watch(fake, scene)
