@@ -76,6 +76,7 @@ class BuilderFacts:
     problems: tuple[str, ...]  # why it takes no work at the moment, each in a sentence
     build: int  # the build that it is at; 0 when it is idle
     versions: dict[str, str]  # of pip, celery and the like
+    up_s: float = 0.0  # for how long its program runs; 0 when it does not say
 
 
 @dataclass(frozen=True)

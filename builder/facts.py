@@ -16,6 +16,9 @@ from builder.contract import CONTRACT, BuilderFacts
 from builder.problems import problems
 from builder.tools import PATH
 
+# When this program began, as far as anybody can tell: this module is one of the first that it reads.
+_BEGAN_S = time.monotonic()
+
 _TOLD = ("piwheels", "pip", "celery", "redis", "requests")
 # Programs that builds depend on, and how each is asked for its version.
 _PROGRAMS = {"gcc": ["gcc", "-dumpfullversion"], "bubblewrap": ["bwrap", "--version"]}
@@ -58,6 +61,7 @@ def facts(
         ),
         build=build,
         versions={**_versions(), **_versions_of_programs()},
+        up_s=time.monotonic() - _BEGAN_S,
     )
 
 

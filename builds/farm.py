@@ -73,6 +73,7 @@ class BuilderNow:
     """One builder at the moment."""
 
     name: str
+    mode: str  # what an operator, or the farm itself, wants of it
     condition: Condition
     since: datetime | None  # of a condition that an operator, or the farm, has put it in
     reason: str
@@ -170,6 +171,7 @@ def _seen(
     is_turned = row.mode != Builder.Mode.ACTIVE and condition != Condition.SILENT
     return BuilderNow(
         name=row.name,
+        mode=row.mode,
         condition=condition,
         since=row.mode_at if is_turned else None,
         reason=_reason(row, condition),

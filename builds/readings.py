@@ -17,6 +17,8 @@ SWAPPED = 0.5
 # What no Pi can have: more than this was made up, or its sensor is broken.
 _MOST_LOAD = 10_000.0
 _COLDEST_C, _HOTTEST_C = -60.0, 150.0
+# A hundred years.
+_LONGEST_S = 3.2e9
 # How much is shown of a text.
 _LONGEST = 60
 
@@ -29,6 +31,7 @@ class Reading:
     said: str
     share: int  # of the gauge, in percent
     alarm: str  # a word; "" when nothing is wrong
+    value: float  # the figure itself; of memory, swap and disk the part that is in use, 0 to 1
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Machine:
     model: str
     software: str  # the version of the builder's own program
     readings: tuple[Reading, ...]
+    os_release: str
+    python: str
+    sandbox: str
+    up_s: float | None  # for how long its program runs
+    clock_ahead_s: float | None  # by how much its clock is off
 
 
 def machine(facts: Mapping[str, object]) -> Machine:
@@ -45,7 +53,15 @@ def machine(facts: Mapping[str, object]) -> Machine:
     versions = facts.get("versions")
     software = versions.get("piwheels") if isinstance(versions, dict) else ""
     return Machine(
-        model=_text(facts.get("model")), software=_text(software), readings=tuple(_readings(facts))
+        model=_text(facts.get("model")),
+        software=_text(software),
+        readings=tuple(_readings(facts)),
+        os_release=_text(facts.get("os_release")),
+        python=_text(facts.get("python")),
+        sandbox=_text(facts.get("sandbox")),
+        # A builder of before it said so says 0.
+        up_s=_number(facts.get("up_s"), 0.001, _LONGEST_S),
+        clock_ahead_s=_number(facts.get("clock_ahead_s"), -_LONGEST_S, _LONGEST_S),
     )
 
 
@@ -53,17 +69,17 @@ def _readings(facts: Mapping[str, object]) -> Iterator[Reading]:
     """Yield the figures that there are; of memory, swap and disk, what is in use."""
     load = _number(facts.get("load"), 0.0, _MOST_LOAD)
     if load is not None:
-        yield Reading("Load", f"{load:.1f}", _percent(load / LOADED), "high" if load > LOADED else "")
+        yield Reading("Load", f"{load:.1f}", _percent(load / LOADED), "high" if load > LOADED else "", load)
     heat_c = _number(facts.get("temperature_c"), _COLDEST_C, _HOTTEST_C)
     if heat_c is not None:
         # As the original's monitor draws it: what is below 40 °C is cool, whatever it is.
         share = _percent((heat_c - 40) / 40)
-        yield Reading("Temperature", f"{heat_c:.0f} °C", share, "hot" if heat_c > HOT_C else "")
+        yield Reading("Temperature", f"{heat_c:.0f} °C", share, "hot" if heat_c > HOT_C else "", heat_c)
     for name, key, most in (("Memory", "memory", FULL), ("Swap", "swap", SWAPPED), ("Disk", "disk", FULL)):
         used = _used(facts.get(f"{key}_bytes"), facts.get(f"{key}_free_bytes"))
         if used is not None:
             alarm = "much" if used > most else ""
-            yield Reading(name, f"{_percent(used)} %", _percent(used), alarm)
+            yield Reading(name, f"{_percent(used)} %", _percent(used), alarm, used)
 
 
 def _used(total: object, free: object) -> float | None:

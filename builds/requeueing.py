@@ -2,19 +2,22 @@
 
 from django.db import transaction
 
-from builds.models import Build
+from builds.models import Build, Builder
 
 
 @transaction.atomic
-def requeue(build: Build, why: str, *, size: str = "") -> bool:
-    """Queue another attempt at an ended build; False if it has not ended, or something newer came of it."""
+def requeue(build: Build, why: str, *, size: str = "", avoid: Builder | None = None) -> bool:
+    """Queue another attempt at an ended build; False if it has not ended, or something newer came of it.
+
+    It goes to another builder than the one to avoid, if there is one.
+    """
     package = build.version.package
     package.hold()
     newer = Build.objects.filter(version=build.version_id, target=build.target_id, attempt__gt=build.attempt)
     if build.is_open or newer.exists():
         return False
     why = why[: Build._meta.get_field("why").max_length]
-    build.again(losses=0, priority=build.priority, why=why, size=size)
+    build.again(losses=0, priority=build.priority, why=why, size=size, avoid=avoid.pk if avoid else None)
     package.mark_changed()
     # The plan drops it again if nobody wants the version any more.
     package.request_plan()

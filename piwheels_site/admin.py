@@ -12,9 +12,10 @@ from django_otp.plugins.otp_totp.admin import TOTPDevice
 from packages.record_admin import FarmAdmin, RecordAdmin
 from piwheels_site.models import Alert, Message, Notice
 from piwheels_site.operators.log import LogEntryAdmin
+from piwheels_site.operators.tokens import OperatorTokenAdmin
 from piwheels_site.operators.users import AccountAdmin
 
-__all__ = ["AccountAdmin", "LogEntryAdmin", "NoticeAdmin"]
+__all__ = ["AccountAdmin", "LogEntryAdmin", "NoticeAdmin", "OperatorTokenAdmin"]
 
 # Whatever registers them was imported for one of the lines above.
 admin.site.unregister([User, Group, TOTPDevice, StaticDevice])

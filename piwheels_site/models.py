@@ -1,12 +1,15 @@
-"""What operators tell everybody, what is read once for all readers, and what the farm tells its operators."""
+"""What operators tell everybody, what opens the API to them, what is read once, and what they are told."""
 
+import secrets
 from datetime import datetime, timedelta
 from typing import ClassVar, Self
 
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import models
 from django.db.models import Q
 
+from builds.models.token import digest
 from packages.models import NEVER
 
 
@@ -244,3 +247,58 @@ class Message(models.Model):
     def give_up(self, error: str, now: datetime) -> None:
         """Send it no more."""
         Message.objects.filter(pk=self.pk).update(given_up_at=now, error=error[:200])
+
+
+class OperatorTokenQuerySet(models.QuerySet["OperatorToken"]):
+    """Questions about tokens."""
+
+    def good(self, now: datetime) -> Self:
+        """Return those that open something now: neither revoked nor too old, and their account is active."""
+        in_time = Q(expires_at=None) | Q(expires_at__gt=now)
+        return self.filter(in_time, revoked_at=None, user__is_active=True, user__is_staff=True)
+
+    def by_secret(self, secret: str, now: datetime) -> "OperatorToken | None":
+        """Return the good token that this is the secret of."""
+        return self.good(now).filter(token_hash=digest(secret)).select_related("user").first()
+
+
+class OperatorToken(models.Model):
+    """What a program opens the operators' part of the API with, in the name of one account."""
+
+    # By this a search for secrets that got loose knows one.
+    PREFIX = "piwheels_op_"
+    # So often is noted that it was used, however often it is.
+    NOTED = timedelta(minutes=1)
+
+    user = models.ForeignKey(User, models.PROTECT, related_name="operator_tokens")
+    name = models.CharField(max_length=100, help_text="Where it is used, as “Ann's laptop”.")
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: until it is revoked.")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    used_at = models.DateTimeField(null=True, blank=True, help_text="When it was last used.")
+
+    objects: ClassVar = OperatorTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+    def issue(self, now: datetime) -> str:
+        """Begin its life; return its secret, which is kept nowhere."""
+        secret = self.PREFIX + secrets.token_urlsafe(32)
+        self.token_hash, self.created_at = digest(secret), now
+        self.save()
+        return secret
+
+    def revoke(self, now: datetime) -> bool:
+        """Have it open nothing any more; False if it was revoked before."""
+        revoked = OperatorToken.objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=now)
+        return revoked == 1
+
+    def use(self, now: datetime) -> None:
+        """Note that it was used, now and then."""
+        if self.used_at is None or now - self.used_at >= self.NOTED:
+            OperatorToken.objects.filter(pk=self.pk).update(used_at=now)

@@ -77,8 +77,11 @@ def main() -> int:
 
 
 def first_lane(folder: Path) -> list[Run]:
-    """Run what needs no farm, before everybody's eyes, and then the builder's tests, which need no server."""
-    return [on_servers(_own(folder, "apps"), *APPS), quietly("the builder", {}, "builder")]
+    """Run what needs no farm, before everybody's eyes, and then the tests that need no server either."""
+    return [
+        on_servers(_own(folder, "apps"), *APPS),
+        quietly("the builder and the monitor", {}, "builder", "monitor"),
+    ]
 
 
 def second_lane(folder: Path) -> list[Run]:

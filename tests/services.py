@@ -51,6 +51,8 @@ def install_missing() -> None:
             ("nginx-light", shutil.which("nginx", path=os.defpath + ":/usr/sbin")),
             # What builds run in; without them most tests of the sandbox are skipped.
             ("bubblewrap", shutil.which("bwrap")),
+            # The terminal in which the monitor is looked at.
+            ("tmux", shutil.which("tmux")),
             ("libseccomp2", ctypes.util.find_library("seccomp")),
         ]
         if not there

@@ -25,6 +25,7 @@ ROUTES = (
     "/api/v1/explain/{}", "/api/v1/check", "/api/v1/docs", "/api/{}",
     "/check/", "/check/request", "/api/v1/requests", "/api/v1/bundles", "/api/v1/bundles/{}",
     "/readyz", "/metrics", "/metrics/{}",
+    "/api/v1/operators/farm", "/api/v1/operators/builders", "/api/v1/operators/{}",
     "/bundle/", "/bundle/{}", "/bundle/{}/", "/bundle/{}/{}",
     "/builder/v1/hello", "/builder/v1/{}", "/builder/v1/builds/{}/{}/claim",
     "/builder/v1/builds/{}/heartbeat", "/builder/v1/builds/{}/wheels/{}", "/builder/v1/builds/{}/report",

@@ -15,6 +15,7 @@ import tests
 from deploy import farm, play, redis
 
 ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("piwheels_site", "packages", "builds", "simple", "builder", "monitor")
 
 
 def tracked():
@@ -32,13 +33,14 @@ def lint_imports(folder):
     ("module", "line", "contract"),
     [
         ("builder/client.py", "import builds.models", "A builder knows nothing of Django"),
+        ("monitor/client.py", "import builder.contract", "A monitor knows the API alone"),
         ("packages/sync.py", "import builds.queue", "Data flows one way"),
         ("builds/verify.py", "import django", "Pure modules need no Django"),
         ("builds/api.py", "import builder.client", "Of the builder, the server knows the contract"),
     ],
 )
 def test_an_import_against_the_stream_is_found(tmp_path, module, line, contract):
-    for name in ("piwheels_site", "packages", "builds", "simple", "builder", "pyproject.toml"):
+    for name in (*ROOMS, "pyproject.toml"):
         source = ROOT / name
         shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path)
     assert lint_imports(tmp_path).returncode == 0

@@ -162,7 +162,9 @@ class Builder(models.Model):
         Its size follows its memory.  One that an operator chose stays until the memory becomes another.
         """
         size = self.size_of(facts.memory_bytes)
-        fields: dict[str, object] = {"facts": vars(facts), "sandbox": facts.sandbox[:4]}
+        # Only now can anybody tell by how much its clock is off.
+        told = {**vars(facts), "clock_ahead_s": facts.clock - now.timestamp()}
+        fields: dict[str, object] = {"facts": told, "sandbox": facts.sandbox[:4]}
         if size != self.size_of(self.facts.get("memory_bytes", 0)) or not self.facts:
             fields["size"] = size
         self._note(now, problem, **fields)

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from builds.models import Build, Target
+from builds.models import Build, Builder, Target
 from piwheels_site.api.answers import ROOT
 from piwheels_site.api.door import description
 from simple import index
 
 # What a status means here, of those that not every address has.
 _MEANS = {
-    403: "this farm does no such thing, or a page of another site asks",
+    401: "no token came along, or one that opens nothing",
+    403: "this farm does no such thing, your role may not, or a page of another site asks",
     404: "there is no such thing, or nobody follows it",
     413: "what was sent is too large",
     422: "what was asked is not as it is described here",
@@ -31,6 +32,7 @@ class Sample:
     wheel: str = "numpy-2.3.5-cp313-cp313-linux_armv6l.linux_armv7l.whl"
     build: int = 1
     target: str = "trixie-armhf-cp313"
+    builder: str = "pi-07"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,13 @@ class Section:
 
 
 def sample() -> Sample:
-    """Return the newest wheel that there is, with what belongs to it: three queries at the most."""
+    """Return the newest wheel that there is, with what belongs to it: four queries at the most."""
+    found = _of_packages()
+    builder = Builder.objects.filter(is_enabled=True).values_list("name", flat=True).first()
+    return replace(found, builder=builder) if builder else found
+
+
+def _of_packages() -> Sample:
     wheel = index.offered().select_related("package", "build__target").order_by("-pk").first()
     if wheel:
         return Sample(wheel.package.name, wheel.filename, wheel.build_id, wheel.build.target.key)
@@ -155,6 +163,8 @@ def _type(schema: Json) -> str:
 
 def _curl(method: str, path: str, site: str, shown: Sample) -> str:
     """Return how the operation is asked with curl."""
+    if path.startswith(f"{ROOT}/operators/"):
+        return _curl_with_token(method, path, site, shown)
     if method == "post":
         wanted = (
             {"packages": [shown.package]} if path == f"{ROOT}/requests" else {"text": f"{shown.package}\n"}
@@ -176,3 +186,12 @@ def _curl(method: str, path: str, site: str, shown: Sample) -> str:
     }
     asked = f"?{urlencode(queries[path])}" if path in queries else ""
     return f"curl '{site}{path.format(**{key: quote(value) for key, value in values.items()})}{asked}'"
+
+
+def _curl_with_token(method: str, path: str, site: str, shown: Sample) -> str:
+    """Return the same of what a token opens, which a shell keeps in a variable."""
+    asked = f"curl '{site}{path}' \\\n  -H \"Authorization: Bearer $PIWHEELS_TOKEN\""
+    if method != "post":
+        return asked
+    body = json.dumps({"deed": "resume", "builders": [shown.builder], "reason": "It is cool again."})
+    return f"{asked} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'"

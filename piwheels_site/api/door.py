@@ -23,10 +23,20 @@ from django.urls import URLPattern, path, re_path
 from django.utils.http import parse_etags
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
-from ninja.errors import ValidationError
+from ninja.errors import AuthenticationError, ValidationError
 
 from piwheels_site import limits
-from piwheels_site.api import asking, builds, farm, installing, packages, statistics, targets, wheels
+from piwheels_site.api import (
+    asking,
+    builds,
+    farm,
+    installing,
+    operators,
+    packages,
+    statistics,
+    targets,
+    wheels,
+)
 from piwheels_site.api.answers import ROOT, Problem, Refused, schemas_of
 
 # What counts for more than one request, by the name of its address.
@@ -47,7 +57,7 @@ class _Api(NinjaAPI):
 
 
 api = _Api(title="piwheels", version="1", description=_SAID, openapi_url=None, docs_url=None)
-for each in (packages, wheels, builds, targets, farm, statistics, installing, asking):
+for each in (packages, wheels, builds, targets, farm, statistics, installing, asking, operators):
     api.add_router("", each.router)
 
 View = Callable[..., HttpResponse]
@@ -69,6 +79,15 @@ def not_valid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 def not_valid_body(request: HttpRequest, error: pydantic.ValidationError) -> HttpResponse:
     """Answer a body that is not as the description has it."""
     return _unclear(error.errors(include_url=False, include_input=False, include_context=False))
+
+
+@api.exception_handler(AuthenticationError)
+def not_known(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    """Answer who brings no token that opens anything."""
+    said = "Make one in the admin, or with `manage.py create_operator_token`, and send it as a bearer token."
+    response = problem(401, "This takes a token, and yours is none, is over, or was revoked.", said)
+    response["WWW-Authenticate"] = 'Bearer realm="operators"'
+    return response
 
 
 @api.exception_handler(SuspiciousOperation)
@@ -97,7 +116,7 @@ def nothing(request: HttpRequest) -> HttpResponse:
 def description() -> dict[str, Any]:  # Any: it is JSON
     """Return the OpenAPI description of all that may be asked."""
     found = dict(api.get_openapi_schema(path_prefix=f"{ROOT.lstrip('/')}/"))
-    for sent in (installing.Question, asking.Wishes, asking.BundleQuestion):
+    for sent in (installing.Question, asking.Wishes, asking.BundleQuestion, operators.Wanted):
         found["components"]["schemas"] |= schemas_of(sent)
     found["servers"] = [{"url": "/"}]
     return found
@@ -164,6 +183,10 @@ def _methods(refusal: HttpResponse) -> HttpResponse:
 
 def _known_by_hash(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Give an answer its ETag, or say that who asks has it already."""
+    if "Authorization" in request.headers:
+        # What one account is told is nobody else's, and is kept nowhere.
+        response["Cache-Control"] = "private, no-store"
+        return response
     if request.method not in ("GET", "HEAD") or response.status_code != 200:
         return response
     etag = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'

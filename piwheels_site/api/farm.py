@@ -11,7 +11,9 @@ from builds import farm as builders
 from builds import waiting
 from builds.clock import database_now
 from builds.farm import BuilderNow, Condition, Farm, Work
+from builds.models import Builder
 from builds.models.state import State
+from builds.readings import Machine
 from builds.waiting import Queue, Stand
 from piwheels_site.api.answers import ROOT, Name, kept, package_of
 
@@ -42,14 +44,55 @@ class Building(Schema):
         )
 
 
+class MachineWhole(Schema):
+    """What a builder says of its machine, as far as it can be true."""
+
+    model: str
+    os_release: str
+    python: str
+    software: str = Field(description="The version of the builder's own program.")
+    sandbox: str = Field(description="The level that its builds run at.")
+    up_s: float | None = Field(description="For how many seconds its program runs; null: it does not say.")
+    clock_ahead_s: float | None = Field(description="By how many seconds its clock is off.")
+    load: float | None = Field(description="Over one minute.")
+    temperature_c: float | None
+    memory_used: float | None = Field(description="The part of it that is in use, 0 to 1.")
+    swap_used: float | None = Field(description="The same; null: it has none.")
+    disk_used: float | None = Field(description="The same, of the disk that it builds on.")
+
+    @staticmethod
+    def of(machine: Machine) -> "MachineWhole":
+        """Return it from what can be true."""
+        values = {reading.name: reading.value for reading in machine.readings}
+        return MachineWhole(
+            model=machine.model,
+            os_release=machine.os_release,
+            python=machine.python,
+            software=machine.software,
+            sandbox=machine.sandbox,
+            up_s=machine.up_s,
+            clock_ahead_s=machine.clock_ahead_s,
+            load=values.get("Load"),
+            temperature_c=values.get("Temperature"),
+            memory_used=values.get("Memory"),
+            swap_used=values.get("Swap"),
+            disk_used=values.get("Disk"),
+        )
+
+
 class BuilderWhole(Schema):
     """A Raspberry Pi that builds."""
 
     name: str
     target: str
+    mode: Builder.Mode = Field(description="What its operator, or the farm itself, wants of it.")
     state: Condition
     said: str = Field(description="The same in words.")
     is_well: bool = Field(description="Whether it builds, or would.")
+    reason: str = Field(description="Why it is not fit to build, or was taken out.")
+    since: datetime | None = Field(description="Since when it is in that mode; null: it is in no other.")
+    heard_at: datetime | None = Field(description="When it last spoke.")
+    machine: MachineWhole
     building: Building | None
     built_an_hour: int = Field(description="How many builds it ended in the last hour.")
 
@@ -57,10 +100,11 @@ class BuilderWhole(Schema):
 class FarmWhole(Schema):
     """All builders at the moment."""
 
+    seen_at: datetime = Field(description="When all this was so, by the clock of the database.")
     builders: list[BuilderWhole]
     well: int = Field(description="How many of them build, or would.")
     working: int = Field(description="How many are at a build.")
-    ended: int = Field(description="How many builds ended in the last hour.")
+    ended: int = Field(description="How many builds ended in the last hour, of any target.")
     built: int = Field(description="How many of these came to a good end.")
 
 
@@ -128,6 +172,7 @@ def farm(request: HttpRequest) -> FarmWhole:
 
 def _farm(farm: Farm) -> FarmWhole:
     return FarmWhole(
+        seen_at=farm.seen_at,
         builders=[_builder(builder, target.key) for target in farm.targets for builder in target.builders],
         well=farm.well,
         working=farm.working,
@@ -140,9 +185,14 @@ def _builder(builder: BuilderNow, target: str) -> BuilderWhole:
     return BuilderWhole(
         name=builder.name,
         target=target,
+        mode=Builder.Mode(builder.mode),
         state=builder.condition,
         said=str(builder.condition.label),
         is_well=builder.condition.is_well,
+        reason=builder.reason,
+        since=builder.since,
+        heard_at=builder.heard_at,
+        machine=MachineWhole.of(builder.machine),
         building=Building.of(builder.work) if builder.work else None,
         built_an_hour=builder.per_hour,
     )

@@ -19,7 +19,10 @@ class ActionFilter(admin.SimpleListFilter):
     parameter_name = "did"
     _FLAGS = {"Added": ADDITION, "Deleted": DELETION}
     # What is done elsewhere than in a list.
-    _OTHERS = ("start campaign", "set up second factor", "new recovery codes")
+    _OTHERS = (
+        *("start campaign", "set up second factor", "new recovery codes", "make operator token"),
+        *("skip build of builder", "halt builder", "kill builder"),
+    )
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # Any: Django's own
         """Offer each deed that a list has, and what forms do."""

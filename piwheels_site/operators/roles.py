@@ -2,8 +2,9 @@
 
 A viewer reads everything but accounts.  An operator decides about builds, wheels, builders, skips, pushes,
 recipes, campaigns and notices.  An administrator also enrols, retires and re-keys builders, says what is
-built for, deletes files for good, says that upstream is right, and keeps the accounts.  A superuser, whom
-`manage.py createsuperuser` makes, may do all of that, and nobody else touches its account.
+built for, deletes files for good, says that upstream is right, and keeps the accounts.  Each makes tokens
+for their own programs.  A superuser, whom `manage.py createsuperuser` makes, may do all of that, and nobody
+else touches its account.
 """
 
 from enum import Enum
@@ -27,7 +28,7 @@ class Role(Enum):
 READ = ("packages", "builds", "simple", "piwheels_site")
 # What a role may do besides, as "app.verb_model".  Who may delete a wheel may delete its file: rows stay.
 _MORE = {
-    Role.VIEWER: ["admin.view_logentry"],
+    Role.VIEWER: ["admin.view_logentry", "piwheels_site.add_operatortoken"],
     Role.OPERATOR: [
         *("packages.change_package", "packages.change_version"),
         *("builds.change_build", "builds.change_builder", "builds.change_wheel"),

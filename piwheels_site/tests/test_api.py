@@ -517,7 +517,7 @@ def test_the_description_names_every_address(client):
     described = client.get(f"{API}/openapi.json").json()
 
     assert described["openapi"].startswith("3.1")
-    assert len(described["paths"]) == 19
+    assert len(described["paths"]) == 21
     for path, methods in described["paths"].items():
         assert urlsplit(path).path.startswith(f"{API}/")
         for operation in methods.values():
@@ -527,3 +527,14 @@ def test_the_description_names_every_address(client):
 
 def test_an_address_that_there_is_not_is_no_fault_however_it_is_asked(client):
     assert client.get("/api/odd?" + "&".join(["a=1"] * 1500)).status_code == 404
+
+
+def test_the_farm_says_how_each_builders_machine_is(client):
+    facts = {"model": "Raspberry Pi 4", "load": 1.5, "temperature_c": 51.0, "up_s": 60.0, "python": "3.13"}
+    make_builder(heard_at=database_now(), facts={**facts, "disk_bytes": 100, "disk_free_bytes": 25})
+
+    [found] = ask(client, "/farm")["builders"]
+
+    machine = {name: found["machine"][name] for name in (*facts, "disk_used", "swap_used")}
+    assert machine == {**facts, "disk_used": 0.75, "swap_used": None}
+    assert (found["mode"], found["reason"], found["since"]) == ("active", "", None)

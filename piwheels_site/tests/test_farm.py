@@ -17,7 +17,7 @@ FACTS = {
     **{"model": "Raspberry Pi 4 Model B Rev 1.4", "memory_bytes": 4 << 30, "memory_free_bytes": 3 << 30},
     **{"swap_bytes": 0, "swap_free_bytes": 0, "disk_bytes": 100 << 30, "disk_free_bytes": 5 << 30},
     **{"load": 3.25, "temperature_c": 61.2, "clock": 0.0, "sandbox": "box", "sandbox_lacks": []},
-    **{"problems": [], "build": 0, "versions": {"piwheels": "1.2.3", "kernel": "6.12"}},
+    **{"problems": [], "build": 0, "versions": {"piwheels": "1.2.3", "kernel": "6.12"}, "up_s": 3600.5},
 }
 
 
