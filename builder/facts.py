@@ -54,6 +54,8 @@ def facts(
             problems(
                 disk_bytes=disk.total,
                 disk_free_bytes=disk.free,
+                # Also root may not where the file system is read-only.
+                is_writable=os.access(work, os.W_OK),
                 temperature_c=temperature_c,
                 clock=clock,
                 ending=ending,

@@ -11,7 +11,7 @@ from threading import Event, Lock
 
 from builder.contract import BuilderFacts
 from builder.facts import facts
-from builder.sandbox import Kind
+from builder.sandbox import Kind, Level
 
 # What a sandbox needs of the system may go or come without us: an upgrade, a sysctl.
 _LOOK_AGAIN_S = 6 * 3600.0
@@ -35,7 +35,11 @@ class Presence:
 
     def facts(self, folder: Path) -> BuilderFacts:
         """Return the facts of this moment; builds happen in that folder."""
-        sandbox = self.sandbox(folder)
+        try:
+            sandbox = self.sandbox(folder)
+        except OSError as fault:
+            # The server shall hear of a disk that takes nothing, so this must not be what keeps us silent.
+            sandbox = Kind(Level.BARE, (f"No sandbox can be tried in {folder}: {fault.strerror}.",))
         return facts(
             folder,
             sandbox=str(sandbox.level),

@@ -14,7 +14,13 @@ _TOO_HOT_C = 85.0
 
 
 def problems(
-    *, disk_bytes: int, disk_free_bytes: int, temperature_c: float | None, clock: float, ending: bool
+    *,
+    disk_bytes: int,
+    disk_free_bytes: int,
+    is_writable: bool,
+    temperature_c: float | None,
+    clock: float,
+    ending: bool,
 ) -> Iterator[str]:
     """Yield each reason to take no build."""
     if ending:
@@ -22,6 +28,11 @@ def problems(
     if clock < EARLIEST.timestamp():
         said = datetime.fromtimestamp(clock, UTC)
         yield f"Its clock says {said:%Y-%m-%d}: wait until it is synchronised (timedatectl)."
+    if not is_writable:
+        yield (
+            "Its work folder cannot be written; a worn SD card becomes read-only: look at dmesg, "
+            "and mount it anew or replace it."
+        )
     least = max(_LEAST_BYTES, disk_bytes * _LEAST_PART)
     if disk_free_bytes < least:
         yield (

@@ -6,6 +6,7 @@ GIB = 1 << 30
 WELL = {
     "disk_bytes": 32 * GIB,
     "disk_free_bytes": 16 * GIB,
+    "is_writable": True,
     "temperature_c": 60.0,
     "clock": EARLIEST.timestamp() + 1,
     "ending": False,
@@ -17,6 +18,7 @@ WELL = {
     [
         ({"disk_free_bytes": 2 * GIB - 1}, "nearly full: 2047 MiB are free, 2048 MiB are needed"),
         ({"disk_bytes": 100 * GIB, "disk_free_bytes": 5 * GIB - 1}, "nearly full"),
+        ({"is_writable": False}, "cannot be written"),
         ({"temperature_c": 85.0}, "It is too hot: 85 °C"),
         ({"clock": 0.0}, "Its clock says 1970-01-01"),
         ({"ending": True}, "about to end"),
