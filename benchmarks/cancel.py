@@ -12,8 +12,8 @@ import psutil
 from django.conf import settings
 
 from benchmarks.figures import Figure, show
-from builds.clock import database_now
 from builds.models import Build
+from packages.clock import database_now
 from tests.fake_pypi import FakePyPI
 from tests.farm import PATIENCE, Farm
 from tests.sdists import deaf_sdist

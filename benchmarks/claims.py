@@ -20,8 +20,8 @@ from benchmarks.figures import Figure, show
 from benchmarks.servers import Servers
 from builder.client import Client, LostClaim
 from builder.settings import Settings
-from builds.clock import database_now
 from builds.models import Build, Builder
+from packages.clock import database_now
 
 BUILDERS = 20
 CLIENTS = 2

@@ -23,9 +23,9 @@ from benchmarks import growth
 from benchmarks.figures import Figure, show
 from benchmarks.many_versions import FAILURE, fill, held, unlog
 from builds import campaigns, demand, dispatch, plan, position, quarantine, queue, raising
-from builds.clock import database_now
 from builds.demand import Wanted
 from builds.models import Build, Builder, Campaign, Demand, Size, Target
+from packages.clock import database_now
 from tests import services
 
 SIZES = (100_000, 1_000_000)

@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from benchmarks.figures import Figure, show
 from builds import plan, wishes
-from builds.clock import database_now
 from builds.models import Build, Target
 from packages import sync
+from packages.clock import database_now
 from packages.models import Package, UpstreamFile
 from packages.pypi import UpstreamUnavailable
 

@@ -16,10 +16,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from builder import contract
 from builder.log_lines import about
 from builds import attached, hearing, incoming, logs, orders, results
-from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
 from builds.wheel_names import BadWheel, check_filename
+from packages.clock import database_now
 
 # Each view has the parts of its path as further arguments, so their types are the views' own.
 View = Callable[..., HttpResponse]

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from builds import campaigns, counting, dispatch, nightly, plan, quarantine, raising, takedown
-from builds.clock import database_now
+from packages.clock import database_now
 
 
 @shared_task(name="builds.plan")

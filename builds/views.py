@@ -5,8 +5,8 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from builds import build_page, pip_line, position, priority, storage
-from builds.clock import database_now
 from builds.models import Build, Wheel
+from packages.clock import database_now
 
 
 @require_safe

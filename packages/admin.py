@@ -10,10 +10,10 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.utils import timezone
 
 from packages import doubt
 from packages.admin_deeds import Outcome, Reason, Wish, deed
+from packages.clock import database_now
 from packages.health import sync_health
 from packages.models import (
     Alias,
@@ -190,7 +190,7 @@ class VersionAdmin(UpstreamAdmin):
     )
     def ask(self, rows: QuerySet[Version], wish: Wish) -> Outcome:
         """Ask for them to be built before all that nobody asked for."""
-        now = timezone.now()
+        now = database_now()
         for version in rows.select_related("package"):
             version.request(now)
         return Outcome(f"{many(len(rows), self.opts)} asked for.")
@@ -253,13 +253,13 @@ class SyncCursorAdmin(UpstreamAdmin):
     @admin.display(description="longest waiting name")
     def oldest(self, cursor: SyncCursor) -> str:
         """Show since when the longest waiting name waits."""
-        seconds = sync_health(timezone.now()).oldest_s
+        seconds = sync_health(database_now()).oldest_s
         return "none waits" if seconds is None else f"{timedelta(seconds=round(seconds))}"
 
     @admin.display(description="warning")
     def warning(self, cursor: SyncCursor) -> str:
         """Show what an operator has to know."""
-        return sync_health(timezone.now()).warning or "none"
+        return sync_health(database_now()).warning or "none"
 
     @deed(
         "believe upstream",
@@ -268,5 +268,5 @@ class SyncCursorAdmin(UpstreamAdmin):
     )
     def believe(self, rows: QuerySet[SyncCursor], wish: Wish) -> Outcome:
         """Believe all absences, as the operator has looked."""
-        count = doubt.believe(timezone.now())
+        count = doubt.believe(database_now())
         return Outcome(f"{many(count, Package._meta)} that upstream denies are asked for and then withdrawn.")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from django.db import connection, connections
-from django.utils import timezone
 
 from packages import fetch, journal, reconcile, sync
+from packages.clock import database_now
 from packages.fetch import UpstreamUnavailable
 from packages.models import Dirty, SyncCursor
 from packages.progress_bar import ProgressBar
@@ -48,7 +48,7 @@ def run(pypi: PyPI, fetchers: int, processes: int = 1) -> Result:
     All of them together ask upstream so much at a time, or one thing each.  To be called before this process
     has threads.  Raises UpstreamUnavailable when upstream's list cannot be read.
     """
-    journal.poll(pypi.changelog, [journal.ALL], now=timezone.now())
+    journal.poll(pypi.changelog, [journal.ALL], now=database_now())
     _mark_everything(pypi)
     marked = waiting = Dirty.objects.count()
     each = max(fetchers // processes, 1)
@@ -86,7 +86,7 @@ def _look_up(simple_url: str, fetchers: int) -> None:
 
 def _mark_everything(pypi: PyPI) -> None:
     """Mark what we lack or know an older state of."""
-    now = timezone.now()
+    now = database_now()
     before = SyncCursor.current().listed_at
     reconcile.reconcile(pypi, [journal.ALL], now=now)
     if SyncCursor.current().listed_at == before:
@@ -99,7 +99,7 @@ def _mark_everything(pypi: PyPI) -> None:
 def _rounds(pypi: PyPI, fetchers: int) -> Iterator[int]:
     """Look names up until none is due, and tell of each round how many were settled."""
     while True:
-        now = timezone.now()
+        now = database_now()
         if SyncCursor.current().paused_until > now:
             time.sleep(PAUSE_S)
             continue

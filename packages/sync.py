@@ -16,9 +16,9 @@ from queue import SimpleQueue
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from packages import doubt, fetch, merge, moving
+from packages.clock import database_now
 from packages.doubt import ABSENT, DoubtfulAbsence, StaleAnswer, TooMuchVanishes
 from packages.fetch import Unchanged, UpstreamTimeout
 from packages.models import Dirty, Package, SyncCursor
@@ -44,7 +44,7 @@ def upstream() -> PyPI:
 @cache
 def _client(simple_url: str) -> PyPI:
     pypi = PyPI(simple_url, fetch.Session(settings.PIWHEELS_FETCHERS, simple_url))
-    moving.settle(pypi.simple_url, timezone.now())
+    moving.settle(pypi.simple_url, database_now())
     return pypi
 
 

@@ -5,9 +5,9 @@ from threading import Lock
 
 from celery import shared_task
 from django.conf import settings
-from django.utils import timezone
 
 from packages import journal, reconcile, sync
+from packages.clock import database_now
 
 # How many packages a run marks, and how many it looks up.  A look-up takes a second or less, and a run should
 # not keep a worker's thread for long.
@@ -36,7 +36,7 @@ def watch() -> int:
     return _alone(
         lambda: reconcile.watch(
             settings.PIWHEELS_WATCH,
-            now=timezone.now(),
+            now=database_now(),
             refresh_s=settings.PIWHEELS_REFRESH_S,
             limit=MARKS,
         )
@@ -49,7 +49,7 @@ def refresh() -> int:
     return _alone(
         lambda: sync.refresh(
             sync.upstream(),
-            now=timezone.now(),
+            now=database_now(),
             limit=LOOK_UPS,
             fetchers=settings.PIWHEELS_FETCHERS,
         )
@@ -59,13 +59,13 @@ def refresh() -> int:
 @shared_task(name="packages.poll")
 def poll() -> int:
     """Mark the packages that upstream's journal has news of; only one run reads it at a time."""
-    return journal.poll(sync.upstream().changelog, settings.PIWHEELS_WATCH, now=timezone.now())
+    return journal.poll(sync.upstream().changelog, settings.PIWHEELS_WATCH, now=database_now())
 
 
 @shared_task(name="packages.reconcile")
 def compare() -> int:
     """Compare all names with upstream's when it is time; only one run reads the list at a time."""
-    now = timezone.now()
+    now = database_now()
     return (
         reconcile.reconcile(sync.upstream(), settings.PIWHEELS_WATCH, now=now) if reconcile.is_due(now) else 0
     )

@@ -22,13 +22,15 @@ class AboutTask(Task):  # type: ignore[type-arg] # Celery's own class takes none
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Run it."""
-        # As around a request: what is too old is closed, and what broke since is noticed.
-        close_old_connections()
-        try:
-            with about(task=self.name, request=self.request.id):
+        with about(task=self.name, request=self.request.id):
+            if self.request.called_directly:
                 return super().__call__(*args, **kwargs)
-        finally:
+            # As around a request: what is too old is closed, and what broke since is noticed.
             close_old_connections()
+            try:
+                return super().__call__(*args, **kwargs)
+            finally:
+                close_old_connections()
 
 
 app = Celery("piwheels", task_cls=AboutTask)

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from builds.clock import database_now
+from packages.clock import database_now
 from piwheels_site import alerts, couriers, figures, series
 
 

@@ -16,7 +16,7 @@ from threading import Event
 from django.db import Error, connection
 from django.db.models import Max
 
-from builds.clock import database_now
+from packages.clock import database_now
 from simple.log_files import BadLog, LogFile
 from simple.logs import LogCounter, OtherLog, ReadByOthers
 from simple.models import MOST_PATH, Log

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from builds.clock import database_now
+from packages.clock import database_now
 from simple import catalogue, demand, publishing, retention, roots, summing
 from simple.bundle import tidying, work
 

@@ -19,10 +19,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models import QuerySet
 
 from builds import rebuilding, takedown
-from builds.clock import database_now
 from builds.host import host_target
 from builds.models import Build, Builder, Wheel
 from deploy import farm as miniature
+from packages.clock import database_now
 from packages.models import Package, Version
 from simple import index, tree
 from simple import rebuilding as published

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from builds.clock import database_now
 from builds.models import Build, Target
 from builds.tests.rows import make_target
 from packages import sync
+from packages.clock import database_now
 from simple.bundle import work
 from simple.bundle.asking import Question, ask
 from simple.machines import BY_KEY

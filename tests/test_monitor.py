@@ -36,7 +36,7 @@ WIDTH, HEIGHT = 130, 42
 _MAKE_READY = f"""
 import json
 from django.contrib.auth.models import Group, User
-from builds.clock import database_now
+from packages.clock import database_now
 from builds.models import Builder
 from builds.tests.rows import make_builder, make_running_build, make_target, make_version
 now, target = database_now(), make_target()
@@ -243,7 +243,7 @@ def test_an_operator_pauses_halts_and_resumes_builders_at_a_terminal(site, termi
 def test_a_token_that_was_revoked_is_said_at_the_terminal(site, terminal):
     terminal.see("as ann, who may act")
     site.ask(
-        "from builds.clock import database_now\nfrom piwheels_site.models import OperatorToken\n"
+        "from packages.clock import database_now\nfrom piwheels_site.models import OperatorToken\n"
         "print(int(OperatorToken.objects.get().revoke(database_now())))"
     )
 

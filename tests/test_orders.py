@@ -13,7 +13,7 @@ pytestmark = pytest.mark.whole
 
 CANCEL = """
 import time
-from builds.clock import database_now
+from packages.clock import database_now
 from builds.models import Build
 Build.objects.assigned().get().cancel("Enough.", database_now())
 print(time.time())

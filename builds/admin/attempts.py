@@ -13,11 +13,11 @@ from django.utils.html import format_html
 
 from builds import rebuilding
 from builds.admin.filters import FailureFilter, StageFilter
-from builds.clock import database_now
 from builds.models import Build, Push, Recipe, Skip
 from builds.plan import Pair
 from builds.requeueing import requeue
 from packages.admin_deeds import Outcome, Reason, Wish, deed
+from packages.clock import database_now
 from packages.models import Package
 from packages.record_admin import RecordAdmin, by_package, many, search_version
 

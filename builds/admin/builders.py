@@ -10,11 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 
 from builds import enrolment
-from builds.clock import database_now
 from builds.models import Build, Builder, Target, TargetQueue
 from builds.redis_users import RedisFault
 from packages import audit
 from packages.admin_deeds import Outcome, Reason, Wish, deed, shown_once
+from packages.clock import database_now
 from packages.record_admin import FarmAdmin, many
 
 

@@ -8,9 +8,9 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 
 from builds import recipes
-from builds.clock import database_now
 from builds.models import Build, Recipe
 from packages.admin_deeds import ConfirmedForm
+from packages.clock import database_now
 from packages.models import Package
 from packages.record_admin import FarmAdmin, many
 

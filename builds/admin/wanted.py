@@ -12,9 +12,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from builds import campaigns
-from builds.clock import database_now
 from builds.models import Build, Campaign, Demand, Push, Skip
 from packages.admin_deeds import ConfirmedForm, Outcome, Wish, deed
+from packages.clock import database_now
 from packages.models import Package
 from packages.record_admin import FarmAdmin, RecordAdmin, many
 

@@ -9,9 +9,9 @@ from django.template.defaultfilters import filesizeformat
 
 from builds import takedown
 from builds.admin.filters import StandingFilter
-from builds.clock import database_now
 from builds.models import Dependency, Refusal, StorageCheck, Wheel
 from packages.admin_deeds import Outcome, Reason, Wish, deed
+from packages.clock import database_now
 from packages.models import Package
 from packages.record_admin import RecordAdmin, by_package, many
 

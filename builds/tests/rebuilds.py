@@ -4,12 +4,12 @@ import hashlib
 import json
 
 from builds import rebuilding
-from builds.clock import database_now
 from builds.models import Build
 from builds.tests.rows import make_builder, make_target
 from builds.tests.test_api import Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 from builds.tests.wheels import wheel_of
+from packages.clock import database_now
 from packages.models import Package
 
 PURE = "py3-none-any"

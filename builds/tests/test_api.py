@@ -11,10 +11,10 @@ from django.test import Client
 from builder import contract
 from builder.tests.elves import armhf
 from builds import incoming
-from builds.clock import database_now
 from builds.models import Build, Builder, Refusal, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version
 from builds.tests.wheels import make_wheel as wheel_bytes
+from packages.clock import database_now
 from packages.models import Package
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]

@@ -7,12 +7,12 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
 from builds import by_hand, dispatch, logs, storage
-from builds.clock import database_now
 from builds.management.commands.import_wheels import seconds
 from builds.models import Build, Builder, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_target, make_version
 from builds.tests.wheels import make_wheel as wheel_bytes
 from builds.tests.wheels import wheel_of
+from packages.clock import database_now
 from packages.models import UpstreamFile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]

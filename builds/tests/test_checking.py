@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from builds import logs, storage
 from builds.checking import Check
-from builds.clock import database_now
 from builds.management.commands import check_storage
 from builds.models import Build, Wheel
 from builds.stored import GRACE, PREFIXES, Stored
 from builds.tests.rows import make_build, make_version
 from builds.tests.storages import folder, make_whole_wheel, metadata_of, opened, path_of, places, use
+from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 

@@ -81,7 +81,7 @@ def test_the_apt_packages_of_the_order_are_stated_unless_the_recipe_changed_sinc
 
 
 def test_a_published_wheel_is_served_with_its_statement_for_ever(client):
-    from builds.clock import database_now
+    from packages.clock import database_now
 
     build, ticket = make_running_build(now=database_now())
     pi, content = Pi(ticket), wheel_bytes()

@@ -5,10 +5,10 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
 from builds import logs, plan, takedown
-from builds.clock import database_now
 from builds.models import Build, Wheel
 from builds.tests.rows import NOON, make_build, make_running_build, make_target, make_version
 from builds.tests.storages import make_whole_wheel
+from packages.clock import database_now
 from packages.models import Dirty, Package, Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]

@@ -4,7 +4,6 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from builds import statements
-from builds.clock import database_now
 from builds.models import Build, Builder
 from builds.tests.rows import (
     NOON,
@@ -17,6 +16,7 @@ from builds.tests.rows import (
 )
 from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
+from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 

@@ -5,11 +5,11 @@ import pytest
 
 from builder.log_lines import JsonFormatter
 from builds import dispatch
-from builds.clock import database_now
 from builds.models import Build
 from builds.tests.rows import make_build, make_builder
 from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
+from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 

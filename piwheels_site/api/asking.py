@@ -12,7 +12,7 @@ from django.urls import reverse
 from ninja import Path, Router, Schema
 from pydantic import ConfigDict, Field
 
-from builds.clock import database_now
+from packages.clock import database_now
 from packages.project import canonical
 from piwheels_site import clients
 from piwheels_site.api.answers import ROOT, Refused, answers, read_body, takes, unknown

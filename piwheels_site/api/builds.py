@@ -8,11 +8,11 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from builds import browsing, failures, position
-from builds.clock import database_now
 from builds.log_parts import part
 from builds.models import Build
 from builds.models.state import State
 from packages import keyset
+from packages.clock import database_now
 from piwheels_site.api.answers import (
     ROOT,
     USUALLY,

@@ -9,12 +9,12 @@ from pydantic import Field
 
 from builds import farm as builders
 from builds import waiting
-from builds.clock import database_now
 from builds.farm import BuilderNow, Condition, Farm, Work
 from builds.models import Builder
 from builds.models.state import State
 from builds.readings import Machine
 from builds.waiting import Queue, Stand
+from packages.clock import database_now
 from piwheels_site.api.answers import ROOT, Name, kept, package_of
 
 router = Router(tags=["Farm"])

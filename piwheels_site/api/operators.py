@@ -13,12 +13,12 @@ from ninja import Router, Schema
 from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
-from builds.clock import database_now
 from builds.log_text import clean
 from builds.models import Builder
 from builds.turning import Turn, turn
 from packages import audit
 from packages.admin_deeds import Wish
+from packages.clock import database_now
 from packages.health import sync_health
 from piwheels_site import attention, machine
 from piwheels_site.api.answers import ROOT, Refused, answers, read_body, takes

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from builds import days as build_days
 from builds import failing
-from builds.clock import database_now
 from builds.failing import FailureClass
+from packages.clock import database_now
 from piwheels_site.api.answers import ROOT, kept
 from simple import downloads
 

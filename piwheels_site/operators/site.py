@@ -10,7 +10,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
-from builds.clock import database_now
+from packages.clock import database_now
 from piwheels_site import attention
 from piwheels_site.operators import second_factor
 from piwheels_site.operators.second_factor_page import second_factor_page

@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from builds.clock import database_now
 from packages import audit
 from packages.admin_deeds import Outcome, Wish, deed, shown_once
+from packages.clock import database_now
 from packages.record_admin import FarmAdmin, many
 from piwheels_site.models import OperatorToken
 

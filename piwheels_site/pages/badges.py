@@ -8,7 +8,7 @@ from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from builds.clock import database_now
+from packages.clock import database_now
 from packages.models import Package
 from packages.project import canonical
 from piwheels_site import badge as drawing

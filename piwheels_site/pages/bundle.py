@@ -11,8 +11,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from builds.clock import database_now
 from builds.models import Target
+from packages.clock import database_now
 from piwheels_site import clients
 from piwheels_site.pages.check import sent_text
 from piwheels_site.pages.explain import asked_target

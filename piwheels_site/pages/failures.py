@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from builds import failing, failures
-from builds.clock import database_now
+from packages.clock import database_now
 from piwheels_site.charts import bars
 
 # The numbers are read from roll-ups this often, in seconds, however many people look.

@@ -9,7 +9,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
 from builds import farm as builders
-from builds.clock import database_now
+from packages.clock import database_now
 
 # The farm is looked at this often, in seconds, however many people watch; a page asks every 2 seconds, and so
 # is 3 behind at the most.

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from builds.clock import database_now
 from builds.dispatch import orders
 from builds.models import StorageCheck
+from packages.clock import database_now
 from packages.health import sync_health
 from piwheels_site import brokers
 from piwheels_site.celery import app

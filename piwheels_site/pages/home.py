@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from builds.clock import database_now
 from builds.models import Build, BuildDay, Builder, Target, Wheel, WheelDay
+from packages.clock import database_now
 from piwheels_site import snippets
 from simple import downloads, index
 from simple.models import Shown

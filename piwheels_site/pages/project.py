@@ -13,8 +13,8 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from builds import dependents
-from builds.clock import database_now
 from builds.models import Build, Dependency, Target
+from packages.clock import database_now
 from packages.models import Package, Placed, Version
 from piwheels_site import answers, card, matrix, snippets, use
 from piwheels_site.answers import Answer

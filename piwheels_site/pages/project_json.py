@@ -8,10 +8,10 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_safe
 
 from builds import position
-from builds.clock import database_now
 from builds.models import Build, Dependency, Target, Wheel
 from builds.upstream import UpstreamWheel
 from builds.wishes import upstream_wheels
+from packages.clock import database_now
 from packages.models import Package, UpstreamFile, Version
 from piwheels_site import use
 from piwheels_site.matrix import apt_names, described, needed

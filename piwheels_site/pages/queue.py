@@ -6,8 +6,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from builds import waiting
-from builds.clock import database_now
 from builds.models import Counting
+from packages.clock import database_now
 
 # What is next is looked at this often, in seconds, however many people read.
 LOOKED_AT_EVERY = 3

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from builds.clock import database_now
+from packages.clock import database_now
 from piwheels_site import stacks
 from piwheels_site.charts import bars
 from piwheels_site.series import ENDS, SERIES, Table, percent, tables

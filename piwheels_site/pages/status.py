@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from builds.clock import database_now
+from packages.clock import database_now
 from piwheels_site import status as everything
 
 # It is looked at this often, in seconds, however many people ask.

@@ -8,7 +8,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from builds import logs
-from builds.clock import database_now
 from builds.models import BuildDay, Dependency, TargetQueue
 from builds.tests.rows import (
     NOON,
@@ -20,6 +19,7 @@ from builds.tests.rows import (
     make_wheel,
 )
 from packages import keyset
+from packages.clock import database_now
 from packages.models import Package
 from simple.models import DownloadDay, PackageDownload
 from simple.requirements import MOST_BYTES

@@ -3,9 +3,9 @@
 import pytest
 from django.core.cache import caches
 
-from builds.clock import database_now
 from builds.models import Dependency
 from builds.tests.rows import make_target, make_version
+from packages.clock import database_now
 from packages.models import Dirty
 from simple.bundle import work
 from simple.bundle.asking import MOST_BYTES

@@ -24,9 +24,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from builds import logs
-from builds.clock import database_now
 from builds.models import Target
 from builds.tests.rows import make_builder, make_target
+from packages.clock import database_now
 from piwheels_site.api.door import description
 from piwheels_site.models import OperatorToken
 from piwheels_site.tests.accounts import make_account

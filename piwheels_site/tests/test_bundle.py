@@ -5,9 +5,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from builds.clock import database_now
 from builds.models import Dependency
 from builds.tests.rows import make_target
+from packages.clock import database_now
 from simple.bundle import work
 from simple.models import Bundle
 from simple.tests.rows import make_wheel

@@ -27,16 +27,16 @@ def test_a_task_leaves_its_connection_to_the_next(tick):
     fixup = DjangoWorkerFixup(app)
 
     fixup.on_task_prerun(tick)
-    first = tick()
+    first = tick.apply().get()
     fixup.on_task_postrun(tick)
     fixup.on_task_prerun(tick)
 
-    assert tick() is first
+    assert tick.apply().get() is first
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no server that could go away")
 def test_a_task_after_postgresql_went_away_gets_a_new_connection(tick):
-    first = tick()
+    first = tick.apply().get()
     with connection.cursor() as cursor:
         other = connection.copy()
         cursor.execute("SELECT pg_backend_pid()")
@@ -44,4 +44,4 @@ def test_a_task_after_postgresql_went_away_gets_a_new_connection(tick):
             killing.execute("SELECT pg_terminate_backend(%s)", cursor.fetchone())
         other.close()
 
-    assert tick() is not first
+    assert tick.apply().get() is not first

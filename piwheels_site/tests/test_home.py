@@ -4,9 +4,9 @@ import pytest
 from django.core.cache import cache
 
 from builds import counting
-from builds.clock import database_now
 from builds.models import Build, Builder, Target
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
+from packages.clock import database_now
 from simple.models import DownloadDay, Shown
 from tests.seen import text
 

@@ -8,8 +8,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from builds.clock import database_now
 from packages import audit
+from packages.clock import database_now
 from packages.tests import deeds
 from piwheels_site.models import OperatorToken
 from piwheels_site.tests.accounts import make_account, signed_in

@@ -6,9 +6,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.cache import caches
 
-from builds.clock import database_now
 from builds.tests.rows import make_builder, make_running_build, make_version
 from packages import audit
+from packages.clock import database_now
 from piwheels_site.models import OperatorToken
 from piwheels_site.tests.accounts import make_account
 

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 
-from builds.clock import database_now
 from builds.tests import rows
 from builds.tests.rows import make_builder, make_running_build
+from packages.clock import database_now
 from simple import publishing, roots
 from simple.tests.rows import make_wheel
 from tests import strange_requests

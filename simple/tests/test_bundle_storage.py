@@ -7,9 +7,9 @@ import zipfile
 import pytest
 from botocore.config import Config
 
-from builds.clock import database_now
 from builds.models import Wheel
 from builds.tests.rows import make_target
+from packages.clock import database_now
 from simple.bundle import work
 from simple.bundle.asking import Question, ask
 from simple.models import Bundle

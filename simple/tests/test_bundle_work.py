@@ -9,10 +9,10 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from builds.clock import database_now
 from builds.models import Dependency, Wheel
 from builds.tests.rows import make_target
 from packages import sync
+from packages.clock import database_now
 from packages.models import UpstreamFile
 from simple.bundle import tidying, work
 from simple.bundle.asking import MOST_WAITING, Question, Refused, ask

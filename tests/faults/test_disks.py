@@ -35,6 +35,36 @@ def small_disk(folder: Path, size: str):
         subprocess.run(["umount", "-l", folder], check=False)
 
 
+@contextmanager
+def large_disk(folder: Path):
+    """Have an empty folder on a disk that has room for a build, and costs nothing until it is written to."""
+    image = folder.with_name(f"{folder.name}.img")
+    with image.open("wb") as file:
+        file.truncate(4 << 30)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=False)
+
+
+def reserve(folder: Path) -> Path:
+    """Leave nothing free on a disk, without writing so much."""
+    ballast = folder / "ballast"
+    step = 4 << 30
+    with ballast.open("wb") as file:
+        while step >= 1 << 20:
+            try:
+                os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), step)
+            except OSError:
+                step //= 2
+    fill(folder / "lost+found")
+    return ballast
+
+
 def fill(folder: Path) -> Path:
     """Write until the disk is full."""
     ballast = folder / "ballast"
@@ -130,12 +160,11 @@ def real_farm(tmp_path, database):
 def test_T13_a_builder_whose_disk_takes_nothing_gets_nothing_until_it_does(real_farm, fault):
     farm, upstream = real_farm
     farm.end("builder")
-    # What is left of a build may be larger than the disk.
-    shutil.rmtree(farm.var / "work")
-    with small_disk(farm.var / "work", "64m") as work:
+    with large_disk(farm.var / "work") as work:
         farm.start("builder")
+        farm.wait_until(lambda: (farm.var / "builder.log").read_text().count(" ready.") == 2)
         if fault == "full":
-            ballast = fill(work)
+            ballast = reserve(work)
         else:
             subprocess.run(["mount", "-o", "remount,ro", work], check=True)
         upstream.add_sdist("later", "1.0", sdists.slow_sdist("later", "1.0", 0.1))

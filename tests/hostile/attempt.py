@@ -16,11 +16,11 @@ from django.db import transaction
 from builder.contract import LOG_CHUNK, LOG_LIMIT, SANDBOX_LEVELS
 from builder.tests.server import TICKET, TOKEN
 from builds import failures, host
-from builds.clock import database_now
 from builds.publish import expected_of
 from builds.tests.rows import make_builder, make_running_build, make_version
 from builds.tests.test_api import Pi
 from builds.wheel_names import BadWheel, check_filename
+from packages.clock import database_now
 from tests.hostile.package import End, pack, sources
 from tests.hostile.scene import Scene
 

@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builds import enrolment
-from builds.clock import database_now
 from builds.models import Builder
 from builds.redis_users import RedisFault
 from packages import audit
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 
 MODES = ("pause", "resume", "drain", "stop")

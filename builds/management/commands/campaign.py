@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
 from builds import campaigns
-from builds.clock import database_now
 from builds.models import Campaign, Target
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 
 

@@ -10,11 +10,11 @@ from django.db import Error
 
 from builds import moving
 from builds.checking import Check
-from builds.clock import database_now
 from builds.mending import Mender
 from builds.models import Wheel
 from builds.storage import Unreachable
 from builds.stored import PREFIXES
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds.clock import database_now
 from builds.enrolment import BadName, enrol
 from builds.models import Builder, Target
 from builds.redis_users import RedisFault
 from packages import audit
+from packages.clock import database_now
 from packages.command import ManualCommand
 
 

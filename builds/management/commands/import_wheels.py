@@ -11,9 +11,9 @@ from django.core.management.base import CommandError
 from builder.contract import LOG_LIMIT
 from builds import by_hand
 from builds.by_hand import Told
-from builds.clock import database_now
 from builds.management import named
 from builds.models import Build
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 
 _HUMAN = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8}(?:\.\d{1,6})?)s?)?")

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builds import moving
-from builds.clock import database_now
 from builds.relocation import STAYS, Move
 from builds.storage import Unreachable
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builds import rebuilding
-from builds.clock import database_now
 from builds.management import named
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 
 

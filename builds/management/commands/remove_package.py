@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builds import removal, skipping
-from builds.clock import database_now
 from builds.management import named
 from builds.removal import Subject
+from packages.clock import database_now
 from packages.command import REFUSED, DestructiveCommand
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builds import takedown
-from builds.clock import database_now
 from builds.models import Wheel
 from packages import audit
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 
 # How often to look whether the index was written.

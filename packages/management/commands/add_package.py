@@ -3,9 +3,9 @@
 from argparse import ArgumentParser
 
 from django.core.management.base import CommandError
-from django.utils import timezone
 
 from packages import adding, sync
+from packages.clock import database_now
 from packages.command import ManualCommand
 from packages.pypi import UpstreamUnavailable
 
@@ -37,7 +37,7 @@ class Command(ManualCommand):
         if depth is not None and depth < 0:
             raise CommandError("--depth is a number of versions, so it cannot be negative.")
         try:
-            package = adding.add(sync.upstream(), name, version=version, depth=depth, now=timezone.now())
+            package = adding.add(sync.upstream(), name, version=version, depth=depth, now=database_now())
         except adding.CannotAdd as error:
             raise CommandError(str(error)) from error
         except UpstreamUnavailable as error:

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.utils import timezone
 
 from packages import doubt, reconcile, sync
+from packages.clock import database_now
 from packages.command import DestructiveCommand
 from packages.models import SyncCursor
 
@@ -36,7 +36,7 @@ class Command(DestructiveCommand):
 
     def handle(self, *args: object, believe: bool, **options: Any) -> None:  # Any: Django's options
         """Compare, and say what is to be looked up."""
-        now = timezone.now()
+        now = database_now()
         if (believe or options["dry_run"]) and not self.may(_deed(believe=believe), options):
             return
         if believe:

@@ -5,10 +5,10 @@ from argparse import ArgumentParser
 from django import db
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.utils import timezone
 from packaging.utils import InvalidName, canonicalize_name
 
 from packages import bootstrap, journal, sync
+from packages.clock import database_now
 from packages.command import ManualCommand
 from packages.models import Package
 from packages.progress_bar import ProgressBar
@@ -81,7 +81,7 @@ class Command(ManualCommand):
 def _failure(name: str) -> str:
     """Look a package up, and return what went wrong; "" if nothing did."""
     try:
-        if sync.look_up(sync.upstream(), name, now=timezone.now()) is None:
+        if sync.look_up(sync.upstream(), name, now=database_now()) is None:
             return f"{name}: upstream has no such package; look at the spelling."
     except UpstreamUnavailable as error:
         return f"{name}: {error} Try again later."

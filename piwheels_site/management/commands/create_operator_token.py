@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError
 
-from builds.clock import database_now
 from packages import audit
+from packages.clock import database_now
 from packages.command import ManualCommand
 from piwheels_site.models import OperatorToken
 

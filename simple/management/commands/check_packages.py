@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from packaging.utils import InvalidName, canonicalize_name
 
-from builds.clock import database_now
+from packages.clock import database_now
 from packages.command import FAULT, REFUSED, DestructiveCommand
 from packages.progress_bar import ProgressBar
 from simple import auditing, rebuilding, roots

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from builds.clock import database_now
+from packages.clock import database_now
 from packages.command import ManualCommand
 from packages.progress_bar import ProgressBar
 from simple.log_files import BadLog, LogFile

@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 from django.db import Error
 
 from builds import moving
-from builds.clock import database_now
 from builds.storage import Unreachable
+from packages.clock import database_now
 from packages.command import ManualCommand
 from packages.importing.original import NotReadable, Original
 from simple.importing.report import Report

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from django.core.management.base import CommandError
 from packaging.utils import InvalidName, canonicalize_name
 
-from builds.clock import database_now
+from packages.clock import database_now
 from packages.command import ManualCommand
 from simple import rebuilding
 
