@@ -96,14 +96,16 @@ def _by_day(count_day: Callable[[date], None]) -> _Count:
     """Return what counts days, beginning where it was left; of a day that is not over, anew."""
 
     def count(row: Counting, since: datetime, now: datetime, for_s: float) -> dict[str, object]:
+        settled = (now - SETTLED).date() - timedelta(days=1)
         through, stop_at = row.through, time.monotonic() + for_s
-        day = _next_day(through)
+        first = day = _next_day(through)
         while day and day <= now.date() and time.monotonic() < stop_at:
             count_day(day)
-            if day_counts.midnight(day + timedelta(days=1)) + SETTLED <= now:
-                through = day
+            through = min(day, settled)
             day = _next_day(day)
-        return {"through": through}
+        # A day without a build has nothing to count.
+        is_done = (through or first) and not (day and day <= now.date())
+        return {"through": settled if is_done else through}
 
     return count
 
