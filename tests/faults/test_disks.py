@@ -166,7 +166,9 @@ def test_T13_a_builder_whose_disk_takes_nothing_gets_nothing_until_it_does(real_
         if fault == "full":
             ballast = reserve(work)
         else:
-            subprocess.run(["mount", "-o", "remount,ro", work], check=True)
+            # Not while a file is open for writing, as in the trial of a sandbox.
+            read_only = ["mount", "-o", "remount,ro", work]
+            farm.wait_until(lambda: subprocess.run(read_only, check=False).returncode == 0)
         upstream.add_sdist("later", "1.0", sdists.slow_sdist("later", "1.0", 0.1))
         farm.wait_until(lambda: farm.states("later") or any_problem(farm), seconds=120)
         farm.wait_until(lambda: any_problem(farm), seconds=120)
