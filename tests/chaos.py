@@ -221,6 +221,8 @@ class World:
             self.names,
             index=index,
             excuses=lambda since: self.farm.was_away("nginx", since),
+            # What nginx has from the web server has begun when its first bytes are there.
+            cuts=lambda since: self.farm.was_away("web", since),
             good_for_s=LINGER_S,
             is_gone=self.taken_down.__contains__,
             seed=seed,

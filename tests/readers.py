@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import NamedTuple
 from urllib.parse import urldefrag, urlsplit
 
@@ -80,18 +80,20 @@ class Reader(threading.Thread):
         *,
         index: str = "simple",
         excuses: Callable[[float], bool] = lambda since: False,
+        cuts: Callable[[float], bool] = lambda since: False,
         good_for_s: float = 0.0,
         is_gone: Callable[[str], bool] = lambda filename: False,
         seed: int = 1,
     ) -> None:
         """Read the pages of these packages; `excuses` says whether no answer was to be had since some moment.
 
+        `cuts` says whether one that had begun could be cut off, which its length tells every client.
         A link is good for so many seconds after a page had it, and for ever while a page has it; unless it
         `is_gone`.
         """
         super().__init__(daemon=True)
         self.address, self.packages, self.index = urlsplit(address), packages, index
-        self.excuses, self.good_for_s, self.is_gone = excuses, good_for_s, is_gone
+        self.excuses, self.cuts, self.good_for_s, self.is_gone = excuses, cuts, good_for_s, is_gone
         self.chance = random.Random(seed)
         self.memory = {package: Memory() for package in packages}
         self.wrong: list[str] = []
@@ -237,7 +239,7 @@ class Reader(threading.Thread):
             # Fewer bytes than announced are an error here.
             body = answer.read()
         except (OSError, HTTPException) as fault:
-            if self.excuses(began):
+            if self.excuses(began) or (isinstance(fault, IncompleteRead) and self.cuts(began)):
                 raise Away from fault
             raise Wrong(f"{path}: no whole answer, {fault!r}") from fault
         finally:
