@@ -8,6 +8,7 @@ import sys
 
 from celery import Celery, Task
 from celery.schedules import crontab, schedule
+from celery.signals import task_postrun, task_prerun
 from django.conf import settings
 from django.db import close_old_connections
 
@@ -18,20 +19,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 
 
 class AboutTask(Task):  # type: ignore[type-arg] # Celery's own class takes none when the program runs
-    """A task whose lines in the log say which one it is, and that leaves its connection to the next."""
+    """A task whose lines in the log say which one it is."""
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         """Run it."""
         with about(task=self.name, request=self.request.id):
-            if self.request.called_directly:
-                return super().__call__(*args, **kwargs)
-            # As around a request: what is too old is closed, and what broke since is noticed.
-            close_old_connections()
-            try:
-                return super().__call__(*args, **kwargs)
-            finally:
-                close_old_connections()
+            return super().__call__(*args, **kwargs)
 
+
+# As around a request: what is too old is closed, and what broke since is noticed.  Who calls a task as a
+# function has a connection of its own to care for.
+for around in (task_prerun, task_postrun):
+    around.connect(close_old_connections)
 
 app = Celery("piwheels", task_cls=AboutTask)
 app.conf.update(

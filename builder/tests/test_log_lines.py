@@ -6,8 +6,9 @@ from threading import Event, Thread
 
 import pytest
 
-from builder.log_lines import JsonFormatter, about
+from builder.log_lines import about
 from builder.settings import BadSettings, read
+from builder.tests.json_lines import json_lines
 from builder.tests.test_settings import WHOLE
 from builder.worker import log_as_json
 
@@ -62,19 +63,9 @@ def test_there_is_no_third_way_to_write_a_log():
 @pytest.fixture
 def logger():
     """A logger whose lines are kept."""
-    lines = []
-
-    class Kept(logging.Handler):
-        def emit(self, record):
-            lines.append(json.loads(self.format(record)))
-
-    handler = Kept()
-    handler.setFormatter(JsonFormatter())
     logger = logging.getLogger("test.log-lines")
-    logger.addHandler(handler)
-    logger.lines = lines
-    yield logger
-    logger.removeHandler(handler)
+    with json_lines(logger) as logger.lines:
+        yield logger
 
 
 def test_a_line_has_what_it_is_about_and_no_more_when_that_is_over(logger):

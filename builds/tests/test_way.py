@@ -1,9 +1,8 @@
-import json
 import logging
 
 import pytest
 
-from builder.log_lines import JsonFormatter
+from builder.tests.json_lines import json_lines
 from builds import dispatch
 from builds.models import Build
 from builds.tests.rows import make_build, make_builder
@@ -17,20 +16,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 @pytest.fixture
 def way():
     """The lines of builds' steps, where they are written."""
-    lines = []
-
-    class Kept(logging.Handler):
-        def emit(self, record):
-            lines.append(json.loads(self.format(record)))
-
-    handler = Kept()
-    handler.setFormatter(JsonFormatter())
     logger = logging.getLogger("piwheels.way")
     level = logger.level
     logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    yield lines
-    logger.removeHandler(handler)
+    with json_lines(logger) as lines:
+        yield lines
     logger.setLevel(level)
 
 

@@ -77,9 +77,8 @@ def test_T09_a_builder_whose_clock_becomes_wrong_ends_its_build_and_gets_none_un
             assert [build["state"] for build in farm.builds()] == ["succeeded"] * 2
 
 
-def jumps(world: World) -> Iterator[float]:
-    """Have the clock of web, worker and beat jump, and give by how many seconds."""
-    clock = world.farm.var / "clock"
+def jumps(clock: Path) -> Iterator[float]:
+    """Have the clock of whoever lives by that file jump, and give by how many seconds."""
     for hours in (0, 1, -1, 0, 24, -24, 0):
         clock.write_text(f"{hours * HOUR}")
         yield hours * HOUR
@@ -99,7 +98,7 @@ def test_T10_clocks_of_the_server_that_jump_lose_no_build(world, library):
         world.farm.kill(name)
         world.farm.bring_back(name)
     with world.reader("simple", 1) as reader:
-        for seconds in jumps(world):
+        for seconds in jumps(clock):
             world.farm.wait_until(lambda wanted=seconds: abs(seconds_ahead(world) - wanted) < 60)
             for name in world.names:
                 world.release(name)
