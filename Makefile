@@ -69,7 +69,7 @@ test-hostile: $(VENV)/dev.stamp ## every hostile package at every level of the s
 	$(BIN)/python -m pytest tests/hostile -m hostile --durations=10
 
 test-faults: $(VENV)/dev.stamp ## every numbered fault, and what holds meanwhile, into docs/faults.md; as root, in an hour or two
-	$(BIN)/python -m tests.run -p tests.faults.table -m "faults or not faults"
+	$(BIN)/python -m tests.run -p tests.faults.table -m "faults or not faults" -vv
 
 test-day: $(VENV)/dev.stamp ## follow a synthetic PyPI for a day of 100,000 events; takes an hour or so
 	$(BIN)/python -m tests.run tests/test_day.py tests/test_sync_properties.py -m day -s
