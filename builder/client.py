@@ -5,14 +5,18 @@ final.  A client belongs to one thread, as a requests.Session does.
 """
 
 import logging
+import socket
 import time
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection
 
 from builder.contract import (
     API,
@@ -31,8 +35,11 @@ from builder.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Seconds to connect and to wait for an answer's next byte.
+# Seconds to connect, or to send a block of a few KiB; and to wait for an answer's next byte.
 _TIMEOUT = (10, 60)
+# What the kernel may take that is not sent yet.  Its own choice grows to 4 MiB, with which a line of 256 kbit/s
+# is busy for longer than we wait for the answer.
+_UNSENT = 128 << 10
 # The most that one request brings of a wheel.  A cut costs as much at most, and the heartbeats of a slow
 # uplink get through in between.
 _UPLOAD_CHUNK = 4 << 20
@@ -74,6 +81,16 @@ class _Bearer(AuthBase):
         return request
 
 
+class _SlowLines(HTTPAdapter):
+    """Connects in such a way that what was given to the kernel is soon sent."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Set the size of the kernel's buffer, which counts for nothing with a fast server nearby."""
+        buffer = (socket.SOL_SOCKET, socket.SO_SNDBUF, _UNSENT)
+        socket_options = [*HTTPConnection.default_socket_options, buffer]
+        super().init_poolmanager(*arguments, socket_options=socket_options, **options)
+
+
 class Client:
     """One thread's connection to the server."""
 
@@ -84,6 +101,8 @@ class Client:
         self._patience_s = patience_s
         self._first_pause_s = first_pause_s
         self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _SlowLines())
 
     def __enter__(self) -> Self:
         return self
@@ -244,7 +263,8 @@ class Client:
             answer = self._session.request(
                 method,
                 self._root + path,
-                data=body,
+                # Bytes are sent in one go, for all of which one timeout counts; a file is, block by block.
+                data=BytesIO(body) if body else None,
                 headers=headers,
                 auth=auth,
                 timeout=_TIMEOUT,

@@ -2,12 +2,17 @@ import hashlib
 import io
 import json
 import os
+import re
+import socket
+import time
+from contextlib import contextmanager
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 
 from builder.client import Client, DeadTicket, LostClaim, Refused, Unreachable
-from builder.contract import CONTRACT, BuildReport, encode
+from builder.contract import CONTRACT, BuildReport, Verdict, encode
 from builder.facts import facts
 from builder.tests.server import TICKET, TOKEN, make_order
 
@@ -183,3 +188,48 @@ def test_a_refused_report_is_a_verdict_too(server, client):
     verdict = client.report(make_order(), FAILURE)
 
     assert (verdict.state, verdict.reason) == ("failed", "Not that.")
+
+
+@contextmanager
+def slow_server(bytes_per_s: int):
+    """Take one request at that pace, say yes to it as a report, and give its address and what came."""
+    came = bytearray()
+    with socket.socket() as listener:
+        # What the kernel takes in advance is no line's pace.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def take():
+            connection, _ = listener.accept()
+            with connection:
+                while (end := came.find(b"\r\n\r\n")) < 0 or len(came) < end + 4 + length(came):
+                    time.sleep(0.05)
+                    came.extend(connection.recv(bytes_per_s // 20))
+                body = encode(Verdict("failed", ""))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+        thread = Thread(target=take)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/", came
+        thread.join()
+
+
+def length(request: bytes) -> int:
+    """Return how long a request says that its body is."""
+    return int(re.search(rb"\r\nContent-Length: ([0-9]+)", request)[1])
+
+
+def test_a_line_may_be_slow_as_long_as_it_brings_something(pi, monkeypatch):
+    behind = os.urandom(2 << 20)
+    monkeypatch.setattr("builder.client._TIMEOUT", (1, 3))
+
+    with (
+        slow_server(bytes_per_s=400_000) as (address, came),
+        Client(replace(pi, server=address), patience_s=0.0) as client,
+    ):
+        began = time.monotonic()
+        assert client.report(make_order(), FAILURE, behind).state == "failed"
+
+    assert time.monotonic() - began > 4
+    assert came.endswith(behind)
