@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from builds import recipes, wishes
 from builds.coverage import Need, Offer, covers
@@ -80,6 +80,9 @@ def _plan_or_log(package: Package, now: datetime) -> int:
     """Make a plan for one package, which must not keep those behind it from theirs."""
     try:
         return plan(package, now)
+    except (OperationalError, InterfaceError):
+        # It was the database and not the package, which still needs its plan and gets it with the next pass.
+        raise
     except Exception:
         logger.exception("No plan could be made for %s; it is tried again when it changes.", package)
         package.begin_plan()

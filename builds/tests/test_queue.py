@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 
 from builds import plan as planning
 from builds import queue, wishes
@@ -280,3 +281,17 @@ def test_a_package_that_cannot_be_planned_does_not_keep_others_from_their_plans(
     assert queued() == ["1.0"]
     assert "No plan could be made for bad" in caplog.text
     assert not Package.objects.to_plan().exists()
+
+
+def test_a_database_that_fails_costs_no_package_its_plan(target, monkeypatch):
+    make_version()
+
+    def fail(*_):
+        raise OperationalError("the server closed the connection unexpectedly")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "look", fail)
+        with pytest.raises(OperationalError):
+            planning.plan_changed(NOON, limit=10)
+
+    assert planning.plan_changed(NOON, limit=10) == 1
