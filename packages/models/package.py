@@ -132,6 +132,11 @@ class Package(models.Model):
                 condition=Q(emptied_at__isnull=False),
                 name="packages_package_emptied",
             ),
+            # Of a million packages the few that the admin filters for.
+            models.Index(
+                fields=["status", "id"], condition=~Q(status="active"), name="packages_package_status"
+            ),
+            models.Index(fields=["id"], condition=~Q(skip_reason=""), name="packages_package_skipped"),
         ]
 
     def __str__(self) -> str:

@@ -77,6 +77,9 @@ class Version(models.Model):
             models.Index(
                 fields=["id"], condition=Q(requested_at__isnull=False), name="packages_version_asked_for"
             ),
+            # So is what upstream took back, which the admin filters for.
+            models.Index(fields=["id"], condition=Q(yanked=True), name="packages_version_yanked"),
+            models.Index(fields=["id"], condition=Q(gone_at__isnull=False), name="packages_version_gone"),
         ]
 
     def __str__(self) -> str:
@@ -168,6 +171,10 @@ class UpstreamFile(models.Model):
             models.CheckConstraint(
                 condition=Q(sha256__regex=r"^[0-9a-f]{64}\Z"), name="packages_file_sha256_hex"
             )
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=Q(yanked=True), name="packages_file_yanked"),
+            models.Index(fields=["id"], condition=Q(gone_at__isnull=False), name="packages_file_gone"),
         ]
 
     def __str__(self) -> str:
