@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 # Seconds to connect, or to send a block of a few KiB; and to wait for an answer's next byte.
 _TIMEOUT = (10, 60)
-# What the kernel may take that is not sent yet.  Its own choice grows to 4 MiB, with which a line of 256 kbit/s
-# is busy for longer than we wait for the answer.
+# What the kernel may take that is not sent yet.  Its own choice grows to 4 MiB, with which a line of
+# 256 kbit/s is busy for longer than we wait for the answer.
 _UNSENT = 128 << 10
 # The most that one request brings of a wheel.  A cut costs as much at most, and the heartbeats of a slow
 # uplink get through in between.
