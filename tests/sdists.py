@@ -114,6 +114,16 @@ def trouble():
         time.sleep(min(left, 0.2))
 '''
 
+_BULK = '''
+
+def trouble():
+    """Make a member that no archive makes smaller, and that is the same each time."""
+    import random
+    chance, size = random.Random(FACTS["stem"]), FACTS["size"]
+    Path("bulk.bin").write_bytes(chance.getrandbits(8 * size).to_bytes(size, "big"))
+    FACTS["members"].append("bulk.bin")
+'''
+
 _DEAFNESS = '''
 
 DEAF = """
@@ -218,6 +228,11 @@ def slow_sdist(name: str, version: str, seconds: float) -> bytes:
     """Return an sdist whose build prints lines for that many seconds, then makes a pure wheel."""
     module = f"{module_name(name)}.py"
     return make_sdist(name, version, {module: "ANSWER = 42\n"}, backend=_BACKEND + _SLOWNESS, seconds=seconds)
+
+
+def bulky_sdist(name: str, version: str, size: int) -> bytes:
+    """Return a small sdist that makes a pure wheel of that many bytes and some."""
+    return make_sdist(name, version, {}, backend=_BACKEND + _BULK, size=size)
 
 
 def deaf_sdist(name: str, version: str, processes: int, mark: str) -> bytes:
