@@ -40,7 +40,8 @@ class Row:
 class Faults:
     """Leaves out what has no number, and notes how the others went."""
 
-    def __init__(self) -> None:
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self.reporter = reporter
         self.rows: dict[tuple[str, str], Row] = defaultdict(Row)
         self.began = time.monotonic()
 
@@ -59,6 +60,9 @@ class Faults:
         row.took_s += report.duration
         if report.when == "call" or not report.passed:
             row.outcomes.append(report.outcome)
+        if report.failed:
+            # Until the end, at which pytest tells it, it may be an hour.
+            self.reporter.write_line(f"\n{report.longreprtext}")
         if report.when == "call":
             for name, value in report.user_properties:
                 row.figures[name] += float(value)
@@ -93,6 +97,7 @@ def _figures(figures: dict[str, float]) -> str:
     return ", ".join(f"{value:,.0f} {name}" for name, value in figures.items())
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to take notes."""
-    config.pluginmanager.register(Faults())
+    config.pluginmanager.register(Faults(config.pluginmanager.getplugin("terminalreporter")))
