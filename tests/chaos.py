@@ -155,8 +155,10 @@ class Killer(threading.Thread):
 
     def _revive(self, pool: ThreadPoolExecutor) -> None:
         """Start again what has ended by itself, as systemd does it."""
+        # Whoever was busy a moment ago may have brought back what has ended since then.
+        busy = set(self._busy)
         for name in self.farm.ended_by_themselves():
-            if name not in self._busy:
+            if name not in busy:
                 self.done[f"{name} by itself"] += 1
                 self._submit(pool, name, "by itself", 0.0)
 
