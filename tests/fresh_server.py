@@ -126,7 +126,14 @@ class Proof:
                 continue
             began = time.monotonic()
             print(f"\n##### {step.__name__}", flush=True)
-            step()
+            try:
+                step()
+            except BaseException:
+                # The machine is thrown away, and with it what it had to say.
+                self.machine.run(
+                    "journalctl", "--no-pager", "--lines=200", "-u", "piwheels-*", "-u", "builder-*"
+                )
+                raise
             print(f"##### {step.__name__}: {time.monotonic() - began:.0f} s", flush=True)
 
     def set_up_twice(self) -> None:
