@@ -1,9 +1,10 @@
 """`make test-server-setup`: deploy/server-setup in a fresh Debian that boots, and a farm's life on it.
 
 It is set up twice, builds a package and has pip install it over TLS, loses each of its services, is upgraded
-while others read, and is backed up, destroyed and restored by the commands of docs/backups.md.  Needs root,
-systemd-nspawn and debootstrap (which it installs), Debian's archive, PyPI, the ports 80, 443, 5432 and 6380,
-and a quarter of an hour.
+while others read, is backed up, destroyed and restored by the commands of docs/backups.md, and moves behind
+another proxy.  `RELEASE=trixie` takes another Debian than bookworm.  Needs root, systemd-nspawn and
+debootstrap (which it installs), Debian's archive, PyPI, the ports 80, 443, 5432, 6380 and 8480, and a quarter
+of an hour.
 """
 
 import json
@@ -19,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import suppress
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +30,7 @@ from tests.fake_pypi import FakePyPI
 
 NAME = "wheels.example.org"
 SETUP = "/srv/piwheels/deploy/server-setup"
+PROXIED = "127.0.0.1:8480"
 CERTIFICATES = "/etc/ssl/piwheels-test"
 UNITS = [f"piwheels-{name}.service" for name in ("redis", "web", "worker", "beat", "downloads")]
 SECRETS = ("secret-key", "redis-url", "orders-url", "redis-admin-url")
@@ -121,6 +123,7 @@ class Proof:
         for step in (
             *(self.set_up_twice, self.look_at_files, self.look_at_units, self.look_at_answers),
             *(self.build_and_install, self.rotate, self.kill, self.lose_and_restore, self.upgrade),
+            self.move_behind_proxy,
         ):
             if names and step.__name__ not in names:
                 continue
@@ -327,6 +330,30 @@ class Proof:
         )
         assert set(reader.told) <= {"2xx", "3xx"}, reader.told
         assert reader.told["2xx"] > 100
+
+    def move_behind_proxy(self) -> None:
+        """Leave the certificate to another proxy, which says who asks and how."""
+        self.machine.run(SETUP, "--behind-proxy", PROXIED)
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", 443), 20):
+            raise AssertionError("It still listens on 443.")
+
+        def ask(path: str, **said: str) -> HTTPResponse:
+            connection = HTTPConnection(PROXIED, timeout=60)
+            headers = {f"X-Forwarded-{name}": value for name, value in said.items()}
+            connection.request("GET", path, headers={"Host": NAME, **headers})
+            answer = connection.getresponse()
+            answer.read()
+            connection.close()
+            return answer
+
+        stranger = {"Proto": "https", "For": "203.0.113.9"}
+        self.machine.wait_until(lambda: ask("/healthz", **stranger).status == 200, 60)
+        assert ask("/", **stranger).status == 200
+        assert ask("/simple/", **stranger).status == 200
+        plain = ask("/", Proto="http", For="203.0.113.9")
+        assert (plain.status, plain.headers["Location"]) == (301, f"https://{NAME}/")
+        # What only this machine may see is not for whoever comes by way of it.
+        assert ask("/metrics", **stranger).status in (403, 404)
 
     def lose_and_restore(self) -> None:
         """Back up, destroy, restore and verify by the page, and go on where it was."""
