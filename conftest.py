@@ -2,6 +2,7 @@
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.cache import cache
 from kombu import Connection
 
 
@@ -28,3 +29,13 @@ def broker():
     """Return the broker as a plain client sees it."""
     with Connection(django_settings.PIWHEELS_ORDERS_URL) as connection:
         yield connection.default_channel.client
+
+
+@pytest.fixture
+def lasting_notices(client, monkeypatch):
+    """Have the site's notices remembered until the test is over, so that no page asks for them."""
+    cache.clear()
+    monkeypatch.setattr("piwheels_site.models.Notice._KEPT_S", None)
+    client.get("/nothing")
+    yield
+    cache.clear()
