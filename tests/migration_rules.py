@@ -7,6 +7,8 @@ from django.db.migrations import Migration, operations
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
+from packages.concurrently import AddIndexConcurrently
+
 # Where a migration says why it may do it all the same.
 REASON = "OLD_CODE_RUNS"
 
@@ -67,8 +69,8 @@ def _of_one(operation: Operation, app: str, before: ProjectState, after: Project
         return [f"{told}: old code writes what it was. Add another field, fill it, and switch to it."]
     if isinstance(operation, operations.AddConstraint | operations.AlterUniqueTogether):
         return [f"{told}: old code knows nothing of it. Keep it in code for a release, and then say so."]
-    if isinstance(operation, operations.AddIndex):
-        return [f"{told}: nobody can write meanwhile. Make it concurrently, as builds/0021 does."]
+    if isinstance(operation, operations.AddIndex) and not isinstance(operation, AddIndexConcurrently):
+        return [f"{told}: nobody can write meanwhile. Use packages.concurrently, as packages/0013 does."]
     return []
 
 

@@ -11,6 +11,7 @@ from django.db import migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
+from packages.concurrently import AddIndexConcurrently
 from tests.migration_rules import REASON, complaints, reason
 
 # The last of each app before there was a farm that could be upgraded while it runs.
@@ -91,6 +92,7 @@ def test_what_old_code_would_not_survive_is_found(operation, says):
         migrations.AlterField("thing", "name", models.CharField(max_length=30, help_text="Its name.")),
         migrations.AlterModelOptions("thing", {"ordering": ["name"]}),
         migrations.RunPython(print, migrations.RunPython.noop),
+        AddIndexConcurrently("thing", models.Index(fields=["size"], name="i")),
         migrations.SeparateDatabaseAndState(
             database_operations=[migrations.RunPython(print, print)],
             state_operations=[migrations.AddIndex("thing", models.Index(fields=["size"], name="i"))],
