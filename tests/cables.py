@@ -14,7 +14,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import environ
 import psutil
 import psycopg2
 
@@ -83,14 +82,22 @@ def _lay(cable: Cable, name: str, number: int) -> None:
 
 @contextmanager
 def pulled(name: str, *which: Cable) -> Iterator[None]:
-    """Pull these cables of a builder, whose end still looks well: what it sends is lost without a word."""
-    for cable in which:
-        ip("link", "set", cable.end_at(name), "nomaster")
+    """Pull these cables of a builder, which its end of them notices."""
+    with ExitStack() as undo:
+        for cable in which:
+            ip("link", "set", cable.end_at(name), "down")
+            undo.callback(ip, "link", "set", cable.end_at(name), "up")
+        yield
+
+
+@contextmanager
+def blocked(name: str, cable: Cable) -> Iterator[None]:
+    """Have a cable that looks well bring nothing, without a word, as behind a firewall that drops."""
+    ip("link", "set", cable.end_at(name), "nomaster")
     try:
         yield
     finally:
-        for cable in which:
-            ip("link", "set", cable.end_at(name), "master", cable.bridge)
+        ip("link", "set", cable.end_at(name), "master", cable.bridge)
 
 
 def sent(name: str, cable: Cable) -> int:
@@ -177,13 +184,8 @@ class Cabled(Farm):
         return bool(self._first(sql, name) == 1)
 
     def _first(self, sql: str, *values: str) -> Any:
-        server = environ.Env.db_url_config(self.env["DATABASE_URL"])
         with (
-            contextlib.closing(
-                psycopg2.connect(
-                    host=server["HOST"], port=server["PORT"], user=server["USER"], dbname=server["NAME"]
-                )
-            ) as connection,
+            contextlib.closing(psycopg2.connect(self.env["DATABASE_URL"])) as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute(sql, values)
