@@ -62,6 +62,10 @@ class Unreachable(Exception):
     """The server could not be asked for too long; the network or the server needs a look."""
 
 
+class NoRoom(Unreachable):
+    """The server's disk is full.  It keeps the build for us as long as we ask, so nobody loses patience."""
+
+
 class Refused(Exception):
     """The server said no; the text is its reason."""
 
@@ -150,6 +154,8 @@ class Client:
             except (Unreachable, Refused) as fault:
                 # 400 says that the offset does not fit; after a cut, bytes were still on their way.
                 passes = isinstance(fault, Unreachable) or (was_cut and fault.status == 400)
+                if isinstance(fault, NoRoom):
+                    deadline = time.monotonic() + self._patience_s
                 if not passes or time.monotonic() > deadline:
                     raise
                 logger.warning("Uploading %s stopped at byte %s: %s", filename, offset, fault)
@@ -242,6 +248,8 @@ class Client:
             try:
                 return self._ask_once(method, path, auth, body=body, headers=headers, accept=accept)
             except Unreachable as fault:
+                if isinstance(fault, NoRoom):
+                    deadline = time.monotonic() + patience_s
                 if time.monotonic() + pause > deadline:
                     raise
                 logger.warning("%s Trying again in %.0f s.", fault, pause)
@@ -273,6 +281,8 @@ class Client:
             )
         except requests.RequestException as error:
             raise Unreachable(f"The server cannot be reached: {error}.") from error
+        if answer.status_code == 507:
+            raise NoRoom(f"The server has no room: {_reason(answer)}")
         if answer.status_code >= 500 or answer.status_code in _PASSING:
             raise Unreachable(f"The server answered {answer.status_code}: {_reason(answer)}")
         if answer.status_code not in (200, 204, accept):

@@ -4,6 +4,8 @@ Who may ask is settled here and nowhere else: a builder's token opens hello and 
 attempt all the rest, for that attempt and no longer than it lives.
 """
 
+import errno
+import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -24,10 +26,13 @@ from packages.clock import database_now
 # Each view has the parts of its path as further arguments, so their types are the views' own.
 View = Callable[..., HttpResponse]
 
+logger = logging.getLogger(__name__)
+
 # What a builder has to say of itself takes a tenth of this, in bytes.
 HELLO_LIMIT = 64 << 10
 # What a builder may try again later; everything else that it sends wrong is 400.
 STATUS: dict[type[Exception], int] = {incoming.Busy: 423, incoming.OutOfSpace: 507}
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def error(status: int, text: str) -> JsonResponse:
@@ -78,6 +83,11 @@ def for_ticket(view: View) -> View:
                 return view(request, build, now, **path)
         except (contract.BadMessage, incoming.BadUpload) as problem:
             return error(STATUS.get(type(problem), 400), str(problem))
+        except OSError as problem:
+            if problem.errno not in _DISK_FULL:
+                raise
+            logger.error("The disk is full: %s", problem)
+            return error(507, "The server's disk is full: try again later.")
 
     return door
 

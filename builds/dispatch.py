@@ -89,8 +89,13 @@ def _ring(producer: Producer, build: Build, builder: Builder) -> None:
 
 
 def dispatch(now: datetime) -> int:
-    """Give each free builder the next build of its target; return how many builders got one."""
+    """Give each free builder the next build of its target; return how many builders got one.
+
+    None while the server has no room for what they would bring: builds wait then, and do not fail.
+    """
     Build.objects.wake(now, WOKEN)
+    if not incoming.has_room():
+        return 0
     total = 0
     for target in Target.objects.filter(pk__in=Builder.objects.ready(now).values("target")):
         given = _give_out(target, now)

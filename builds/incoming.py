@@ -20,6 +20,8 @@ from builder.contract import MAX_WHEELS
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 64 << 10
+# What is left of a disk for the others who write to it, the database before all: a part, and bytes at most.
+_SPARE, _MOST_SPARE = 1 / 20, 2 << 30
 
 
 class BadUpload(ValueError):
@@ -108,10 +110,21 @@ def _check_size(path: Path, *, length: int, offset: int, total: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() and len(list(path.parent.iterdir())) >= MAX_WHEELS:
         raise BadUpload(f"A build may leave {MAX_WHEELS} wheels at most.")
-    disk = shutil.disk_usage(path.parent)
-    # The file is copied once more, into the storage; the rest is for the database to breathe.
-    if disk.free < 2 * total + disk.total // 20:
+    if not has_room(total):
         raise OutOfSpace("The server's disk is nearly full: try again later.")
+
+
+def has_room(total: int = 0) -> bool:
+    """Tell whether the disks of uploads and of the storage can take a file, and leave some to others."""
+    places = [settings.PIWHEELS_INCOMING]
+    if "://" not in settings.PIWHEELS_STORAGE:
+        places.append(Path(settings.PIWHEELS_STORAGE))
+    for place in places:
+        disk = shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists()))
+        # The file is copied once more, into the storage, which may be on the same disk.
+        if disk.free < 2 * total + min(_SPARE * disk.total, _MOST_SPARE):
+            return False
+    return True
 
 
 def discard(build: int) -> None:

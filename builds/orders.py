@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builder.contract import CONTRACT, BuildOrder
-from builds import build_tags, queue, recipes, way, wishes
+from builds import build_tags, incoming, queue, recipes, way, wishes
 from builds.models import Build, Builder, Terms
 from builds.recipes import Ingredients
 from packages.models import UpstreamFile
@@ -43,7 +43,7 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
 
     The dispatcher does the same for all builders once in a while, so whoever gets nothing here loses little.
     """
-    if not builder.is_at_work(now):
+    if not builder.is_at_work(now) or not incoming.has_room():
         return None
     # As if there were more of this builder: others that report at this moment take from the same ones.
     first = queue.next_for(builder.target, [builder] * AHEAD, now)

@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import environ
 import psycopg2
 import pytest
 
@@ -17,11 +16,8 @@ def empty_database() -> Iterator[str]:
     if not url:
         yield ""
         return
-    server = environ.Env.db_url_config(url)
     name = f"farm_{uuid.uuid4().hex[:12]}"
-    connection = psycopg2.connect(
-        host=server["HOST"], port=server["PORT"], user=server["USER"], dbname=server["NAME"]
-    )
+    connection = psycopg2.connect(url)
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:

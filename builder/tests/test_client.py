@@ -91,6 +91,17 @@ def test_patience_ends(server, pi):
     assert 2 <= len(server.asked) <= 10
 
 
+def test_a_server_without_room_is_asked_for_as_long_as_it_says_so(server, pi):
+    server.order("tiny-1.0.tar.gz", b"")
+    server.fail("POST", "report", times=5, status=507)
+
+    # The pauses are 310 ms together.
+    with Client(pi, patience_s=0.2, first_pause_s=0.01) as client:
+        client.report(make_order(), FAILURE)
+
+    assert len(server.reports) == 1
+
+
 def test_a_redirect_is_an_error_in_the_settings(server, client):
     server.fail("POST", "claim", status=301)
 

@@ -1,7 +1,9 @@
 """The builders' door, by HTTP alone: what it lets in, and every way that it says no."""
 
+import errno
 import hashlib
 import json
+import os
 import time
 
 import pytest
@@ -14,6 +16,7 @@ from builds import incoming
 from builds.models import Build, Builder, Refusal, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version
 from builds.tests.wheels import make_wheel as wheel_bytes
+from packages import disk
 from packages.clock import database_now
 from packages.models import Package
 
@@ -743,6 +746,33 @@ def test_a_full_disk_is_said_before_the_bytes_are_read(running, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": 10}))
 
     assert pi.upload(build, PURE, b"x" * 100).status_code == 507
+
+
+def test_a_report_that_the_disk_cannot_take_is_taken_when_there_is_room(running, monkeypatch):
+    build, pi = running
+    wheel = wheel_bytes()
+    sync = disk.sync
+
+    def full(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk, "sync", full)
+    refused = pi.report_with(build, wheel, (PURE, wheel), attached=True)
+    monkeypatch.setattr(disk, "sync", sync)
+
+    assert refused.status_code == 507
+    assert pi.report_with(build, wheel, (PURE, wheel), attached=True).status_code == 200
+    assert Wheel.objects.get().filename == PURE
+
+
+def test_who_reports_gets_no_order_while_the_disk_is_full(running, waiting, monkeypatch):
+    build, pi = running
+    token = build.builder.rekey()
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": 10}))
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert (verdict.status_code, json.loads(verdict.content)["next"]) == (200, None)
 
 
 @pytest.mark.parametrize("number", [2**31 - 1, 2**31, 10**9, 2**63 - 1, 2**63, 10**30])

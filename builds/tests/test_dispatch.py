@@ -1,5 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -52,6 +53,22 @@ def test_a_busy_builder_gets_nothing_more():
     make_builder()
 
     assert (dispatch.dispatch(NOON), dispatch.dispatch(NOON)) == (1, 0)
+
+
+@pytest.mark.parametrize("full", ["PIWHEELS_INCOMING", "PIWHEELS_STORAGE"])
+def test_nobody_gets_anything_while_a_disk_has_no_room_for_what_they_would_bring(full, settings, monkeypatch):
+    make_build()
+    make_builder()
+    rooms = {Path(getattr(settings, full)): 10}
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    monkeypatch.setattr(
+        "shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": rooms.get(path, 900)})
+    )
+
+    while_full = dispatch.dispatch(NOON)
+    rooms.clear()
+
+    assert (while_full, dispatch.dispatch(NOON)) == (0, 1)
 
 
 def test_a_builder_of_another_target_gets_nothing():
