@@ -5,6 +5,8 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from kombu import Connection
 
+from builds.stored import MARK
+
 
 @pytest.fixture(autouse=True)
 def _own_files(request):
@@ -15,13 +17,14 @@ def _own_files(request):
     settings.PIWHEELS_INCOMING = folder / "incoming"
     settings.PIWHEELS_PUBLIC = folder / "public"
     settings.PIWHEELS_BUNDLES = folder / "bundles"
+    files = folder / "files"
     settings.STORAGES = {
         **settings.STORAGES,
-        "default": {
-            "BACKEND": "builds.storage.WholeFileStorage",
-            "OPTIONS": {"location": str(folder / "files")},
-        },
+        "default": {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": str(files)}},
     }
+    files.mkdir()
+    # Many have rows of wheels without files, by which nobody would know the folder.
+    (files / MARK).touch()
 
 
 @pytest.fixture

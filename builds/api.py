@@ -20,6 +20,7 @@ from builder.log_lines import about
 from builds import attached, hearing, incoming, logs, orders, results
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
+from builds.storage import Unreachable
 from builds.wheel_names import BadWheel, check_filename
 from packages.clock import database_now
 
@@ -83,11 +84,11 @@ def for_ticket(view: View) -> View:
                 return view(request, build, now, **path)
         except (contract.BadMessage, incoming.BadUpload) as problem:
             return error(STATUS.get(type(problem), 400), str(problem))
-        except OSError as problem:
-            if problem.errno not in _DISK_FULL:
+        except (OSError, Unreachable) as problem:
+            if isinstance(problem, OSError) and problem.errno not in _DISK_FULL:
                 raise
-            logger.error("The disk is full: %s", problem)
-            return error(507, "The server's disk is full: try again later.")
+            logger.error("Nothing can be stored: %s", problem)
+            return error(507, "The server can store nothing now: try again later.")
 
     return door
 

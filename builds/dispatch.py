@@ -91,7 +91,7 @@ def _ring(producer: Producer, build: Build, builder: Builder) -> None:
 def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one.
 
-    None while the server has no room for what they would bring: builds wait then, and do not fail.
+    None while the server could not store what they would bring: builds wait then, and do not fail.
     """
     Build.objects.wake(now, WOKEN)
     if not incoming.has_room():

@@ -17,6 +17,8 @@ from typing import IO, Protocol
 from django.conf import settings
 
 from builder.contract import MAX_WHEELS
+from builds import moving
+from builds.storage import Unreachable, WholeFileStorage
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 64 << 10
@@ -115,10 +117,14 @@ def _check_size(path: Path, *, length: int, offset: int, total: int) -> None:
 
 
 def has_room(total: int = 0) -> bool:
-    """Tell whether the disks of uploads and of the storage can take a file, and leave some to others."""
-    places = [settings.PIWHEELS_INCOMING]
-    if "://" not in settings.PIWHEELS_STORAGE:
-        places.append(Path(settings.PIWHEELS_STORAGE))
+    """Tell whether the storage is there, and its disk and that of uploads can take a file and leave some."""
+    places, (storage, _) = [settings.PIWHEELS_INCOMING], moving.both()
+    if isinstance(storage, WholeFileStorage):
+        try:
+            storage.require()
+        except Unreachable:
+            return False
+        places.append(Path(storage.path("")))
     for place in places:
         disk = shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists()))
         # The file is copied once more, into the storage, which may be on the same disk.

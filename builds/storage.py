@@ -19,10 +19,13 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, default_storage
 from django.utils import timezone
 
-from builds.stored import GRACE, TEMPORARY, Stored, wheel_file
+from builds.models import Wheel
+from builds.stored import GRACE, MARK, TEMPORARY, Stored, wheel_file
 from packages import disk
 
 _BLOCK = 1 << 20
+# How many of the newest wheels are looked for in a folder without a mark.
+_KNOWN_BY = 100
 
 
 class Holder(Protocol):
@@ -92,7 +95,11 @@ class WholeFileStorage(FileSystemStorage):
         return name
 
     def write(self, files: Mapping[str, Iterable[bytes]]) -> None:
-        """Write temporary files, sync them to the disk, and only then give each its name, in this order."""
+        """Write temporary files, sync them to the disk, and only then give each its name, in this order.
+
+        Raises Unreachable: what is written where a disk is not mounted would be hidden by it later.
+        """
+        self.require()
         paths = {name: Path(self.path(name)) for name in files}
         folders = {path.parent for path in paths.values()}
         fresh = {each for folder in folders for each in (folder, folder.parent) if not each.exists()}
@@ -128,10 +135,9 @@ class WholeFileStorage(FileSystemStorage):
         return new
 
     def fresh(self) -> Path:
-        """Return where a file that is to be settled can be written."""
-        root = Path(self.path(""))
-        root.mkdir(parents=True, exist_ok=True)
-        return root / f"{TEMPORARY}{uuid.uuid4().hex}"
+        """Return where a file that is to be settled can be written; raises Unreachable."""
+        self.require()
+        return Path(self.path(f"{TEMPORARY}{uuid.uuid4().hex}"))
 
     def settle(self, taken: Path, name: str) -> None:
         """Give a file that was taken its name; whoever needs it after a power cut has the disk synced."""
@@ -175,9 +181,21 @@ class WholeFileStorage(FileSystemStorage):
         return [entry.name for entry in _sorted_entries(Path(self.path(folder))) if not entry.is_dir()]
 
     def require(self) -> None:
-        """Raise Unreachable if the folder is not there."""
-        if not Path(self.path("")).is_dir():
-            raise Unreachable(f"There is no folder {self.path('')}: mount it, or put the setting right.")
+        """Raise Unreachable if the folder is not the storage: a disk that is not mounted leaves an empty one.
+
+        It is known by a mark, which is made where the farm has no wheels yet, or some of them are there.
+        """
+        mark = Path(self.path(MARK))
+        if mark.exists():
+            return
+        newest = Wheel.objects.standing().order_by("-pk")[:_KNOWN_BY]
+        if newest and not any(default_storage.exists(wheel.path) for wheel in newest):
+            raise Unreachable(
+                f"None of the newest wheels is in {self.path('')}: mount it, or put the setting right."
+                f" If they are lost, put a file {MARK} there, and `check_storage --fix` withdraws them."
+            )
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text("Here are the files of a piwheels farm. Without this one nothing is written here.\n")
 
     def said(self) -> str:
         """Return where it is, as the setting has it."""
@@ -195,10 +213,11 @@ class WholeFileStorage(FileSystemStorage):
 
 
 def _sorted_entries(folder: Path) -> list["os.DirEntry[str]"]:
-    """Return what is in a folder, in the order of the full names of the files below."""
+    """Return what is in a folder but a storage's mark, in the order of the full names of the files below."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name + "/" * entry.is_dir())
+            files = (entry for entry in entries if entry.name != MARK)
+            return sorted(files, key=lambda entry: entry.name + "/" * entry.is_dir())
     except (FileNotFoundError, NotADirectoryError):
         return []
 

@@ -4,6 +4,7 @@ ab/ab12…/demo-1.0-py3-none-any.whl                       a wheel, below the sh
 ab/ab12…/demo-1.0-py3-none-any.whl.metadata              the copy of its METADATA
 ab/ab12…/demo-1.0-py3-none-any.whl.17.provenance         the statement of build 17 of what it was made of
 logs/0000/0000/0017.txt.gz                               the log of build 17
+piwheels-storage                                         the mark of a storage that is a folder
 lost-and-found/…                                         what belonged to nothing, under the name it had
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+MARK = "piwheels-storage"
 LOGS = "logs"
 # The last four digits of a build's number are its log's name.
 LOGS_IN_FOLDER = 10_000

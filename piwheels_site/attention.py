@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import Exists, Max, OuterRef, Q, Sum
 from django.urls import reverse
 
-from builds import failures, farm, readings
+from builds import failures, farm, moving, readings
 from builds.log_text import clean
 from builds.models import (
     Build,
@@ -31,6 +31,7 @@ from builds.models import (
     TargetQueue,
     Wheel,
 )
+from builds.storage import Unreachable, WholeFileStorage
 from packages.health import sync_health
 from packages.models import NEVER, Package, SyncCursor
 from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S
@@ -332,7 +333,14 @@ def _index(now: datetime) -> Iterator[Matter]:
 
 
 def _storage(now: datetime) -> Iterator[Matter]:
-    """Find what the nightly checks of the files found."""
+    """Find that a folder of wheels is not mounted, and what the nightly checks of the files found."""
+    for holder in filter(None, moving.both()):
+        try:
+            # Of a bucket, the nightly checks tell: asking it takes a while.
+            if isinstance(holder, WholeFileStorage):
+                holder.require()
+        except Unreachable as error:
+            yield Matter("storage-away", str(error), None, reverse("status"), "Mount it", is_urgent=True)
     summary = StorageCheck.objects.summary()
     if faults := summary["faults"]:
         noun = "fault was" if faults == 1 else "faults were"

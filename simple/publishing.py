@@ -22,7 +22,7 @@ from django.db import transaction
 from builds import moving
 from builds.coverage import Need
 from builds.models import Wheel
-from builds.storage import WholeFileStorage
+from builds.storage import Unreachable, WholeFileStorage
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, pages, shown, tree
@@ -43,10 +43,6 @@ RUN_S = 20.0
 
 LOCK = "writer"
 _KEY = f"{tree.PRIVATE}key"
-
-
-class StorageMissing(Exception):
-    """The folder of the storage is not there, and with it all files; nothing is published meanwhile."""
 
 
 def publish(now: datetime, *, wait: bool = False, run_s: float = RUN_S) -> int:
@@ -165,7 +161,7 @@ class _Writer:
         """Write a package, which must not keep others from being written."""
         try:
             return self._write(held, row)
-        except StorageMissing:
+        except Unreachable:
             raise
         except Exception:
             logger.exception("The pages of %s could not be written; they are tried again.", held.package)
@@ -252,12 +248,15 @@ def _path(name: str) -> Path | None:
 
 
 def _lost(missing: Collection[str], files: Mapping[str, Mapping[str, Path]]) -> set[str]:
-    """Return the wheels that cannot be had, as their files are nowhere; no page may list them."""
+    """Return the wheels that cannot be had, as their files are nowhere; no page may list them.
+
+    Raises Unreachable if the storage itself is not there.
+    """
     lost = {wheel for wheel, entries in files.items() if not entries.keys().isdisjoint(missing)}
-    if lost and not Path(default_storage.path("")).is_dir():
-        raise StorageMissing(
-            f"{default_storage.path('')} is not there: mount it, or put PIWHEELS_STORAGE right."
-        )
+    if lost:
+        # Or the whole storage is away, in which case nothing is published meanwhile.
+        for storage in filter(None, moving.both()):
+            storage.require()
     for wheel in sorted(lost):
         logger.error("%s is not in the storage, so the index does not list it.", wheel)
     return lost

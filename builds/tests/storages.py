@@ -9,6 +9,7 @@ from django.core.files.storage import storages
 
 from builds import storage
 from builds.models import Build
+from builds.stored import MARK
 from builds.tests.rows import NOON, make_build, make_target, make_version, make_wheel
 from packages.models import Version
 from tests import buckets, sdists
@@ -17,6 +18,9 @@ TAG = "cp313-cp313-linux_armv6l.linux_armv7l"
 
 
 def folder(path):
+    """A folder that is known as a storage, though its first wheel has a row before it has files."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / MARK).touch()
     return {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": str(path)}}
 
 

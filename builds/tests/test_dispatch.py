@@ -10,7 +10,16 @@ from redis import Redis
 from builder.contract import queue_for
 from builds import dispatch, incoming, logs
 from builds.models import Build
-from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
+from builds.stored import MARK
+from builds.tests.rows import (
+    NOON,
+    make_build,
+    make_builder,
+    make_running_build,
+    make_target,
+    make_version,
+    make_wheel,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -55,11 +64,11 @@ def test_a_busy_builder_gets_nothing_more():
     assert (dispatch.dispatch(NOON), dispatch.dispatch(NOON)) == (1, 0)
 
 
-@pytest.mark.parametrize("full", ["PIWHEELS_INCOMING", "PIWHEELS_STORAGE"])
-def test_nobody_gets_anything_while_a_disk_has_no_room_for_what_they_would_bring(full, settings, monkeypatch):
+@pytest.mark.parametrize("full", ["incoming", "files"])
+def test_nobody_gets_anything_while_a_disk_has_no_room_for_what_they_would_bring(full, tmp_path, monkeypatch):
     make_build()
     make_builder()
-    rooms = {Path(getattr(settings, full)): 10}
+    rooms = {tmp_path / full: 10}
     monkeypatch.setattr(Path, "exists", lambda path: True)
     monkeypatch.setattr(
         "shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": rooms.get(path, 900)})
@@ -69,6 +78,18 @@ def test_nobody_gets_anything_while_a_disk_has_no_room_for_what_they_would_bring
     rooms.clear()
 
     assert (while_full, dispatch.dispatch(NOON)) == (0, 1)
+
+
+def test_nobody_gets_anything_while_the_storage_is_not_mounted(tmp_path):
+    make_wheel()
+    make_build(make_version("2.0"))
+    make_builder("pi-08")
+    (tmp_path / "files" / MARK).unlink()
+
+    while_away = dispatch.dispatch(NOON)
+    (tmp_path / "files" / MARK).touch()
+
+    assert (while_away, dispatch.dispatch(NOON)) == (0, 1)
 
 
 def test_a_builder_of_another_target_gets_nothing():

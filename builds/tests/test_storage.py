@@ -6,7 +6,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from builds import incoming, logs, storage
-from builds.tests.rows import make_build
+from builds.stored import MARK
+from builds.tests.rows import make_build, make_wheel
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +45,42 @@ def test_a_write_that_breaks_off_leaves_nothing():
         default_storage.save("aa/x.whl", Broken(b""))
 
     assert default_storage.listdir("aa") == ([], [])
+
+
+@pytest.fixture
+def unmarked(tmp_path):
+    """A storage that nothing was written into since there are marks."""
+    mark = tmp_path / "files" / MARK
+    mark.unlink()
+    return mark
+
+
+def test_the_folder_of_a_new_farm_becomes_its_storage(unmarked):
+    unmarked.parent.rmdir()
+
+    storage.store_bytes("aa/x.whl", b"content")
+
+    assert unmarked.exists()
+
+
+def test_a_storage_from_before_there_were_marks_is_known_by_its_wheels(unmarked):
+    wheel = make_wheel()
+    path = unmarked.parent / wheel.path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"content")
+
+    default_storage.require()
+
+    assert unmarked.exists()
+
+
+def test_nothing_is_written_where_the_storage_is_not_mounted(unmarked):
+    make_wheel()
+
+    with pytest.raises(storage.Unreachable, match="mount it"):
+        storage.store_bytes("aa/x.whl", b"content")
+
+    assert list(unmarked.parent.iterdir()) == []
 
 
 def test_a_stored_file_can_be_read_by_the_web_server():

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from builds import counting
 from builds.models import Build, BuildDay, Builder, Campaign, Refusal, StorageCheck, Target, Wheel
+from builds.stored import MARK
 from builds.tests.rows import (
     make_build,
     make_builder,
@@ -237,6 +238,15 @@ def test_a_full_disk_of_the_server_is_told(now, monkeypatch):
 
     assert {matter.key.partition(":")[0] for matter in matters} == {"disk"}
     assert matters[0].is_urgent
+
+
+def test_a_storage_that_is_not_mounted_is_told_at_once(now, tmp_path):
+    make_wheel(make_build())
+    (tmp_path / "files" / MARK).unlink()
+
+    matters = attention.found(now)
+
+    assert [matter.is_urgent for matter in matters if matter.key == "storage-away"] == [True]
 
 
 def test_several_folders_of_one_disk_are_one_matter(now, monkeypatch, settings, tmp_path):

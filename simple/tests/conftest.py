@@ -15,6 +15,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from builds.stored import MARK
 from packages.models import Package
 from simple import downloads, publishing, roots
 from simple.tests import production
@@ -115,6 +116,7 @@ def production_reader(stack, settings):
     for folder in (stack.public, stack.files):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
+    (stack.files / MARK).touch()
     settings.PIWHEELS_PUBLIC = stack.public
     storage = {**settings.STORAGES["default"], "OPTIONS": {"location": str(stack.files)}}
     settings.STORAGES = {**settings.STORAGES, "default": storage}

@@ -14,7 +14,9 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
 
+from builds import storage
 from builds.models import Target, Wheel
+from builds.storage import Unreachable
 from packages.models import Package
 from simple import publishing, tree
 from simple.models import Shown
@@ -220,16 +222,23 @@ def test_a_wheel_that_is_linked_stays_whatever_becomes_of_the_store():
     assert (folder() / wheel.filename).stat().st_size == wheel.size
 
 
-def test_a_storage_that_is_not_mounted_takes_nothing_out_of_the_index(tmp_path):
+@pytest.mark.parametrize("is_mount_point_left", [False, True])
+def test_a_storage_that_is_not_mounted_takes_nothing_out_of_the_index(is_mount_point_left, tmp_path):
     wheel = make_wheel()
     publish()
     new = make_wheel(number="2.0")
     (tmp_path / "files").rename(tmp_path / "elsewhere")
+    if is_mount_point_left:
+        (tmp_path / "files").mkdir()
 
-    with pytest.raises(publishing.StorageMissing, match="mount it"):
+    with pytest.raises(Unreachable, match="mount it"):
         publish()
+    with pytest.raises(Unreachable, match="mount it"):
+        storage.store_bytes("logs/0000/0000/0001.txt.gz", b"Would be hidden by the disk later.")
 
     assert wheel.filename in page()
+    if is_mount_point_left:
+        (tmp_path / "files").rmdir()
     (tmp_path / "elsewhere").rename(tmp_path / "files")
     publish()
     assert new.filename in page()
