@@ -51,7 +51,11 @@ class Refusal(StrEnum):
 
 # The addresses of simple/urls.py; the files are below /simple/ only, whatever page named them.
 _FILE = re.compile(r"/simple/([a-z0-9-]{1,200})/([A-Za-z0-9_.!+-]{1,251}\.whl)")
-_PROJECT = re.compile(r"(?:/[a-z0-9.-]{1,50})?/simple(?:-platform|-full)?/([a-z0-9-]{1,200})/")
+_PROJECT = {
+    "404": re.compile(r"(?:/[a-z0-9.-]{1,50})?/simple(?:-platform)?/([a-z0-9-]{1,200})/"),
+    # Who wants all files is sent to upstream for what we have nothing of.
+    "302": re.compile(r"/simple-full/([a-z0-9-]{1,200})/"),
+}
 _FIRST_RANGE = re.compile(r"\s*bytes\s*=\s*0+\s*-", re.IGNORECASE)
 _JSON_FIELDS = ("time", "method", "uri", "status", "agent", "address", "range")
 _BEGINNING = '{"time":'
@@ -159,7 +163,8 @@ def _told(
     if is_download(method, status, range_header) and (file := _FILE.fullmatch(path)):
         when = _hour(time) if at is None else _of(at)
         return Served(*when, file[1], file[2], address, agent) if when else Refusal.TIME
-    if method == "GET" and status == "404" and (project := _PROJECT.fullmatch(path)):
+    in_vain = _PROJECT.get(status) if method == "GET" else None
+    if in_vain and (project := in_vain.fullmatch(path)):
         if not recognise(agent).is_installer:
             return None
         when = _hour(time) if at is None else _of(at)

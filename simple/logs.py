@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from django.db.models import Exists, OuterRef
+
 from packages.batches import batches
 from packages.models import Package
 from simple import misses
+from simple.index import offered
 from simple.known_wheels import KnownWheels
 from simple.log_files import LogFile, Position
 from simple.log_lines import Missed, Refusal, Served, read
@@ -109,13 +112,15 @@ def _told(lines: Iterable[bytes], latest: date) -> Told:
 
 
 def _of_packages(missed: Mapping[tuple[str, date], int]) -> dict[tuple[int, date], int]:
-    """Return the misses of names that are packages: nothing else that is asked for could be built.
+    """Return the misses of names that are packages of which there is nothing.
 
-    So the table cannot grow by names that somebody makes up.
+    Nothing else that is asked for could be built, so the table cannot grow by names that somebody makes up.
+    What a part of the index lacks, another may have.
     """
     keys: dict[str, int] = {}
+    there = Exists(offered().filter(package=OuterRef("pk")))
     for names in batches({name for name, _ in missed}):
-        keys |= dict(Package.objects.filter(name__in=names).values_list("name", "pk"))
+        keys |= dict(Package.objects.filter(~there, name__in=names).values_list("name", "pk"))
     return {(keys[name], day): count for (name, day), count in missed.items() if name in keys}
 
 

@@ -70,8 +70,10 @@ def _project(
 ) -> HttpResponseBase:
     """Return the page of one project, if it has one in this index."""
     [held] = holdings([package], with_upstream=index == FULL)
-    detail = details(held, there_are).get(index)
-    if detail is None:
+    found = details(held, there_are)
+    if detail := found.get(index):
+        return HttpResponse(pages.project(detail, format), content_type=content_type(format))
+    # What a part of the index lacks, the whole of it may have.
+    if ALL not in found:
         misses.of_this_process.count(package, timezone.now().date())
-        return _elsewhere(index, package.name)
-    return HttpResponse(pages.project(detail, format), content_type=content_type(format))
+    return _elsewhere(index, package.name)

@@ -94,6 +94,21 @@ def test_misses_and_refused_lines_are_told(tmp_path, capsys):
     assert Miss.objects.get().count == 1
 
 
+def test_what_a_part_of_the_index_lacks_is_not_looked_for_in_vain(tmp_path, capsys):
+    make_wheel("there")
+    make_package("wanted")
+    log = tmp_path / "access.log"
+    log.write_bytes(
+        apache("/simple-platform/there/", status=404)
+        + apache("/bookworm/simple/there/", status=404)
+        + apache("/simple-full/wanted/", status=302)
+    )
+
+    count(capsys, log)
+
+    assert [(miss.package.name, miss.count) for miss in Miss.objects.all()] == [("wanted", 1)]
+
+
 def test_the_others_are_counted_where_one_log_cannot_be(tmp_path, capsys):
     good, cut, empty = tmp_path / "good", tmp_path / "cut.gz", tmp_path / "empty"
     good.write_bytes(of_clients(nginx, make_wheel(), 3))

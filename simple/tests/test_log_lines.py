@@ -77,6 +77,12 @@ def test_a_look_up_in_vain_by_an_installer_is_a_miss(uri):
     assert read(apache(uri, status=404)) == Missed(DAY, "nothing-here")
 
 
+def test_who_is_sent_to_upstream_looked_here_in_vain():
+    assert read(nginx("/simple-full/nothing-here/", status="302")) == Missed(DAY, "nothing-here")
+    assert read(nginx("/simple/nothing-here/", status="302")) is None
+    assert read(nginx("/simple-full/nothing-here/", status="404")) is None
+
+
 @pytest.mark.parametrize(
     "line",
     [

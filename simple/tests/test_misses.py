@@ -5,7 +5,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from packages.models import Package
+from packages.models import Package, UpstreamFile
 from simple import misses
 from simple.misses import Misses
 from simple.models import Miss
@@ -74,11 +74,15 @@ def test_only_a_page_that_a_followed_package_does_not_have_counts(client, monkey
     monkeypatch.setattr(misses, "of_this_process", Misses(every_s=0))
     make_package("wanted")
     make_wheel("there")
+    pure = make_wheel("pure-upstream-too", tag="py3-none-any")
+    UpstreamFile.objects.create(version=pure.version, filename=pure.filename, kind="wheel", sha256="a" * 64)
 
     for name in ("wanted", "wanted", "there", "nobody-follows-this"):
         client.get(f"/simple/{name}/")
+    client.get("/simple-full/wanted/")
+    client.get("/simple-platform/pure-upstream-too/")
 
-    assert counted() == [("wanted", timezone.now().date(), 2)]
+    assert counted() == [("wanted", timezone.now().date(), 3)]
 
 
 def test_where_a_log_is_followed_nothing_is_counted_twice(client, monkeypatch, settings):
