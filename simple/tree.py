@@ -8,12 +8,13 @@ A web server can serve all of it with nothing else alive.  No Django's models he
 """
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from django.conf import settings
 
@@ -69,6 +70,16 @@ def open_page(index: str, name: str, format: Format, *, packed: bool) -> tuple[P
 def open_file(name: str, filename: str) -> Published | None:
     """Return a wheel, or the METADATA beside it, if the tree has it."""
     return _open(os.path.join(settings.PIWHEELS_PUBLIC, ALL, name, filename))  # noqa: PTH118 - half the time
+
+
+def listed(name: str, filename: str) -> dict[str, Any] | None:
+    """Return what a project's page says of a file (PEP 691); None if it lists no such file."""
+    found = open_page(ALL, name, Format.JSON, packed=False)
+    if found is None:
+        return None
+    with found[0].file as file:
+        files: list[dict[str, Any]] = json.load(file)["files"]
+    return next((each for each in files if each["filename"] == filename), None)
 
 
 def open_catalogue(*, packed: bool) -> tuple[Published, bool] | None:

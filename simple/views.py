@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+from django.db import OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -157,8 +158,18 @@ def nothing(request: HttpRequest) -> HttpResponseBase:
 
 
 def _wheel(name: str, filename: str) -> Wheel:
-    """Return the wheel of that name, if pip may have it."""
-    return get_object_or_404(offered(), package__name=name, filename=filename)
+    """Return the wheel of that name, if pip may have it.
+
+    Without a database, the published page tells as much of it as finding its file in a bucket takes.
+    """
+    try:
+        return get_object_or_404(offered(), package__name=name, filename=filename)
+    except OperationalError:
+        listed = tree.listed(name, filename)
+        if listed is None:
+            raise
+        sha256, metadata_sha256 = listed["hashes"]["sha256"], listed["core-metadata"]["sha256"]
+        return Wheel(filename=filename, sha256=sha256, metadata_sha256=metadata_sha256)
 
 
 def _moved(request: HttpRequest, address: str) -> HttpResponse:

@@ -75,8 +75,9 @@ def bundle_page(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def bundle_zip(request: HttpRequest, key: str, filename: str) -> HttpResponseBase:
     """Serve the zip, whole or in part."""
-    bundle = get_object_or_404(Bundle.objects.ready(database_now()), key=key)
-    if filename != bundle.filename:
+    now = database_now()
+    bundle = get_object_or_404(Bundle.objects.ready(now), key=key)
+    if filename != bundle.filename or not is_ready(bundle, now):
         raise Http404
     try:
         file = zip_path(bundle.digest).open("rb")

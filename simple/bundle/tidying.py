@@ -2,19 +2,24 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 
+from packages.batches import batches
+from packages.models import Package
 from simple.bundle.archive import TEMPORARY
+from simple.index import HIDDEN, offered
 from simple.models import Bundle
 
 logger = logging.getLogger(__name__)
 
 # How long the page of a bundle that is over goes on to say what it was.
 KEPT = timedelta(days=1)
+# How many bundles are looked at together: what is in each may be thousands of files.
+_TOGETHER = 50
 # A zip is there a moment before its row says so.
 GRACE_S = 600
 
@@ -22,8 +27,25 @@ GRACE_S = 600
 def tidy(now: datetime) -> int:
     """Do all of it; returns how many rows and files were touched."""
     touched = sum(_give_back(bundle, now) for bundle in Bundle.objects.lost(now))
+    for ready in batches(Bundle.objects.ready(now).iterator(), size=_TOGETHER):
+        over = [bundle.pk for bundle in withdrawn(ready)]
+        touched += Bundle.objects.filter(pk__in=over).update(expires_at=now)
     touched += Bundle.objects.filter(expires_at__lt=now - KEPT).delete()[0]
     return touched + remove_files(now, time.time())
+
+
+def withdrawn(bundles: Collection[Bundle]) -> list[Bundle]:
+    """Return those with something that is offered no more: it was taken down, say, or may be malware."""
+    entries = {bundle: bundle.content.get("entries", ()) for bundle in bundles}
+    every = [entry for each in entries.values() for entry in each]
+    over = {entry["filename"] for entry in every if entry["is_ours"]}
+    for names in batches(over.copy()):
+        over -= set(offered().filter(filename__in=names).values_list("filename", flat=True))
+    upstreams = {entry["filename"]: entry["name"] for entry in every if not entry["is_ours"]}
+    for names in batches(set(upstreams.values())):
+        hidden = set(Package.objects.filter(name__in=names, status__in=HIDDEN).values_list("name", flat=True))
+        over |= {filename for filename, name in upstreams.items() if name in hidden}
+    return [bundle for bundle, each in entries.items() if any(entry["filename"] in over for entry in each)]
 
 
 def _give_back(bundle: Bundle, now: datetime) -> bool:

@@ -19,7 +19,7 @@ from builds.models import Wheel
 from packages.fetch import UpstreamUnavailable
 from packages.sync import upstream
 from simple import explain
-from simple.bundle import archive, papers
+from simple.bundle import archive, papers, tidying
 from simple.bundle.archive import Member, WrongBytes
 from simple.bundle.pantry import Pantry
 from simple.bundle.papers import Content, Entry
@@ -238,6 +238,7 @@ def is_ready(bundle: Bundle, now: datetime) -> bool:
         and bundle.expires_at is not None
         and bundle.expires_at > now
         and zip_path(bundle.digest).exists()
+        and not tidying.withdrawn([bundle])
     )
 
 

@@ -9,11 +9,12 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from builds import takedown
 from builds.models import Dependency, Wheel
 from builds.tests.rows import make_target
 from packages import sync
 from packages.clock import database_now
-from packages.models import UpstreamFile
+from packages.models import Package, UpstreamFile
 from simple.bundle import tidying, work
 from simple.bundle.asking import MOST_WAITING, Question, Refused, ask
 from simple.choose import Installer, choose
@@ -392,6 +393,30 @@ def test_what_is_kept_no_longer_goes_and_what_others_have_stays(pi, settings):
     assert Bundle.objects.count() == 2
     tidying.tidy(database_now() + tidying.KEPT)
     assert Bundle.objects.count() == 0
+
+
+def take_down(wheel):
+    takedown.take_down([wheel], "Malware.", database_now())
+
+
+def quarantine(wheel):
+    Package.objects.filter(pk=wheel.package_id).update(status=Package.Status.QUARANTINED)
+
+
+@pytest.mark.parametrize("deed", [take_down, quarantine])
+def test_a_bundle_is_over_with_the_first_wheel_that_nobody_may_have_any_more(pi, deed):
+    make_wheel("good")
+    bad = make_wheel("bad")
+    bundle, other = made("good\nbad", pi), made("good", pi, address=OTHER)
+    paths = [work.zip_path(each.digest) for each in (bundle, other)]
+    for path in paths:
+        os.utime(path, (0, 0))
+
+    deed(bad)
+
+    assert not work.is_ready(bundle, database_now())
+    tidying.tidy(database_now())
+    assert [path.exists() for path in paths] == [False, True]
 
 
 def test_a_zip_whose_row_comes_in_a_moment_stays(pi):

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.files.storage import default_storage
@@ -16,6 +17,7 @@ from simple import files, tree
 from simple.tests.conftest import Reader
 from simple.tests.pages import HTML_V1, JSON, json_of
 from simple.tests.rows import make_package, make_version, make_wheel
+from tests import buckets
 
 pytestmark = pytest.mark.django_db
 
@@ -281,3 +283,22 @@ def test_C06_published_pages_and_files_are_there_when_the_database_is_not(caplog
     assert "could not be counted now" in caplog.text
     for each in reader.answers:
         each.close()
+
+
+def test_C06_files_in_a_bucket_are_found_when_the_database_is_not(settings):
+    settings.STORAGES = {**settings.STORAGES, "default": buckets.make_bucket("wheels")}
+    reader = Reader(reads_tree=True)
+    wheel = make_wheel()
+    paths = [wheel.url, f"{wheel.url}.metadata"]
+    before = [reader.get(path) for path in paths]
+
+    def fail(execute, sql, params, many, context):
+        raise OperationalError("the server has gone")
+
+    with reader.quiet(), connection.execute_wrapper(fail):
+        after = [reader.get(path) for path in paths]
+
+    # What is signed differs with the second.
+    found = [[urlsplit(answer["Location"]).path for answer in answers] for answers in (before, after)]
+    assert [answer.status_code for answer in after] == [302] * 2
+    assert found[0] == found[1]
