@@ -3,10 +3,17 @@
 import os
 import re
 import socket
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
+import requests
 from hypothesis import given, settings
 
+from builds.tests.rows import make_builder
+from deploy.gunicorn import threads
 from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
 from tests import strange_requests
 from tests.stack import Stack, database_of_tests
@@ -62,6 +69,43 @@ def test_T56_no_request_makes_a_server_fail(stack, settings_of_stack, server, ex
         check(answer(port, request.bytes(f"127.0.0.1:{port}")))
 
     ask()
+
+
+def test_builders_that_send_slowly_hold_no_thread_of_the_web_server(stack):
+    slow, quick = make_builder("pi-07"), make_builder("pi-08")
+    head = f"POST /builder/v1/hello HTTP/1.1\r\nHost: 127.0.0.1:{stack.nginx.port}\r\n"
+    head += f"Authorization: Bearer {slow.token}\r\nContent-Length: 60000\r\n\r\n{{"
+    with ExitStack() as connections:
+        for _ in range(4 * threads):
+            connection = socket.create_connection(("127.0.0.1", stack.nginx.port), timeout=30)
+            connections.enter_context(connection).sendall(head.encode())
+        time.sleep(1)
+
+        hello = requests.post(
+            f"{stack.nginx.url}/builder/v1/hello",
+            b"{}",
+            headers={"Authorization": f"Bearer {quick.token}"},
+            timeout=20,
+        )
+
+    # It was read, and is no hello.
+    assert hello.status_code == 400
+
+
+def test_one_client_cannot_have_all_of_the_site_and_the_index_is_for_everybody(stack):
+    def ask(path):
+        return requests.get(f"{stack.nginx.url}{path}", timeout=30)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(ask, ["/robots.txt"] * 400))
+        of_index = list(pool.map(ask, ["/simple/"] * 400))
+
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses.keys() == {200, 429}
+    assert statuses[200] >= 100
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert (refused.headers["Retry-After"], refused.headers["Cache-Control"]) == ("5", "no-store")
+    assert 429 not in {answer.status_code for answer in of_index}
 
 
 @pytest.fixture

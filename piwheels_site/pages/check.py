@@ -1,5 +1,7 @@
 """Will it all install? What a Pi gets of a requirements or lock file that somebody pastes or uploads."""
 
+import time
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -7,6 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from builds.models import Target
+from piwheels_site import limits
+from piwheels_site.api.door import COSTS
 from piwheels_site.pages.explain import asked_target
 from simple.check import Checked, by_verdict, check
 from simple.explain import SETUPS, CannotRun, Setup
@@ -15,6 +19,8 @@ from simple.requirements import MOST_BYTES, CannotRead, read
 
 # A longer text does not travel a second time: the page of bundles takes the file itself.
 HANDED_ON = 100 << 10
+# Of what one client may ask of the API; it is as much work here as there.
+COST = COSTS["check"]
 
 
 # Nothing is kept of what is sent, and nobody is signed in here: there is nothing to be forged.
@@ -39,7 +45,10 @@ def check_page(request: HttpRequest) -> HttpResponse:
         "text": "",
     }
     status = 200
-    if request.method == "POST":
+    if request.method == "POST" and (wait_s := limits.wait_s(request, COST, time.time())):
+        context["problem"] = f"That was much for one client: ask again in {wait_s} seconds."
+        status = 429
+    elif request.method == "POST":
         try:
             text = sent_text(request)
             # What came as a file does not come back in the form.

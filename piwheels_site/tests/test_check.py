@@ -1,5 +1,6 @@
 import html5lib
 import pytest
+from django.core.cache import caches
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -13,6 +14,11 @@ from simple.requirements import MOST_BYTES
 from tests.seen import markup
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted():
+    caches["limits"].clear()
 
 
 def check(client, said, **fields):
@@ -299,3 +305,13 @@ def test_where_nothing_is_packed_there_is_no_button(client, trixie, settings):
     make_wheel("good")
 
     assert "without a network" not in check(client, "good")
+
+
+def test_who_asks_for_much_has_to_wait(client, trixie, settings):
+    settings.PIWHEELS_API_A_MINUTE = 15
+
+    answers = [client.post("/check/", {"text": "numpy"}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert "ask again in" in answers[1].content.decode()
+    assert client.get("/check/").status_code == 200

@@ -27,8 +27,10 @@ def asking(address):
             except requests.RequestException as fault:
                 bad.append(repr(fault))
             else:
-                if answer.status_code >= 500:
+                if not answer.ok:
                     bad.append(f"{answer.status_code}")
+            # One client may have 20 pages a second.
+            time.sleep(0.06)
 
     asker = threading.Thread(target=ask)
     asker.start()
