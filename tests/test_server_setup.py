@@ -56,6 +56,13 @@ def test_a_dry_run_says_each_step_and_draws_nothing():
     assert not Path("/etc/piwheels/server.env.new").exists()
 
 
+def test_what_a_release_needs_is_looked_at_before_anything_changes():
+    done = setup(*GIVEN)
+
+    deeds = re.findall(r"would run: (?:piwheels-manage (check|migrate)|(ln) )", done.stdout)
+    assert ["".join(deed) for deed in deeds] == ["check", "migrate", "ln"]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

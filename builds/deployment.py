@@ -1,0 +1,33 @@
+"""What must be true of this app before a release is put to work; `manage.py check --deploy` asks it."""
+
+import os
+from pathlib import Path
+
+from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ImproperlyConfigured
+
+from builds.moving import both
+from builds.storage import Holder, Unreachable, WholeFileStorage
+
+
+def storage_can_be_used(**_: object) -> list[CheckMessage]:
+    """Find that nothing could be published: the storage of the settings is not there, or not for us."""
+    try:
+        for place in both():
+            if place:
+                _require(place)
+    # Django wraps what a backend lacks, as the client of a bucket.
+    except (Unreachable, ImproperlyConfigured) as fault:
+        return [Error(f"The storage cannot be used: {fault}", hint="PIWHEELS_STORAGE", id="builds.E001")]
+    return []
+
+
+def _require(place: Holder) -> None:
+    """Raise Unreachable if there is no such bucket, or a folder is neither ours to write to nor to make."""
+    if not isinstance(place, WholeFileStorage):
+        place.require()
+        return
+    path = Path(place.path(""))
+    there = next(each for each in (path, *path.parents) if each.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        raise Unreachable(f"{there} is no folder that this user may write to; files would go to {path}.")
