@@ -157,6 +157,9 @@ class Proof:
         assert re.search(r"admin, with the password \S{24} ", first)
         with self.machine.path("/etc/piwheels/server.env").open("a") as file:
             file.write("PIWHEELS_SANDBOX=bare\nPIWHEELS_REFRESH_S=1\nPIWHEELS_POLL_S=1\n")
+            file.write("EMAIL_URL_FILE=/etc/piwheels/secrets/mail\n")
+        secret = "install -o root -g piwheels-server -m 0640 /dev/stdin /etc/piwheels/secrets/mail"
+        self.machine.run("sh", "-c", f"echo smtp://127.0.0.1:9 | {secret}")
         before = self.state()
         second = self.machine.run(SETUP)
         assert "is there" in second
@@ -191,6 +194,10 @@ class Proof:
         for process in running:
             seen = " ".join([*process.cmdline(), *process.environ().values()])
             assert not any(password in seen for password in passwords), process.cmdline()
+            # Of root's eyes, in the service's world: what hides the file there is empty.
+            sight = Path(f"/proc/{process.pid}/root/etc/piwheels/secrets")
+            assert (sight / "redis-admin-url").read_bytes() == b""
+            assert (sight / "mail").read_text() == "smtp://127.0.0.1:9\n"
         journal = self.machine.run("journalctl", "--no-pager", "--quiet", "-u", "piwheels-*")
         assert not any(password in journal for password in passwords)
 

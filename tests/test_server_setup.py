@@ -120,13 +120,23 @@ def test_a_service_comes_back_and_has_no_secret_in_its_environment(path):
 
 
 def test_the_redis_user_that_makes_others_is_the_sites_alone():
-    assert [path.stem for path in SERVICES if "redis-admin-url" in path.read_text()] == ["piwheels-web"]
+    assert [path.stem for path in SERVICES if "=redis-admin-url:" in path.read_text()] == ["piwheels-web"]
+
+
+@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
+def test_an_operators_secret_may_lie_beside_ours_and_that_user_is_hidden(path):
+    """NAME_FILE=/etc/piwheels/secrets/mail, as docs/installing.md has it, is read by each of the server's."""
+    hidden = unit(path)["Service"]["InaccessiblePaths"]
+
+    everything = "-/etc/piwheels/secrets"
+    assert hidden == (everything if path.stem == "piwheels-redis" else f"{everything}/redis-admin-url")
 
 
 def hardening(path):
-    """Return what a unit says after its first empty line below [Service], but for where it may write."""
+    """Return what a unit says after its first empty line below [Service], but for whose files it sees."""
     words = path.read_text().partition("NoNewPrivileges=")[2].partition("[Install]")[0]
-    return [line for line in words.splitlines() if not line.startswith(("ReadWritePaths", "UMask"))]
+    own = ("ReadWritePaths", "InaccessiblePaths", "UMask")
+    return [line for line in words.splitlines() if not line.startswith(own)]
 
 
 def test_all_services_are_walled_in_alike():
