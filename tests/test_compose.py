@@ -1,0 +1,86 @@
+"""docker-compose.yml, read as compose reads it; no engine runs here."""
+
+import re
+
+import pytest
+import yaml
+
+from deploy.farm import ROOT
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+SERVER = [name for name, service in SERVICES.items() if service["image"] == "piwheels-server"]
+# Compose decides these: where its own services are, and what nginx in front means.
+DECIDED = {"DATABASE_URL", "REDIS_URL", "PIWHEELS_ORDERS_URL"}
+DECIDED_FOR_WEB = {"PIWHEELS_REDIS_ADMIN_URL", "PIWHEELS_COUNT_DOWNLOADS", "PIWHEELS_BEHIND_PROXY"}
+PASSWORDS = [f"{name}_PASSWORD" for name in ("POSTGRES", "REDIS_SERVER", "REDIS_ORDERS", "REDIS_ADMIN")]
+
+
+def read_by(path, pattern):
+    """Return the names that a program's settings have in the environment."""
+    return set(re.findall(pattern, (ROOT / path).read_text()))
+
+
+def filled(text, values):
+    """Fill in what a value of the file names, as compose does."""
+    return re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", lambda found: values.get(found[1]) or found[2] or "", text)
+
+
+def environment(name, values):
+    """Return what a service's containers get where .env has these values."""
+    service = SERVICES[name]
+    got = dict(values) if service.get("env_file") == [".env"] else {}
+    for key, value in service.get("environment", {}).items():
+        if value is None and key in values:
+            got[key] = values[key]
+        elif value is not None:
+            got[key] = filled(value, values)
+    return got
+
+
+@pytest.mark.parametrize("name", SERVER)
+def test_every_setting_of_the_server_reaches_its_containers(name):
+    settings = read_by("piwheels_site/settings.py", r'env(?:\.\w+)?\(\s*"(\w+)"')
+    values = {each: f"the value of {each}" for each in [*settings, *PASSWORDS]}
+
+    got = environment(name, values)
+
+    assert {"PIWHEELS_TWO_FACTOR", "SECRET_KEY", "DEBUG", "EMAIL_URL"} <= settings
+    missed = {each for each in settings if values[each] not in got.get(each, "")}
+    assert missed == (DECIDED | DECIDED_FOR_WEB if name == "web" else DECIDED)
+
+
+def test_every_setting_of_a_builder_reaches_its_container():
+    names = read_by("builder/settings.py", r'"((?:PIWHEELS|LOG)_\w+)"')
+
+    got = environment("builder", dict.fromkeys(names, "x"))
+
+    assert {"PIWHEELS_SERVER", "PIWHEELS_SANDBOX_AT_MOST"} <= names
+    # The image says where, and its token is a file.
+    assert names - set(got) == {"PIWHEELS_WORK", "PIWHEELS_BUILDER_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    ("password", "known_to"),
+    [
+        ("REDIS_ADMIN_PASSWORD", {"web"}),
+        ("REDIS_SERVER_PASSWORD", {*SERVER}),
+        ("REDIS_ORDERS_PASSWORD", {*SERVER}),
+        ("POSTGRES_PASSWORD", {*SERVER, "postgres"}),
+        ("REDIS_BUILDER_PASSWORD", {"builder"}),
+        ("SECRET_KEY", {*SERVER}),
+        ("EMAIL_URL", {*SERVER}),
+    ],
+)
+def test_who_need_not_know_a_secret_does_not(password, known_to):
+    knowing = {
+        name for name in SERVICES if "hush" in " ".join(environment(name, {password: "hush"}).values())
+    }
+
+    assert knowing == known_to
+
+
+def test_every_password_of_the_file_is_one_of_those():
+    named = set(re.findall(r"\$\{(\w+_PASSWORD)", (ROOT / "docker-compose.yml").read_text()))
+
+    assert named == {*PASSWORDS, "REDIS_BUILDER_PASSWORD"}
