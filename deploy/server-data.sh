@@ -55,6 +55,8 @@ make_redis() {
     if [ -x /usr/bin/valkey-server ]; then program=/usr/bin/valkey-server; fi
     {
         say "include $OPT/current/deploy/redis/redis.conf"
+        # Not included, as a release that one goes back to may not have it.
+        cat "$source/deploy/redis/$(size).conf"
         if [ "$redis" = 127.0.0.1 ]; then say "bind 127.0.0.1"; else say "bind 127.0.0.1 $redis"; fi
         say "port 6380"
         say "aclfile $REDIS_VAR/users.acl"

@@ -1,11 +1,13 @@
 """docker-compose.yml, read as compose reads it; no engine runs here."""
 
 import re
+import subprocess
 
 import pytest
 import yaml
 
 from deploy.farm import ROOT
+from tests import services
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
@@ -84,3 +86,30 @@ def test_every_password_of_the_file_is_one_of_those():
     named = set(re.findall(r"\$\{(\w+_PASSWORD)", (ROOT / "docker-compose.yml").read_text()))
 
     assert named == {*PASSWORDS, "REDIS_BUILDER_PASSWORD"}
+
+
+def answers_of(size, folder):
+    """Return what PostgreSQL takes of a service's command, as its `postgres -C` tells."""
+    words = [filled(word, {"PIWHEELS_SIZE": size}) for word in SERVICES["postgres"]["command"]]
+    words = [word.replace("/etc/piwheels/", f"{ROOT}/deploy/postgresql/") for word in words]
+    asked = ["max_connections", "listen_addresses"]
+    program = services.postgres_program(words[0])
+    return [
+        subprocess.run(
+            [program, "-C", each, "-D", folder, *words[1:]], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for each in asked
+    ]
+
+
+@pytest.mark.parametrize(("size", "connections"), [("small", "80"), ("large", "200")])
+def test_postgresql_gets_the_settings_of_its_size_and_listens(size, connections, tmp_path):
+    assert answers_of(size, tmp_path) == [connections, "*"]
+    assert "./deploy/postgresql:/etc/piwheels:ro" in SERVICES["postgres"]["volumes"]
+
+
+def test_redis_and_postgresql_are_small_unless_told_otherwise():
+    words = " ".join([*SERVICES["redis"]["command"], *SERVICES["postgres"]["command"]])
+
+    assert filled(words, {}).count("/etc/piwheels/small.conf") == 2
+    assert "./deploy/redis:/etc/piwheels:ro" in SERVICES["redis"]["volumes"]

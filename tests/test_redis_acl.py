@@ -47,7 +47,8 @@ def made_of_the_example(server, *, builder="pi-07"):
 
 def command(server, folder, port):
     own = ["--port", str(port), "--dir", str(folder), "--aclfile", str(folder / USERS)]
-    return [server, str(CONFIGURATION), *own, "--loglevel", "warning"]
+    size = ["--include", str(CONFIGURATION.with_name("small.conf"))]
+    return [server, str(CONFIGURATION), *size, *own, "--loglevel", "warning"]
 
 
 class Guarded:

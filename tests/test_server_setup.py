@@ -182,6 +182,17 @@ def test_all_that_a_template_wants_is_filled_in(template):
     assert wanted <= filled
 
 
+def test_redis_may_keep_a_quarter_of_what_its_unit_may_have():
+    folder, service = ROOT / "deploy" / "redis", unit(SYSTEMD / "piwheels-redis.service")["Service"]
+    kept = {size: (folder / f"{size}.conf").read_text().split()[-2:] for size in ("small", "large")}
+    larger = re.search(r"s/\^MemoryMax=(\w+)\$/MemoryMax=(\w+)/", SETUP.read_text())
+
+    assert kept == {"small": ["maxmemory", "64mb"], "large": ["maxmemory", "256mb"]}
+    assert (service["MemoryMax"], *larger.groups()) == ("256M", "256M", "1G")
+    written = setup(*GIVEN).stdout.partition("would write /etc/piwheels/redis.conf ")[2].partition("would")[0]
+    assert re.search(r"^ +maxmemory (64|256)mb$", written, re.M)
+
+
 def settings(name):
     lines = (ROOT / "deploy" / "postgresql" / f"{name}.conf").read_text().splitlines()
     return dict(line.split(" = ") for line in lines if line and not line.startswith("#"))
