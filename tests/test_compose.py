@@ -1,14 +1,20 @@
 """docker-compose.yml, read as compose reads it; no engine runs here."""
 
+import os
 import re
 import subprocess
+import time
 
 import pytest
+import requests
 import yaml
 
 from deploy.farm import ROOT
+from simple.follow import Follower
 from tests import services
+from tests.stack import NGINX, NOWHERE, Nginx
 
+ROTATE = NGINX / "rotate-log.sh"
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 SERVER = [name for name, service in SERVICES.items() if service["image"] == "piwheels-server"]
@@ -113,3 +119,73 @@ def test_redis_and_postgresql_are_small_unless_told_otherwise():
 
     assert filled(words, {}).count("/etc/piwheels/small.conf") == 2
     assert "./deploy/redis:/etc/piwheels:ro" in SERVICES["redis"]["volumes"]
+
+
+@pytest.fixture
+def nginx(tmp_path):
+    tmp_path.chmod(0o755)
+    with Nginx(tmp_path / "nginx", tmp_path, "127.0.0.1:9", upstream=NOWHERE) as running:
+        yield running
+
+
+def rotated(nginx):
+    return sorted(nginx.folder.glob("access.log-*"))
+
+
+def rotate(nginx):
+    """Do what the container's loop does every ten minutes."""
+    env = {"PATH": os.environ["PATH"], "PIWHEELS_ACCESS_LOG": str(nginx.access_log)}
+    subprocess.run([ROTATE, str(nginx.process.pid)], env=env, check=True, timeout=30)
+
+
+def ask(nginx, name):
+    """Ask for a page, and wait for the line of the log."""
+    requests.get(f"{nginx.url}/simple/{name}/", timeout=30)
+    for _ in range(200):
+        if nginx.access_log.exists() and name in nginx.access_log.read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{name} is not in the log.")
+
+
+def test_the_access_log_is_renamed_once_a_day_and_nginx_goes_on_in_a_new_one(nginx):
+    ask(nginx, "before")
+    rotate(nginx)
+    ask(nginx, "after")
+    rotate(nginx)
+
+    (old,) = rotated(nginx)
+    assert "before" in old.read_text()
+    assert "after" in nginx.access_log.read_text()
+    assert "before" not in nginx.access_log.read_text()
+    assert old in Follower(nginx.access_log)._rotated()
+
+    os.utime(old, (time.time() - 86_500,) * 2)
+    time.sleep(1.1)  # Its name has seconds.
+    rotate(nginx)
+    assert len(rotated(nginx)) == 2
+
+
+def test_a_week_of_it_is_kept_and_a_log_that_is_large_does_not_wait(nginx):
+    for day in range(1, 10):
+        old = nginx.folder / f"access.log-2026110{day}T000000"
+        old.write_text("a line\n")
+        os.utime(old, (time.time() - (10 - day) * 86_400 + 3600,) * 2)
+    ask(nginx, "before")
+
+    rotate(nginx)
+    assert [path.name[-15:-7] for path in rotated(nginx)] == [f"2026110{day}" for day in range(3, 10)]
+
+    os.truncate(nginx.access_log, 501 << 20)
+    rotate(nginx)
+    assert len(rotated(nginx)) == 7
+    assert "before" in rotated(nginx)[-1].read_bytes()[:10_000].decode()
+
+
+def test_the_image_of_nginx_runs_the_rotation():
+    """It runs what is executable in that folder and ends in .sh."""
+    assert any(
+        volume.startswith("./deploy/nginx/rotate-log.sh:/docker-entrypoint.d/")
+        for volume in SERVICES["nginx"]["volumes"]
+    )
+    assert ROTATE.stat().st_mode & 0o111
