@@ -36,7 +36,7 @@ from packages.health import sync_health
 from packages.models import NEVER, Package, SyncCursor
 from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S
 from piwheels_site.templatetags.said import counted, rough
-from simple.models import Shown
+from simple.models import Log, Shown
 
 # A builder that spoilt so many of its last builds is worth a look, although its peers may not do better.
 SPOILT, OF_LAST = 5, farm.LAST
@@ -51,6 +51,8 @@ UNSWEPT = timedelta(minutes=10)
 JUDGED, BAD_SHARE, LATELY = 20, 0.5, timedelta(days=7)
 # What was refused is told of for so long, if it is among so many of the last.
 REFUSED, LAST_REFUSED = timedelta(days=1), 200
+# Somebody has downloaded something of a farm whose first wheel is so old.
+NOBODY_COUNTS = timedelta(days=1)
 # A disk of the server's is full beyond this part of it.
 FULL = readings.FULL
 
@@ -349,6 +351,18 @@ def _storage(now: datetime) -> Iterator[Matter]:
         yield Matter("storage", said, summary["oldest"], url, "Run check_storage --fix")
 
 
+def _downloads(now: datetime) -> Iterator[Matter]:
+    """Find that nobody counts downloads: the site leaves it to a log, and none was ever followed."""
+    if settings.PIWHEELS_COUNT_DOWNLOADS or Log.objects.filter(is_followed=True).exists():
+        return
+    first = Wheel.objects.order_by("pk").values_list("published_at", flat=True).first()
+    if first and first < now - NOBODY_COUNTS:
+        said = (
+            "No download was ever counted: the log that follow_downloads is to read is not there, or empty."
+        )
+        yield Matter("uncounted", said, first, _admin("simple_log"), "Look at follow_downloads")
+
+
 LOOKS: dict[str, Look] = {
     "tasks": _tasks,
     "builders": _builders,
@@ -360,6 +374,7 @@ LOOKS: dict[str, Look] = {
     "campaigns": _campaigns,
     "index": _index,
     "storage": _storage,
+    "downloads": _downloads,
 }
 
 

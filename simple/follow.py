@@ -15,6 +15,7 @@ from threading import Event
 
 from django.db import Error, connection
 from django.db.models import Max
+from gunicorn.systemd import sd_notify
 
 from packages.clock import database_now
 from simple.log_files import BadLog, LogFile
@@ -40,12 +41,14 @@ class Follower:
         self._open: tuple[LogFile, Log] | None = None
         self._moved_away_at: float | None = None
         self._missed_some = True
+        self._was_there = True
 
     def run(self, stop: Event, poll_s: float = POLL_S) -> None:
         """Count until told to stop; no trouble of database or disk ends it."""
         wait_s = LEAST_WAIT_S
         try:
             while not stop.is_set():
+                _live()
                 try:
                     if not self.step():
                         stop.wait(poll_s)
@@ -91,7 +94,13 @@ class Follower:
         try:
             file = LogFile(self.path, is_over=False)
         except FileNotFoundError:
+            if self._was_there:
+                logger.warning(
+                    "There is no %s: nothing is counted until a web server writes there.", self.path
+                )
+            self._was_there = False
             return None
+        self._was_there = True
         if not file.first_line:
             file.close()
             return None
@@ -124,8 +133,7 @@ class Follower:
             self._moved_away_at = now
         if now - self._moved_away_at >= self._quiet_s:
             file.is_over = True
-            while self._counter.count_some(log, file, now=database_now()):
-                pass
+            self._count_all(log, file)
             self.close()
             self._missed_some = True
 
@@ -172,7 +180,16 @@ class Follower:
         except OtherLog as error:
             logger.error("%s", error)
             return
-        while self._counter.count_some(log, file, now=database_now()):
-            pass
+        self._count_all(log, file)
         if file.is_over:
             log.end(database_now())
+
+    def _count_all(self, log: Log, file: LogFile) -> None:
+        """Count the rest of a log, which may take its time."""
+        while self._counter.count_some(log, file, now=database_now()):
+            _live()
+
+
+def _live() -> None:
+    """Tell systemd, if it watches, that this goes on."""
+    sd_notify("WATCHDOG=1", logger)

@@ -19,8 +19,8 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 SERVER = [name for name, service in SERVICES.items() if service["image"] == "piwheels-server"]
 # Compose decides these: where its own services are, and what nginx in front means.
-DECIDED = {"DATABASE_URL", "REDIS_URL", "PIWHEELS_ORDERS_URL"}
-DECIDED_FOR_WEB = {"PIWHEELS_REDIS_ADMIN_URL", "PIWHEELS_COUNT_DOWNLOADS", "PIWHEELS_BEHIND_PROXY"}
+DECIDED = {"DATABASE_URL", "REDIS_URL", "PIWHEELS_ORDERS_URL", "PIWHEELS_COUNT_DOWNLOADS"}
+DECIDED_FOR_WEB = {"PIWHEELS_REDIS_ADMIN_URL", "PIWHEELS_BEHIND_PROXY"}
 PASSWORDS = [f"{name}_PASSWORD" for name in ("POSTGRES", "REDIS_SERVER", "REDIS_ORDERS", "REDIS_ADMIN")]
 
 

@@ -22,7 +22,7 @@ from builds.tests.rows import (
 )
 from packages.models import Dirty, Package, SyncCursor
 from piwheels_site import attention
-from simple.models import Shown
+from simple.models import Log, Shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -259,6 +259,21 @@ def test_several_folders_of_one_disk_are_one_matter(now, monkeypatch, settings, 
     assert [matter.said for matter in attention.found(now)] == [
         f"The server's disk of {tmp_path} is 95% full: 5.0 GiB are left."
     ]
+
+
+@pytest.mark.parametrize(
+    ("counts_itself", "is_followed", "days", "is_told"),
+    [(False, False, 2, True), (False, False, 0, False), (False, True, 2, False), (True, False, 2, False)],
+)
+def test_that_nobody_counts_downloads_is_told(
+    admin_client, now, settings, counts_itself, is_followed, days, is_told
+):
+    settings.PIWHEELS_COUNT_DOWNLOADS = counts_itself
+    Log.objects.create(path="/var/log/access.log", first_line="1", is_followed=is_followed)
+    make_wheel(build=make_build(state="succeeded", finished_at=now), published_at=now - timedelta(days=days))
+
+    assert keys(now) == (["uncounted"] if is_told else [])
+    assert ("follow_downloads" in admin_client.get("/admin/").content.decode()) is is_told
 
 
 def test_what_somebody_requeued_is_settled(now):

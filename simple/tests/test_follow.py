@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -392,3 +393,42 @@ def test_trouble_is_told_and_outlived(log, follower, caplog):
 
     assert downloads.total() == 2
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_a_log_that_is_not_there_is_told_once_until_it_is(log, follower, caplog):
+    def told():
+        return caplog.text.count(f"There is no {log}: nothing is counted")
+
+    follow(follower)
+    assert told() == 1
+
+    append(log, lines(make_wheel(), 1))
+    follow(follower)
+    log.unlink()
+    follow(follower)
+
+    assert told() == 2
+    assert downloads.total() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_systemd_hears_of_a_follower_that_goes_on_whatever_the_trouble(log, follower, tmp_path, monkeypatch):
+    log.mkdir()
+    stop = Event()
+
+    def run():
+        follower.run(stop, poll_s=0.01)
+        connection.close()
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        thread = Thread(target=run)
+        thread.start()
+
+        heard = [systemd.recv(100) for _ in range(2)]
+        stop.set()
+        thread.join()
+
+    assert heard == [b"WATCHDOG=1"] * 2
