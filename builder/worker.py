@@ -17,7 +17,7 @@ from celery import Celery
 from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from kombu import Exchange, Queue
 
-from builder import preflight
+from builder import preflight, watchdog
 from builder.build import build as carry_out
 from builder.client import Client, LostClaim, Refused, Unreachable
 from builder.contract import BUILD_TASK, BuildOrder, queue_for
@@ -193,6 +193,7 @@ def say_hello(settings: Settings, presence: Presence, ended: Event) -> None:
     with Client(settings) as client:
         while not ended.is_set():
             presence.news.clear()
+            watchdog.live()
             try:
                 pause, problem = _hello(client, settings, presence)
             except Exception:

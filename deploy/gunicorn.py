@@ -5,14 +5,15 @@ is what a process keeps busy at the most, but no more than fit into a quarter of
 as each holds a connection to the database for each of its threads, and PostgreSQL has 100 as it comes.  A
 Raspberry Pi 4 of 1 GB gets 2, of 2 GB and more 4.  What is not set here is as gunicorn has it.
 
-Where systemd watches (WatchdogSec), each process asks the site something now and then, and tells systemd of
-the answer.  gunicorn itself notices a process that hangs, and not one whose threads all do.
+Where systemd watches (WatchdogSec), each process asks its own threads for something now and then, and ends
+when none takes it up.  gunicorn itself notices a process that hangs, and not one whose threads all do.
 """
 
+import faulthandler
 import os
-import socket
 import threading
 import time
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -58,32 +59,29 @@ if os.environ.get("LOG_FORMAT") == "json":
         "root": _stderr,
     }
 
-# Needs neither database nor Redis: that those are down is no reason to start the site anew.
-_QUESTION = b"OPTIONS /simple/ HTTP/1.0\r\nHost: localhost\r\n\r\n"
 
+def _watch(worker: Any, patience_s: float) -> None:  # Any: gunicorn has no types
+    """End this process when none of its threads is free for so long; until then tell systemd that it lives.
 
-def answers(listener: socket.socket, patience_s: float) -> bool:
-    """Whether somebody answers at this socket, whatever the answer is."""
-    try:
-        with socket.socket(listener.family) as client:
-            client.settimeout(patience_s)
-            client.connect(listener.getsockname())
-            client.sendall(_QUESTION)
-            return client.recv(5) == b"HTTP/"
-    except OSError:
-        return False
-
-
-def _watch(worker: Any, period_s: float) -> None:  # Any: gunicorn has no types
-    """Tell systemd for ever that the site answers, as long as it does."""
+    One that hangs is not seen from outside: the others answer at the same socket.
+    """
     while True:
-        if answers(worker.sockets[0], period_s):
-            sd_notify("WATCHDOG=1", worker.log)
-        time.sleep(period_s)
+        try:
+            worker.tpool.submit(int).result(patience_s)
+        except TimeoutError:
+            faulthandler.dump_traceback()
+            # gunicorn starts another in its place.
+            os._exit(1)
+        except (RuntimeError, CancelledError):
+            # It was told to end, and takes up nothing more.
+            return
+        sd_notify("WATCHDOG=1", worker.log)
+        time.sleep(patience_s / 4)
 
 
 def post_worker_init(worker: Any) -> None:  # Any: gunicorn has no types
     """Have a new process watched, if anybody watches."""
     if limit_us := os.environ.get("WATCHDOG_USEC"):
-        period_s = int(limit_us) / 1e6 / 4
-        threading.Thread(target=_watch, args=(worker, period_s), daemon=True).start()
+        # By the time that systemd would end all of them, the ones that hang have ended.
+        patience_s = int(limit_us) / 1e6 / 2
+        threading.Thread(target=_watch, args=(worker, patience_s), daemon=True).start()

@@ -4,11 +4,14 @@ import os
 import socket
 import subprocess
 import sys
-import threading
+import time
+from pathlib import Path
 
 import pytest
+import requests
 
 from deploy import gunicorn
+from deploy.demo import free_port
 from deploy.farm import ROOT
 
 GIB = 1 << 30
@@ -41,31 +44,60 @@ def test_gunicorn_takes_them(log_format):
     assert done.returncode == 0, done.stderr
 
 
+APP = """
+import os, time
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/hang":
+        open("hung", "w").write(str(os.getpid()))
+        time.sleep(1000)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(os.getpid()).encode()]
+"""
+
+
 @pytest.fixture
-def listener(tmp_path):
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(str(tmp_path / "web.sock"))
-        listening.listen()
-        yield listening
+def site(tmp_path, monkeypatch):
+    """A site of two processes that systemd watches with the patience of some seconds, and what that hears."""
+    (tmp_path / "hanging.py").write_text(APP)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, (tmp_path / "log").open("wb") as log:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        port = free_port()
+        words = [sys.executable, "-m", "gunicorn", "hanging", "--config", ROOT / "deploy" / "gunicorn.py"]
+        words += ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "1"]
+        env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "4000000"}
+        process = subprocess.Popen(words, cwd=tmp_path, env=env, stderr=log)
+        yield f"http://127.0.0.1:{port}", process, systemd
+        process.terminate()
+        process.wait(60)
 
 
-@pytest.mark.parametrize(
-    ("answer", "expected"), [(b"HTTP/1.1 503 no", True), (b"", False), (b"SSH-2", False)]
-)
-def test_a_site_that_answers_anything_answers(listener, answer, expected):
-    def serve():
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(1000)
-            connection.sendall(answer)
-
-    server = threading.Thread(target=serve)
-    server.start()
-
-    assert gunicorn.answers(listener, 10) is expected
-    server.join()
+def answer(url):
+    """Return which process answers; None if none does soon."""
+    try:
+        return requests.get(url, timeout=1, headers={"Connection": "close"}).text
+    except requests.RequestException:
+        return None
 
 
-def test_a_site_whose_threads_all_hang_does_not(listener):
-    """The kernel takes the connection, and nobody answers it."""
-    assert not gunicorn.answers(listener, 0.1)
+def until(is_true, patience_s=60):
+    deadline = time.monotonic() + patience_s
+    while not is_true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def test_a_process_whose_threads_all_hang_is_replaced_and_the_others_go_on(site, tmp_path):
+    url, process, systemd = site
+    until(lambda: answer(url))
+    answer(f"{url}/hang")
+    hung = (tmp_path / "hung").read_text()
+
+    until(lambda: not Path(f"/proc/{hung}").exists())
+    until(lambda: len({answer(url) for _ in range(20)} - {None}) == 2)
+
+    assert hung not in {answer(url) for _ in range(20)}
+    assert process.poll() is None
+    assert "hanging.py" in (tmp_path / "log").read_text()
+    assert b"WATCHDOG=1" in {systemd.recv(100) for _ in range(10)}

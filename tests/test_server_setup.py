@@ -119,6 +119,14 @@ def test_a_service_comes_back_and_has_no_secret_in_its_environment(path):
     assert not {"SECRET_KEY", "REDIS_URL", "PIWHEELS_ORDERS_URL", "DATABASE_URL"} & set(named)
 
 
+@pytest.mark.parametrize(
+    "path", [*SERVICES, SYSTEMD / "piwheels-builder.service"], ids=lambda path: path.stem
+)
+def test_systemd_watches_every_service_of_ours(path):
+    """Redis is not ours, and tells nothing."""
+    assert ("WatchdogSec" in unit(path)["Service"]) == (path.stem != "piwheels-redis")
+
+
 def test_the_redis_user_that_makes_others_is_the_sites_alone():
     assert [path.stem for path in SERVICES if "=redis-admin-url:" in path.read_text()] == ["piwheels-web"]
 

@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -144,6 +145,24 @@ def test_hellos_go_on_after_each_kind_of_fault(server, pi, monkeypatch, caplog):
 
     assert "The server does not know this builder's token: a fault on demand" in caplog.text
     assert "The server wants nothing of this builder: a fault on demand" in caplog.text
+
+
+def test_systemd_hears_of_each_hello_also_while_the_server_refuses_it(server, pi, monkeypatch, tmp_path):
+    monkeypatch.setattr(worker, "_AFTER_FAULT_S", 0.01)
+    server.fail("POST", "hello", status=503)
+    ended = threading.Event()
+    hello = threading.Thread(target=say_hello, args=(pi, bare_presence(), ended))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+
+        hello.start()
+        heard = [systemd.recv(100) for _ in range(2)]
+        ended.set()
+        hello.join()
+
+    assert heard == [b"WATCHDOG=1"] * 2
 
 
 def test_a_clock_that_lags_by_years_is_refused():
