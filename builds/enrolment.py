@@ -52,9 +52,10 @@ class Keys:
             f"{self.builder} builds for {self.builder.target}. This is shown once:\n"
             f"  token           {self.token}\n"
             f"  Redis password  {self.password}\n"
+            f"  Redis address   {self.orders_url}\n"
             f"{known}\n"
-            "On the Pi, in a checkout of this project; it asks for the token:\n"
-            f"  sudo deploy/builder-setup {self.server} {self.builder} --orders-url {self.orders_url}"
+            "On the Pi, in a checkout of this project; it asks for the token and the Redis address:\n"
+            f"  sudo deploy/builder-setup {self.server} {self.builder}"
         )
 
 

@@ -103,7 +103,7 @@ def make(folder: Path) -> Machine:
 def prove(machine: Machine, server: str, orders_url: str) -> None:
     """Set the machine up twice, and look at what came of it."""
     setup = ["/srv/piwheels/deploy/builder-setup", server, "pi-07", "--few-packages", "--no-start"]
-    first = machine.run(*setup, "--orders-url", orders_url, "--work-size", "300M", given=f"{TOKEN}\n")
+    first = machine.run(*setup, "--work-size", "300M", given=f"{TOKEN}\n{orders_url}\n")
     before = machine.state()
     with machine.path("/etc/piwheels/builder.env").open("a") as file:
         file.write("PIWHEELS_EXTRA_BUILD_INDEX=https://wheels.example.org/simple/\n")

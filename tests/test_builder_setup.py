@@ -1,6 +1,8 @@
 """deploy/builder-setup as far as it goes without a fresh machine; `make test-setup` goes the whole way."""
 
 import configparser
+import os
+import pty
 import subprocess
 from pathlib import Path
 
@@ -11,10 +13,11 @@ from builder.worker import STOPPED
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = ROOT / "deploy" / "builder-setup"
 UNIT = ROOT / "deploy" / "systemd" / "piwheels-builder.service"
-GIVEN = ["https://w.example.org/", "pi-07", "--orders-url", "redis://b-pi-07:secret@10.8.0.1:6379/0"]
+GIVEN = ["https://w.example.org/", "pi-07"]
+ADDRESS = "redis://b-pi-07:secret@10.8.0.1:6379/0"
 
 
-def setup(*words, given="hush\n"):
+def setup(*words, given=f"hush\n{ADDRESS}\n"):
     return subprocess.run(
         [SETUP, *words], input=given, capture_output=True, text=True, check=False, timeout=60
     )
@@ -44,7 +47,73 @@ def test_a_dry_run_says_each_step_and_shows_no_secret():
     ]
     assert "PIWHEELS_ORDERS_URL='redis://b-pi-07:...@10.8.0.1:6379/0'" in done.stdout
     assert "hush" not in done.stdout
+    assert "secret" not in done.stdout
     assert not Path("/etc/piwheels/builder.env.new").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "given"),
+    [
+        (("token", "orders-url"), ""),
+        (("token",), f"{ADDRESS}\n"),
+        (("orders-url",), "hush\n"),
+        ((), f"hush\n{ADDRESS}"),
+    ],
+)
+def test_both_keys_come_from_files_or_a_pipe(tmp_path, named, given):
+    (tmp_path / "token").write_text("hush\n")
+    (tmp_path / "orders-url").write_text(f"{ADDRESS}\n")
+    files = [word for name in named for word in (f"--{name}-file", tmp_path / name)]
+
+    done = setup(*GIVEN, *files, "--dry-run", given=given)
+
+    assert done.returncode == 0, done.stderr
+    assert "PIWHEELS_ORDERS_URL='redis://b-pi-07:...@10.8.0.1:6379/0'" in done.stdout
+    assert "(the token)" in done.stdout
+
+
+def test_whoever_sits_there_is_asked_before_anything_happens_and_is_not_seen_typing():
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        process = subprocess.Popen([SETUP, *GIVEN], stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        for question, answer in ((b"Token (", b"hush\n"), (b"address (", b"http://not-redis\n")):
+            while question not in shown:
+                shown += read(terminal)
+            terminal.write(answer)
+        while told := read(terminal):
+            shown += told
+        process.wait(60)
+
+    assert process.returncode == 1
+    assert b"must begin with redis://" in shown
+    assert b"hush" not in shown
+    assert b"not-redis" not in shown
+
+
+def read(terminal):
+    """Return what a terminal shows next; nothing when the last one at it has ended."""
+    try:
+        return terminal.read(1000)
+    except OSError:
+        return b""
+
+
+def test_keys_that_are_not_given_stay_as_they_are():
+    done = setup(*GIVEN, "--dry-run", given="")
+
+    assert done.returncode == 0, done.stderr
+    assert "PIWHEELS_ORDERS_URL" not in done.stdout
+    assert "builder-token" not in done.stdout
+
+
+def test_no_option_takes_a_secret():
+    """It would be in the list of processes, in sudo's log and in the history of a shell."""
+    done = setup(*GIVEN, "--orders-url", ADDRESS, "--dry-run")
+
+    assert done.returncode != 0
+    assert "There is no option --orders-url;" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -56,13 +125,21 @@ def test_a_dry_run_says_each_step_and_shows_no_secret():
         (["https://w.example.org/", "Pi 7"], "lower-case letters"),
         (["https://w.example.org/", "pi-07", "pi-08"], "What is pi-08?"),
         (["https://w.example.org/", "pi-07", "--faster"], "There is no option --faster"),
-        (["https://w.example.org/", "pi-07", "--orders-url"], "--orders-url needs a value"),
-        (["https://w.example.org/", "pi-07", "--orders-url", "http://x"], "must begin with redis://"),
-        (["https://w.example.org/", "pi-07", "--orders-url", "redis://x'; rm -rf /"], "no quotes"),
+        (["https://w.example.org/", "pi-07", "--token-file"], "--token-file needs a value"),
     ],
 )
 def test_what_it_cannot_do_it_says(words, says):
     done = setup("--dry-run", *words)
+
+    assert done.returncode != 0
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "says"), [("http://x", "must begin with redis://"), ("redis://x'; rm -rf /", "no quotes")]
+)
+def test_what_is_no_address_of_redis_is_not_written(address, says):
+    done = setup(*GIVEN, "--dry-run", given=f"hush\n{address}\n")
 
     assert done.returncode != 0
     assert says in done.stderr

@@ -27,10 +27,11 @@ def test_a_builder_is_enrolled_with_one_command_that_says_what_to_do_on_the_pi(s
     password = told.split("Redis password  ")[1].split()[0]
     assert Builder.objects.by_token(token).name == "pi-07"
     assert "user b-pi-07 on #" in told
-    assert (
-        "sudo deploy/builder-setup https://wheels.example.org/ pi-07 "
-        f"--orders-url redis://b-pi-07:{password}@10.8.0.1:6380/0" in told
-    )
+    assert f"Redis address   redis://b-pi-07:{password}@10.8.0.1:6380/0\n" in told
+    # What is typed there is in the history of a shell, in sudo's log and in what ps shows.
+    assert told.splitlines()[-1].split() == [
+        *("sudo", "deploy/builder-setup", "https://wheels.example.org/", "pi-07"),
+    ]
 
 
 def test_a_program_reads_the_same_as_json():

@@ -14,7 +14,7 @@ from tests.arm.root import Root
 from tests.arm.server import BUILDER, Server
 
 CHECKOUT = "/root/piwheels"
-TOKEN = "/root/token"
+TOKEN, ORDERS = "/root/token", "/root/orders-url"
 # Where builder-setup puts them, and its unit takes them from.
 SETTINGS = "/etc/piwheels/builder.env"
 TOKEN_FILE = "/etc/piwheels/builder-token"
@@ -47,10 +47,11 @@ def set_up(root: Root, cache: Path, server: Server, keys: dict[str, str]) -> Non
     shutil.rmtree(root.folder / CHECKOUT[1:], ignore_errors=True)
     shutil.copytree(ROOT, root.folder / CHECKOUT[1:], ignore=LEAVE)
     root.write(TOKEN, keys["token"])
+    root.write(ORDERS, keys["orders_url"])
     # What an operator adds to the settings stays there.
     trusted = "".join(f"{name}={roots.CERTIFICATES}\n" for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"))
     root.write(SETTINGS, trusted)
-    keys_to_it = ["--orders-url", keys["orders_url"], "--token-file", TOKEN]
+    keys_to_it = ["--orders-url-file", ORDERS, "--token-file", TOKEN]
     root.run(f"{CHECKOUT}/deploy/builder-setup", server.address, BUILDER, *keys_to_it, *OPTIONS)
     root.run("apt-get", "-qq", "install", "-y", *HEADERS)
     if not _kept(cache).exists():
