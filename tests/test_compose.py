@@ -2,15 +2,19 @@
 
 import os
 import re
+import shlex
 import subprocess
 import time
+from itertools import pairwise
 
 import pytest
 import requests
 import yaml
+from django.db import connection
 
 from deploy.farm import ROOT
 from simple.follow import Follower
+from simple.tests.rows import make_package
 from tests import services
 from tests.stack import NGINX, NOWHERE, Nginx
 
@@ -189,3 +193,63 @@ def test_the_image_of_nginx_runs_the_rotation():
         for volume in SERVICES["nginx"]["volumes"]
     )
     assert ROTATE.stat().st_mode & 0o111
+
+
+def told(pattern):
+    """Return what the page on backups has in a line with compose, as words."""
+    text = (ROOT / "docs" / "backups.md").read_text().partition("## With compose")[2]
+    (line,) = re.findall(rf"^docker compose .*? ({pattern} .*?)(?: [<>] .*)?$", text, re.M)
+    return shlex.split(line)
+
+
+def test_what_tar_saves_it_brings_back(tmp_path):
+    var, other = tmp_path / "var", tmp_path / "other"
+    for name in ("files/ab/demo.whl", "secret-key", "public/simple/index.html", "incoming/1", "bundles/1"):
+        (var / name).parent.mkdir(parents=True, exist_ok=True)
+        (var / name).write_text(name)
+    other.mkdir()
+
+    saved = [str(var) if word == "/var/lib/piwheels" else word for word in told("tar .*-cf")]
+    archive = subprocess.run(saved, capture_output=True, check=True).stdout
+    brought = [str(other) if word == "/var/lib/piwheels" else word for word in told("tar .*-xf")]
+    subprocess.run(brought, input=archive, check=True)
+
+    found = {str(path.relative_to(other)) for path in other.rglob("*") if path.is_file()}
+    assert found == {"files/ab/demo.whl", "secret-key"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no dumps")
+def test_what_postgresql_saves_it_brings_back_into_a_database_that_is_not_empty():
+    make_package("kept")
+    here = connection.settings_dict
+    env = {**os.environ, "PGHOST": here["HOST"], "PGPORT": str(here["PORT"])}
+
+    def run(words, database, **options):
+        own = {"-U": here["USER"], "-d": database}
+        words = [
+            own.get(before, database if word == "piwheels" else word)
+            for before, word in pairwise(["", *words])
+        ]
+        program = services.postgres_program(words[0])
+        return subprocess.run([program, *words[1:]], env=env, stdout=subprocess.PIPE, check=True, **options)
+
+    dump = run(told("pg_dump"), here["NAME"]).stdout
+    try:
+        # The second time what is there has to give way.
+        for _ in range(2):
+            run(told("dropdb"), "restored")
+            run(told("createdb"), "restored")
+            run(told("pg_restore"), "restored", input=dump)
+        asked = ["psql", "-U", "x", "-d", "x", "-Atc", "SELECT name FROM packages_package"]
+        assert run(asked, "restored").stdout == b"kept\n"
+    finally:
+        run(told("dropdb"), "restored")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.stem)
+def test_the_pages_name_services_that_there_are(page):
+    taken = r"docker compose (?:--profile \w+ )?(?:exec|run|up|restart)(?: -[\w-]+)*(?: ([a-z]+))?"
+    named = set(re.findall(taken, page.read_text())) - {""}
+
+    assert named <= set(SERVICES)
