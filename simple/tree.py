@@ -55,6 +55,11 @@ def folder(index: str, name: str = "") -> Path:
     return public / index / name if name else public / index
 
 
+def is_published() -> bool:
+    """Tell whether the list of all projects was ever written, so that the tree can say what there is."""
+    return (folder(ALL) / PAGES[Format.HTML]).exists()
+
+
 def open_page(index: str, name: str, format: Format, *, packed: bool) -> tuple[Published, bool] | None:
     """Return a page, and whether it is the packed one; None if the tree has no such page.
 

@@ -24,7 +24,7 @@ def page(request: HttpRequest, index: str, name: str, format: Format) -> HttpRes
         return _root(request, index, format)
     package = Package.objects.filter(name=name).first()
     if package is None:
-        return _elsewhere(index, name)
+        return elsewhere(index, name)
     return _project(request, index, format, package, there_are)
 
 
@@ -35,7 +35,7 @@ def _those_asked_for(index: str) -> Indexes:
     return indexes.current([index])
 
 
-def _elsewhere(index: str, name: str) -> HttpResponseBase:
+def elsewhere(index: str, name: str) -> HttpResponseBase:
     """Send whoever wants all files to upstream, where we have nothing to add."""
     if index != FULL:
         raise Http404
@@ -76,4 +76,4 @@ def _project(
     # What a part of the index lacks, the whole of it may have.
     if ALL not in found:
         misses.of_this_process.count(package, timezone.now().date())
-    return _elsewhere(index, package.name)
+    return elsewhere(index, package.name)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -23,7 +23,7 @@ from builds.models import Wheel
 from simple import downloads, files, tree, unpublished
 from simple.formats import OFFERED, Format
 from simple.index import offered
-from simple.indexes import ALL, of_release
+from simple.indexes import ALL, FULL, of_release
 from simple.negotiation import accepts_gzip, content_type, liked
 
 logger = logging.getLogger(__name__)
@@ -99,10 +99,13 @@ def _answer(
         return _plain("404: this index has nothing here.\n", status=404)
 
 
-def _plain(text: str, status: int) -> HttpResponse:
+def _plain(text: str, status: int, cache_control: str = MISSING) -> HttpResponse:
     """Return a refusal in plain text."""
     return HttpResponse(
-        text, status=status, content_type="text/plain; charset=utf-8", headers={"Cache-Control": MISSING}
+        text,
+        status=status,
+        content_type="text/plain; charset=utf-8",
+        headers={"Cache-Control": cache_control},
     )
 
 
@@ -185,7 +188,7 @@ def _negotiated(request: HttpRequest, index: str, name: str) -> HttpResponseBase
         response: HttpResponseBase = _plain(f"406: ask for one of {', '.join(Format)}.\n", status=406)
         patch_vary_headers(response, ["Accept"])
         return response
-    response = _published(request, index, name, format) or unpublished.page(request, index, name, format)
+    response = _published(request, index, name, format) or _unpublished(request, index, name, format)
     if response.status_code != 302:
         patch_vary_headers(response, VARY)
     return response
@@ -201,6 +204,23 @@ def _published(request: HttpRequest, index: str, name: str, format: Format) -> H
     if found[1] and response.status_code == 200:
         response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def _unpublished(request: HttpRequest, index: str, name: str, format: Format) -> HttpResponseBase:
+    """Return a page from rows; while the database does not answer, what the tree lacks is not there.
+
+    uv gives up on all of an installation where an index answers 5xx, and asks it for every package.
+    """
+    try:
+        return unpublished.page(request, index, name, format)
+    except (OperationalError, InterfaceError) as error:
+        if not tree.is_published():
+            raise
+        logger.warning("Only the published tree says what there is, the database does not answer: %s", error)
+        if index == FULL and name:
+            return unpublished.elsewhere(index, name)
+        text = "404: while the database does not answer, only what is published is known here.\n"
+        return _plain(text, status=404, cache_control="no-store")
 
 
 def _format(request: HttpRequest) -> Format | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 from django.core.files.storage import default_storage
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -14,10 +15,11 @@ from django.utils.http import http_date
 
 from packages.models import Package
 from simple import files, tree
-from simple.tests.conftest import Reader
-from simple.tests.pages import HTML_V1, JSON, json_of
+from simple.tests.conftest import Reader, publish_all
+from simple.tests.pages import HTML_V1, JSON, PIP, json_of
 from simple.tests.rows import make_package, make_version, make_wheel
 from tests import buckets
+from tests.stack import NOWHERE, Stack
 
 pytestmark = pytest.mark.django_db
 
@@ -302,3 +304,55 @@ def test_C06_files_in_a_bucket_are_found_when_the_database_is_not(settings):
     found = [[urlsplit(answer["Location"]).path for answer in answers] for answers in (before, after)]
     assert [answer.status_code for answer in after] == [302] * 2
     assert found[0] == found[1]
+
+
+@pytest.fixture
+def without_database(settings, tmp_path):
+    """nginx and the web server, whose database does not answer."""
+    with Stack(tmp_path / "stack", "postgresql://nobody@127.0.0.1:9/none") as running:
+        settings.PIWHEELS_PUBLIC = running.public
+        yield running
+
+
+def ask(url, accept):
+    return requests.get(url, headers={"Accept": accept}, timeout=30, allow_redirects=False)
+
+
+@pytest.mark.parametrize("door", ["gunicorn", "nginx"])
+def test_C06_who_asks_for_what_is_not_published_goes_on_elsewhere_while_the_database_is_down(
+    without_database, door
+):
+    make_wheel()
+    publish_all()
+    web = f"http://127.0.0.1:{without_database.web_port}"
+    url = web if door == "gunicorn" else without_database.nginx.url
+
+    # nginx knows the words of known clients, and asks the web server what others mean.
+    for accept in (PIP, f"{HTML_V1}, {JSON};q=0.5"):
+        assert ask(f"{url}/simple/demo/", accept).status_code == 200
+        for path in (
+            "/simple/none/",
+            f"/simple/none/?format={JSON}",
+            "/simple-platform/none/",
+            "/x/simple/none/",
+        ):
+            answer = ask(url + path, accept)
+            assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (404, "*"), path
+        answer = ask(f"{url}/simple-full/none/", accept)
+        assert (answer.status_code, answer.headers["Location"]) == (302, f"{NOWHERE}none/")
+
+
+def test_what_only_the_database_knows_is_kept_by_no_cache(without_database):
+    publish_all()
+
+    answer = ask(f"http://127.0.0.1:{without_database.web_port}/simple/none/", PIP)
+
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
+
+
+def test_a_farm_that_has_published_nothing_yet_does_not_say_without_its_database_what_there_is(
+    without_database,
+):
+    answer = ask(f"http://127.0.0.1:{without_database.web_port}/simple/none/", PIP)
+
+    assert answer.status_code == 500
