@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
+from simple.models import Shown
+
 
 class Answer:
     """An answer from the network, which reads as one of Django's."""
@@ -58,6 +60,11 @@ class Reader:
         before, self._publish = self._publish, lambda: None
         yield
         self._publish = before
+
+    def outlast_readers(self):
+        """Have the time pass for which a file stays that a page listed just now."""
+        self._publish()
+        self._publish(after=Shown.LINGER * 2)
 
     def get(self, path, data=None, headers=None, *, follow=False):
         answer = self._ask("GET", path, headers)

@@ -10,7 +10,9 @@ from packaging.utils import canonicalize_name
 
 from builds import storage
 from builds.models import Build, Target, Wheel
+from packages import merge
 from packages.models import Package, Version, canonical_version
+from packages.project import Project, Release
 from tests import sdists
 
 PI = "cp313-cp313-linux_armv6l.linux_armv7l"
@@ -25,6 +27,20 @@ def make_version(package, number="1.0", **fields):
     return Version.objects.create(
         package=package, number=number, canonical=canonical, is_prerelease=is_prerelease, **fields
     )
+
+
+def tell(name="demo", *, numbers=("1.0",), display_name=None, status="active", status_reason=""):
+    """Have upstream say which versions a package has, and in what state it is; it has no files of its own."""
+    project = Project(
+        name=name,
+        display_name=display_name,
+        summary=None,
+        status=status,
+        status_reason=status_reason,
+        serial=None,
+        versions=tuple(Release(number, ()) for number in numbers),
+    )
+    merge.apply(project, timezone.now())
 
 
 def make_wheel(

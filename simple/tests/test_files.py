@@ -7,10 +7,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, default_storage
 from django.utils import timezone
 
-from packages.models import Package
+from packages import merge
 from simple import downloads, tree
 from simple.tests.pages import json_of
-from simple.tests.rows import make_wheel, metadata_of
+from simple.tests.rows import make_wheel, metadata_of, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -205,15 +205,22 @@ def test_F07_yanked_and_superseded_files_stay(client):
 
 
 @pytest.mark.parametrize("suffix", ["", ".metadata"])
-@pytest.mark.parametrize("removed", ["withdrawn", "version gone", "package gone", "quarantined"])
-def test_F07_removed_files_are_404(client, suffix, removed):
+@pytest.mark.parametrize(
+    ("remove", "is_at_once"),
+    [
+        (lambda wheel: wheel.withdraw(timezone.now()), False),
+        (lambda wheel: tell(numbers=()), False),
+        (lambda wheel: merge.vanish("demo", timezone.now()), True),
+        (lambda wheel: tell(status="quarantined"), True),
+    ],
+    ids=["withdrawn", "version gone", "package gone", "quarantined"],
+)
+def test_F07_removed_files_are_404(client, suffix, remove, is_at_once):
     wheel = make_wheel()
-    if removed == "withdrawn":
-        wheel.withdraw(timezone.now())
-    elif removed == "version gone":
-        wheel.package.versions.update(gone_at=timezone.now())
-    else:
-        Package.objects.update(status=removed.removeprefix("package "))
+    assert client.get(wheel.url + suffix).status_code == 200
+    remove(wheel)
+    if not is_at_once:
+        client.outlast_readers()
 
     response = client.get(wheel.url + suffix)
 

@@ -6,9 +6,8 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 
-from packages.models import Package
 from simple.tests.pages import page_of
-from simple.tests.rows import make_wheel
+from simple.tests.rows import make_wheel, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -102,7 +101,7 @@ def test_H08_the_root_links_to_each_projects_own_address(client):
 
 def test_H09_hostile_text_stays_text(client):
     make_wheel(yanked=True, yanked_reason=HOSTILE)
-    Package.objects.update(status="archived", status_reason=HOSTILE, display_name=HOSTILE)
+    tell(status="archived", status_reason=HOSTILE, display_name=HOSTILE)
 
     page = page_of(client)
     root = page_of(client, "/simple/")

@@ -13,9 +13,8 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 from pypi_simple import ProjectPage, PyPISimple
 
-from packages.models import Package
 from simple.tests.pages import HTML_V1, JSON, json_of
-from simple.tests.rows import make_rebuild, make_version, make_wheel, metadata_of
+from simple.tests.rows import make_rebuild, make_version, make_wheel, metadata_of, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -143,7 +142,7 @@ def test_J11_requires_python_is_verbatim_or_null(client):
 @pytest.mark.parametrize("status", ["active", "archived", "deprecated", "quarantined"])
 def test_J12_the_status_is_on_top(client, status):
     make_wheel()
-    Package.objects.update(status=status)
+    tell(status=status)
 
     page = json_of(client)
 

@@ -13,6 +13,7 @@ from builds import moving, storage, takedown
 from builds.relocation import STAYS, Move
 from builds.tests.storages import make_whole_wheel, opened, places, use
 from simple import files, publishing, tree
+from simple.models import Shown
 from simple.tests.conftest import Reader, publish_all
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +63,7 @@ def test_pages_and_files_are_there_at_every_step_and_links_follow(settings, tmp_
         publish_all()
         assert download(wheel) == content
 
+    publish_all(after=Shown.LINGER * 2)
     assert links(wheel) == ([] if new == "bucket" else [wheel.filename, f"{wheel.filename}.metadata"])
 
 
@@ -73,6 +75,7 @@ def test_a_file_that_was_spoilt_and_mended_is_linked_anew():
     entry.write_bytes(bytes(wheel.size))  # one file with that of the storage
 
     storage.store_bytes(wheel.path, content)
+    wheel.package.mark_changed()
     publish_all()
 
     assert entry.read_bytes() == content

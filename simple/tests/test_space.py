@@ -5,9 +5,9 @@ from django.test import Client, RequestFactory
 from django.urls import resolve
 from django.utils import timezone
 
-from packages.models import Package
+from packages import merge
 from simple.tests.pages import JSON, json_of
-from simple.tests.rows import make_package, make_version, make_wheel
+from simple.tests.rows import make_package, make_version, make_wheel, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -133,7 +133,8 @@ def test_S12_a_package_whose_last_wheel_went_is_404_at_once(client):
 
 def test_S13_a_quarantined_package_has_a_page_without_files(client):
     make_wheel()
-    Package.objects.update(status="quarantined", status_reason="malware")
+    assert client.get("/simple/demo/").status_code == 200
+    tell(status="quarantined", status_reason="malware")
 
     page = json_of(client)
 
@@ -143,7 +144,8 @@ def test_S13_a_quarantined_package_has_a_page_without_files(client):
 
 def test_S13_a_package_that_is_gone_upstream_is_404(client):
     make_wheel()
-    Package.objects.update(status="gone")
+    assert client.get("/simple/demo/").status_code == 200
+    merge.vanish("demo", timezone.now())
 
     assert client.get("/simple/demo/").status_code == 404
 
