@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from builds.stored import MARK
@@ -30,7 +32,7 @@ class Reader(Client):
     is_nginx = False
 
     def __init__(self, *, reads_tree=False):
-        super().__init__()
+        super().__init__(enforce_csrf_checks=True)
         self.answers = []
         self.reads_tree = reads_tree
         self._publishes = reads_tree
@@ -57,9 +59,12 @@ class Reader(Client):
             publish_all()
             publish_all(after=Shown.LINGER * 2)
 
-    def costs(self, queries):
-        """Return how many queries an answer takes that takes so many from rows."""
-        return 0 if self.reads_tree else queries
+    @contextmanager
+    def costing(self, queries):
+        """Have answers take so many queries when they are made from rows, and none from the tree."""
+        with self.quiet(), CaptureQueriesContext(connection) as asked:
+            yield
+        assert len(asked) == (0 if self.reads_tree else queries), asked.captured_queries
 
 
 def publish_all(after=timedelta(0)):
@@ -75,7 +80,7 @@ def publish_all(after=timedelta(0)):
 
 
 # What a test does with these happens in its own process, of which another one knows nothing.
-IN_PROCESS = {"django_assert_num_queries", "monkeypatch", "settings", "caplog", "live_server"}
+IN_PROCESS = {"monkeypatch", "settings", "caplog", "live_server"}
 NUMBERED = re.compile(r"test_[SNJHFCX][0-9]{2}_")
 ON_SERVERS = os.environ.get("DATABASE_URL", "").startswith("postgresql")
 

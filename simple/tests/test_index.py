@@ -99,12 +99,12 @@ def test_the_list_has_exactly_the_packages_that_have_a_page():
 
 
 @pytest.mark.parametrize("path", ["/simple/demo/", "/simple/"])
-def test_a_page_costs_two_queries_or_none_however_much_is_on_it(client, django_assert_num_queries, path):
+def test_a_page_costs_two_queries_or_none_however_much_is_on_it(client, path):
     for number in ("1.0", "2.0", "3.0"):
         make_wheel(number=number)
         make_wheel("other", number=number)
 
-    with client.quiet(), django_assert_num_queries(client.costs(2)):
+    with client.costing(2):
         assert client.get(path).status_code == 200
 
 

@@ -1,7 +1,7 @@
 """S: the addresses of the index (standards.md 1.5)."""
 
 import pytest
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import resolve
 from django.utils import timezone
 
@@ -17,7 +17,6 @@ NOBODY = [
     "/simple/../",
     "/simple/a%2fb/",
     "/simple/%20/",
-    "/simple/%00/",
     "/simple/-foo/",
     "/simple/foo-/",
     "/simple/foo%0A/",
@@ -28,7 +27,6 @@ NOBODY = [
     f"/simple/{'A' * 300}",
     "/simple//",
     "/simple/demo//",
-    "/simple/demo/%00.whl",
     "/simple/demo/..%2f..%2fsettings.whl",
     "/simple/demo/demo-1.0.tar.gz",
     f"/simple/demo/{'a' * 300}.whl",
@@ -63,8 +61,8 @@ def test_S03_project_page_is_there(client):
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_S04_S05_S06_S07_other_spellings_redirect_once(client, django_assert_num_queries, spelling):
-    with client.quiet(), django_assert_num_queries(0):
+def test_S04_S05_S06_S07_other_spellings_redirect_once(client, spelling):
+    with client.costing(0):
         response = client.get(f"/simple/{spelling}")
 
     assert (response.status_code, response["Location"]) == (301, "/simple/foo-bar/")
@@ -151,20 +149,29 @@ def test_S13_a_package_that_is_gone_upstream_is_404(client):
 
 
 @pytest.mark.parametrize("path", NOBODY)
-def test_S14_what_cannot_be_a_name_is_404(client, django_assert_num_queries, path):
-    with client.quiet(), django_assert_num_queries(0):
+def test_S14_what_cannot_be_a_name_is_404(client, path):
+    with client.costing(0):
         response = client.get(path)
 
     assert response.status_code == 404
     assert response["Access-Control-Allow-Origin"] == "*"
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("path", ["/simple/%00/", "/simple/demo/%00.whl"])
+def test_S14_a_zero_byte_is_404_or_nginxs_own_400(client, path):
+    """nginx refuses it as it reads the line, before any location has a say; no client sends one."""
+    with client.costing(0):
+        response = client.get(path)
+
+    assert response.status_code == (400 if client.is_nginx else 404)
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete", "patch"])
 @pytest.mark.parametrize(
     "path", ["/simple/foo-bar/", "/simple/", "/simple", "/simple/a/a-1-py3-none-any.whl"]
 )
-def test_S15_S16_other_methods_are_405_and_never_403(method, path):
-    response = Client(enforce_csrf_checks=True).generic(method, path)
+def test_S15_S16_other_methods_are_405_and_never_403(client, method, path):
+    response = getattr(client, method)(path)
 
     assert response.status_code == 405
     assert response["Allow"] == "GET, HEAD, OPTIONS"
