@@ -7,6 +7,9 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, default_storage
 from django.utils import timezone
 
+from builds.models import Wheel
+from builds.tests.rebuilds import Farm
+from builds.tests.rows import make_build
 from packages import merge
 from simple import downloads, tree
 from simple.tests.pages import json_of
@@ -196,6 +199,22 @@ def test_F05_the_metadata_is_that_of_the_wheel(client):
     assert b"Requires-Python: >=3.9" in served
 
 
+def test_F06_the_bytes_behind_an_address_never_change(client):
+    farm = Farm()
+    assert farm.make(make_build(), b"1").status_code == 200
+    first = Wheel.objects.get()
+    before = client.get(first.url).getvalue()
+
+    # A builder that would give the old name to other bytes is refused; the rebuild that follows has its own.
+    assert farm.make(farm.again(), b"2", ignores_tag=True).status_code == 422
+    assert farm.make(farm.again(), b"2").status_code == 200
+
+    [old, new] = [file["url"] for file in json_of(client)["files"]]
+    assert old == first.url != new
+    assert client.get(old).getvalue() == before == content_of(first)
+    assert client.get(new).getvalue() != before
+
+
 def test_F07_yanked_and_superseded_files_stay(client):
     old = make_wheel()
     make_wheel(build_tag="-1")
@@ -229,7 +248,7 @@ def test_F07_removed_files_are_404(client, suffix, remove, is_at_once):
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
-def test_F08_a_file_that_was_lost_is_404_and_an_error_in_the_log(client, caplog, method):
+def test_a_file_that_was_lost_is_404_and_an_error_in_the_log(client, caplog, method):
     wheel = make_wheel()
     default_storage.delete(wheel.path)
 

@@ -11,7 +11,15 @@ from simple.tests.rows import make_package, make_version, make_wheel, tell
 
 pytestmark = pytest.mark.django_db
 
-SPELLINGS = ["Foo.Bar/", "foo_bar/", "foo--bar/", "foo-._.bar/", "foo-bar", "Foo_Bar", "FOO-BAR"]
+SPELLINGS = {
+    "S04 others": "Foo.Bar/",
+    "S05 an underscore": "foo_bar/",
+    "S05 two dashes": "foo--bar/",
+    "S05 a run of all": "foo-._.bar/",
+    "S06 no slash": "foo-bar",
+    "S07 neither": "Foo_Bar",
+    "S07 capitals": "FOO-BAR",
+}
 NOBODY = [
     "/simple/%2e%2e/",
     "/simple/../",
@@ -60,7 +68,7 @@ def test_S03_project_page_is_there(client):
     assert client.get("/simple/foo-bar/").status_code == 200
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
 def test_S04_S05_S06_S07_other_spellings_redirect_once(client, spelling):
     with client.costing(0):
         response = client.get(f"/simple/{spelling}")

@@ -223,7 +223,7 @@ def links():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_reads_a_page_finds_each_file_of_it_as_it_says(monkeypatch):
+def test_F08_F09_whoever_reads_a_page_finds_all_of_it_and_each_file_as_it_says(monkeypatch):
     # Long enough for a reader of this machine, short enough to see it end.
     monkeypatch.setattr(Shown, "LINGER", timedelta(seconds=1))
     farm = Farm()
