@@ -11,9 +11,9 @@ from enum import StrEnum
 
 API_VERSION = "1.4"
 
-# Grows with each change of this module's JSON, of the templates, or of the order of files, so that no client
-# keeps an old page.
-LAYOUT = 3
+# Grows with each change of this module's JSON, of the templates, of the order of files, or of what the same
+# rows say of one, so that no client keeps an old page.
+LAYOUT = 4
 
 
 class Format(StrEnum):

@@ -15,7 +15,7 @@ from packaging.version import Version as ParsedVersion
 from builds.coverage import covers, is_pure
 from builds.models import Wheel, WheelQuerySet
 from builds.upstream import tags_of
-from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
+from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
 from simple.formats import File, ListedProject, ProjectDetail
 from simple.indexes import ALL, FULL, PLATFORM, Indexes
 
@@ -117,13 +117,14 @@ def _by_package(wheels: WheelQuerySet, key: Callable[[Wheel], int]) -> Mapping[i
 _TOLD = (
     *("package_id", "filename", "size", "sha256", "metadata_sha256", "requires_python", "published_at"),
     *("yanked", "yanked_reason", "superseded_by_id", "version__yanked", "version__yanked_reason"),
+    *("build__source__yanked", "build__source__yanked_reason"),
     *("is_portable", "glibc", "glibcxx", "build__target__os_release"),
 )
 
 
 def _described(wheels: WheelQuerySet) -> WheelQuerySet:
     """Return wheels with what pages tell of them, in no order, as a page has its own."""
-    return wheels.select_related("version", "build__target").only(*_TOLD).order_by()
+    return wheels.select_related("version", "build__target", "build__source").only(*_TOLD).order_by()
 
 
 def _upstream(
@@ -241,12 +242,12 @@ def _file(package: Package, wheel: Wheel, *, is_superseded: bool) -> File:
 
     What an operator says of a yank goes before what upstream says, and that before which rebuild there is.
     """
-    version = wheel.version
     own = wheel.yanked_reason if wheel.yanked else ""
+    yanked_upstream = upstreams_yanks(wheel)
     reasons = [
         "" if wheel.superseded_by_id else own,
         SUPERSEDED if is_superseded else "",
-        version.yanked_reason if version.yanked else "",
+        *(each.yanked_reason for each in yanked_upstream),
         own,
     ]
     return File(
@@ -257,9 +258,18 @@ def _file(package: Package, wheel: Wheel, *, is_superseded: bool) -> File:
         metadata_sha256=wheel.metadata_sha256,
         requires_python=wheel.requires_python,
         uploaded_at=wheel.published_at,
-        yanked=wheel.yanked or is_superseded or version.yanked,
+        yanked=wheel.yanked or is_superseded or bool(yanked_upstream),
         yanked_reason=next((reason for reason in reasons if reason), ""),
     )
+
+
+def upstreams_yanks(wheel: Wheel) -> list[Version | UpstreamFile]:
+    """Return what upstream has yanked of what a wheel was made of: its version, and the very source.
+
+    A yank is of one file (PEP 592), and a version is yanked when all of its files are.
+    """
+    made_of = (wheel.version, wheel.build.source)
+    return [each for each in made_of if each is not None and each.yanked]
 
 
 def _url(package: Package, wheel: Wheel) -> str:

@@ -120,9 +120,9 @@ class FakePyPI(Upstream):
         """Upload a file of another kind, as ("demo-1.0.win32.exe", "bdist_wininst")."""
         return self._add(name, version, FakeFile(filename, packagetype, b"MZ", UPLOADED_AT), "any")
 
-    def yank(self, name: str, version: str, reason: str = "") -> None:
-        """Yank all files of a version."""
-        self._yank(name, version, reason, "yank release")
+    def yank(self, name: str, version: str, reason: str = "", filename: str | None = None) -> None:
+        """Yank all files of a version, or one of them."""
+        self._yank(name, version, reason, "yank release", filename)
 
     def unyank(self, name: str, version: str) -> None:
         """Take the yank of a version back."""
@@ -271,10 +271,12 @@ class FakePyPI(Upstream):
             self._write(name, version, f"add {python} file {file.filename}")
             return file
 
-    def _yank(self, name: str, version: str, reason: str | None, action: str) -> None:
+    def _yank(
+        self, name: str, version: str, reason: str | None, action: str, filename: str | None = None
+    ) -> None:
         with self._state:
             for file in self.projects[canonicalize_name(name)].versions[version]:
-                file.yanked = reason
+                file.yanked = reason if filename in (None, file.filename) else file.yanked
             self._write(name, version, action)
 
     def _write(self, name: str | None, version: str | None, action: str) -> int:

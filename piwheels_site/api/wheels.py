@@ -45,12 +45,12 @@ class WheelWhole(Schema):
     def of(wheel: Wheel) -> "WheelWhole":
         """Return it from its row."""
         present = set(wheel.build.target.preinstalled)
-        version = wheel.version
+        reasons = [wheel.yanked_reason, *(each.yanked_reason for each in index.upstreams_yanks(wheel))]
         return WheelWhole(
             id=wheel.pk,
             filename=wheel.filename,
             package=wheel.package.name,
-            version=version.number,
+            version=wheel.version.number,
             target=wheel.build.target.key,
             size=wheel.size,
             sha256=wheel.sha256,
@@ -61,8 +61,8 @@ class WheelWhole(Schema):
             apt=[name for name in _names(wheel, Dependency.Tool.APT) if name not in present],
             missing=_names(wheel, Dependency.Tool.NONE),
             pip=sorted(need.requirement or need.name for need in _needs(wheel, Dependency.Tool.PIP)),
-            yanked=wheel.yanked or version.yanked,
-            yanked_reason=wheel.yanked_reason or version.yanked_reason,
+            yanked=wheel.yanked or bool(index.upstreams_yanks(wheel)),
+            yanked_reason=next(filter(None, reasons), ""),
             published_at=wheel.published_at,
             url=wheel.url,
             provenance=wheel.provenance_url,
@@ -117,7 +117,8 @@ def wheel(
 def _told() -> WheelQuerySet:
     """Return the wheels that pip may have, with what is told of each."""
     needs = Prefetch("dependencies", Dependency.objects.order_by("name"))
-    return index.offered().select_related("package", "version", "build__target").prefetch_related(needs)
+    told_of = ("package", "version", "build__target", "build__source")
+    return index.offered().select_related(*told_of).prefetch_related(needs)
 
 
 def _needs(wheel: Wheel, tool: Dependency.Tool) -> list[Dependency]:

@@ -220,6 +220,15 @@ def test_a_wheel_tells_what_it_needs(client):
     assert client.get(listed["build"]).status_code == 200
 
 
+def test_a_wheel_whose_very_source_upstream_yanked_is_yanked(client):
+    wheel = built()
+    wheel.version.files.update(yanked=True, yanked_reason="it deletes files")
+
+    told = ask(client, f"/wheels/{wheel.filename}")
+
+    assert (told["yanked"], told["yanked_reason"]) == (True, "it deletes files")
+
+
 def test_what_pip_may_not_have_is_no_wheel_here(client):
     held, withdrawn = built("held", held_reason="odd"), built("gone", withdrawn_at=NOON)
     hidden = built("hidden")

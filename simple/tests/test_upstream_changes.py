@@ -18,7 +18,7 @@ from tests.fake_pypi import FakePyPI
 pytestmark = pytest.mark.django_db
 
 OLD, NEW = "demo-1.0-py3-none-any.whl", "demo-1.0-1-py3-none-any.whl"
-SDIST = "demo-1.0.tar.gz"
+SDIST, WINDOWS = "demo-1.0.tar.gz", "demo-1.0-cp313-cp313-win_amd64.whl"
 REBUILT = f"it was built anew, and {NEW} replaces it"
 
 
@@ -92,6 +92,19 @@ def test_a_yank_reaches_every_wheel_with_its_reason_and_is_taken_back(chain):
     chain.follow()
 
     assert chain.listed() == {OLD: REBUILT, NEW: False}
+
+
+def test_a_yank_of_the_very_source_reaches_its_wheels_and_one_of_another_file_does_not(chain):
+    chain.upstream.yank("demo", "1.0", "it is for another system", WINDOWS)
+    chain.follow()
+    assert chain.listed() == {OLD: REBUILT, NEW: False}
+
+    chain.upstream.unyank("demo", "1.0")
+    chain.upstream.yank("demo", "1.0", "it deletes files", SDIST)
+    chain.follow()
+
+    assert chain.listed() == dict.fromkeys([OLD, NEW], "it deletes files")
+    assert chain.links() == {OLD, NEW}
 
 
 @pytest.mark.parametrize("removed", ["file", "version", "project"])
