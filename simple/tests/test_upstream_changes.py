@@ -56,7 +56,7 @@ class Chain:
         return {name: each["yanked"] for name, each in found.items()}
 
     def links(self):
-        """Return the wheels that can be downloaded."""
+        """Return the wheels that are in the tree; of files elsewhere it is not what serves them."""
         folder = tree.folder("simple", "demo")
         return {path.name for path in folder.iterdir() if path.suffix == ".whl"} if folder.exists() else set()
 
@@ -108,7 +108,7 @@ def test_a_yank_of_the_very_source_reaches_its_wheels_and_one_of_another_file_do
 
 
 @pytest.mark.parametrize("removed", ["file", "version", "project"])
-def test_T47_what_upstream_removes_is_out_of_the_listing_at_once_and_soon_not_there(chain, removed):
+def test_T47_what_upstream_removes_is_out_of_the_listing_at_once_and_soon_of_the_tree(chain, removed):
     content = next(file.content for file in chain.upstream.projects["demo"].versions["1.0"])
     arguments = {"file": ("1.0", SDIST), "version": ("1.0",), "project": ()}[removed]
     chain.upstream.remove("demo", *arguments)
@@ -125,12 +125,20 @@ def test_T47_what_upstream_removes_is_out_of_the_listing_at_once_and_soon_not_th
         assert chain.links() == {OLD, NEW}
 
 
-def test_T47_what_is_quarantined_cannot_be_downloaded_any_more_at_once(chain):
+def test_T47_what_is_quarantined_is_out_of_the_listing_at_once(chain):
     chain.upstream.quarantine("demo", "malware")
 
     chain.follow()
 
     assert chain.listed() == {}
+
+
+@pytest.mark.parametrize("chain", [""], ids=["with us"], indirect=True)
+def test_T47_what_is_quarantined_cannot_be_downloaded_from_us_any_more_at_once(chain):
+    chain.upstream.quarantine("demo", "malware")
+
+    chain.follow()
+
     assert chain.links() == set()
 
 
