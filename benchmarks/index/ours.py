@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from benchmarks.index.peers import Peer, running
-from benchmarks.index.wheels import Sample
+from benchmarks.index.wheels import Projects, Sample
 from builds.host import host_target
 from builds.models import Build, Wheel
 from deploy import farm as miniature
@@ -26,10 +26,10 @@ WORKERS = 2
 WITHOUT_END_S = 3600.0
 
 
-def fill(projects: dict[str, Iterable[Sample]]) -> None:
+def fill(projects: Projects) -> None:
     """Write rows and files, and publish them."""
     for name, samples in projects.items():
-        _fill(name, list(samples))
+        _fill(name, samples)
     now = timezone.now()
     publishing.publish(now, wait=True, run_s=WITHOUT_END_S)
     roots.publish(now, at_once=True)

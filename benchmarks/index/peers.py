@@ -14,10 +14,12 @@ from urllib.parse import urljoin, urlsplit
 import psutil
 import requests
 
-from benchmarks.index import wheels
-from benchmarks.index.wheels import Sample
+from benchmarks.index.wheels import Projects, Sample
 from deploy.demo import free_port
 from tests.stack import PROGRAM, wait_for_answer
+
+# Gives a server files.
+Fill = Callable[[Projects], None]
 
 PACKAGES = ["pypiserver", "devpi-server", "gunicorn"]
 WORKERS = "2"
@@ -112,19 +114,22 @@ def static(folder: Path, public: Path, kind: str, index: str) -> Iterator[Peer]:
 
 
 @contextmanager
-def pypiserver(programs: Path, folder: Path) -> Iterator[Peer]:
+def pypiserver(programs: Path, folder: Path) -> Iterator[tuple[Peer, Fill]]:
     """Run pypiserver under gunicorn, with all files in one folder."""
     files = folder / "files"
     files.mkdir(parents=True)
-    for samples in wheels.projects().values():
-        for sample in samples:
-            sample.write(files)
+
+    def fill(projects: Projects) -> None:
+        for samples in projects.values():
+            for sample in samples:
+                sample.write(files)
+
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     app = f"pypiserver:app(roots=['{files}'])"
     words = [str(programs / "gunicorn"), "--workers", WORKERS, "--bind", f"127.0.0.1:{port}", app]
     with running(words, f"{address}/simple/", folder) as process:
-        yield Peer(
+        server = Peer(
             "pypiserver",
             address,
             process,
@@ -132,11 +137,12 @@ def pypiserver(programs: Path, folder: Path) -> Iterator[Peer]:
             file=lambda sample: f"/packages/{sample.filename}",
             kind="HTML",
         )
+        yield server, fill
 
 
 @contextmanager
-def devpi(programs: Path, folder: Path) -> Iterator[Peer]:
-    """Run devpi-server, and upload the files to an index of its own."""
+def devpi(programs: Path, folder: Path) -> Iterator[tuple[Peer, Fill]]:
+    """Run devpi-server, with an index that files are uploaded to."""
     folder.mkdir(parents=True)
     state, port = str(folder / "state"), free_port()
     subprocess.run(
@@ -147,41 +153,45 @@ def devpi(programs: Path, folder: Path) -> Iterator[Peer]:
     address = f"http://127.0.0.1:{port}"
     words = [str(programs / "devpi-server"), "--serverdir", state, "--port", str(port), "--offline-mode"]
     with running(words, f"{address}/+api", folder) as process:
-        found = _upload(address)
-        yield Peer(
+        session = _logged_in(address)
+        index = f"{address}/root/sample"
+        session.put(index, json={"bases": [], "volatile": True}, timeout=60).raise_for_status()
+        server = Peer(
             "devpi",
             address,
             process,
             page=lambda project: f"/root/sample/+simple/{project}/" if project else "/root/sample/+simple/",
-            file=lambda sample: found[sample.filename],
+            file=lambda sample: _path(session, index, sample),
         )
+        yield server, lambda projects: _upload(session, index, projects)
 
 
-def _upload(address: str) -> dict[str, str]:
-    """Upload all files to devpi, and return where it has some of them."""
+def _logged_in(address: str) -> requests.Session:
+    """Return a session of whoever may upload to devpi."""
     session = requests.Session()
     login = session.post(f"{address}/+login", json={"user": "root", "password": "sample"}, timeout=60)
     session.auth = ("root", login.json()["result"]["password"])
-    session.put(f"{address}/root/sample", json={"bases": [], "volatile": True}, timeout=60).raise_for_status()
-    for samples in wheels.projects().values():
+    return session
+
+
+def _upload(session: requests.Session, index: str, projects: Projects) -> None:
+    """Upload files to devpi."""
+    for samples in projects.values():
         for sample in samples:
             fields = {":action": "file_upload", "name": sample.project, "version": sample.version}
             answer = session.post(
-                f"{address}/root/sample/",
+                f"{index}/",
                 data={**fields, "filetype": "bdist_wheel", "pyversion": "cp313", "metadata_version": "2.1"},
                 files={"content": (sample.filename, sample.content)},
                 timeout=120,
             )
             answer.raise_for_status()
-    found = {}
-    for project in ("sample000", "large"):
-        page = session.get(
-            f"{address}/root/sample/+simple/{project}/",
-            headers={"Accept": "application/vnd.pypi.simple.v1+json"},
-            timeout=120,
-        ).json()
-        for file in page["files"]:
-            found[file["filename"]] = urlsplit(
-                urljoin(f"{address}/root/sample/+simple/{project}/", file["url"])
-            ).path
-    return found
+
+
+def _path(session: requests.Session, index: str, sample: Sample) -> str:
+    """Return where devpi has a file."""
+    page = f"{index}/+simple/{sample.project}/"
+    headers = {"Accept": "application/vnd.pypi.simple.v1+json"}
+    files = session.get(page, headers=headers, timeout=120).json()["files"]
+    url: str = next(file["url"] for file in files if file["filename"] == sample.filename)
+    return urlsplit(urljoin(page, url)).path

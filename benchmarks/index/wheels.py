@@ -14,7 +14,7 @@ from pathlib import Path
 
 PROJECTS = int(os.environ.get("INDEX_PROJECTS", "200"))
 FILES = 20
-BIG, HUGE = 1_000, 10_000
+BIG, HUGE = 1_000, int(os.environ.get("INDEX_HUGE", "10000"))
 NAMES = int(os.environ.get("INDEX_NAMES", "20000"))
 LARGE_BYTES = 20 << 20
 # 5 wheels a version, as of a package that is built for some Pythons.
@@ -62,6 +62,10 @@ class Sample:
         return hashlib.sha256(content).hexdigest(), len(content)
 
 
+# Files by project.
+Projects = dict[str, list[Sample]]
+
+
 @cache
 def _padding(size: int) -> bytes:
     return bytes(size)
@@ -75,15 +79,15 @@ def files_of(project: str, count: int) -> Iterator[Sample]:
         yield Sample(project, version, f"{project}-{version}-{tag}.whl")
 
 
-def projects() -> dict[str, list[Sample]]:
-    """Return all that a server is given, but for the largest project."""
+def projects() -> Projects:
+    """Return what a server is given first."""
     small = {f"sample{number:03}": list(files_of(f"sample{number:03}", FILES)) for number in range(PROJECTS)}
     large = Sample("large", "1.0", "large-1.0-cp313-cp313-linux_armv7l.whl", large=True)
     return {**small, "big": list(files_of("big", BIG)), "large": [large]}
 
 
 def huge() -> list[Sample]:
-    """Return the files of the largest project, which not every server can be given."""
+    """Return the files of the largest project."""
     return list(files_of("huge", HUGE))
 
 
