@@ -2,8 +2,7 @@
 
 from django.apps import AppConfig
 from django.core.checks import register
-
-from builds.deployment import storage_can_be_used
+from django.utils.module_loading import import_string
 
 
 class BuildsConfig(AppConfig):
@@ -14,4 +13,5 @@ class BuildsConfig(AppConfig):
 
     def ready(self) -> None:
         """Have `check --deploy` look at the storage, as the setup does before a release works."""
-        register(storage_can_be_used, deploy=True)
+        # It knows models, which are not there yet when this module is read.
+        register(import_string("builds.deployment.storage_can_be_used"), deploy=True)

@@ -167,7 +167,7 @@ def _wheel(name: str, filename: str) -> Wheel:
     """
     try:
         return get_object_or_404(offered(), package__name=name, filename=filename)
-    except OperationalError:
+    except (OperationalError, InterfaceError):
         listed = tree.listed(name, filename)
         if listed is None:
             raise

@@ -34,7 +34,8 @@ def test_of_two_storages_both_are_looked_at(settings, tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_told(settings, tmp_path):
     (tmp_path / "file").touch()
-    storages.use(settings, storages.folder(tmp_path / "file" / "wheels"))
+    nowhere = {**storages.folder(tmp_path), "OPTIONS": {"location": str(tmp_path / "file" / "wheels")}}
+    storages.use(settings, nowhere)
 
     (said,) = found()
 
