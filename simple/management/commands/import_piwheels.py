@@ -110,6 +110,9 @@ class Command(ManualCommand):
         again = "Say it again, and it goes on from here."
         faults: tuple[type[Exception], ...] = (Error, *moving.faults())
         try:
+            if not wishes.is_dry:
+                for place in filter(None, moving.both()):
+                    place.require()
             with Original(options["dsn"]) as original:
                 report = run(original, wishes, database_now())
         except KeyboardInterrupt:
