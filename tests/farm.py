@@ -17,6 +17,7 @@ from deploy import farm as miniature
 from deploy import redis
 from deploy.demo import free_port
 
+REDIS_CONFIGURATION = miniature.ROOT / "deploy" / "redis" / "redis.conf"
 # Short enough for a test to see a build get lost, long enough not to lose one on a busy machine.
 PATIENCE = {
     "PIWHEELS_CLAIM_S": "8",
@@ -27,6 +28,19 @@ PATIENCE = {
     # Whether the bytes are the same again is not what these tests ask.
     "PIWHEELS_REBUILD_UNDER_S": "0",
 }
+
+
+def forgetful_redis(var: Path) -> list[str]:
+    """Return the command line of a Redis as production has it: what it was told goes down with it."""
+    options = {
+        "port": "0",
+        "unixsocket": str(redis.socket(var)),
+        "unixsocketperm": "700",
+        "dir": str(var),
+        "loglevel": "warning",
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return [redis.server(), str(REDIS_CONFIGURATION), *words]
 
 
 class Farm:
@@ -73,7 +87,7 @@ class Farm:
     def commands(self) -> dict[str, list[str]]:
         """Return what the farm consists of; its Redis is its own, so that it can be killed."""
         commands = miniature.commands(self.env, self.port)
-        return {"redis": redis.command(self.var), **commands}
+        return {"redis": forgetful_redis(self.var), **commands}
 
     def environment(self, name: str) -> dict[str, str]:
         """Return the environment of one of the processes."""

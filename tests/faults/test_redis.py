@@ -1,7 +1,9 @@
-"""A Redis that comes and goes, is full, or is asked by all at once."""
+"""A Redis that comes and goes, forgets, remembers what is over, is full, or is asked by all at once."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from redis import Redis, RedisError
@@ -41,6 +43,128 @@ def test_T05_a_redis_that_keeps_nothing_and_is_killed_every_five_seconds_loses_n
     published = world.published()
     assert len(published) == len(set(published))
     record_property("kills", killer.kills)
+    record_property("builds", len(published))
+
+
+# A ring that nobody answered is repeated after 30 seconds, by a tick that comes each 5; the rest is for a
+# builder to take it.
+REPEATED_S = 45
+
+
+def rings(world):
+    """Return Redis as an operator sees it, on its own socket."""
+    return Redis(unix_socket_path=str(redis.socket(world.farm.var)))
+
+
+def be_patient(world):
+    """Have a build that nobody claims wait as long as in production, so that only a new ring can help it."""
+    world.farm.env["PIWHEELS_CLAIM_S"] = "300"
+    for name in ("web", "worker"):
+        world.farm.kill(name)
+        world.farm.bring_back(name)
+
+
+@contextmanager
+def rung_for_nobody(world):
+    """Have each builder given a build whose ring waits in Redis; give Redis, and bring the builders back."""
+    for name in world.farm.builders:
+        world.farm.kill(name)
+    for name in world.names:
+        world.release(name)
+    queues = [contract.queue_for(name) for name in world.farm.builders]
+    with rings(world) as server:
+        world.farm.wait_until(lambda: all(server.llen(queue) for queue in queues))
+        yield server
+    for name in world.farm.builders:
+        world.farm.bring_back(name)
+
+
+def check_that_all_is_built_once(world):
+    """Fail unless each version was built, at the first attempt, and nobody published a file twice."""
+    assert world.operators.ask("unbuilt") == []
+    assert {(build["state"], build["losses"]) for build in world.farm.builds()} == {("succeeded", 0)}
+    published = world.published()
+    assert len(published) == len(set(published))
+    assert world.wrong() == []
+
+
+def test_T05_a_redis_that_was_emptied_has_its_rings_repeated_in_time(world, record_property):
+    be_patient(world)
+    before = len(world.published())
+    with rung_for_nobody(world) as server:
+        server.flushall()
+        emptied = time.monotonic()
+
+    world.farm.wait_until(lambda: len(world.published()) >= before + len(world.farm.builders), REPEATED_S)
+    record_property("seconds until all were rung for again", time.monotonic() - emptied)
+    world.farm.wait_until(world.is_calm)
+    check_that_all_is_built_once(world)
+
+
+def test_T05_a_redis_with_old_data_has_nothing_built_twice_and_its_rings_repeated_in_time(world):
+    be_patient(world)
+    before, dump = len(world.published()), world.farm.var / "dump.rdb"
+    with rung_for_nobody(world) as server:
+        # A backup, with rings and with ticks for a worker that is not there.
+        world.farm.kill("worker")
+        world.farm.wait_until(lambda: server.llen("server") > 0)
+        server.save()
+        old = dump.read_bytes()
+        world.farm.bring_back("worker")
+    world.farm.wait_until(lambda: len(world.published()) == before + len(world.names))
+    world.farm.wait_until(world.is_calm)
+
+    with rung_for_nobody(world):
+        world.farm.kill("redis")
+        dump.write_bytes(old)
+        world.farm.bring_back("redis")
+        with rings(world) as restored:
+            # What is over is rung for, and what is to be built is not.
+            assert all(restored.llen(contract.queue_for(name)) == 1 for name in world.farm.builders)
+        put_back = time.monotonic()
+
+    wanted = before + len(world.names) + len(world.farm.builders)
+    world.farm.wait_until(lambda: len(world.published()) >= wanted, REPEATED_S)
+    assert time.monotonic() - put_back < REPEATED_S + 5
+    world.farm.wait_until(world.is_calm)
+    check_that_all_is_built_once(world)
+
+
+@contextmanager
+def emptied_all_the_time(world):
+    """Empty Redis fifty times a second; give how often there was something in it."""
+    ended, found = threading.Event(), []
+
+    def empty():
+        with rings(world) as server:
+            while not ended.wait(0.02):
+                found.append(server.dbsize())
+                server.flushall()
+
+    emptier = threading.Thread(target=empty)
+    emptier.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        emptier.join()
+
+
+def test_T05_a_redis_that_is_emptied_all_the_time_loses_no_build(world, record_property):
+    with world.reader("simple", 1) as reader:
+        with emptied_all_the_time(world) as found:
+            for _ in range(20):
+                for name in world.names:
+                    world.release(name)
+                time.sleep(1)
+        world.farm.wait_until(lambda: world.is_calm() and not world.operators.ask("unbuilt"), seconds=180)
+
+    assert any(found)
+    assert reader.wrong == []
+    assert world.wrong() == []
+    published = world.published()
+    assert len(published) == len(set(published))
+    record_property("times emptied of something", sum(map(bool, found)))
     record_property("builds", len(published))
 
 
