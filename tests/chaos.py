@@ -38,8 +38,8 @@ class Size:
     """How much is done."""
 
     packages: int
-    publishes: int
-    pause_s: float  # between two publishes
+    builds: int
+    pause_s: float  # between two things that are published
     # What befalls whom in a round, in any order, as often as it is here; `builder` is one of them.
     round: Sequence[tuple[str, str]]
     rounds: int
@@ -131,7 +131,7 @@ class Killer(threading.Thread):
                 for number in range(self.size.rounds):
                     for who, what in self.chance.sample(self.size.round, len(self.size.round)):
                         self._next(pool, who, what)
-                    self._let_publish(pool, self.size.publishes * (number + 1) // self.size.rounds)
+                    self._let_build(pool, self.size.builds * (number + 1) // self.size.rounds)
         except BaseException as fault:
             self.faults.append(fault)
 
@@ -148,9 +148,9 @@ class Killer(threading.Thread):
                 return
             self._ended.wait(0.05)
 
-    def _let_publish(self, pool: ThreadPoolExecutor, publishes: int) -> None:
-        """Wait until so much was published: what is killed faster than it starts does nothing at all."""
-        while self.world.publishes() < publishes and not self._ended.wait(0.2):
+    def _let_build(self, pool: ThreadPoolExecutor, builds: int) -> None:
+        """Wait until so much was built: what is killed faster than it starts does nothing at all."""
+        while self.world.built() < builds and not self._ended.wait(0.2):
             self._revive(pool)
 
     def _revive(self, pool: ThreadPoolExecutor) -> None:
@@ -249,16 +249,16 @@ class World:
         self.farm.wait_until(lambda: self.publishes() >= len(self.names) and self.is_calm())
 
     def go_on(self, killer: Killer) -> None:
-        """Do one thing after the other, until enough was published and enough was killed."""
+        """Do one thing after the other, until enough was built and enough was killed."""
         kinds = cycle(ACTS)
-        while self.publishes() < self.size.publishes or killer.is_alive():
+        while self.built() < self.size.builds or killer.is_alive():
             time.sleep(self.size.pause_s)
             kind, _, where = next(kinds).partition(" ")
             if kind in ("release", "rebuild"):
                 if self.operators.ask("state")["builds"] >= self.AT_ONCE:
                     continue
-            # Half of all are new wheels, however slow those are to come.
-            elif self.acts > self.built():
+            # Two thirds of all are new wheels, however slow those are to come.
+            elif self.acts > self.built() / 2:
                 continue
             if kind == "release":
                 self.release(self.chance.choice(self.names))

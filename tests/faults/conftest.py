@@ -5,7 +5,7 @@ import pytest
 from tests.chaos import Size, world_of
 
 CALM = Size(
-    packages=3, publishes=0, pause_s=0.0, round=[], rounds=0, between_s=(0, 0), builders=2, web_processes=1
+    packages=3, builds=0, pause_s=0.0, round=[], rounds=0, between_s=(0, 0), builders=2, web_processes=1
 )
 
 

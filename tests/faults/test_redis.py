@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.whole, pytest.mark.faults]
 
 COMES_AND_GOES = Size(
     packages=3,
-    publishes=60,
+    builds=40,
     pause_s=0.2,
     round=[("redis", KILL)],
     rounds=12,

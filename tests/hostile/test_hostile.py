@@ -75,9 +75,11 @@ def test_T27_a_hostile_package_ends_as_it_should_and_harms_nobody(name, level, s
 
 @pytest.mark.django_db
 def test_T29_after_all_of_them_an_honest_package_has_the_same_bytes_as_before(scenes):
-    assert {level: scene.changes_of(good_build) for level, scene in scenes[1].items() if scene.good} == {
-        level: [] for level, scene in scenes[1].items() if scene.good
-    }
+    built_in = [scene for scene in scenes[1].values() if scene.good]
+    if not built_in:
+        pytest.skip("No hostile package was built before.")
+
+    assert [change for scene in built_in for change in scene.changes_of(good_build)] == []
 
 
 def test_a_hostile_source_is_made_of_the_same_bytes_each_time():
