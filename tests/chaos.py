@@ -58,12 +58,13 @@ class Staffed(Production):
         self._second_beat, self._bug = size.second_beat, size.bug
         self._builders: dict[str, dict[str, str]] = {}
 
-    def hire(self, name: str, token: str, pause_s: float) -> None:
-        """Have one more builder, which waits so long before each report."""
+    def hire(self, name: str, token: str, pause_s: float, **own: str) -> None:
+        """Have one more builder, which waits so long before each report, with settings of its own."""
         self._builders[name] = miniature.builder_settings(self.env, self.nginx.url) | {
             "PIWHEELS_BUILDER": name,
             "PIWHEELS_BUILDER_TOKEN": token,
             "QUICK_PAUSE_S": str(pause_s),
+            **own,
         }
         Path(self._builders[name]["PIWHEELS_WORK"]).mkdir(exist_ok=True)
         self.start(name)
@@ -310,12 +311,12 @@ class World:
 
 
 @contextlib.contextmanager
-def world_of(size: Size, seed: int) -> Iterator[World]:
-    """Have a farm that knows what upstream has."""
+def world_of(size: Size, seed: int, kind: type[Staffed] = Staffed) -> Iterator[World]:
+    """Have a farm, of some kind, that knows what upstream has."""
     with (
         services.scratch() as folder,
         FakePyPI() as upstream,
-        Staffed(folder, upstream.simple_url, size) as farm,
+        kind(folder, upstream.simple_url, size) as farm,
         Operators(farm.env, folder / "operators.log") as operators,
     ):
         yield World(size, upstream, farm, operators, random.Random(seed))

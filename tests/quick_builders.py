@@ -14,7 +14,6 @@ import time
 from contextlib import suppress
 from io import BytesIO
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 from redis import Redis, RedisError
 
@@ -30,6 +29,8 @@ TAG = "py3-none-any"
 KILLER = "kills-its-builder"
 # Not so small that half of a file would be a rare sight.
 PAYLOAD = 20_000
+# Where a builder keeps what it was trusted with, for whoever looks whether anybody else knows.
+TICKETS = "tickets"
 # What is more than a kernel keeps for a client that reads slowly, and too large to come with a report.
 LARGE, LARGE_PAYLOAD = "is-large", 30 << 20
 
@@ -56,7 +57,8 @@ class QuickBuilder:
     def ring(self) -> tuple[bytes, bytes] | None:
         """Wait for a ring; as long as Redis is away there is none."""
         try:
-            with Redis(unix_socket_path=urlsplit(self.settings.orders_url).path) as rings:
+            # Kombu's way to name a socket is not redis-py's.
+            with Redis.from_url(self.settings.orders_url.replace("redis+socket:", "unix:")) as rings:
                 rung: tuple[bytes, bytes] | None = rings.brpop(
                     [contract.queue_for(self.settings.builder)], timeout=1
                 )
@@ -81,6 +83,8 @@ class QuickBuilder:
         """Report the wheel of an order; return the next order."""
         if order.package == KILLER:
             sys.exit("killed by a package")
+        with (self.settings.work / TICKETS).open("a") as tickets:
+            print(order.ticket, file=tickets)
         wheel = wheel_for(order)
         told = contract.WheelReport(
             filename="-".join(filter(None, [stem(order.package, order.version), order.build_tag, TAG]))
