@@ -12,7 +12,6 @@ from threading import Event, Thread
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
 from builds.models import Wheel
@@ -20,6 +19,7 @@ from builds.tests.rebuilds import Farm
 from builds.tests.rows import make_build
 from packages.models import Package, UpstreamFile, Version
 from simple import publishing, tree
+from simple.formats import Format
 from simple.models import Shown
 from simple.tests.rows import make_wheel, metadata_of
 from simple.tests.trees import contents, expected, settle
@@ -252,26 +252,61 @@ def test_F08_F09_whoever_reads_a_page_finds_all_of_it_and_each_file_as_it_says(m
     assert reader.read > 50
 
 
-@pytest.mark.django_db(transaction=True)
-def test_T45_of_two_writers_none_publishes_what_is_older():
-    wheel = make_wheel()
-    settle(NOW)
+WRITERS, CHANGES_OF_EACH = 4, 50
 
-    def write():
+
+class Watcher:
+    """Reads a package's page in both formats all the time, and notes where one has gone back."""
+
+    def __init__(self):
+        self.seen = {kind: [] for kind in (Format.HTML, Format.JSON)}
+        self.wrong = []
+
+    def look(self):
+        for kind, seen in self.seen.items():
+            page = (tree.folder("simple", "demo") / tree.page_name(kind)).read_text()
+            # How often each file was yanked, as its reason says.
+            counts = {int(of): int(count) for count, of in re.findall(r"change (\d+) of (\d+)\b", page)}
+            before = seen[-1] if seen else {}
+            if any(counts.get(of, -1) < count for of, count in before.items()):
+                self.wrong.append((kind, before, counts))
+            if counts != before:
+                seen.append(counts)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_T45_of_four_writers_none_publishes_what_is_older():
+    wheels = [make_wheel(number=f"{number + 1}.0") for number in range(WRITERS)]
+    settle(NOW)
+    stop, watcher = Event(), Watcher()
+
+    def until_the_end(deed, *arguments):
         while not stop.is_set():
-            publishing.publish(NOW)
+            deed(*arguments)
         connection.close()
 
-    stop = Event()
-    writers = [Thread(target=write) for _ in range(2)]
-    for writer in writers:
-        writer.start()
-    for number in range(20):
-        wheel.yank(f"reason {number}")
-    stop.set()
-    for writer in writers:
-        writer.join()
-    publishing.publish(NOW)
+    def change(number):
+        for count in range(CHANGES_OF_EACH):
+            wheels[number].yank(f"change {count} of {number}")
+            # What changes while it is written waits for the next round, and would do so to the end.
+            time.sleep(0.05)
+        connection.close()
 
-    assert "reason 19" in Client().get("/simple/demo/").content.decode()
+    going = [Thread(target=until_the_end, args=(lambda: publishing.publish(NOW),)) for _ in range(WRITERS)]
+    going.append(Thread(target=until_the_end, args=(watcher.look,)))
+    changing = [Thread(target=change, args=(number,)) for number in range(WRITERS)]
+    for thread in going + changing:
+        thread.start()
+    for thread in changing:
+        thread.join()
+    stop.set()
+    for thread in going:
+        thread.join()
+    publishing.publish(NOW)
+    watcher.look()
+
+    assert watcher.wrong == []
+    last = dict.fromkeys(range(WRITERS), CHANGES_OF_EACH - 1)
+    assert [seen[-1] for seen in watcher.seen.values()] == [last, last]
+    assert min(len(seen) for seen in watcher.seen.values()) > 5
     assert not Package.objects.to_show().exists()
