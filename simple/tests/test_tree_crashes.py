@@ -252,6 +252,15 @@ def test_F08_F09_whoever_reads_a_page_finds_all_of_it_and_each_file_as_it_says(m
     assert reader.read > 50
 
 
+@pytest.fixture
+def often_interrupted():
+    """Have threads take turns in the middle of everything, as processes do."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(usual)
+
+
 WRITERS, CHANGES_OF_EACH = 4, 50
 
 
@@ -275,7 +284,7 @@ class Watcher:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_T45_of_four_writers_none_publishes_what_is_older():
+def test_T45_of_four_writers_none_publishes_what_is_older(often_interrupted):
     wheels = [make_wheel(number=f"{number + 1}.0") for number in range(WRITERS)]
     settle(NOW)
     stop, watcher = Event(), Watcher()
