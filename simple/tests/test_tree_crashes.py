@@ -261,7 +261,7 @@ def often_interrupted():
     sys.setswitchinterval(usual)
 
 
-WRITERS, CHANGES_OF_EACH = 4, 50
+WRITERS, CHANGES_OF_EACH = 4, 40
 
 
 class Watcher:
@@ -298,7 +298,7 @@ def test_T45_of_four_writers_none_publishes_what_is_older(often_interrupted):
         for count in range(CHANGES_OF_EACH):
             wheels[number].yank(f"change {count} of {number}")
             # What changes while it is written waits for the next round, and would do so to the end.
-            time.sleep(0.05)
+            time.sleep(0.2)
         connection.close()
 
     going = [Thread(target=until_the_end, args=(lambda: publishing.publish(NOW),)) for _ in range(WRITERS)]
@@ -317,5 +317,5 @@ def test_T45_of_four_writers_none_publishes_what_is_older(often_interrupted):
     assert watcher.wrong == []
     last = dict.fromkeys(range(WRITERS), CHANGES_OF_EACH - 1)
     assert [seen[-1] for seen in watcher.seen.values()] == [last, last]
-    assert min(len(seen) for seen in watcher.seen.values()) > 5
+    assert min(len(seen) for seen in watcher.seen.values()) > 3
     assert not Package.objects.to_show().exists()
