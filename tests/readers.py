@@ -61,6 +61,8 @@ class Memory:
     files: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     # When a page was last asked for that listed the file.
     listed_at: dict[str, tuple[Listed, float]] = field(default_factory=dict)
+    # Of each format, the second of the page that was read last, and its bytes' hash.
+    pages: dict[str, tuple[int, str]] = field(default_factory=dict)
     # Since when HTML and JSON have been different, and the same each.
     differ: tuple[int, int, float] = (0, 0, 0.0)
 
@@ -164,8 +166,9 @@ class Reader(threading.Thread):
                 self.download(file)
 
     def listed(self, answer: Answer, package: str) -> dict[str, Listed]:
-        """Return what a page lists, which must be whole."""
+        """Return what a page lists, which must be whole, and no older than the one before."""
         self.pages += 1
+        self.follow(self.memory[package], answer)
         if answer.headers["content-type"] == JSON:
             page = ProjectPage.from_json_data(json.loads(answer.body))
         else:
@@ -180,6 +183,21 @@ class Reader(threading.Thread):
             )
             for file in page.packages
         }
+
+    def follow(self, memory: Memory, answer: Answer) -> None:
+        """Compare a page with the one before: it has a later second, or is the same.
+
+        What a page says may come back, as with a yank that is taken back; its second may not.
+        """
+        if "last-modified" not in answer.headers:
+            return
+        kind, now = answer.headers["content-type"], (answer.modified, hashlib.sha256(answer.body).hexdigest())
+        before = memory.pages.setdefault(kind, now)
+        if now[0] < before[0]:
+            raise Wrong(f"a page has gone back by {before[0] - now[0]} seconds")
+        if now[0] == before[0] and now != before:
+            raise Wrong("two pages have the same second")
+        memory.pages[kind] = now
 
     def compare(self, memory: Memory, answers: list[Answer], told: list[dict[str, Listed]]) -> None:
         """Compare the JSON and the HTML of a package.

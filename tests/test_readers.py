@@ -34,6 +34,8 @@ def site():
     """A server whose pages and files a test spoils; by path, and by what they are for the page."""
     as_json, html = pages()
     answers = {
+        # Of all that a farm has published, how often it did; each time has two seconds.
+        "passes": 0,
         ("/simple/demo/", JSON): as_json,
         ("/simple/demo/", "text/html"): html,
         (f"/simple/demo/{NAME}", ""): WHEEL,
@@ -48,7 +50,8 @@ def site():
             self.send_response(404 if body is None else 500 if body == b"fault" else 200)
             self.send_header("Content-Type", kind or "application/octet-stream")
             # The seconds of one pass, as the publisher gives them.
-            self.send_header("Last-Modified", f"Thu, 26 Nov 2026 06:00:0{int(kind == JSON)} GMT")
+            second = 2 * answers["passes"] + int(kind == JSON)
+            self.send_header("Last-Modified", f"Thu, 26 Nov 2026 06:00:{second:02} GMT")
             self.send_header(
                 "Content-Length", str(len(body or b"") + (len(WHEEL) if body == WHEEL[:3] else 0))
             )
@@ -109,10 +112,25 @@ def test_bytes_that_change_behind_a_name_are_found(site):
     other = hashlib.sha256(b"another").hexdigest()
     answers["/simple/demo/", JSON], answers["/simple/demo/", "text/html"] = pages(sha256=other)
     answers[f"/simple/demo/{NAME}", ""] = b"another"
+    answers["passes"] += 1
 
     reader.guard(reader.read, "demo")
 
     assert "was" in reader.wrong[0]
+
+
+@pytest.mark.parametrize(("passes", "found"), [(-1, "gone back by 2 seconds"), (0, "the same second")])
+def test_a_page_that_is_older_than_the_one_before_is_found(site, passes, found):
+    address, answers = site
+    answers["passes"] = 1
+    reader = Reader(address, ["demo"])
+    reader.read("demo")
+    answers["/simple/demo/", JSON], answers["/simple/demo/", "text/html"] = pages(yanked=True)
+    answers["passes"] += passes
+
+    reader.guard(reader.read, "demo")
+
+    assert found in reader.wrong[0]
 
 
 def test_a_link_that_a_page_had_a_moment_ago_is_followed_still(site):
@@ -121,6 +139,7 @@ def test_a_link_that_a_page_had_a_moment_ago_is_followed_still(site):
     reader.read("demo")
     answers["/simple/demo/", JSON] = json.dumps(EMPTY).encode()
     answers["/simple/demo/", "text/html"] = b"<!DOCTYPE html>\n<html><body></body></html>\n"
+    answers["passes"] += 1
     reader.read("demo")
     assert reader.late == 1
     del answers[f"/simple/demo/{NAME}", ""]

@@ -15,3 +15,15 @@ def world(request):
     with world_of(getattr(request, "param", CALM), seed=1) as world:
         world.begin()
         yield world
+
+
+# How long a farm waits in production, where those of tests have less patience.
+USUAL = {"PIWHEELS_CLAIM_S": "300", "PIWHEELS_LEASE_S": "900", "PIWHEELS_RETRY_S": "60"}
+
+
+def be_patient(world):
+    """Have a farm wait as long as in production, so that no lease that runs out helps it."""
+    world.farm.env |= USUAL
+    for name in ("web", "worker"):
+        world.farm.kill(name)
+        world.farm.bring_back(name)

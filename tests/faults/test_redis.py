@@ -13,6 +13,7 @@ from redis.retry import Retry
 from builder import contract
 from deploy import redis
 from tests.chaos import KILL, Killer, Size
+from tests.faults.conftest import be_patient
 
 pytestmark = [pytest.mark.whole, pytest.mark.faults]
 
@@ -54,14 +55,6 @@ REPEATED_S = 45
 def rings(world):
     """Return Redis as an operator sees it, on its own socket."""
     return Redis(unix_socket_path=str(redis.socket(world.farm.var)))
-
-
-def be_patient(world):
-    """Have a build that nobody claims wait as long as in production, so that only a new ring can help it."""
-    world.farm.env["PIWHEELS_CLAIM_S"] = "300"
-    for name in ("web", "worker"):
-        world.farm.kill(name)
-        world.farm.bring_back(name)
 
 
 @contextmanager
