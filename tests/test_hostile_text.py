@@ -1,6 +1,8 @@
 """What strangers write, in a browser: every page shows it as text, and nothing of it acts."""
 
 import pytest
+from django.contrib import admin
+from django.urls import get_resolver, reverse
 
 from builds import failures, logs
 from builds.models import Build, Dependency, Refusal, Skip
@@ -152,7 +154,37 @@ def test_T53_what_strangers_write_is_text_and_nothing_else(live_server, names):
     assert "stolen=1" in shown
 
 
-def assert_inert(reader, context, path):
+def operators_paths():
+    """Give each list of the operators' pages, and the page of the first thing in it."""
+    assert get_resolver().url_patterns
+    yield "/admin/"
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        yield reverse(f"{name}_changelist")
+        if row := model._default_manager.first():
+            yield reverse(f"{name}_change", args=[row.pk])
+
+
+@pytest.mark.faults
+def test_T53_what_strangers_write_is_text_on_the_operators_pages_too(live_server, names, admin_client):
+    session = {"name": "sessionid", "value": admin_client.cookies["sessionid"].value, "url": live_server.url}
+    paths, shown = list(operators_paths()), ""
+    with chromium() as browser:
+        context = browser.new_context()
+        context.add_cookies([session])
+        for path in paths:
+            reader = Reader.of(context, live_server.url)
+            assert reader.open(path) == 200, path
+            shown += reader.page.content()
+            assert_inert(reader, context, path, "sessionid")
+            reader.page.close()
+        context.close()
+
+    assert len(paths) > 30
+    assert [what for what in ("display-name", "failed", "refusal", "problem") if what not in shown] == []
+
+
+def assert_inert(reader, context, path, *cookies):
     """Nothing of a page has run, popped up, asked for anything or set anything."""
     page = reader.page
     assert page.evaluate("window.stolen") is None, path
@@ -163,7 +195,7 @@ def assert_inert(reader, context, path):
         path
     )
     assert reader.strangers() == set(), path
-    assert {cookie["name"] for cookie in context.cookies()} <= {"theme", "csrftoken"}, path
+    assert {cookie["name"] for cookie in context.cookies()} <= {"theme", "csrftoken", *cookies}, path
 
 
 @pytest.mark.parametrize("query", QUERIES)
