@@ -35,7 +35,7 @@ for request in (0x5412, 0x5412 | 1 << 32):
 
 
 @pytest.mark.parametrize("level", [Level.BOX, Level.FULL])
-def test_what_a_build_never_needs_is_denied(level, tmp_path):
+def test_T42_what_a_build_never_needs_is_denied(level, tmp_path):
     with boxed(level, tmp_path) as box:
         if box.kind.filter is None:
             pytest.skip(box.kind.lacks[0])

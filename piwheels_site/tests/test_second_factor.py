@@ -197,7 +197,7 @@ def test_a_lost_phone_is_forgotten_by_an_administrator():
     assert second_factor.device_of(root) is not None
 
 
-def test_a_client_that_fails_too_often_waits(client):
+def test_T55_a_client_that_fails_too_often_waits(client):
     make_account("ann", "viewer")
     for number in range(limits.FAILURES_OF_CLIENT):
         sign_in(client, name=f"nobody-{number}", password="wrong")
@@ -210,7 +210,7 @@ def test_a_client_that_fails_too_often_waits(client):
     assert sign_in(elsewhere).status_code == 302
 
 
-def test_many_clients_together_guess_no_password():
+def test_T55_many_clients_together_guess_no_password():
     make_account("ann", "viewer")
     for number in range(limits.FAILURES_OF_NAME):
         sign_in(Client(REMOTE_ADDR=f"10.0.0.{number}"), password="wrong")

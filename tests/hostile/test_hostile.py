@@ -50,7 +50,7 @@ def scenes(tmp_path_factory):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("name", "level"), list(cases()))
-def test_T27_a_hostile_package_ends_as_it_should_and_harms_nobody(name, level, scenes, pytestconfig):
+def test_T27_T30_T41_a_hostile_package_ends_as_it_should_and_harms_nobody(name, level, scenes, pytestconfig):
     package, scene = PACKAGES[name], scenes[0](level)
     end = package.end_at(level)
     is_promised = level != "bare" or not package.not_at_bare
