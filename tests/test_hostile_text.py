@@ -167,11 +167,11 @@ def operators_paths():
 
 @pytest.mark.faults
 def test_T53_what_strangers_write_is_text_on_the_operators_pages_too(live_server, names, admin_client):
-    session = {"name": "sessionid", "value": admin_client.cookies["sessionid"].value, "url": live_server.url}
     paths, shown = list(operators_paths()), ""
     with chromium() as browser:
         context = browser.new_context()
-        context.add_cookies([session])
+        session = admin_client.cookies["sessionid"].value
+        context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         for path in paths:
             reader = Reader.of(context, live_server.url)
             assert reader.open(path) == 200, path

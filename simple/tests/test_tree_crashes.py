@@ -268,7 +268,7 @@ class Watcher:
     """Reads a package's page in both formats all the time, and notes where one has gone back."""
 
     def __init__(self):
-        self.seen = {kind: [] for kind in (Format.HTML, Format.JSON)}
+        self.seen: dict[Format, list[dict[int, int]]] = {Format.HTML: [], Format.JSON: []}
         self.wrong = []
 
     def look(self):

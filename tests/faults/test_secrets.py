@@ -74,12 +74,12 @@ class Secretive(Staffed):
         own = [*forgetful_redis(self.var), "--port", port, "--aclfile", str(self.var / "users.acl")]
         return super().commands() | {"redis": own}
 
-    def hire(self, name, token, pause_s):
+    def hire(self, name, token, pause_s, **own):
         """Have one more builder, with a token and a user in Redis that its operator has just made."""
         said = self.manage("builder", name, "rekey", "--yes").stdout
         keys = dict(re.findall(r"(token|password) +(\S+)\n", said))
         self.secrets |= {f"{kind} of {name}": key for kind, key in keys.items()}
-        own = {"PIWHEELS_ORDERS_URL": self.redis_url(f"b-{name}", keys["password"])}
+        own["PIWHEELS_ORDERS_URL"] = self.redis_url(f"b-{name}", keys["password"])
         super().hire(name, keys["token"], pause_s, **own)
 
     def all_secrets(self):
@@ -96,7 +96,8 @@ class Secretive(Staffed):
 @contextmanager
 def redis_is_heard(farm):
     """Hear all that Redis is told; give it, also what is written in base64 in it."""
-    heard, ended = [], threading.Event()
+    heard: list[str] = []
+    ended = threading.Event()
 
     def hear():
         while not ended.is_set():
