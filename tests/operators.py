@@ -132,6 +132,7 @@ def state() -> dict[str, int]:
     return {
         "to_plan": Package.objects.to_plan().count(),
         "builds": Build.objects.filter(finished_at=None).count(),
+        "building": Build.objects.filter(state=Build.State.BUILDING).count(),
         "to_show": Package.objects.to_show().count(),
         "to_remove": Wheel.objects.to_remove().count(),
     }

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg2
@@ -14,11 +15,18 @@ import requests
 from tests import sdists
 from tests.fake_pypi import FakePyPI
 from tests.farm import Farm
+from tests.faults.conftest import CALM
 
 pytestmark = [pytest.mark.whole, pytest.mark.faults]
 
 if os.geteuid():
     pytest.skip("To mount a small disk needs root.", allow_module_level=True)
+
+LOST = """
+import json
+from builds.models import Build
+print(json.dumps(Build.objects.exclude(losses=0).count()))
+"""
 
 
 @contextmanager
@@ -75,14 +83,24 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def test_T11_a_full_storage_publishes_nothing_and_goes_on_when_there_is_room(world):
+@pytest.mark.parametrize("world", [replace(CALM, pause_s=3.0)], indirect=True)
+def test_T11_a_full_storage_publishes_nothing_and_all_waits_until_there_is_room(world):
+    def state():
+        return world.operators.ask("state")
+
     with small_disk(world.farm.var / "files", "4m") as files, world.reader("simple", 1) as reader:
-        ballast = fill(files)
         before = len(world.published())
-        for name in world.names:
+        building, *waiting = world.names
+        world.release(building)
+        world.farm.wait_until(lambda: state()["building"])
+        ballast = fill(files)
+        for name in waiting:
             world.release(name)
-        world.farm.wait_until(lambda: "No space left" in world.farm.logs() or "507" in world.farm.logs())
-        assert len(world.published()) == before
+        # The one that is being built comes and is not taken, the others are not given out.
+        world.farm.wait_until(lambda: "can store nothing now" in world.farm.logs())
+        world.farm.wait_until(lambda: state()["builds"] == len(world.names))
+        time.sleep(10)
+        assert (state()["building"], len(world.published())) == (1, before)
 
         ballast.unlink()
 
@@ -92,6 +110,7 @@ def test_T11_a_full_storage_publishes_nothing_and_goes_on_when_there_is_room(wor
         assert world.wrong() == []
     assert reader.wrong == []
     assert world.operators.ask("unbuilt") == []
+    assert world.farm.ask(LOST) == 0
 
 
 def test_T12_a_full_disk_of_the_database_stops_nobody_who_reads(world, record_property):
