@@ -72,8 +72,8 @@ def skip(subject: Subject, reason: str, now: datetime) -> None:
 
 
 def yank(subject: Subject, reason: str) -> int:
-    """Ask installers not to choose the wheels of something; return how many that were not yanked yet."""
-    wheels = list(subject.wheels().filter(yanked=False))
+    """Ask installers not to choose the wheels of something; return how many no operator had yanked yet."""
+    wheels = [wheel for wheel in subject.wheels() if not wheel.is_yanked_by_hand]
     for wheel in wheels:
         wheel.yank(reason)
     return len(wheels)

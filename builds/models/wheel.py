@@ -57,8 +57,10 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
 
     def restore(self, filename: str) -> bool:
         """Show a wheel again whose file was lost, as its very bytes are back; False if it was not lost."""
-        lost = self.filter(filename=filename, lost_at__isnull=False)
-        return lost.update(withdrawn_at=None, withdrawn_reason="", lost_at=None) == 1
+        lost = self.filter(filename=filename, lost_at__isnull=False).select_related("package", "build__target")
+        for wheel in lost:
+            wheel.come_back()
+        return bool(lost)
 
     def of_version(self, version: Version) -> Self:
         """Wheels of a version, in whatever way upstream spells it: they have the same names."""
@@ -178,6 +180,11 @@ class Wheel(models.Model):
         return self.filename
 
     @property
+    def is_yanked_by_hand(self) -> bool:
+        """Whether an operator yanked it, and not a rebuild that took its place."""
+        return self.yanked and self.superseded_by_id is None
+
+    @property
     def path(self) -> str:
         """Where the file is in the storage; made of its hash, so that no other file can be there."""
         return f"{self.sha256[:2]}/{self.sha256}/{self.filename}"
@@ -235,12 +242,19 @@ class Wheel(models.Model):
         statements.depend(self.pk, needs)
 
     def yank(self, reason: str) -> None:
-        """Ask installers not to choose this file unless they are told to (PEP 592)."""
-        self._show(yanked=True, yanked_reason=reason)
+        """Ask installers not to choose this file unless they are told to (PEP 592).
 
+        An operator's word outlasts the rebuild that may have taken its place before.
+        """
+        self._show(yanked=True, yanked_reason=reason, superseded_by=None)
+
+    @transaction.atomic
     def unyank(self) -> None:
-        """Take the yank back."""
+        """Take the yank back; one that a rebuild has replaced stands beside it then, as somebody wants it."""
+        is_wanted_beside = self.superseded_by_id is not None
         self._show(yanked=False, yanked_reason="", superseded_by=None)
+        if not is_wanted_beside:
+            self._take_place()
 
     def supersede(self, by: "Wheel") -> None:
         """Have installers take the rebuild; the file stays, for lock files that have its hash."""
@@ -251,7 +265,7 @@ class Wheel(models.Model):
     def release(self) -> None:
         """Show this file, as a person has looked at it."""
         self._show(held_reason="")
-        self.take_over()
+        self._take_place()
 
     def withdraw(self, now: datetime, reason: str = "") -> None:
         """Take this file out of the index."""
@@ -271,15 +285,32 @@ class Wheel(models.Model):
         self.save(update_fields=["removed_at"])
 
     @transaction.atomic
+    def come_back(self) -> None:
+        """Show this file again, as its very bytes are back; others may have taken its place meanwhile."""
+        self._show(withdrawn_at=None, withdrawn_reason="", lost_at=None)
+        self._take_place()
+
+    @transaction.atomic
     def _take_out(self, now: datetime, reason: str, **fields: object) -> None:
         """Take this file out of the index; what it had superseded is what installers take again."""
         self._show(withdrawn_at=now, withdrawn_reason=reason, **fields)
         heir = self.superseded_by
-        for wheel in self.supersedes.select_related("package"):
+        for wheel in self.supersedes.select_related("package", "build__target"):
             if heir and heir.withdrawn_at is None:
                 wheel.supersede(heir)
             else:
-                wheel.unyank()
+                wheel._show(yanked=False, yanked_reason="", superseded_by=None)
+                wheel._take_place()
+
+    def _take_place(self) -> None:
+        """Stand among the other wheels as if all had come in the order of their build tags."""
+        if self.yanked or self.held_reason or self.withdrawn_at:
+            return
+        self.take_over()
+        later = [each for each in self._rivals() if each.build_tag() > self.build_tag()]
+        rebuilds = [each for each in later if not each.held_reason and each._replaces(self)]
+        if rebuilds:
+            self.supersede(max(rebuilds, key=Wheel.build_tag))
 
     def take_over(self) -> None:
         """Yank the earlier wheels that this rebuild replaces, if it is one."""
@@ -296,16 +327,19 @@ class Wheel(models.Model):
         return next((wheel for wheel in same if not self._replaces(wheel)), None)
 
     def _earlier(self) -> "list[Wheel]":
-        """Return the wheels of other builds that installers may choose now, of the same tags or target."""
+        """Return the wheels of lower build tags that installers may choose now."""
         if not self.build_tag():
             return []
+        return [other for other in self._rivals() if other.build_tag() < self.build_tag()]
+
+    def _rivals(self) -> "list[Wheel]":
+        """Return the wheels of other builds that installers may choose now, of the same tags or target."""
         others = Wheel.objects.of_version(self.version).standing().sourced().filter(yanked=False)
         others = others.exclude(build=self.build_id).select_related("build__target", "package")
         return [
             other
             for other in others
-            if other.build_tag() < self.build_tag()
-            and (other.tags() == self.tags() or other.build.target_id == self.build.target_id)
+            if other.tags() == self.tags() or other.build.target_id == self.build.target_id
         ]
 
     def _replaces(self, earlier: "Wheel") -> bool:

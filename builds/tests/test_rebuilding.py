@@ -196,6 +196,72 @@ def test_a_rebuild_that_is_withdrawn_gives_its_place_back(farm):
     assert states()[FIRST] == (False, None)
 
 
+def test_an_operators_yank_outlasts_the_rebuild_that_had_taken_the_place(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+    call_command("yank", "demo==1.0", "--reason", "Wrong results.", "--yes")
+    assert states() == {FIRST: (True, None), SECOND: (True, None)}
+
+    Wheel.objects.get(filename=SECOND).withdraw(NOON)
+
+    first = Wheel.objects.get(filename=FIRST)
+    assert (first.yanked, first.yanked_reason) == (True, "Wrong results.")
+
+
+def test_an_operators_yank_that_is_taken_back_leaves_the_choice_to_the_rebuild(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+    call_command("yank", "demo==1.0", "--reason", "Wrong results.", "--yes")
+
+    call_command("unyank", "demo==1.0", "--yes")
+
+    assert states() == {FIRST: (True, SECOND), SECOND: (False, None)}
+
+
+def test_what_a_rebuild_that_was_yanked_and_replaced_had_replaced_is_not_offered_beside_the_last_one(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+    Wheel.objects.get(filename=SECOND).yank("Wrong results.")
+    farm.make(farm.again(), b"3")
+
+    Wheel.objects.get(filename=SECOND).withdraw(NOON)
+
+    assert states() == {FIRST: (True, THIRD), SECOND: (True, None), THIRD: (False, None)}
+
+
+def test_a_rebuild_that_was_lost_and_found_takes_its_place_again(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+    Wheel.objects.get(filename=SECOND).lose(NOON, "Lost.")
+    assert states()[FIRST] == (False, None)
+
+    assert Wheel.objects.restore(SECOND)
+
+    assert states() == {FIRST: (True, SECOND), SECOND: (False, None)}
+
+
+def test_a_rebuild_that_was_found_gives_way_to_the_one_that_came_meanwhile(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+    Wheel.objects.get(filename=SECOND).lose(NOON, "Lost.")
+    farm.make(farm.again(), b"3")
+
+    assert Wheel.objects.restore(SECOND)
+
+    assert states() == {FIRST: (True, THIRD), SECOND: (True, THIRD), THIRD: (False, None)}
+
+
+def test_a_yanked_rebuild_that_was_found_takes_nobodys_place(farm):
+    farm.make(make_build())
+    farm.make(farm.again(), b"2")
+    Wheel.objects.get(filename=SECOND).yank("Wrong results.")
+    Wheel.objects.get(filename=SECOND).lose(NOON, "Lost.")
+
+    assert Wheel.objects.restore(SECOND)
+
+    assert states() == {FIRST: (False, None), SECOND: (True, None)}
+
+
 # --- An operator asks ------------------------------------------------------------------------------------
 
 

@@ -7,12 +7,14 @@ from urllib.parse import urljoin
 
 import pytest
 import requests
+from django.core.management import call_command
 from django.utils import timezone
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 from pypi_simple import ProjectPage, PyPISimple
 
+from builds.models import Wheel
 from simple.tests.pages import HTML_V1, JSON, json_of
 from simple.tests.rows import make_rebuild, make_version, make_wheel, metadata_of, tell
 
@@ -42,6 +44,36 @@ def test_rebuilds_come_after_what_they_replace_in_their_order(client):
 
     assert [listed[0], listed[-2], listed[-1]] == [wheel.filename, last.filename, newer.filename]
     assert [parse_wheel_filename(name)[2] for name in listed[1:-1]] == [(tag, "") for tag in range(1, 11)]
+
+
+def yanks(client):
+    """Return of each file whether the page has it yanked, or why."""
+    return [file["yanked"] for file in json_of(client)["files"]]
+
+
+def test_what_an_operator_yanked_stays_yanked_when_the_rebuild_that_replaced_it_goes(client):
+    first = make_wheel()
+    rebuild = make_rebuild(first)
+    call_command("yank", "demo==1.0", "--reason", "Wrong results.", "--yes")
+
+    rebuild.withdraw(timezone.now())
+
+    assert yanks(client) == ["Wrong results."]
+
+
+def test_a_rebuild_that_was_lost_and_found_stands_where_it_would_had_it_always_been_there(client):
+    second = make_rebuild(make_wheel())
+    second.lose(timezone.now(), "Lost.")
+    assert yanks(client) == [False]
+
+    Wheel.objects.restore(second.filename)
+    assert yanks(client) == [f"it was built anew, and {second.filename} replaces it", False]
+
+    Wheel.objects.get(pk=second.pk).lose(timezone.now(), "Lost again.")
+    third = make_rebuild(second, answer=44)
+    Wheel.objects.restore(second.filename)
+
+    assert yanks(client) == [*[f"it was built anew, and {third.filename} replaces it"] * 2, False]
 
 
 def test_J03_every_file_has_what_it_must_have(client):

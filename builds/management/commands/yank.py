@@ -29,7 +29,7 @@ class Command(DestructiveCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Yank them and say how many."""
-        wheels = [wheel for wheel in named.wheels(options["what"]) if not wheel.yanked]
+        wheels = [wheel for wheel in named.wheels(options["what"]) if not wheel.is_yanked_by_hand]
         if not self.may(f"{len(wheels)} wheels are yanked.", options):
             return
         for wheel in wheels:
