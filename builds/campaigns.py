@@ -128,6 +128,8 @@ def _failed(campaign: Campaign) -> QuerySet[Build]:
 
 def advance(now: datetime, *, run_s: float = RUN_S) -> int:
     """Queue the next builds of all campaigns, and end those that are through; return how many were queued."""
+    for campaign in Campaign.objects.left_waiting():
+        _drop_waiting(campaign, f"Its campaign {campaign} was stopped.", now)
     running = list(Campaign.objects.running().select_related("target"))
     return sum(_advance(campaign, now, run_s / len(running)) for campaign in running)
 
@@ -172,6 +174,9 @@ def _next(campaign: Campaign, count: int) -> list[tuple[Package | None, int | No
 def _want(campaign: Campaign, package: Package, version: int | None, now: datetime) -> bool:
     """Queue one version for a campaign, or take in the build that waits; False if there is nothing to do."""
     package.hold()
+    # Somebody may have stopped it since this tick began.
+    if not campaign.hold():
+        return False
     outlook = look(package)
     target = next((target for target in outlook.needs if target.pk == campaign.target_id), None)
     if target is None:
@@ -214,23 +219,26 @@ def _queue(campaign: Campaign, outlook: Outlook, candidate: Candidate, target: T
 def stop(campaign: Campaign, by: str, now: datetime) -> int:
     """End a campaign and drop what waits for it; return how many builds that were.
 
-    What the farm would build anyway is queued again by its package's plan, where it belongs.
+    What the farm would build anyway is queued again by its package's plan, where it belongs.  What a crash
+    leaves waiting goes when it is said once more, or with the next tick.
     """
-    if not campaign.stop(now):
+    if not campaign.stop(now) and campaign.state != Campaign.State.STOPPED:
         return 0
+    return _drop_waiting(campaign, f"Its campaign {campaign} was stopped by {by}.", now)
+
+
+def _drop_waiting(campaign: Campaign, reason: str, now: datetime) -> int:
+    """Drop what waits for a campaign and for nobody else."""
+    waiting = campaign.builds.filter(state=Build.State.QUEUED, rebuild_reason="")
     dropped = 0
-    while some := list(_waiting(campaign)[:WAITING]):
+    while some := list(waiting.select_related("version__package")[:WAITING]):
         for build in some:
             with transaction.atomic():
                 build.version.package.hold()
-                dropped += build.drop(f"Its campaign {campaign} was stopped by {by}.", now)
+                dropped += build.drop(reason, now)
                 build.join(None)
                 build.version.package.request_plan()
     return dropped
-
-
-def _waiting(campaign: Campaign) -> QuerySet[Build]:
-    return campaign.builds.filter(state=Build.State.QUEUED).select_related("version__package")
 
 
 def progress(campaign: Campaign, now: datetime) -> Progress:

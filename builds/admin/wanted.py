@@ -145,8 +145,9 @@ class CampaignAdmin(FarmAdmin):
     def stop(self, rows: QuerySet[Campaign], wish: Wish) -> Outcome:
         """Stop."""
         now = database_now()
+        going_on = sum(campaign.state == Campaign.State.RUNNING for campaign in rows)
         dropped = sum(campaigns.stop(campaign, wish.by, now) for campaign in rows)
-        return Outcome(f"{many(len(rows), self.opts)} stopped; {many(dropped, Build._meta)} dropped.")
+        return Outcome(f"{many(going_on, self.opts)} stopped; {many(dropped, Build._meta)} dropped.")
 
 
 @admin.register(Demand)

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from builds.models.state import State as BuildState
 from builds.models.target import Target
 
 
@@ -16,6 +17,16 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
     def running(self) -> Self:
         """Campaigns that go on, the oldest first."""
         return self.filter(state=Campaign.State.RUNNING).order_by("pk")
+
+    def left_waiting(self) -> Self:
+        """Campaigns whose stop was cut short, before all that waited for them was dropped."""
+        return self.filter(
+            state=Campaign.State.STOPPED,
+            builds__state=BuildState.QUEUED,
+            builds__rebuild_reason="",
+            # What is tried again since then is somebody else's wish.
+            builds__queued_at__lte=F("ended_at"),
+        ).distinct()
 
 
 class Campaign(models.Model):
@@ -77,6 +88,12 @@ class Campaign(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def hold(self) -> bool:
+        """Keep this campaign from ending until the transaction ends; False if it has ended."""
+        # Not its key: builds of it may be written meanwhile.
+        running = Campaign.objects.running().select_for_update(no_key=True)
+        return running.filter(pk=self.pk).values_list("pk").first() is not None
+
     def advance(self, by: int, cursor: int = 0) -> None:
         """Note how far it is."""
         self.looked_at += by
@@ -100,6 +117,5 @@ class Campaign(models.Model):
         ended = Campaign.objects.filter(pk=self.pk, state=self.State.RUNNING).update(
             state=state, ended_at=now
         )
-        if ended:
-            self.state, self.ended_at = state, now
+        self.refresh_from_db(fields=["state", "ended_at"])
         return ended == 1

@@ -57,10 +57,11 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
 
     def restore(self, filename: str) -> bool:
         """Show a wheel again whose file was lost, as its very bytes are back; False if it was not lost."""
-        lost = self.filter(filename=filename, lost_at__isnull=False).select_related("package", "build__target")
-        for wheel in lost:
+        lost = self.filter(filename=filename, lost_at__isnull=False)
+        for wheel in lost.select_related("package", "build__target"):
             wheel.come_back()
-        return bool(lost)
+            return True
+        return False
 
     def of_version(self, version: Version) -> Self:
         """Wheels of a version, in whatever way upstream spells it: they have the same names."""

@@ -1,10 +1,14 @@
 """Campaigns: what they queue, how much at a time, and that they starve nobody."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.urls import reverse
 
 from builds import campaigns, counting, plan
@@ -238,6 +242,81 @@ def test_stopping_it_drops_what_waits_and_leaves_the_farm_its_own(target):
     assert campaigns.advance(NOON) == 0
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_tick_that_began_before_it_was_stopped_queues_nothing_more(target):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time.")
+    make_packages("one")
+    campaign = begin(target, packages="one")
+
+    def tick():
+        try:
+            return campaigns.advance(NOON)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Package.objects.get().hold()
+            ticking = pool.submit(tick)
+            wait_for_a_blocked_statement()
+            campaigns.stop(campaign, "ben", NOON)
+
+        assert ticking.result(10) == 0
+
+    assert waiting() == []
+
+
+def wait_for_a_blocked_statement():
+    """Wait until another connection waits for a row that this one holds."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("Nobody waits.")
+
+
+def test_what_a_crash_left_of_its_end_is_finished_by_the_next_tick(target):
+    make_packages("one", "two")
+    campaign = begin(target, packages="one two")
+    campaigns.advance(NOON)
+    # As a process leaves it that dies before the first build is dropped.
+    campaign.stop(database_now())
+
+    campaigns.advance(NOON)
+
+    assert waiting() == []
+    assert Package.objects.filter(plan_needed=True).count() == 2
+    assert {build.reason for build in Build.objects.all()} == {"Its campaign spring was stopped."}
+
+
+def test_what_a_crash_left_of_its_end_is_finished_by_stopping_it_again(target):
+    make_packages("one")
+    campaign = begin(target, packages="one")
+    campaigns.advance(NOON)
+    campaign.stop(NOON)
+
+    assert campaigns.stop(Campaign.objects.get(), "ben", NOON) == 1
+
+
+def test_stopping_it_leaves_what_is_wanted_by_others(target):
+    """An operator wants one built again that waits for it, and tries another again later."""
+    make_packages("anew", "later")
+    campaign = begin(target, packages="anew later")
+    campaigns.advance(NOON)
+    anew, later = Build.objects.order_by("version__package__name")
+    anew.want_anew("The compiler was bad.")
+    campaigns.stop(campaign, "ben", database_now())
+    again = later.again(losses=0, priority=0, why="", campaign=campaign.pk)
+
+    campaigns.advance(database_now())
+
+    assert set(Build.objects.waiting()) == {anew, again}
+
+
 def test_it_tells_its_progress_and_what_became_worse_than_on_the_release_before(target):
     make_target("bookworm-armhf-cp311", glibc="2.36")
     make_target("bullseye-armhf-cp39", glibc="2.31")
@@ -297,7 +376,28 @@ def test_the_command_starts_shows_and_stops_one(target):
     campaigns.advance(NOON)
     assert "0 built, 0 failed" in call("show")
     assert "2 waiting, 0 to look at" in call("show", "spring")
-    assert "2 waiting builds were dropped" in call("stop", "spring")
+    assert "spring is stopped; 2 waiting builds were dropped" in call("stop", "spring")
+    assert "spring had stopped before; nothing was done." in call("stop", "spring")
+    assert LogEntry.objects.filter(change_message__startswith="stop campaign").count() == 1
+
+
+def test_the_command_stops_none_that_nobody_named(target):
+    make_packages("one")
+    begin(target, packages="one")
+
+    with pytest.raises(CommandError, match="Name the campaign; going on: spring") as refusal:
+        call("stop")
+
+    assert refusal.value.returncode == 2
+    assert Campaign.objects.running().exists()
+
+
+def test_the_command_does_not_stop_what_is_finished(target):
+    make_packages("one")
+    begin(target, packages="one").finish(NOON)
+
+    assert "spring had finished before" in call("stop", "spring")
+    assert not LogEntry.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from builds import campaigns
 from builds.models import Campaign, Target
 from packages.clock import database_now
-from packages.command import DestructiveCommand
+from packages.command import REFUSED, DestructiveCommand
 
 
 class Command(DestructiveCommand):
@@ -21,7 +21,7 @@ class Command(DestructiveCommand):
         "start NAME --target KEY with one of --most-wanted N, --failed CLASS [--since DATE], "
         "--packages NAMES: builds them, a few hundred waiting at a time, behind new releases. "
         "show [NAME]: says how far it is. "
-        "stop NAME: drops what waits for it."
+        "stop NAME: drops what waits for it, and lets end what builds."
     )
     examples = (
         "campaign start trixie --target trixie-armhf-cp313 --most-wanted 10000",
@@ -47,25 +47,33 @@ class Command(DestructiveCommand):
         if options["deed"] == "start":
             return self._start(options)
         found = Campaign.objects.select_related("target")
-        if options["name"]:
-            found = found.filter(name=options["name"])
-        if not found and (options["name"] or options["deed"] == "stop"):
-            raise CommandError(f"There is no campaign {options['name'] or ''}: `campaign show` lists them.")
         if options["deed"] == "stop":
-            self._stop(found[0], options)
-        else:
-            for campaign in found:
-                told = campaigns.progress(campaign, database_now())
-                self.stdout.write(f"{campaign} ({campaign.target}, {campaign.state}): {told}.")
+            return self._stop(self._named(options["name"]), options)
+        for campaign in [self._named(options["name"])] if options["name"] else found:
+            told = campaigns.progress(campaign, database_now())
+            self.stdout.write(f"{campaign} ({campaign.target}, {campaign.state}): {told}.")
         return None
 
+    def _named(self, name: str | None) -> Campaign:
+        """Return the campaign of that name; to guess which one is meant could end another."""
+        if not name:
+            running = ", ".join(Campaign.objects.running().values_list("name", flat=True))
+            raise CommandError(f"Name the campaign; going on: {running or 'none'}.", returncode=REFUSED)
+        found = Campaign.objects.filter(name=name).select_related("target").first()
+        if found is None:
+            raise CommandError(f"There is no campaign {name}: `campaign show` lists them.")
+        return found
+
     def _stop(self, campaign: Campaign, options: dict[str, Any]) -> None:
-        """End a campaign."""
+        """End a campaign, or finish what a crash has left of its end."""
         now = database_now()
         waiting = campaigns.progress(campaign, now).waiting
-        if self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
+        is_over = campaign.state == Campaign.State.FINISHED
+        if is_over or (campaign.ended_at and not waiting):
+            self.stdout.write(f"{campaign} had {campaign.state} before; nothing was done.")
+        elif self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
             dropped = campaigns.stop(campaign, getpass.getuser(), now)
-            said = f"{campaign} is stopped; {dropped} waiting builds were dropped."
+            said = f"{campaign} is {campaign.state}; {dropped} waiting builds were dropped."
             self.conclude(said, "stop campaign", [campaign])
 
     def _start(self, options: dict[str, Any]) -> None:
