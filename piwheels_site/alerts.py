@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 
 from piwheels_site import attention, couriers
 from piwheels_site.attention import Look, Matter
@@ -65,10 +66,14 @@ def tell(now: datetime) -> int:
     written = Message.objects.filter(key__startswith="alerts:", made_at__gt=now - _HOUR)
     if written.values("made_at").distinct().count() >= settings.PIWHEELS_ALERTS_AN_HOUR:
         return 0
-    begun = [alert for alert in Alert.objects.begun(now) if alert.has_lasted and alert.take_beginning(now)]
-    over = [alert for alert in Alert.objects.over() if alert.take_end(now)]
-    if begun or over:
-        _write(begun, over, now)
+    # What nobody wrote was not told.
+    with transaction.atomic():
+        begun = [
+            alert for alert in Alert.objects.begun(now) if alert.has_lasted and alert.take_beginning(now)
+        ]
+        over = [alert for alert in Alert.objects.over() if alert.take_end(now)]
+        if begun or over:
+            _write(begun, over, now)
     return len(begun) + len(over)
 
 

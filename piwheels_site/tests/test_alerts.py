@@ -7,6 +7,7 @@ from datetime import timedelta
 from email.policy import default as policy
 
 import pytest
+from django.db import OperationalError, connection
 
 from builds.tests.rows import NOON
 from piwheels_site import alerts, attention, couriers
@@ -64,6 +65,25 @@ def test_an_alert_is_told_once_when_it_begins_and_once_when_it_is_over(farm):
         "disk is wrong.",
         "1 over.",
     ]
+
+
+def test_what_could_not_be_written_is_told_later(farm):
+    """The database may go between noting that somebody was told and writing the message."""
+
+    def refuse(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and Message._meta.db_table in sql:
+            raise OperationalError("the server closed the connection")
+        return execute(sql, params, many, context)
+
+    farm.needs("disk")
+    farm.watch(0)
+    with connection.execute_wrapper(refuse), pytest.raises(OperationalError):
+        farm.watch(2)
+    assert texts() == []
+
+    farm.watch(3)
+
+    assert len(texts()) == 1
 
 
 def test_what_is_over_soon_is_told_to_nobody(farm):
