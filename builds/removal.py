@@ -79,18 +79,23 @@ def yank(subject: Subject, reason: str) -> int:
     return len(wheels)
 
 
-def forget(package: Package, reason: str, now: datetime) -> bool:
-    """Forget a package as if it had never been followed; True if its row is gone, too.
-
-    The bytes of its wheels are removed for good.  The row of a package that ever had a wheel stays, skipped,
-    for the names that nothing else may get.  Raises CannotForget.
-    """
+def may_forget(package: Package) -> None:
+    """Raise CannotForget for a package that would be followed again at once."""
     watched = settings.PIWHEELS_WATCH
     if ALL in watched or package.name in {str(canonicalize_name(name)) for name in watched}:
         raise CannotForget(
             f"PIWHEELS_WATCH has {package} followed again within a minute. Take it out of there first, or"
             " skip the package."
         )
+
+
+def forget(package: Package, reason: str, now: datetime) -> bool:
+    """Forget a package as if it had never been followed; True if its row is gone, too.
+
+    The bytes of its wheels are removed for good.  The row of a package that ever had a wheel stays, skipped,
+    for the names that nothing else may get.  Raises CannotForget.
+    """
+    may_forget(package)
     with transaction.atomic():
         package.hold()
         subject = Subject(package)

@@ -198,9 +198,10 @@ def _do(
 ) -> HttpResponse | None:
     """Do it, note it and say what came of it."""
     named: Sequence[Any] = list(rows)
-    outcome = act(model_admin, rows, wish)
-    said = " ".join([outcome.said, *outcome.faults])
-    audit.note(request.user.pk, it.name, named, model=model_admin.model, said=said, reason=wish.reason)
+    noting = audit.noting(request.user.pk, it.name, named, model=model_admin.model, reason=wish.reason)
+    with noting as told:
+        outcome = act(model_admin, rows, wish)
+        told.said = " ".join([outcome.said, *outcome.faults])
     for fault in outcome.faults[:NAMED]:
         model_admin.message_user(request, fault, messages.WARNING)
     if outcome.secret:

@@ -6,7 +6,8 @@ What a command does is in its app; here is only how it speaks to whoever called 
 import sys
 import textwrap
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
@@ -49,6 +50,20 @@ class ManualCommand(BaseCommand):
     def _refusals(self) -> dict[int, str]:
         """Return what a refusal to begin is, for this command."""
         return {REFUSED: "wrong arguments; nothing was done"}
+
+    @contextmanager
+    def noting(self, action: str, rows: Sequence[Model], reason: str = "") -> Iterator[audit.Told]:
+        """Note who does what to these rows before it is done, and at its end say what came of it.
+
+        To none, nobody did anything.
+        """
+        told = audit.Told()
+        if rows:
+            with audit.noting_command(action, rows, model=type(rows[0]), reason=reason) as told:
+                yield told
+        else:
+            yield told
+        self.stdout.write(told.said)
 
     def conclude(self, said: str, action: str, rows: Sequence[Model], reason: str = "") -> None:
         """Say what was done to these rows, and note who did it; to none, nobody did anything."""

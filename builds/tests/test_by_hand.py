@@ -1,8 +1,10 @@
 import hashlib
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
@@ -48,6 +50,22 @@ def put(tmp_path):
         return path
 
     return put
+
+
+def test_what_cannot_be_deleted_is_published_and_noted_all_the_same(version, put, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = put(NATIVE)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setenv("SUDO_USER", "ben")
+
+    with pytest.raises(CommandError, match=r"They are published.*Permission denied") as fault:
+        run(path, "--delete", "--yes")
+
+    assert fault.value.returncode == 1
+    assert Wheel.objects.listed().get().filename == NATIVE
+    assert "(ben on the command line.)" in LogEntry.objects.get().change_message
 
 
 def test_a_wheel_is_published_as_a_build_of_its_own(version, put, tmp_path):

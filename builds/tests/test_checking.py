@@ -9,6 +9,7 @@ from io import StringIO
 from unittest.mock import patch
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
@@ -211,7 +212,10 @@ def test_a_wheel_whose_bytes_are_lost_is_withdrawn_and_built_again_once():
     wheel = make_whole_wheel()
     default_storage.delete(wheel.path)
 
+    assert check(at=wheel)[1] == 1
+    assert not LogEntry.objects.exists()
     assert "[withdrawn, and queued to be built again]" in check("--fix", at=wheel)[0]
+    assert "[withdrawn, and queued to be built again]" in LogEntry.objects.get().change_message
     assert check("--fix", at=wheel)[1] == 0
 
     wheel.refresh_from_db()

@@ -3,6 +3,7 @@
 from io import StringIO
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -129,7 +130,9 @@ def test_the_command_says_when_the_old_storage_can_be_emptied(settings, tmp_path
     assert "3 files" in first and "Say it again until nothing is copied" in first
     assert "0 files" in second and "Empty it with --delete" in second
     assert "Not ours, and left where it is: notes.txt" in second
+    assert not LogEntry.objects.exists()
     assert "3 were copied less than 2:00:00 ago: say it again later." in command("--delete")
+    assert LogEntry.objects.get().change_message.startswith("empty storage: 0 files deleted from ")
     assert wheel.path in names(both["folder"])
 
 

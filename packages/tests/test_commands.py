@@ -1,4 +1,5 @@
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -35,6 +36,7 @@ def test_a_new_package_asked_for_by_version_is_built_in_that_one_only(followed, 
     followed.add_sdist("demo", "2.0")
 
     assert run(capsys, "add_package", "demo", "1.0") == "demo 1.0 is asked for.\n"
+    assert LogEntry.objects.get().change_message.startswith("add package: demo 1.0 is asked for.")
 
     assert Package.objects.get().depth == 0
     assert Version.objects.get(number="1.0").requested_at is not None

@@ -187,18 +187,19 @@ def builders(request: HttpRequest) -> Done:
     rows, now = _named(wanted.builders), database_now()
     wish = Wish(user.get_username(), clean(wanted.reason).strip())
     said = wish.said(wanted.deed.done.capitalize())
-    turned = [_turned(row, wanted.deed, said, now) for row in rows]
-    count = f"{len(rows)} builder{'s' * (len(rows) != 1)} {wanted.deed.done}"
-    ended = sum(each.skipped is not None for each in turned)
-    told = (
-        f"{count}; {ended} build{'s' * (ended != 1)} ended and requeued."
-        if wanted.deed.is_skip
-        else f"{count}."
-    )
     action = "skip build of builder" if wanted.deed == Turn.SKIP else f"{wanted.deed} builder"
-    audit.note(user.pk, action, rows, model=Builder, said=told, reason=wish.reason)
+    with audit.noting(user.pk, action, rows, model=Builder, reason=wish.reason) as told:
+        turned = [_turned(row, wanted.deed, said, now) for row in rows]
+        told.said = _came_of_it(wanted.deed, turned)
     cache.delete_many(["api-farm", "api-operators"])
-    return Done(said=told, builders=turned)
+    return Done(said=told.said, builders=turned)
+
+
+def _came_of_it(deed: Turn, turned: list[Turned]) -> str:
+    """Say what was done to how many."""
+    count = f"{len(turned)} builder{'s' * (len(turned) != 1)} {deed.done}"
+    ended = sum(each.skipped is not None for each in turned)
+    return f"{count}; {ended} build{'s' * (ended != 1)} ended and requeued." if deed.is_skip else f"{count}."
 
 
 def _allowed(request: HttpRequest, permission: str) -> User:

@@ -6,9 +6,10 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import OperationalError, connection
 
 from builds.models import Build, Builder, Skip, Wheel
-from builds.tests.rows import make_build, make_builder, make_version
+from builds.tests.rows import make_build, make_builder, make_version, make_wheel
 from packages import audit
 from packages.tests import deeds
 from piwheels_site.tests.accounts import make_account, signed_in
@@ -129,6 +130,59 @@ def test_a_command_is_noted(words, action, said):
     entry = LogEntry.objects.get()
     assert (entry.user.username, audit.action_of(entry)) == ("system", action)
     assert said in audit.said_of(entry)
+
+
+def test_a_command_is_noted_for_whoever_said_sudo(monkeypatch):
+    monkeypatch.setenv("SUDO_USER", "ben")
+    make_built()
+
+    call_command("skip", "demo", "--reason", "Broken.", "--yes")
+    call_command("rebuild", "demo==1.0")
+
+    said = [audit.said_of(entry) for entry in LogEntry.objects.order_by("pk")]
+    assert said[0] == "demo is skipped: Broken. (ben on the command line.)"
+    assert said[1].endswith("(ben on the command line.)")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_cut_short_is_noted():
+    """Some of the rows are done by then, each in a transaction of its own."""
+    wheels = [
+        make_wheel(make_build(make_version(number)), filename=f"demo-{number}-py3-none-any.whl")
+        for number in ("1.0", "2.0", "3.0")
+    ]
+    updates = 0
+
+    def fail(execute, sql, params, many, context):
+        nonlocal updates
+        updates += sql.startswith("UPDATE") and Wheel._meta.db_table in sql
+        if updates == 2:
+            raise OperationalError("the server closed the connection")
+        return execute(sql, params, many, context)
+
+    operator = signed_in("operator")
+    with connection.execute_wrapper(fail), pytest.raises(OperationalError):
+        deeds.act(operator, Wheel, "yank", *wheels, reason="Broken.")
+
+    assert Wheel.objects.filter(yanked=True).count() == 1
+    entry = LogEntry.objects.get()
+    assert audit.said_of(entry) == f"{audit.UNFINISHED} Reason: Broken."
+    assert (entry.user.username, audit.action_of(entry)) == ("some-operator", "yank wheel")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_command_that_is_cut_short_is_noted():
+    make_built()
+
+    def fail(execute, sql, params, many, context):
+        if sql.startswith("UPDATE") and Wheel._meta.db_table in sql:
+            raise OperationalError("the server closed the connection")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(fail), pytest.raises(OperationalError):
+        call_command("yank", "demo==1.0", "--reason", "Broken.", "--yes")
+
+    assert audit.said_of(LogEntry.objects.get()).startswith(audit.UNFINISHED)
 
 
 def test_a_command_that_only_says_what_it_would_do_is_not():

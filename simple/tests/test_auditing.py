@@ -3,6 +3,7 @@ import shutil
 from io import StringIO
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -125,7 +126,9 @@ def test_what_is_wrong_is_found_once_and_mended_when_that_is_wanted(harm, told):
     dry, status = check("--fix", "--dry-run")
     assert ("This would happen" in dry, status) == (True, 1)
 
+    assert not LogEntry.objects.exists()
     assert check("--fix", "--yes")[1] == 1
+    assert LogEntry.objects.get().change_message.startswith("fix index: ")
 
     assert check("--hashes")[1] == 0
 

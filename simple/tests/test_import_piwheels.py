@@ -5,6 +5,7 @@ import json
 from datetime import UTC, date, datetime
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -274,3 +275,33 @@ def test_a_wheel_that_several_systems_may_take_is_read_as_a_whole(original):
     imported(original)
 
     assert Wheel.objects.get(filename=shared).content_sha256
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(original, tmp_path):
+    fill(original)
+
+    with pytest.raises(CommandError, match=r"cannot be written.*Nothing was done\.") as refusal:
+        imported(original, "--report", str(tmp_path / "nowhere" / "import.json"))
+
+    assert refusal.value.returncode == 2
+    assert not Package.objects.exists()
+
+
+def test_a_report_that_does_not_fit_on_the_disk_is_printed_all_the_same(original):
+    fill(original)
+    out = io.StringIO()
+
+    with pytest.raises(CommandError, match="All was done, but the report could not be written"):
+        call_command(
+            *("import_piwheels", original.url, str(original.folder), "--json", "--report", "/dev/full"),
+            stdout=out,
+        )
+
+    assert json.loads(out.getvalue())["subjects"]["files"]["written"]
+    assert LogEntry.objects.get().change_message.startswith(f"import farm: {original.folder} was taken over")
+
+
+def test_to_try_an_import_is_no_deed(original):
+    imported(original, "--dry-run")
+
+    assert not LogEntry.objects.exists()

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from django.db import transaction
+
 from builds.host import host_target
+from builds.models import Target
+from packages import audit
 from packages.command import ManualCommand
 
 
@@ -14,4 +18,7 @@ class Command(ManualCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Add the target, or find it."""
-        self.stdout.write(host_target().key)
+        with transaction.atomic():
+            target = host_target()
+            audit.note_command("add host target", [target], model=Target, said=f"{target} is built for.")
+        self.stdout.write(target.key)

@@ -1,15 +1,16 @@
 """`manage.py campaign`: start, watch and stop a great many builds."""
 
-import getpass
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
+from django.db import transaction
 
 from builds import campaigns
 from builds.models import Campaign, Target
+from packages import audit
 from packages.clock import database_now
 from packages.command import REFUSED, DestructiveCommand
 
@@ -72,9 +73,9 @@ class Command(DestructiveCommand):
         if is_over or (campaign.ended_at and not waiting):
             self.stdout.write(f"{campaign} had {campaign.state} before; nothing was done.")
         elif self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
-            dropped = campaigns.stop(campaign, getpass.getuser(), now)
-            said = f"{campaign} is {campaign.state}; {dropped} waiting builds were dropped."
-            self.conclude(said, "stop campaign", [campaign])
+            with self.noting("stop campaign", [campaign]) as told:
+                dropped = campaigns.stop(campaign, audit.who(), now)
+                told.said = f"{campaign} is {campaign.state}; {dropped} waiting builds were dropped."
 
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""
@@ -82,7 +83,7 @@ class Command(DestructiveCommand):
         if target is None:
             keys = ", ".join(Target.objects.active().values_list("key", flat=True))
             raise CommandError(f"Name a target with --target: {keys or 'none is active yet'}.")
-        campaign = Campaign(name=options["name"] or "", target=target, by=getpass.getuser(), **_kind(options))
+        campaign = Campaign(name=options["name"] or "", target=target, by=audit.who(), **_kind(options))
         try:
             campaign.full_clean()
             campaigns.prepare(campaign, database_now())
@@ -92,9 +93,10 @@ class Command(DestructiveCommand):
             raise CommandError(str(problem)) from problem
         if not self.may(f"{campaign} queues builds of up to {campaign.total} for {target}.", options):
             return
-        campaigns.begin(campaign, database_now())
-        said = f"{campaign} goes through {campaign.total} for {target}."
-        self.conclude(said, "start campaign", [campaign])
+        with transaction.atomic():
+            campaigns.begin(campaign, database_now())
+            said = f"{campaign} goes through {campaign.total} for {target}."
+            self.conclude(said, "start campaign", [campaign])
 
 
 def _kind(options: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -14,6 +15,7 @@ from builds.mending import Mender
 from builds.models import Wheel
 from builds.storage import Unreachable
 from builds.stored import PREFIXES
+from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
@@ -72,7 +74,10 @@ class Command(DestructiveCommand):
         options["fix"] = options["fix"] and self.may(_say(options["withdraw"]), options)
         faults: tuple[type[Exception], ...] = (Error, *moving.faults())
         try:
-            found, seen = self._check(**options)
+            with _noting(is_fix=options["fix"]) as told:
+                mended: list[str] = []
+                found, seen = self._check(mended, **options)
+                told.said = _say_mended(mended)
         except Unreachable as error:
             raise CommandError(str(error), returncode=2) from error
         except faults as error:
@@ -84,9 +89,17 @@ class Command(DestructiveCommand):
         self.stdout.write(f"{said}: all is well.")
 
     def _check(
-        self, *, hashes: bool, fix: bool, logs: bool, part: tuple[int, int], withdraw: int, **options: Any
+        self,
+        mended: list[str],
+        *,
+        hashes: bool,
+        fix: bool,
+        logs: bool,
+        part: tuple[int, int],
+        withdraw: int,
+        **options: Any,
     ) -> tuple[Counter[str], Counter[str]]:
-        """Check the parts, and return what was found and how much was seen."""
+        """Check the parts, and return what was found and how much was seen; say what was mended, too."""
         check = Check.of_storage(database_now(), reads=hashes, with_logs=logs)
         mender = Mender(check.holder, check.before, check.now, withdraw) if fix else None
         found: Counter[str] = Counter()
@@ -99,9 +112,22 @@ class Command(DestructiveCommand):
                     seen.update(wheels=step.wheels, files=step.files, size=step.size)
                     for fault in step.faults:
                         found[fault.kind] += 1
-                        self.stdout.write(f"{fault}{f' [{mender.mend(fault)}]' if mender else ''}")
+                        said = f"{fault} [{mender.mend(fault)}]" if mender else str(fault)
+                        mended += [said] if mender else []
+                        self.stdout.write(said)
                 bar.advance(1)
         return found, seen
+
+
+def _noting(*, is_fix: bool) -> AbstractContextManager[audit.Told]:
+    """Note who has it mended; to look is no deed."""
+    return audit.noting_command("fix storage", [], model=Wheel) if is_fix else nullcontext(audit.Told())
+
+
+def _say_mended(mended: list[str]) -> str:
+    """Say what was done about what was found, as far as a row of the log should go."""
+    more = [f"And {len(mended) - audit.NAMED:,} more."] if len(mended) > audit.NAMED else []
+    return " ".join([*mended[: audit.NAMED], *more]) or "All was well."
 
 
 def _say(withdraw: int) -> str:

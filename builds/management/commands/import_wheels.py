@@ -1,6 +1,5 @@
 """`manage.py import_wheels FILE...`: publish wheels that were built by hand."""
 
-import getpass
 import re
 from argparse import ArgumentParser
 from pathlib import Path
@@ -13,6 +12,7 @@ from builds import by_hand
 from builds.by_hand import Told
 from builds.management import named
 from builds.models import Build
+from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
 
@@ -85,10 +85,13 @@ class Command(DestructiveCommand):
             raise CommandError(str(error)) from error
         if verdict.state != Build.State.SUCCEEDED:
             raise CommandError(verdict.reason)
-        for path in wanted.paths if delete else ():
-            path.unlink()
         said = f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published."
         self.conclude(verdict.reason or said, "import wheels", [wanted.version])
+        try:
+            for path in wanted.paths if delete else ():
+                path.unlink()
+        except OSError as error:
+            raise CommandError(f"They are published, and not all files could be deleted: {error}") from error
 
 
 def _told(options: dict[str, Any]) -> Told:
@@ -99,7 +102,7 @@ def _told(options: dict[str, Any]) -> Told:
             log = file.read(LOG_LIMIT)
     apt = options["dependencies"].read_text(encoding="utf-8").split("\n") if options["dependencies"] else []
     return Told(
-        by=getpass.getuser(),
+        by=audit.who(),
         duration_s=seconds(options["duration"]),
         log=log,
         apt=tuple(line.strip() for line in apt if line.strip()),

@@ -1,13 +1,16 @@
 """`manage.py move_storage`: bring all files from the storage before into the one that is written to."""
 
 from argparse import ArgumentParser
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from builds import moving
+from builds.models import Wheel
 from builds.relocation import STAYS, Move
 from builds.storage import Unreachable
+from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
@@ -49,7 +52,9 @@ class Command(DestructiveCommand):
             new.require()
             if move.deletes and not move.is_dry and not self.may(_say_deletion(move), options):
                 return
-            self._run(move)
+            with _noting(move) as told:
+                self._run(move)
+                told.said = f"{move.done.deleted} files deleted from {before.said()}."
         except KeyboardInterrupt:
             raise CommandError("Stopped. Say it again, and it goes on from here.") from None
         except Unreachable as error:
@@ -91,6 +96,13 @@ class Command(DestructiveCommand):
             )
         elif not move.is_dry:
             self.stdout.write("Say it again until nothing is copied any more.")
+
+
+def _noting(move: Move) -> AbstractContextManager[audit.Told]:
+    """Note who has files deleted; to copy takes nothing away."""
+    if move.deletes and not move.is_dry:
+        return audit.noting_command("empty storage", [], model=Wheel)
+    return nullcontext(audit.Told())
 
 
 def _say_deletion(move: Move) -> str:

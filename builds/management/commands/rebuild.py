@@ -1,13 +1,14 @@
 """`manage.py rebuild`: build again what there are wheels of."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import transaction
 
 from builds import rebuilding
 from builds.management import named
+from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
 
@@ -49,6 +50,7 @@ class Command(DestructiveCommand):
         deed = f"{len(pairs)} builds of {version or package} are queued before all that nobody asked for."
         if not is_few and not self.may(deed, options):
             return
-        reason = f"{getpass.getuser()} wants it built again. {options['reason']}".strip()
-        said = str(rebuilding.rebuild(package, pairs, reason, database_now()))
-        self.conclude(said, "rebuild", [package], options["reason"])
+        reason = f"{audit.who()} wants it built again. {options['reason']}".strip()
+        with transaction.atomic():
+            said = str(rebuilding.rebuild(package, pairs, reason, database_now()))
+            self.conclude(said, "rebuild", [package], options["reason"])

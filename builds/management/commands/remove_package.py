@@ -1,6 +1,5 @@
 """`manage.py remove_package PACKAGE[==VERSION]`: take away what there is of a package, and perhaps itself."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.core.management.base import CommandError
 from builds import removal, skipping
 from builds.management import named
 from builds.removal import Subject
+from packages import audit
 from packages.clock import database_now
 from packages.command import REFUSED, DestructiveCommand
 
@@ -57,41 +57,39 @@ class Command(DestructiveCommand):
                 returncode=REFUSED,
             )
         if self.may(f"{_DEEDS[how].format(subject)} There are {subject.counted()}.", options):
-            self._do(subject, how, reason or f"{getpass.getuser()} removed it.")
+            self._do(subject, how, reason or f"{audit.who()} removed it.")
 
     def _do(self, subject: Subject, how: str | None, reason: str) -> None:
         """Do what is wanted, and say what was done."""
-        now = database_now()
+        now, rows = database_now(), [subject.version or subject.package]
         if how == "builds":
-            self._note(subject, f"{removal.start_over(subject, reason, now)}", "remove builds", reason)
+            with self.noting("remove builds", rows, reason) as told:
+                told.said = str(removal.start_over(subject, reason, now))
             self.stdout.write("The rest is queued by the next plan.")
         elif how == "skip":
-            removal.skip(subject, reason, now)
-            self._note(subject, f"{subject} is skipped: {reason}", "remove and skip")
+            with self.noting("remove and skip", rows) as told:
+                removal.skip(subject, reason, now)
+                told.said = f"{subject} is skipped: {reason}"
         elif how == "yank":
-            self._note(subject, f"{removal.yank(subject, reason)} wheels were yanked.", "yank wheels", reason)
+            with self.noting("yank wheels", rows, reason) as told:
+                told.said = f"{removal.yank(subject, reason)} wheels were yanked."
         else:
             self._forget(subject, reason)
 
     def _forget(self, subject: Subject, reason: str) -> None:
         """Forget the package."""
         try:
-            is_gone = removal.forget(subject.package, reason[: skipping.LONGEST], database_now())
+            removal.may_forget(subject.package)
         except removal.CannotForget as error:
             raise CommandError(str(error)) from error
-        self._note(
-            subject,
-            f"{subject} is forgotten."
-            if is_gone
-            else f"{subject} is skipped, and the bytes of its wheels go as soon as no page lists them. Its"
-            " row stays, so that nothing gets their names again.",
-            "remove",
-            reason,
-        )
-
-    def _note(self, subject: Subject, said: str, action: str, reason: str = "") -> None:
-        """Say what was done, and note it; the row may be gone by now."""
-        self.conclude(said, action, [subject.version or subject.package], reason)
+        with self.noting("remove", [subject.package], reason) as told:
+            is_gone = removal.forget(subject.package, reason[: skipping.LONGEST], database_now())
+            told.said = (
+                f"{subject} is forgotten."
+                if is_gone
+                else f"{subject} is skipped, and the bytes of its wheels go as soon as no page lists them."
+                " Its row stays, so that nothing gets their names again."
+            )
 
 
 _DEEDS = {

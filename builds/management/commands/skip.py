@@ -1,13 +1,14 @@
 """`manage.py skip PACKAGE[==VERSION] --reason TEXT`: build something no more."""
 
-import getpass
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import transaction
 
 from builds import skipping
 from builds.management import named
+from packages import audit
 from packages.command import DestructiveCommand
 
 
@@ -43,7 +44,8 @@ class Command(DestructiveCommand):
         if not self.may(f"{what} is built no more, and {count} open builds are dropped.", options):
             return
         try:
-            skipping.skip(package, version, target, reason=options["reason"], by=getpass.getuser())
+            with transaction.atomic():
+                skipping.skip(package, version, target, reason=options["reason"], by=audit.who())
+                self.conclude(f"{what} is skipped: {options['reason']}", "skip", [version or package])
         except skipping.CannotSkip as error:
             raise CommandError(str(error)) from error
-        self.conclude(f"{what} is skipped: {options['reason']}", "skip", [version or package])

@@ -8,9 +8,9 @@ from django.core.management.base import CommandError
 
 from builds import takedown
 from builds.models import Wheel
-from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
+from packages.progress_bar import ProgressBar
 
 # How often to look whether the index was written.
 EVERY_S = 0.5
@@ -50,22 +50,25 @@ class Command(DestructiveCommand):
         deed = f"{len(wheels)} wheels ({size} bytes) leave the index and every storage for good."
         if not self.may(deed, options):
             return
-        takedown.take_down(wheels, options["reason"], database_now())
-        said = f"{len(wheels)} wheels out of the index; the files go now."
-        audit.note_command("take down wheel", wheels, model=Wheel, said=said, reason=options["reason"])
-        if options["at_once"]:
-            for wheel in wheels:
-                takedown.remove(wheel, database_now())
-        else:
-            self._wait({wheel.pk for wheel in wheels})
+        with self.noting("take down wheel", wheels, options["reason"]) as told:
+            takedown.take_down(wheels, options["reason"], database_now())
+            told.said = f"{len(wheels)} wheels out of the index; the files go now."
+        with ProgressBar(len(wheels)) as bar:
+            if options["at_once"]:
+                for wheel in wheels:
+                    takedown.remove(wheel, database_now())
+                    bar.advance(1)
+            else:
+                self._wait({wheel.pk for wheel in wheels}, bar)
         self.stdout.write(f"{len(wheels)} wheels were taken down, and their bytes are gone.")
 
-    def _wait(self, wheels: set[int]) -> None:
+    def _wait(self, wheels: set[int], bar: ProgressBar) -> None:
         """Wait for the bytes to go, here or in a worker."""
         self.stdout.write(
             "They are out of the index; the bytes go when its pages are written, after"
             f" {takedown.PATIENCE} at the latest. A worker does that, too, if this command is stopped."
         )
-        while Wheel.objects.to_remove().filter(pk__in=wheels).exists():
+        while left := Wheel.objects.to_remove().filter(pk__in=wheels).count():
+            bar.advance(len(wheels) - left - bar.done)
             takedown.remove_bytes(database_now(), limit=100)
             time.sleep(EVERY_S)

@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import transaction
 
 from builds import skipping
 from builds.management import named
@@ -28,6 +29,7 @@ class Command(ManualCommand):
         version = named.version(package, number) if number else None
         target = named.target(options["target"]) if options["target"] else None
         what = f"{version or package}{f' for {target}' if target else ''}"
-        if not skipping.unskip(package, version, target):
-            raise CommandError(f"{what} is not skipped; the page of {package} says what is.")
-        self.conclude(f"{what} is built again.", "unskip", [version or package])
+        with transaction.atomic():
+            if not skipping.unskip(package, version, target):
+                raise CommandError(f"{what} is not skipped; the page of {package} says what is.")
+            self.conclude(f"{what} is built again.", "unskip", [version or package])

@@ -5,6 +5,7 @@ from typing import Any
 
 from builds.management import named
 from packages.command import DestructiveCommand
+from packages.progress_bar import ProgressBar
 
 
 class Command(DestructiveCommand):
@@ -34,6 +35,8 @@ class Command(DestructiveCommand):
         ]
         if not self.may(f"The yanks of {len(wheels)} wheels are taken back.", options):
             return
-        for wheel in wheels:
-            wheel.unyank()
-        self.conclude(f"The yanks of {len(wheels)} wheels were taken back.", "unyank wheel", wheels)
+        with self.noting("unyank wheel", wheels) as told, ProgressBar(len(wheels)) as bar:
+            for wheel in wheels:
+                wheel.unyank()
+                bar.advance(1)
+            told.said = f"The yanks of {len(wheels)} wheels were taken back."

@@ -5,6 +5,7 @@ from typing import Any
 
 from builds.management import named
 from packages.command import DestructiveCommand
+from packages.progress_bar import ProgressBar
 
 
 class Command(DestructiveCommand):
@@ -32,6 +33,8 @@ class Command(DestructiveCommand):
         wheels = [wheel for wheel in named.wheels(options["what"]) if not wheel.is_yanked_by_hand]
         if not self.may(f"{len(wheels)} wheels are yanked.", options):
             return
-        for wheel in wheels:
-            wheel.yank(options["reason"])
-        self.conclude(f"{len(wheels)} wheels were yanked: {options['reason']}", "yank wheel", wheels)
+        with self.noting("yank wheel", wheels) as told, ProgressBar(len(wheels)) as bar:
+            for wheel in wheels:
+                wheel.yank(options["reason"])
+                bar.advance(1)
+            told.said = f"{len(wheels)} wheels were yanked: {options['reason']}"

@@ -42,6 +42,5 @@ class Command(ManualCommand):
             raise CommandError(str(error)) from error
         except UpstreamUnavailable as error:
             raise CommandError(f"{error} Nothing was added; try again later.") from error
-        self.stdout.write(
-            f"{package} is followed." if version is None else f"{package} {version} is asked for."
-        )
+        said = f"{package} is followed." if version is None else f"{package} {version} is asked for."
+        self.conclude(said, "add package", [package])

@@ -9,8 +9,10 @@ from typing import Any
 from django.core.management.base import CommandError
 from packaging.utils import InvalidName, canonicalize_name
 
+from packages import audit
 from packages.clock import database_now
 from packages.command import FAULT, REFUSED, DestructiveCommand
+from packages.models import Package
 from packages.progress_bar import ProgressBar
 from simple import auditing, rebuilding, roots
 from simple.auditing import Fault
@@ -73,8 +75,11 @@ class Command(DestructiveCommand):
         names = sorted({fault.name for fault in faults if fault.name})
         if not self.may(f"{len(names)} packages are written anew, and what belongs to none goes.", options):
             return
-        if names:
-            rebuilding.rebuild(names, database_now())
-        else:
-            roots.publish(database_now(), at_once=True)
-        self.stdout.write(f"{len(names)} packages were written anew.")
+        rows = list(Package.objects.filter(name__in=names))
+        with audit.noting_command("fix index", rows, model=Package) as told:
+            if names:
+                rebuilding.rebuild(names, database_now())
+            else:
+                roots.publish(database_now(), at_once=True)
+            told.said = f"{len(names)} packages were written anew."
+        self.stdout.write(told.said)

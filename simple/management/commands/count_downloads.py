@@ -1,6 +1,7 @@
 """`manage.py count_downloads FILE...`: count what old logs tell, of Apache or nginx, gzip or not."""
 
 from argparse import ArgumentParser
+from contextlib import suppress
 from pathlib import Path
 
 from django.core.management.base import CommandError
@@ -32,7 +33,7 @@ class Command(ManualCommand):
         """Count each log, and fail if one of them could not be read to its end."""
         failures = []
         counter = LogCounter()
-        with ProgressBar(sum(path.stat().st_size for path in paths if path.is_file())) as bar:
+        with ProgressBar(sum(map(_size, paths))) as bar:
             for path in paths:
                 bar.show(path.name)
                 try:
@@ -41,6 +42,13 @@ class Command(ManualCommand):
                     failures.append(str(error))
         if failures:
             raise CommandError("\n".join(failures))
+
+
+def _size(path: Path) -> int:
+    """Return how many bytes a log has; 0 for what cannot be read, as counting it says so."""
+    with suppress(OSError):
+        return path.stat().st_size if path.is_file() else 0
+    return 0
 
 
 def _count(counter: LogCounter, path: Path, bar: ProgressBar) -> str:

@@ -1,6 +1,7 @@
 """`manage.py import_piwheels DSN FOLDER`: take over a farm of piwheels.org's own software."""
 
 from argparse import ArgumentParser, ArgumentTypeError
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,9 +10,11 @@ from django.db import Error
 
 from builds import moving
 from builds.storage import Unreachable
+from packages import audit
 from packages.clock import database_now
 from packages.command import ManualCommand
 from packages.importing.original import NotReadable, Original
+from packages.models import Package
 from simple.importing.report import Report
 from simple.importing.run import Wishes, run
 
@@ -29,6 +32,22 @@ def _jobs(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= 64):
         raise ArgumentTypeError(f"{text} is not a number from 1 to 64.")
     return int(text)
+
+
+def _try_to_write(report: Path | None) -> None:
+    """Refuse a report that could not be written, before hours of work; what is in the file stays for now."""
+    try:
+        if report:
+            report.open("a").close()
+    except OSError as error:
+        raise CommandError(
+            f"The report cannot be written: {error} Nothing was done.", returncode=2
+        ) from error
+
+
+def _noting(*, is_dry: bool) -> AbstractContextManager[audit.Told]:
+    """Note who takes a farm over; to try it is no deed."""
+    return nullcontext(audit.Told()) if is_dry else audit.noting_command("import farm", [], model=Package)
 
 
 class Command(ManualCommand):
@@ -108,13 +127,15 @@ class Command(ManualCommand):
             jobs=options["jobs"],
         )
         again = "Say it again, and it goes on from here."
+        _try_to_write(options["report"])
         faults: tuple[type[Exception], ...] = (Error, *moving.faults())
         try:
             if not wishes.is_dry:
                 for place in filter(None, moving.both()):
                     place.require()
-            with Original(options["dsn"]) as original:
+            with Original(options["dsn"]) as original, _noting(is_dry=wishes.is_dry) as told:
                 report = run(original, wishes, database_now())
+                told.said = f"{options['folder']} was taken over; {report.refused} things were refused."
         except KeyboardInterrupt:
             raise CommandError(f"Stopped. {again}", returncode=2) from None
         except (NotReadable, Unreachable) as error:
@@ -124,10 +145,15 @@ class Command(ManualCommand):
         self._tell(report, options["report"], as_json=options["as_json"])
 
     def _tell(self, report: Report, file: Path | None, *, as_json: bool) -> None:
-        """Print the report, and fail if something was refused."""
-        if file:
-            file.write_text(report.to_json() + "\n")
+        """Print the report, write it, and fail if something was refused."""
         for line in [report.to_json()] if as_json else report.lines():
             self.stdout.write(line)
+        try:
+            if file:
+                file.write_text(report.to_json() + "\n")
+        except OSError as error:
+            raise CommandError(
+                f"All was done, but the report could not be written: {error}", returncode=2
+            ) from error
         if report.refused:
             raise CommandError(f"{report.refused} things were refused, as the report says.", returncode=1)

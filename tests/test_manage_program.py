@@ -1,0 +1,50 @@
+"""deploy/piwheels-manage, with a farm of files that only say how they were called."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parent.parent / "deploy" / "piwheels-manage"
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def manage(tmp_path):
+    """Return what calls it in a folder, and returns the lines that manage.py would see."""
+    write(tmp_path / "bin" / "id", "echo 0")
+    write(tmp_path / "bin" / "setpriv", 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"')
+    write(tmp_path / "release" / "venv" / "bin" / "python", 'pwd; echo "$SUDO_USER"; printf "%s\\n" "$@"')
+    (tmp_path / "server.env").write_text("SUDO_USER='nobody'\n")
+    (tmp_path / "current").symlink_to("release")
+    write(tmp_path / "program", PROGRAM.read_text().replace("ETC=/etc/piwheels", f"ETC={tmp_path}"))
+
+    def manage(folder, *words, **env):
+        path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        env = {"PATH": path, "PIWHEELS_RELEASE": str(tmp_path / "current"), **env}
+        called = subprocess.run(
+            [tmp_path / "program", *words], cwd=folder, env=env, capture_output=True, text=True, check=True
+        )
+        return called.stdout.splitlines()
+
+    return manage
+
+
+def test_files_are_those_of_the_folder_where_it_is_said(manage, tmp_path):
+    (tmp_path / "home").mkdir()
+
+    folder, _, *words = manage(tmp_path / "home", "import_wheels", "dist/a b.whl")
+
+    assert folder == str(tmp_path / "home")
+    assert words == [str(tmp_path / "release" / "manage.py"), "import_wheels", "dist/a b.whl"]
+
+
+def test_who_said_sudo_is_handed_on(manage, tmp_path):
+    assert manage(tmp_path, "help", SUDO_USER="ben")[1] == "ben"
+    assert manage(tmp_path, "help")[1] == ""
