@@ -4,14 +4,19 @@ They are written where lines are JSON (LOG_FORMAT); people who read a terminal h
 """
 
 import logging
+from typing import TYPE_CHECKING
 
 from builder.log_lines import about
-from builds.models import Build, Builder
+
+# Models say what became of them; so this has their classes for types only.
+if TYPE_CHECKING:
+    from builds.models.build import Build
+    from builds.models.builder import Builder
 
 logger = logging.getLogger("piwheels.way")
 
 
-def say(step: str, build: Build, builder: Builder | None = None) -> None:
+def say(step: str, build: "Build", builder: "Builder | None" = None) -> None:
     """Log a step of a build; its builder is given where its row is older than that."""
     if not logger.isEnabledFor(logging.INFO):
         return

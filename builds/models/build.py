@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from builds import statements
+from builds import statements, way
 from builds.models.build_indexes import INDEXES
 from builds.models.build_queryset import BuildQuerySet
 from builds.models.campaign import Campaign
@@ -276,7 +276,7 @@ class Build(models.Model):
         return self._end(reason, now, may_return=True)
 
     def _end(self, reason: str, now: datetime, *, may_return: bool) -> bool:
-        return self._move(
+        is_ended = self._move(
             self.OPEN,
             self.State.CANCELLED,
             reason=reason,
@@ -284,6 +284,13 @@ class Build(models.Model):
             ticket_hash="",
             may_return=may_return,
         )
+        if is_ended:
+            self._say(f"{'Dropped' if may_return else 'Cancelled'}. {reason}")
+        return is_ended
+
+    def _say(self, step: str) -> None:
+        """Log what became of this build, once it is so."""
+        transaction.on_commit(lambda: way.say(step, self))
 
     def lose(self, now: datetime) -> bool:
         """Give up on this build's builder; False if it has just been heard of."""
@@ -322,7 +329,7 @@ class Build(models.Model):
         What is not given is as it was; `avoid` is the builder not to ask again.
         """
         last = Build.objects.filter(version=self.version_id, target=self.target_id).order_by("-attempt")[0]
-        return Build.objects.create(
+        build = Build.objects.create(
             version_id=self.version_id,
             target_id=self.target_id,
             attempt=last.attempt + 1,
@@ -338,6 +345,8 @@ class Build(models.Model):
             campaign_id=campaign or self.campaign_id,
             rebuild_reason=rebuild_reason or last.rebuild_reason,
         )
+        build._say(f"Queued after build {last.pk}. {why}")
+        return build
 
     def sources(self) -> list[UpstreamFile]:
         """Return the files upstream that this build could be of."""
