@@ -6,12 +6,13 @@ from builds.models.builder import Builder, BuilderQuerySet
 from builds.models.campaign import Campaign, CampaignQuerySet
 from builds.models.counted import BuildDay, BuilderDay, Counting, StandingFailure, TargetQueue, WheelDay
 from builds.models.recipe import Recipe
+from builds.models.refusal import Refusal
 from builds.models.size import Size
 from builds.models.storage_check import StorageCheck, StorageCheckQuerySet
 from builds.models.target import Target, TargetQuerySet
 from builds.models.terms import Terms
 from builds.models.wanted import Demand, Push, Skip
-from builds.models.wheel import Dependency, Refusal, Wheel, WheelQuerySet
+from builds.models.wheel import Dependency, Wheel, WheelQuerySet
 
 __all__ = [
     "Build",

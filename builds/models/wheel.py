@@ -1,4 +1,4 @@
-"""What came out of builds: wheels, what they depend on, and the files that we did not take."""
+"""What came out of builds: wheels, and what they depend on."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -62,6 +62,10 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
             wheel.come_back()
             return True
         return False
+
+    def note_yank(self, *, yanked: bool) -> None:
+        """Have many wheels yanked, or no more, as another farm had them, which gives no reasons."""
+        self.update(yanked=yanked, yanked_reason="")
 
     def of_version(self, version: Version) -> Self:
         """Wheels of a version, in whatever way upstream spells it: they have the same names."""
@@ -389,19 +393,3 @@ class Dependency(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-
-class Refusal(models.Model):
-    """A file that a builder brought and that we did not take."""
-
-    build = models.ForeignKey(Build, models.CASCADE, related_name="refusals")
-    filename = models.CharField(max_length=300)
-    sha256 = models.CharField(max_length=64, blank=True)
-    reason = models.TextField()
-    at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        ordering = ["-at"]
-
-    def __str__(self) -> str:
-        return f"{self.filename}: {self.reason}"

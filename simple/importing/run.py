@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from builds.importing import numbers, targets
+from builds.importing import decisions, numbers, targets
 from builds.importing.builds import Importer
 from builds.importing.storing import Store
 from builds.importing.tree import Tree
@@ -58,6 +58,7 @@ def run(
         if wishes.is_again and not wishes.is_dry:
             importer.take_again()
     if not wishes.is_dry:
+        decisions.take(original, progress)
         downloads.take_late(original, progress)
     downloads.take(original, progress)
     searches.take(original, progress)

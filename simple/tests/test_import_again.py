@@ -4,12 +4,16 @@ from contextlib import suppress
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
+from builds.importing import decisions
 from builds.models import Build, Wheel
 from builds.stored import MARK
 from packages.models import ImportRefusal, ImportStep, Package, Version
+from simple import publishing
 from simple.models import Download
 from simple.tests.imports import everything, fill, imported, refusals
+from simple.tests.pages import json_of
 
 pytestmark = pytest.mark.django_db
 
@@ -138,3 +142,68 @@ def test_more_builds_than_one_page_has_come_in_once(original):
 
     assert report["subjects"]["builds"]["written"] == Build.objects.count() == 1201
     assert report["refused"]["logs"] == {"there is no such file": 1201}
+
+
+def yanks(client):
+    """Return of each file whether the index has it yanked, or why."""
+    publishing.publish(timezone.now())
+    return {file["filename"]: file["yanked"] for file in json_of(client)["files"]}
+
+
+def looked_up(yanked, reason=""):
+    """Have upstream tell what it says of the version, as its first look-up does."""
+    Package.objects.update(fetched_at=timezone.now())
+    Version.objects.filter(number="1.0").update(yanked=yanked, yanked_reason=reason)
+    Package.objects.get().mark_changed()
+
+
+def test_what_their_operator_yanked_stays_yanked_when_upstream_does_not_say_so(original, client):
+    broken, good = original.wheel(tag="py3-none-any"), original.wheel(number="2.0", tag="py3-none-any")
+    original.sql("UPDATE versions SET yanked = true WHERE version = '1.0'")
+    imported(original)
+    assert yanks(client) == {broken: True, good: False}
+
+    looked_up(False)
+
+    assert yanks(client) == {broken: True, good: False}
+    assert Wheel.objects.get(filename=broken).is_yanked_by_hand
+
+
+def test_what_upstream_yanks_too_is_left_to_upstream(original, client):
+    name = original.wheel(tag="py3-none-any")
+    original.sql("UPDATE versions SET yanked = true")
+    imported(original)
+    looked_up(True, "broken")
+    assert yanks(client) == {name: "broken"}
+
+    report, _ = imported(original)
+    looked_up(False)
+
+    assert report["subjects"]["decisions"]["left to upstream"] == 1
+    assert yanks(client) == {name: False}
+
+
+def test_what_was_yanked_there_since_is_yanked_with_the_next_import(original, client):
+    name = original.wheel(tag="py3-none-any")
+    imported(original)
+    looked_up(False)
+    original.sql("UPDATE versions SET yanked = true")
+
+    imported(original)
+
+    assert yanks(client) == {name: True}
+
+
+def test_what_was_removed_there_since_is_said_and_stays(original):
+    gone, left = original.wheel(tag="py3-none-any"), original.wheel(number="2.0", tag="py3-none-any")
+    assert imported(original)[1] == 0
+    original.sql("DELETE FROM files WHERE filename = %s", gone)
+
+    report, status = imported(original)
+
+    assert status == 1
+    assert report["refused"] == {"decisions": {decisions.REMOVED: 1}}
+    assert refusals("decisions") == {gone: decisions.REMOVED}
+    assert set(Wheel.objects.listed().values_list("filename", flat=True)) == {gone, left}
+    Wheel.objects.get(filename=gone).withdraw(timezone.now())
+    assert imported(original)[1] == 0

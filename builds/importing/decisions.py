@@ -1,0 +1,74 @@
+"""Takes over what operators of the other farm decided of wheels that are here: which they yanked or removed.
+
+It is read anew with each import, as it may change behind the builds that were read.  There nobody can tell an
+operator's yank from upstream's, so it is kept with the wheels, without a reason, unless upstream has told us
+the same by now.  What was removed there is said and not done: a database that is not the one from before
+would take everything away.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+
+from builds.importing.targets import NAME
+from builds.importing.writing import mark_changed
+from builds.models import Wheel
+from packages.importing.original import Original
+from packages.importing.progress import Batch, Progress
+from packages.models import NEVER
+
+BATCH = 2000
+REMOVED = "it was removed there and is still here: withdraw or take it down, if the reason holds here too"
+
+_PAGE = """
+    SELECT filename, versions.yanked
+    FROM files JOIN builds USING (build_id) JOIN versions USING (package, version)
+    WHERE filename = ANY(%s)
+"""
+
+
+def take(original: Original, progress: Progress) -> None:
+    """Bring all wheels that were imported to what was decided there."""
+    step = progress.step("decisions")
+    step.begin_again("decisions")
+    imported = (
+        Wheel.objects.standing().filter(build__builder__name__startswith=NAME.format("")).order_by("pk")
+    )
+    total, after = imported.count(), 0
+    with progress.bar(total) as bar:
+        bar.show("decisions")
+        while wheels := list(imported.filter(pk__gt=after).select_related("package", "version")[:BATCH]):
+            after = wheels[-1].pk
+            yanks: dict[str, bool] = dict(original.page(_PAGE, [[wheel.filename for wheel in wheels]]))
+            batch = Batch()
+            with transaction.atomic():
+                _write(wheels, yanks, batch)
+                step.note(batch, [])
+            bar.advance(len(wheels))
+    step.finish()
+
+
+def _write(wheels: Sequence[Wheel], yanks: Mapping[str, bool], batch: Batch) -> None:
+    """Write what was decided of some wheels, and note it."""
+    batch.read("decisions", len(wheels))
+    for wheel in wheels:
+        if wheel.filename not in yanks:
+            batch.refuse("decisions", wheel.filename, REMOVED)
+    there = [wheel for wheel in wheels if yanks.get(wheel.filename)]
+    ours = [wheel for wheel in there if not wheel.yanked and not _upstream_says_so(wheel)]
+    # Without a reason, so that it is an import's and no operator's of ours.
+    theirs = [
+        wheel
+        for wheel in there
+        if wheel.is_yanked_by_hand and not wheel.yanked_reason and _upstream_says_so(wheel)
+    ]
+    mark_changed({wheel.package_id for wheel in [*ours, *theirs]})
+    Wheel.objects.filter(pk__in=[wheel.pk for wheel in ours]).note_yank(yanked=True)
+    Wheel.objects.filter(pk__in=[wheel.pk for wheel in theirs]).note_yank(yanked=False)
+    batch.wrote("decisions", count=len(ours))
+    batch.noted("decisions", "left to upstream", len(theirs))
+
+
+def _upstream_says_so(wheel: Wheel) -> bool:
+    """Tell whether upstream, as we have asked it, yanks the version."""
+    return wheel.package.fetched_at != NEVER and wheel.version.yanked
