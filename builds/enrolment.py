@@ -70,10 +70,23 @@ def enrol(name: str, target: Target, now: datetime) -> Keys:
         builder.full_clean(exclude=["token_hash"])
         builder.save()
     except (ValidationError, IntegrityError) as error:
-        raise BadName(
-            f"{name!r} is no builder's name: use up to 40 lower-case letters, digits, hyphens."
-        ) from error
+        raise _bad(name) from error
     return _keys(builder, token)
+
+
+def check(name: str) -> bool:
+    """Tell whether a builder of that name is known already, and write nothing; raises BadName."""
+    rest = {field.name for field in Builder._meta.fields} - {"name"}
+    try:
+        Builder(name=name).clean_fields(exclude=rest)
+        Builder(name=name).validate_constraints(exclude=rest)
+    except ValidationError as error:
+        raise _bad(name) from error
+    return Builder.objects.filter(name=name).exists()
+
+
+def _bad(name: str) -> BadName:
+    return BadName(f"{name!r} is no builder's name: use up to 40 lower-case letters, digits, hyphens.")
 
 
 def rekey(builder: Builder) -> Keys:

@@ -32,6 +32,13 @@ def skip(package: Package, version: Version | None, target: Target | None, *, re
         (version or package).skip(reason)
 
 
+def is_skipped(package: Package, version: Version | None, target: Target | None) -> bool:
+    """Tell whether this very thing is skipped."""
+    if target:
+        return Skip.objects.filter(package=package, target=target).exists()
+    return bool((version or package).skip_reason)
+
+
 def unskip(package: Package, version: Version | None, target: Target | None) -> bool:
     """Build this again; False if it was not skipped."""
     if target:

@@ -69,6 +69,17 @@ def add(
     return package
 
 
+def check(pypi: PyPI, name: str, *, version: str | None = None) -> None:
+    """Ask upstream and our rows whether it could be added, and write nothing; raises as `add` does."""
+    project = _fetch(pypi, name)
+    number = None if version is None else _number(project, version)
+    package = Package.objects.filter(name=project.name).first()
+    if package and package.skip_reason:
+        raise Skipped(f"{package} is skipped: {package.skip_reason}. Unskip it first.")
+    if package and number and (known := package.versions.filter(number=number).first()):
+        _check_version(known)
+
+
 def _fetch(pypi: PyPI, name: str) -> Project:
     """Return upstream's state of the package of that name.
 
@@ -115,10 +126,15 @@ def _sort_key(number: str) -> tuple[bool, ParsedVersion, str]:
 
 def _request(version: Version, now: datetime) -> None:
     """Ask for a version, if it can be built."""
+    _check_version(version)
+    version.request(now)
+
+
+def _check_version(version: Version) -> None:
+    """Raise CannotAdd for a version that cannot be built."""
     if not version.canonical:
         raise NotBuildable(f"{version} is no version to PEP 440, so no pip of today would install it.")
     if not version.files.listed().sources().exists():
         raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
     if version.skip_reason:
         raise Skipped(f"{version} is skipped: {version.skip_reason}. Unskip it first.")
-    version.request(now)

@@ -72,12 +72,26 @@ class ManualCommand(BaseCommand):
         self.stdout.write(said)
 
 
-class DestructiveCommand(ManualCommand):
-    """A command that takes something away: it can be tried without doing it, and asks before it does."""
+class TrialCommand(ManualCommand):
+    """A command that can be tried without doing it."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add how to try it, and how a script says that it is meant."""
+        """Add how to try it."""
         parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+
+    def is_trial(self, deed: str, options: dict[str, Any]) -> bool:  # Any: Django's options
+        """Tell whether it is only tried, and if so say what would be done."""
+        if options["dry_run"]:
+            self.stdout.write(f"This would happen: {deed}")
+        return bool(options["dry_run"])
+
+
+class DestructiveCommand(TrialCommand):
+    """A command that takes something away: it asks before it does."""
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add how a script says that it is meant."""
+        super().add_arguments(parser)
         parser.add_argument("--yes", "-y", action="store_true", help="do not ask; for scripts")
 
     def _refusals(self) -> dict[int, str]:
@@ -89,8 +103,7 @@ class DestructiveCommand(ManualCommand):
 
         Raises CommandError when nobody says yes, or nobody is there to be asked.
         """
-        if options["dry_run"]:
-            self.stdout.write(f"This would happen: {deed}")
+        if self.is_trial(deed, options):
             return False
         if options["yes"]:
             return True

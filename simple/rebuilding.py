@@ -7,6 +7,7 @@ from datetime import datetime
 
 from packages.batches import batches
 from packages.models import Package
+from packages.progress_bar import ProgressBar
 from simple import folders, publishing, roots, tree
 from simple.models import Shown
 
@@ -31,10 +32,16 @@ def rebuild(names: Collection[str], now: datetime) -> Rebuilt:
         for batch in batches(_to_rebuild(names)):
             Package.objects.show_anew(batch)
             marked += len(batch)
-    while publishing.publish(now, wait=True):
-        pass
+    with ProgressBar(marked) as bar:
+        while done := publishing.publish(now, wait=True):
+            bar.advance(done)
     roots.publish(now, at_once=True)
     return Rebuilt(packages=marked, strangers=strangers, failed=Shown.objects.failing(now).count())
+
+
+def count(names: Collection[str]) -> int:
+    """Return of how many packages `rebuild` would write pages."""
+    return sum(1 for _ in _to_rebuild(names))
 
 
 def _on_disk() -> Iterator[str]:

@@ -96,3 +96,17 @@ def test_what_a_builder_has_is_shown():
     build, _ = make_running_build()
 
     assert f"It has {build}." in run("builder", "pi-07", "show")
+
+
+def test_to_try_an_enrolment_leaves_the_keys_as_they_are():
+    make_target()
+    words = "create_builder", "pi-07", "trixie-armhf-cp313"
+
+    assert "pi-07 is enrolled, and builds for" in run(*words, "--dry-run")
+    assert not Builder.objects.exists()
+    token = json.loads(run(*words, "--json"))["token"]
+    assert "pi-07 gets new keys" in run(*words, "--dry-run")
+    with pytest.raises(CommandError, match="is no builder's name"):
+        run("create_builder", "Pi 7", "trixie-armhf-cp313", "--dry-run")
+
+    assert Builder.objects.by_token(token)

@@ -140,3 +140,12 @@ def test_a_wheel_that_is_not_there_is_said_and_nothing_is_done(wheels):
         run("yank", "demo==1.0", "demo-9.whl", "--reason", "Bad.", "--yes")
 
     assert yanked() == {}
+
+
+def test_to_try_an_unskip_leaves_the_skip(wheels):
+    run("skip", "demo", "--reason", "No.", "--yes")
+
+    assert "This would happen: demo is built again." in run("unskip", "demo", "--dry-run")
+    assert Package.objects.get().skip_reason == "No."
+    with pytest.raises(CommandError, match="is not skipped"):
+        run("unskip", "demo==1.0", "--dry-run")

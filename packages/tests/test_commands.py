@@ -221,3 +221,23 @@ def test_a_new_package_is_looked_at_again_as_the_journal_was_read_without_it(fol
     Dirty.objects.all().delete()
     call_command("add_package", "demo", "1.0")
     assert not Dirty.objects.exists()
+
+
+def test_a_package_can_be_tried_before_it_is_added(followed, capsys):
+    followed.add_sdist("demo", "1.0")
+
+    assert run(capsys, "add_package", "demo", "--dry-run") == "This would happen: demo is followed.\n"
+    assert "demo 1.0 is asked for" in run(capsys, "add_package", "demo", "1.0", "--dry-run")
+    with pytest.raises(CommandError, match="has no version 9"):
+        call_command("add_package", "demo", "9", "--dry-run")
+
+    assert not Package.objects.exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_to_try_a_look_up_asks_nobody(capsys):
+    # Nobody answers where the settings of the tests lead.
+    assert "2 packages are looked up." in run(capsys, "sync_pypi", "one", "two", "--dry-run")
+    assert "All that upstream has" in run(capsys, "sync_pypi", "--all", "--dry-run")
+
+    assert not Package.objects.exists()

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 from django.core.management import load_command_class
 
-from packages.command import DestructiveCommand, ManualCommand
+from packages.command import DestructiveCommand, ManualCommand, TrialCommand
 
 OURS = [
     (app.name, module.name)
@@ -20,6 +20,11 @@ OURS = [
 DESTRUCTIVE = {
     *("builder", "campaign", "check_packages", "check_storage", "import_wheels", "move_storage", "rebuild"),
     *("reconcile", "remove_package", "skip", "take_down", "unyank", "yank"),
+}
+# What else may be tried before it is done.
+TRIED = {
+    *("add_package", "count_downloads", "create_builder", "import_piwheels", "rebuild_indexes", "sync_pypi"),
+    "unskip",
 }
 ALL = pytest.mark.parametrize(("app", "name"), OURS, ids=[name for _, name in OURS])
 
@@ -63,5 +68,14 @@ def test_what_does_harm_can_be_tried_without_and_asks_first(app, name):
         assert "--yes" in told
 
 
+@pytest.mark.parametrize("name", sorted(TRIED | DESTRUCTIVE))
+def test_what_changes_something_can_be_tried(name):
+    app = next(app for app, known in OURS if known == name)
+    command = load_command_class(app, name)
+
+    assert isinstance(command, TrialCommand)
+    assert "--dry-run" in command.create_parser("manage.py", name).format_help()
+
+
 def test_all_of_them_are_known():
-    assert {name for _, name in OURS} >= DESTRUCTIVE
+    assert {name for _, name in OURS} >= DESTRUCTIVE | TRIED

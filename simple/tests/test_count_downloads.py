@@ -146,3 +146,18 @@ def test_agents_that_somebody_makes_up_do_not_fill_the_disk(tmp_path, capsys, mo
     assert downloads.total() == len(agents)
     assert Client.objects.count() <= 11
     assert Download.objects.get(client__installer_version="").count >= len(agents) - 10
+
+
+def test_to_try_it_says_how_much_is_known_and_counts_nothing(tmp_path, capsys):
+    log, wheel = tmp_path / "access.log", make_wheel()
+    log.write_bytes(of_clients(apache, wheel, 3))
+
+    assert count(capsys, log, "--dry-run") == [f"{log}: none of it was counted before; what is new would be."]
+    assert not (Log.objects.exists() or Download.objects.exists())
+    count(capsys, log)
+    assert "3 lines of it were counted before" in count(capsys, log, "--dry-run")[0]
+
+
+def test_a_folder_that_may_not_be_read_is_said(tmp_path, capsys):
+    with pytest.raises(CommandError, match="No such file"):
+        count(capsys, tmp_path / "nowhere" / "access.log")

@@ -87,3 +87,12 @@ def test_after_a_database_came_back_from_a_backup_the_tree_follows_it():
     call_command("rebuild_indexes")
 
     assert not page("demo").exists()
+
+
+def test_to_try_it_counts_and_writes_nothing(capsys):
+    page("demo").write_text("nonsense")
+
+    call_command("rebuild_indexes", "--dry-run")
+
+    assert capsys.readouterr().out == "This would happen: 2 packages are written anew.\n"
+    assert page("demo").read_text() == "nonsense"

@@ -6,15 +6,16 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds.enrolment import BadName, enrol
+from builds import enrolment
+from builds.enrolment import BadName
 from builds.models import Builder, Target
 from builds.redis_users import RedisFault
 from packages import audit
 from packages.clock import database_now
-from packages.command import ManualCommand
+from packages.command import TrialCommand
 
 
-class Command(ManualCommand):
+class Command(TrialCommand):
     """Enrol a builder."""
 
     help = (
@@ -24,10 +25,12 @@ class Command(ManualCommand):
     examples = (
         "create_builder pi-07 trixie-armhf-cp313",
         "create_builder pi-07 trixie-armhf-cp313 --json",
+        "create_builder pi-07 trixie-armhf-cp313 --dry-run",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name the builder and its target."""
+        super().add_arguments(parser)
         parser.add_argument("name", help="lower-case letters, digits and hyphens, as pi-07")
         parser.add_argument("target", help="a target's key, as trixie-armhf-cp313")
         parser.add_argument("--json", action="store_true", help="print token and orders_url for a program")
@@ -39,7 +42,12 @@ class Command(ManualCommand):
             known = ", ".join(Target.objects.values_list("key", flat=True))
             raise CommandError(f"There is no target {options['target']}. There are: {known}.")
         try:
-            keys = enrol(options["name"], target, database_now())
+            if options["dry_run"]:
+                is_known = enrolment.check(options["name"])
+                deed = "gets new keys, the old ones are dead, and it" if is_known else "is enrolled, and"
+                self.is_trial(f"{options['name']} {deed} builds for {target}.", options)
+                return
+            keys = enrolment.enrol(options["name"], target, database_now())
         except (BadName, RedisFault) as error:
             raise CommandError(str(error)) from error
         said = f"New keys for 1 builder of {target}."

@@ -1,6 +1,7 @@
 """`manage.py sync_pypi [--all | NAME ...]`: look packages up upstream now, without waiting for a worker."""
 
 from argparse import ArgumentParser
+from typing import Any
 
 from django import db
 from django.conf import settings
@@ -9,13 +10,13 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from packages import bootstrap, journal, sync
 from packages.clock import database_now
-from packages.command import ManualCommand
+from packages.command import TrialCommand
 from packages.models import Package
 from packages.progress_bar import ProgressBar
 from packages.pypi import UpstreamUnavailable
 
 
-class Command(ManualCommand):
+class Command(TrialCommand):
     """Look packages up upstream now."""
 
     help = "Look packages up upstream now: those named, all that this farm follows, or all that there are."
@@ -23,10 +24,12 @@ class Command(ManualCommand):
         "sync_pypi lxml numpy",
         "sync_pypi",
         "sync_pypi --all --processes 2",
+        "sync_pypi --dry-run",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
+        super().add_arguments(parser)
         parser.add_argument("names", nargs="*", metavar="NAME", help="without any, all that are followed")
         parser.add_argument(
             "--all",
@@ -42,17 +45,20 @@ class Command(ManualCommand):
         )
 
     def handle(
-        self, *args: object, names: list[str], everything: bool, processes: int | None, **options: object
+        self, *args: object, names: list[str], everything: bool, processes: int | None, **options: Any
     ) -> None:
         """Look the packages up, and fail if one of them could not be."""
         if everything and names:
             raise CommandError("Name packages, or say --all.")
         if processes is not None and processes < 1:
             raise CommandError("--processes is 1 or more.")
+        wanted = [] if everything else _canonical(names) if names else _followed()
+        if self.is_trial(_say(wanted), options):
+            return
         if everything:
             self._look_at_everything(processes or bootstrap.processes())
         else:
-            self._look_at(_canonical(names) if names else _followed())
+            self._look_at(wanted)
 
     def _look_at(self, wanted: list[str]) -> None:
         """Look some packages up, one by one."""
@@ -76,6 +82,14 @@ class Command(ManualCommand):
         except KeyboardInterrupt:
             raise CommandError("Stopped. Say it again, and it goes on from here.") from None
         self.stdout.write(f"{result.settled} packages were looked up, {result.waiting} wait for another try.")
+
+
+def _say(wanted: list[str]) -> str:
+    """Say what is looked up; none are all."""
+    if wanted:
+        return f"{len(wanted)} packages are looked up."
+    known = Package.objects.count()
+    return f"All that upstream has is looked up, but those of our {known} packages that are as its list says."
 
 
 def _failure(name: str) -> str:

@@ -3,18 +3,19 @@
 from argparse import ArgumentParser
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from django.core.management.base import CommandError
 
 from packages.clock import database_now
-from packages.command import ManualCommand
+from packages.command import TrialCommand
 from packages.progress_bar import ProgressBar
 from simple.log_files import BadLog, LogFile
 from simple.logs import LogCounter, OtherLog, ReadByOthers
 from simple.models import Log
 
 
-class Command(ManualCommand):
+class Command(TrialCommand):
     """Count downloads from logs that are over."""
 
     help = (
@@ -22,14 +23,15 @@ class Command(ManualCommand):
     )
     examples = (
         "count_downloads /var/log/nginx/piwheels.json.log.1",
-        "count_downloads /var/log/apache2/access.log*",
+        "count_downloads /var/log/apache2/access.log* --dry-run",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
+        super().add_arguments(parser)
         parser.add_argument("paths", nargs="+", type=Path, metavar="FILE")
 
-    def handle(self, *args: object, paths: list[Path], **options: object) -> None:
+    def handle(self, *args: object, paths: list[Path], **options: Any) -> None:  # Any: Django's options
         """Count each log, and fail if one of them could not be read to its end."""
         failures = []
         counter = LogCounter()
@@ -37,7 +39,8 @@ class Command(ManualCommand):
             for path in paths:
                 bar.show(path.name)
                 try:
-                    self.stdout.write(f"{path}: {_count(counter, path, bar)}")
+                    said = _look(path) if options["dry_run"] else _count(counter, path, bar)
+                    self.stdout.write(f"{path}: {said}")
                 except (BadLog, OtherLog, ReadByOthers, OSError) as error:
                     failures.append(str(error))
         if failures:
@@ -49,6 +52,16 @@ def _size(path: Path) -> int:
     with suppress(OSError):
         return path.stat().st_size if path.is_file() else 0
     return 0
+
+
+def _look(path: Path) -> str:
+    """Say what there is to count of a log."""
+    with LogFile(path, is_over=True) as file:
+        if not file.first_line:
+            return "there is no line in it."
+        log = Log.objects.filter(first_line=file.first_line).first()
+        before = f"{log.lines} lines of it were counted before" if log else "none of it was counted before"
+        return f"{before}; what is new would be."
 
 
 def _count(counter: LogCounter, path: Path, bar: ProgressBar) -> str:

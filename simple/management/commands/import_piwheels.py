@@ -12,7 +12,7 @@ from builds import moving
 from builds.storage import Unreachable
 from packages import audit
 from packages.clock import database_now
-from packages.command import ManualCommand
+from packages.command import TrialCommand
 from packages.importing.original import NotReadable, Original
 from packages.models import Package
 from simple.importing.report import Report
@@ -50,7 +50,7 @@ def _noting(*, is_dry: bool) -> AbstractContextManager[audit.Told]:
     return nullcontext(audit.Told()) if is_dry else audit.noting_command("import farm", [], model=Package)
 
 
-class Command(ManualCommand):
+class Command(TrialCommand):
     """Take over a farm of piwheels.org's own software."""
 
     help = (
@@ -73,6 +73,7 @@ class Command(ManualCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
+        super().add_arguments(parser)
         parser.add_argument(
             "dsn",
             metavar="DSN",
@@ -80,9 +81,6 @@ class Command(ManualCommand):
             " see the arguments of a program",
         )
         parser.add_argument("folder", type=Path, metavar="FOLDER", help="the one that has simple/ and logs/")
-        parser.add_argument(
-            "--dry-run", action="store_true", help="read and compare everything, and write nothing"
-        )
         parser.add_argument(
             "--again",
             action="store_true",

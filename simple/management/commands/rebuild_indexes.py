@@ -2,34 +2,39 @@
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from typing import Any
 
 from django.core.management.base import CommandError
 from packaging.utils import InvalidName, canonicalize_name
 
 from packages.clock import database_now
-from packages.command import ManualCommand
+from packages.command import TrialCommand
 from simple import rebuilding
 
 
-class Command(ManualCommand):
+class Command(TrialCommand):
     """Write pages and links anew."""
 
     help = "Write pages and links of packages anew, of all if none is named, while readers go on."
     examples = (
         "rebuild_indexes lxml numpy",
         "rebuild_indexes",
+        "rebuild_indexes --dry-run",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Describe the arguments."""
+        super().add_arguments(parser)
         parser.add_argument("names", nargs="*", metavar="NAME")
 
-    def handle(self, *args: object, names: Sequence[str], **options: object) -> None:
+    def handle(self, *args: object, names: Sequence[str], **options: Any) -> None:  # Any: Django's options
         """Rebuild, and say what was done."""
         try:
             canonical = [canonicalize_name(name, validate=True) for name in names]
         except InvalidName as error:
             raise CommandError(f"{error} Give names of packages, as they are in the index.") from error
+        if self.is_trial(f"{rebuilding.count(canonical)} packages are written anew.", options):
+            return
         done = rebuilding.rebuild(canonical, database_now())
         self.stdout.write(
             f"{done.packages} packages were written anew, {done.strangers} folders of no package removed."
