@@ -71,8 +71,10 @@ def skip(subject: Subject, reason: str, now: datetime) -> None:
     _remove_logs(tried)
 
 
+@transaction.atomic
 def yank(subject: Subject, reason: str) -> int:
     """Ask installers not to choose the wheels of something; return how many no operator had yanked yet."""
+    subject.package.hold()
     wheels = [wheel for wheel in subject.wheels() if not wheel.is_yanked_by_hand]
     for wheel in wheels:
         wheel.yank(reason)

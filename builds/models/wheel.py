@@ -256,6 +256,7 @@ class Wheel(models.Model):
     @transaction.atomic
     def unyank(self) -> None:
         """Take the yank back; one that a rebuild has replaced stands beside it then, as somebody wants it."""
+        self.package.hold()
         is_wanted_beside = self.superseded_by_id is not None
         self._show(yanked=False, yanked_reason="", superseded_by=None)
         if not is_wanted_beside:
@@ -269,6 +270,7 @@ class Wheel(models.Model):
     @transaction.atomic
     def release(self) -> None:
         """Show this file, as a person has looked at it."""
+        self.package.hold()
         self._show(held_reason="")
         self._take_place()
 
@@ -292,12 +294,14 @@ class Wheel(models.Model):
     @transaction.atomic
     def come_back(self) -> None:
         """Show this file again, as its very bytes are back; others may have taken its place meanwhile."""
+        self.package.hold()
         self._show(withdrawn_at=None, withdrawn_reason="", lost_at=None)
         self._take_place()
 
     @transaction.atomic
     def _take_out(self, now: datetime, reason: str, **fields: object) -> None:
         """Take this file out of the index; what it had superseded is what installers take again."""
+        self.package.hold()
         self._show(withdrawn_at=now, withdrawn_reason=reason, **fields)
         heir = self.superseded_by
         for wheel in self.supersedes.select_related("package", "build__target"):
