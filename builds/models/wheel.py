@@ -58,10 +58,11 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
     def restore(self, filename: str) -> bool:
         """Show a wheel again whose file was lost, as its very bytes are back; False if it was not lost."""
         lost = self.filter(filename=filename, lost_at__isnull=False)
-        for wheel in lost.select_related("package", "build__target"):
-            wheel.come_back()
-            return True
-        return False
+        wheel = lost.select_related("package", "build__target").first()
+        if wheel is None:
+            return False
+        wheel.come_back()
+        return True
 
     def note_yank(self, *, yanked: bool) -> None:
         """Have many wheels yanked, or no more, as another farm had them, which gives no reasons."""
