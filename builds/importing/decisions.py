@@ -55,15 +55,16 @@ def _write(wheels: Sequence[Wheel], yanks: Mapping[str, bool], batch: Batch) -> 
         if wheel.filename not in yanks:
             batch.refuse("decisions", wheel.filename, REMOVED)
     there = [wheel for wheel in wheels if yanks.get(wheel.filename)]
-    ours = [wheel for wheel in there if not wheel.yanked and not _upstream_says_so(wheel)]
+    ours = [wheel for wheel in there if not _upstream_says_so(wheel)]
+    new = [wheel for wheel in ours if not wheel.yanked]
     # Without a reason, so that it is an import's and no operator's of ours.
     theirs = [
         wheel
         for wheel in there
         if wheel.is_yanked_by_hand and not wheel.yanked_reason and _upstream_says_so(wheel)
     ]
-    mark_changed({wheel.package_id for wheel in [*ours, *theirs]})
-    Wheel.objects.filter(pk__in=[wheel.pk for wheel in ours]).note_yank(yanked=True)
+    mark_changed({wheel.package_id for wheel in [*new, *theirs]})
+    Wheel.objects.filter(pk__in=[wheel.pk for wheel in new]).note_yank(yanked=True)
     Wheel.objects.filter(pk__in=[wheel.pk for wheel in theirs]).note_yank(yanked=False)
     batch.wrote("decisions", count=len(ours))
     batch.noted("decisions", "left to upstream", len(theirs))
