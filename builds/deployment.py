@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from builds.moving import both
 from builds.storage import Holder, Unreachable, WholeFileStorage
+from packages import disk
 
 
 def storage_can_be_used(**_: object) -> list[CheckMessage]:
@@ -28,6 +29,6 @@ def _require(place: Holder) -> None:
         place.require()
         return
     path = Path(place.path(""))
-    there = next(each for each in (path, *path.parents) if each.exists())
+    there = disk.nearest(path)
     if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise Unreachable(f"{there} is no folder that this user may write to; files would go to {path}.")

@@ -19,6 +19,7 @@ from django.conf import settings
 from builder.contract import MAX_WHEELS
 from builds import moving
 from builds.storage import Unreachable, WholeFileStorage
+from packages import disk
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 64 << 10
@@ -126,9 +127,9 @@ def has_room(total: int = 0) -> bool:
             return False
         places.append(Path(storage.path("")))
     for place in places:
-        disk = shutil.disk_usage(next(each for each in (place, *place.parents) if each.exists()))
+        usage = shutil.disk_usage(disk.nearest(place))
         # The file is copied once more, into the storage, which may be on the same disk.
-        if disk.free < 2 * total + min(_SPARE * disk.total, _MOST_SPARE):
+        if usage.free < 2 * total + min(_SPARE * usage.total, _MOST_SPARE):
             return False
     return True
 

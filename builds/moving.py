@@ -89,6 +89,12 @@ def both() -> tuple[Holder, Holder | None]:
     return (storage.new, storage.before) if isinstance(storage, MovingStorage) else (storage, None)
 
 
+def require() -> None:
+    """Raise Unreachable unless each storage that there is can be used."""
+    for storage in filter(None, both()):
+        storage.require()
+
+
 def faults() -> tuple[type[Exception], ...]:
     """Return what is raised when a storage fails."""
     return tuple(fault for storage in both() if storage for fault in storage.FAULTS)

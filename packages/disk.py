@@ -1,4 +1,4 @@
-"""Has the disk remember what was written, and gives a file a second name (no Django)."""
+"""Has disks remember what was written, gives a file a second name, and finds what is there (no Django)."""
 
 import errno
 import os
@@ -6,6 +6,11 @@ from pathlib import Path
 
 # The other name may be on another file system, or the file belong to somebody else.
 NO_HARD_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
+
+
+def nearest(path: Path) -> Path:
+    """Return a path if it is there, or else the nearest folder above it that is."""
+    return next(each for each in (path, *path.parents) if each.exists())
 
 
 def sync(path: Path) -> None:

@@ -255,8 +255,7 @@ def _lost(missing: Collection[str], files: Mapping[str, Mapping[str, Path]]) -> 
     lost = {wheel for wheel, entries in files.items() if not entries.keys().isdisjoint(missing)}
     if lost:
         # Or the whole storage is away, in which case nothing is published meanwhile.
-        for storage in filter(None, moving.both()):
-            storage.require()
+        moving.require()
     for wheel in sorted(lost):
         logger.error("%s is not in the storage, so the index does not list it.", wheel)
     return lost

@@ -75,9 +75,8 @@ def bundle_page(request: HttpRequest, key: str) -> HttpResponse:
 @require_safe
 def bundle_zip(request: HttpRequest, key: str, filename: str) -> HttpResponseBase:
     """Serve the zip, whole or in part."""
-    now = database_now()
-    bundle = get_object_or_404(Bundle.objects.ready(now), key=key)
-    if filename != bundle.filename or not is_ready(bundle, now):
+    bundle = get_object_or_404(Bundle, key=key)
+    if filename != bundle.filename or not is_ready(bundle, database_now()):
         raise Http404
     try:
         file = zip_path(bundle.digest).open("rb")

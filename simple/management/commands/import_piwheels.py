@@ -129,8 +129,7 @@ class Command(TrialCommand):
         faults: tuple[type[Exception], ...] = (Error, *moving.faults())
         try:
             if not wishes.is_dry:
-                for place in filter(None, moving.both()):
-                    place.require()
+                moving.require()
             with Original(options["dsn"]) as original, _noting(is_dry=wishes.is_dry) as told:
                 report = run(original, wishes, database_now())
                 told.said = f"{options['folder']} was taken over; {report.refused} things were refused."
