@@ -62,8 +62,7 @@ def add(
             package.follow(depth)
         elif is_new:
             package.follow(0)
-    if package.skip_reason:
-        raise Skipped(f"{package} is skipped: {package.skip_reason}. Unskip it first.")
+    _refuse_skipped(package)
     if number is not None:
         _request(package.versions.get(number=number), now)
     return package
@@ -74,10 +73,17 @@ def check(pypi: PyPI, name: str, *, version: str | None = None) -> None:
     project = _fetch(pypi, name)
     number = None if version is None else _number(project, version)
     package = Package.objects.filter(name=project.name).first()
-    if package and package.skip_reason:
-        raise Skipped(f"{package} is skipped: {package.skip_reason}. Unskip it first.")
-    if package and number and (known := package.versions.filter(number=number).first()):
+    if package is None:
+        return
+    _refuse_skipped(package)
+    if number and (known := package.versions.filter(number=number).first()):
         _check_version(known)
+
+
+def _refuse_skipped(subject: Package | Version) -> None:
+    """Raise Skipped for what an operator has decided not to build."""
+    if subject.skip_reason:
+        raise Skipped(f"{subject} is skipped: {subject.skip_reason}. Unskip it first.")
 
 
 def _fetch(pypi: PyPI, name: str) -> Project:
@@ -136,5 +142,4 @@ def _check_version(version: Version) -> None:
         raise NotBuildable(f"{version} is no version to PEP 440, so no pip of today would install it.")
     if not version.files.listed().sources().exists():
         raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
-    if version.skip_reason:
-        raise Skipped(f"{version} is skipped: {version.skip_reason}. Unskip it first.")
+    _refuse_skipped(version)

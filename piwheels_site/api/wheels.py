@@ -45,7 +45,8 @@ class WheelWhole(Schema):
     def of(wheel: Wheel) -> "WheelWhole":
         """Return it from its row."""
         present = set(wheel.build.target.preinstalled)
-        reasons = [wheel.yanked_reason, *(each.yanked_reason for each in index.upstreams_yanks(wheel))]
+        upstreams = index.upstreams_yanks(wheel)
+        reasons = [wheel.yanked_reason, *(each.yanked_reason for each in upstreams)]
         return WheelWhole(
             id=wheel.pk,
             filename=wheel.filename,
@@ -61,7 +62,7 @@ class WheelWhole(Schema):
             apt=[name for name in _names(wheel, Dependency.Tool.APT) if name not in present],
             missing=_names(wheel, Dependency.Tool.NONE),
             pip=sorted(need.requirement or need.name for need in _needs(wheel, Dependency.Tool.PIP)),
-            yanked=wheel.yanked or bool(index.upstreams_yanks(wheel)),
+            yanked=wheel.yanked or bool(upstreams),
             yanked_reason=next(filter(None, reasons), ""),
             published_at=wheel.published_at,
             url=wheel.url,
