@@ -189,7 +189,7 @@ def test_what_a_page_is_asked_for_need_not_make_sense(client, question):
     assert client.get(build.get_absolute_url() + question).status_code == 200
 
 
-def test_a_page_asks_as_often_for_many_rows_as_for_few(client, lasting_notices, django_assert_num_queries):
+def test_a_page_asks_as_often_for_many_rows_as_for_few(client, django_assert_num_queries):
     version = make_version()
     build, _ = make_running_build(make_builder(), version=version)
     make_wheel(build=build)

@@ -231,9 +231,7 @@ def test_a_file_of_a_log_acts_on_no_terminal(client):
     assert text == "0;title\ufffdred\ufffd\ufffd\n"
 
 
-def test_two_logs_are_compared_with_words_and_links_to_their_lines(
-    client, lasting_notices, django_assert_num_queries
-):
+def test_two_logs_are_compared_with_words_and_links_to_their_lines(client, django_assert_num_queries):
     common = b"".join(b"step %d of 9\n" % number for number in range(9))
     good = make_ended(common + b"took 3.2 s\nbuilt demo-1.0\n")
     bad = make_ended(

@@ -335,7 +335,7 @@ def test_downloads_are_shown_with_the_time_that_they_spared(client):
     assert "at most 288" in page
 
 
-def test_the_cost_is_that_of_the_targets_not_of_the_rows(client, lasting_notices, django_assert_num_queries):
+def test_the_cost_is_that_of_the_targets_not_of_the_rows(client, django_assert_num_queries):
     make_built("1.0")
     with CaptureQueriesContext(connection) as few:
         client.get("/project/demo/")
