@@ -26,6 +26,11 @@ def about(**fields: object) -> Iterator[None]:
         _fields.reset(token)
 
 
+def value_of(field: str) -> str:
+    """Return what this thread's lines say in a field; empty if nothing."""
+    return str(_fields.get().get(field, ""))
+
+
 class JsonFormatter(logging.Formatter):
     """Makes one line of JSON of each record, with what it is about."""
 

@@ -12,14 +12,19 @@ THEMES = ("light", "dark")
 
 def frame(request: HttpRequest) -> dict[str, object]:
     """Return it, for `base.html`."""
-    theme = request.COOKIES.get(THEME, "")
     now = timezone.now()
     return {
-        "theme": theme if theme in THEMES else "",
+        "theme": theme_of(request),
         "notices": Notice.shown(now),
         "now": now,
         "search": _searched(request),
     }
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Return which colours a reader wants; empty for the system's."""
+    theme = request.COOKIES.get(THEME, "")
+    return theme if theme in THEMES else ""
 
 
 def _searched(request: HttpRequest) -> str:

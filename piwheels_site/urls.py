@@ -99,3 +99,4 @@ urlpatterns = [
 ]
 
 handler404 = "piwheels_site.pages.search.not_found"
+handler500 = "piwheels_site.pages.broken.broken"
