@@ -85,7 +85,11 @@ def main() -> int:
     for peer in (peers.pypiserver, peers.devpi):
         with peer(programs, folder / peer.__name__) as (server, fill):
             for projects, asked in steps():
-                fill(projects)
+                try:
+                    fill(projects)
+                except peers.TooSlow as problem:
+                    print(f"  {problem}", flush=True)
+                    continue
                 measure(table, [server], asked)
             show(Figure(f"memory of {server.name} afterwards", server.memory_mib(), "MiB"))
     print(f"\n{table}\n")

@@ -3,8 +3,10 @@
 pypiserver and devpi come from PyPI into an environment of their own, as none of this project needs them.
 """
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +20,17 @@ from benchmarks.index.wheels import Projects, Sample
 from deploy.demo import free_port
 from tests.stack import PROGRAM, wait_for_answer
 
-# Gives a server files.
+# Gives a server files; raises TooSlow.
 Fill = Callable[[Projects], None]
 
 PACKAGES = ["pypiserver", "devpi-server", "gunicorn"]
 WORKERS = "2"
+# Uploads to devpi get slower with each file of a project: 2,780 of one took a quarter of an hour.
+PATIENCE_S = float(os.environ.get("INDEX_PATIENCE_S", "400"))
+
+
+class TooSlow(Exception):
+    """A server that was given files for as long as anybody waits, and does not have all of them."""
 
 
 @dataclass(frozen=True)
@@ -175,17 +183,20 @@ def _logged_in(address: str) -> requests.Session:
 
 
 def _upload(session: requests.Session, index: str, projects: Projects) -> None:
-    """Upload files to devpi."""
-    for samples in projects.values():
-        for sample in samples:
-            fields = {":action": "file_upload", "name": sample.project, "version": sample.version}
-            answer = session.post(
-                f"{index}/",
-                data={**fields, "filetype": "bdist_wheel", "pyversion": "cp313", "metadata_version": "2.1"},
-                files={"content": (sample.filename, sample.content)},
-                timeout=120,
-            )
-            answer.raise_for_status()
+    """Upload files to devpi, while there is patience."""
+    samples = [sample for each in projects.values() for sample in each]
+    began = time.monotonic()
+    for number, sample in enumerate(samples):
+        if time.monotonic() - began > PATIENCE_S:
+            raise TooSlow(f"devpi took {number:,} of {len(samples):,} files in {PATIENCE_S:g} s.")
+        fields = {":action": "file_upload", "name": sample.project, "version": sample.version}
+        answer = session.post(
+            f"{index}/",
+            data={**fields, "filetype": "bdist_wheel", "pyversion": "cp313", "metadata_version": "2.1"},
+            files={"content": (sample.filename, sample.content)},
+            timeout=120,
+        )
+        answer.raise_for_status()
 
 
 def _path(session: requests.Session, index: str, sample: Sample) -> str:
