@@ -16,6 +16,8 @@ from simple import straight
 # As nginx says it when the whole web server is away.
 RETRY_AFTER_S = 30
 _DOORS = ("/api/", "/builder/")
+# Scripts of any site may read what is no page.
+_TO_ALL = {"Access-Control-Allow-Origin": "*"}
 _AWAY = "The database does not answer at the moment.", f"Try again in {RETRY_AFTER_S} seconds."
 _OURS = "This is our fault, and was noted.", "Whoever reports it may name the request {name}."
 
@@ -40,11 +42,11 @@ def _said(request: HttpRequest, *, is_away: bool) -> HttpResponse:
     if request.path_info.startswith(_DOORS):
         error, what_to_do = _AWAY if is_away else _OURS
         told = {"error": error, "what_to_do": what_to_do.format(name=name)}
-        return JsonResponse(told, headers={"Access-Control-Allow-Origin": "*"})
+        return JsonResponse(told, headers=_TO_ALL)
     if straight.match_of(request.path_info):
         text = (
             "503: the database does not answer.\n" if is_away else "500: this is our fault, and was noted.\n"
         )
-        return HttpResponse(text, content_type="text/plain; charset=utf-8")
+        return HttpResponse(text, content_type="text/plain; charset=utf-8", headers=_TO_ALL)
     context = {"is_away": is_away, "name": name, "theme": theme_of(request)}
     return HttpResponse(render_to_string("broken.html", context))

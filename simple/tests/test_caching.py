@@ -358,4 +358,4 @@ def test_a_farm_that_has_published_nothing_yet_does_not_say_without_its_database
 ):
     answer = ask(f"http://127.0.0.1:{without_database.web_port}/simple/none/", PIP)
 
-    assert answer.status_code == 500
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
