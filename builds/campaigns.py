@@ -235,9 +235,11 @@ def _drop_waiting(campaign: Campaign, reason: str, now: datetime) -> int:
         for build in some:
             with transaction.atomic():
                 build.version.package.hold()
-                dropped += build.drop(reason, now)
-                build.join(None)
-                build.version.package.request_plan()
+                # Since it was listed it may have been given out, or wanted by an operator.
+                if waiting.filter(pk=build.pk).select_for_update().first():
+                    dropped += build.drop(reason, now)
+                    build.join(None)
+                    build.version.package.request_plan()
     return dropped
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from builds import recipes, wishes
 from builds.coverage import Need, Offer, covers
@@ -17,6 +17,7 @@ from builds.models import Build, Campaign, Skip, Target, Wheel
 from builds.places import places_of
 from builds.upstream import UpstreamWheel
 from builds.wishes import Candidate
+from packages.database import DATABASE_AWAY
 from packages.models import Package, UpstreamFile
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def _plan_or_log(package: Package, now: datetime) -> int:
     """Make a plan for one package, which must not keep those behind it from theirs."""
     try:
         return plan(package, now)
-    except (OperationalError, InterfaceError):
+    except DATABASE_AWAY:
         # It was the database and not the package, which still needs its plan and gets it with the next pass.
         raise
     except Exception:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
-from django.db import InterfaceError, OperationalError
 from django.http import (
     Http404,
     HttpRequest,
@@ -20,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from packaging.utils import InvalidName, canonicalize_name
 
 from builds.models import Wheel
+from packages.database import DATABASE_AWAY
 from simple import downloads, files, tree, unpublished
 from simple.formats import OFFERED, Format
 from simple.index import offered
@@ -167,7 +167,7 @@ def _wheel(name: str, filename: str) -> Wheel:
     """
     try:
         return get_object_or_404(offered(), package__name=name, filename=filename)
-    except (OperationalError, InterfaceError):
+    except DATABASE_AWAY:
         listed = tree.listed(name, filename)
         if listed is None:
             raise
@@ -213,7 +213,7 @@ def _unpublished(request: HttpRequest, index: str, name: str, format: Format) ->
     """
     try:
         return unpublished.page(request, index, name, format)
-    except (OperationalError, InterfaceError) as error:
+    except DATABASE_AWAY as error:
         if not tree.is_published():
             raise
         logger.warning("Only the published tree says what there is, the database does not answer: %s", error)

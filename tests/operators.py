@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.db.models import QuerySet
 
 from builds import rebuilding, takedown
@@ -23,6 +23,7 @@ from builds.host import host_target
 from builds.models import Build, Builder, Wheel
 from deploy import farm as miniature
 from packages.clock import database_now
+from packages.database import DATABASE_AWAY
 from packages.models import Package, Version
 from simple import index, tree
 from simple import rebuilding as published
@@ -77,7 +78,7 @@ def _patiently(deed: Callable[..., object], told: Mapping[str, object]) -> objec
     while True:
         try:
             return deed(**told)
-        except (InterfaceError, OperationalError):
+        except DATABASE_AWAY:
             connection.close()
             time.sleep(0.1)
 

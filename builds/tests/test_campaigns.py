@@ -267,6 +267,42 @@ def test_a_tick_that_began_before_it_was_stopped_queues_nothing_more(target):
     assert waiting() == []
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "deed",
+    [
+        pytest.param(lambda build: build.assign(make_builder(target=build.target), NOON), id="given out"),
+        pytest.param(lambda build: build.want_anew("The compiler was bad."), id="wanted"),
+    ],
+)
+def test_what_is_given_out_or_wanted_while_it_is_stopped_stays(target, deed):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time.")
+    make_packages("one")
+    campaign = begin(target, packages="one")
+    campaigns.advance(NOON)
+    build = Build.objects.get()
+
+    def stop():
+        try:
+            return campaigns.stop(campaign, "ben", NOON)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            Package.objects.get().hold()
+            stopping = pool.submit(stop)
+            wait_for_a_blocked_statement()
+            deed(build)
+
+        assert stopping.result(10) == 0
+
+    build.refresh_from_db()
+    assert build.is_open
+    assert build.campaign == campaign
+
+
 def wait_for_a_blocked_statement():
     """Wait until another connection waits for a row that this one holds."""
     until = time.monotonic() + 10

@@ -5,11 +5,11 @@ Nothing here may need the database, and so neither may its template.
 
 import sys
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 
 from builder import log_lines
+from packages.database import DATABASE_AWAY
 from piwheels_site.api.door import problem
 from piwheels_site.context import theme_of
 from simple import straight
@@ -29,7 +29,7 @@ def broken(request: HttpRequest) -> HttpResponse:
 
     Django calls it while it handles the exception, and logs that by itself.
     """
-    is_away = isinstance(sys.exception(), OperationalError | InterfaceError)
+    is_away = isinstance(sys.exception(), DATABASE_AWAY)
     response = _said(request, 503 if is_away else 500, log_lines.value_of("request"))
     response.headers["Cache-Control"] = "no-store"
     if is_away:
