@@ -29,8 +29,9 @@ def _own_files(request):
 
 @pytest.fixture
 def broker():
-    """Return the broker as a plain client sees it."""
+    """Return the broker as a plain client sees it, without orders of other tests."""
     with Connection(django_settings.PIWHEELS_ORDERS_URL) as connection:
+        connection.default_channel.client.flushdb()
         yield connection.default_channel.client
 
 

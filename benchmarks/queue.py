@@ -26,6 +26,7 @@ from builds import campaigns, demand, dispatch, plan, position, quarantine, queu
 from builds.demand import Wanted
 from builds.models import Build, Builder, Campaign, Demand, Size, Target
 from packages.clock import database_now
+from piwheels_site import brokers
 from tests import services
 
 SIZES = (100_000, 1_000_000)
@@ -116,6 +117,9 @@ def give_out() -> tuple[float, float]:
     """
     now = database_now()
     Builder.objects.update(heard_at=now)
+    # As builders do, who get nothing before they have taken their last ring.
+    with brokers.client(dispatch.orders()) as redis:
+        redis.flushdb()
     began, busy = time.perf_counter(), time.process_time()
     given = dispatch.dispatch(now)
     took, busy = time.perf_counter() - began, time.process_time() - busy

@@ -5,7 +5,7 @@ builder's own queue; one that is lost, doubled, late or forged costs time and no
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Set
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 # A ring that nobody answered is repeated after this: its message went down with Redis, or the builder did
 # between taking it and asking for the build.
 RING_AGAIN = timedelta(seconds=30)
+
+# How Redis says that it does not answer.
+REDIS_AWAY = (KombuError, RedisError, OSError)
 
 # How many builds that waited for a time a tick makes ready: more than it can give out, and done in no time.
 WOKEN = 500
@@ -59,13 +62,13 @@ def orders() -> Celery:
     return app
 
 
-def ring(given: Sequence[Given]) -> bool:
+def ring(given: Collection[Given]) -> bool:
     """Tell builders of the builds that wait for them; False when Redis does not answer, and none may know."""
     try:
         with orders().producer_or_acquire() as producer, producer.batch():
             for build, builder in given:
                 _ring(producer, build, builder)
-    except (KombuError, RedisError, OSError) as error:
+    except REDIS_AWAY as error:
         logger.warning("%s builders cannot be told of their builds: %s", len(given), error)
         return False
     return True
@@ -88,6 +91,27 @@ def _ring(producer: Producer, build: Build, builder: Builder) -> None:
     )
 
 
+def listening(builders: Collection[Builder]) -> set[Builder]:
+    """Return the builders that have taken all of their rings; none when Redis does not answer.
+
+    One that reaches us and not Redis takes none: more would fill Redis, and a build lies with it for nothing.
+    """
+    if not builders:
+        return set()
+    try:
+        with (
+            orders().producer_or_acquire() as producer,
+            producer.channel.client.pipeline(transaction=False) as asked,
+        ):
+            for builder in builders:
+                asked.llen(queue_for(builder.name))
+            untaken = asked.execute()
+    except REDIS_AWAY as error:
+        logger.warning("%s builders cannot be told of builds: %s", len(builders), error)
+        return set()
+    return {builder for builder, count in zip(builders, untaken, strict=True) if not count}
+
+
 def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one.
 
@@ -97,8 +121,9 @@ def dispatch(now: datetime) -> int:
     if not incoming.has_room():
         return 0
     total = 0
-    for target in Target.objects.filter(pk__in=Builder.objects.ready(now).values("target")):
-        given = _give_out(target, now)
+    able = listening(list(Builder.objects.ready(now).only("name", "target")))
+    for target in Target.objects.filter(pk__in={builder.target_id for builder in able}) if able else ():
+        given = _give_out(target, able, now)
         if not ring(given):
             # Nobody started them, so those are no attempts; other targets would fare no better.
             Build.objects.filter(pk__in=[build.pk for build, _ in given]).unassign()
@@ -110,14 +135,14 @@ def dispatch(now: datetime) -> int:
 
 
 @transaction.atomic
-def _give_out(target: Target, now: datetime) -> list[Given]:
-    """Give the free builders of a target their next builds; return what was given to whom.
+def _give_out(target: Target, able: Set[Builder], now: datetime) -> list[Given]:
+    """Give those builders of a target that are free their next builds; return what was given to whom.
 
     One dispatcher at a time does so for a target; another one leaves it alone.
     """
     if not target.hold():
         return []
-    builders = free(target, now)
+    builders = [builder for builder in free(target, now) if builder in able]
     return assign(queue.next_for(target, builders, now), now) if builders else []
 
 
@@ -139,9 +164,10 @@ def assign(pairs: list[Given], now: datetime) -> list[Given]:
 
 
 def ring_again(now: datetime) -> int:
-    """Repeat rings that nobody answered; return how many."""
+    """Repeat rings that nobody answered and that lie there no more; return how many."""
     unheard = Build.objects.unheard_rings(now - RING_AGAIN).select_related("builder")
-    told = [(build, build.builder) for build in unheard if build.builder]
+    untold = {build.builder: build for build in unheard if build.builder}
+    told = [(untold[builder], builder) for builder in listening(untold)]
     if not told or not ring(told):
         return 0
     return Build.objects.filter(pk__in=[build.pk for build, _ in told]).note_rings(now)

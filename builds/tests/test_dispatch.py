@@ -26,8 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 @pytest.fixture(autouse=True)
 def redis(broker):
-    """The broker as a plain client sees it, without orders of other tests."""
-    broker.flushdb()
+    """The broker, whose rings no builder takes by itself."""
     return broker
 
 
@@ -130,14 +129,14 @@ def test_what_was_not_rung_is_begun_by_nobody_and_given_out_by_the_next_tick(set
     assert sorted(redis.keys("*")) == [queue_for(f"pi-0{number}").encode() for number in range(3)]
 
 
-def test_giving_out_to_fifty_builders_costs_twelve_queries(django_assert_num_queries):
+def test_giving_out_to_fifty_builders_costs_thirteen_queries(django_assert_num_queries):
     target = make_target()
     for number in range(50):
         make_build(make_version(f"1.{number}"), target)
         make_builder(f"pi-{number}", target)
 
     # Four of them are savepoints and their ends.
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         assert dispatch.dispatch(NOON) == 50
 
 
@@ -229,33 +228,91 @@ def test_what_is_heard_of_is_not_lost():
     assert dispatch.close_lost(build.lease_until) == 0
 
 
-def lose_a_day(builder, now, *, claims):
-    """Let the builder be given a build, begin it or not, and fall silent."""
+def test_a_ring_that_still_lies_there_is_not_repeated(redis: Redis):
+    for number in range(3):
+        make_build(make_version(f"1.{number}"), make_target())
+        make_builder(f"pi-0{number}", make_target())
+    dispatch.dispatch(NOON)
+    redis.delete(queue_for("pi-01"))
+
+    repeated = [dispatch.ring_again(NOON + timedelta(seconds=31 * number)) for number in range(1, 5)]
+
+    assert repeated == [1, 0, 0, 0]
+    assert [redis.llen(queue_for(f"pi-0{number}")) for number in range(3)] == [1, 1, 1]
+
+
+def test_rings_are_repeated_when_redis_answers_again(settings, redis: Redis):
+    make_build()
+    make_builder()
+    dispatch.dispatch(NOON)
+    redis.flushdb()
+    address, settings.PIWHEELS_ORDERS_URL = settings.PIWHEELS_ORDERS_URL, "redis+socket:///nowhere/redis.sock"
+    dispatch.orders.cache_clear()
+
+    while_away = dispatch.ring_again(NOON + timedelta(seconds=31))
+    settings.PIWHEELS_ORDERS_URL = address
+    dispatch.orders.cache_clear()
+
+    assert (while_away, dispatch.ring_again(NOON + timedelta(seconds=36))) == (0, 1)
+
+
+def test_a_builder_that_took_no_ring_gets_no_build_until_it_has(redis: Redis):
+    """It reaches us, and not Redis."""
+    target = make_target()
+    builder = make_builder(target=target)
+    build = make_build(target=target)
+    dispatch.dispatch(NOON)
+    hour, late = timedelta(hours=1), NOON + timedelta(days=1)
+    dispatch.close_lost(late)
+
+    for hours in range(1, 10):
+        builder.hear(late + hours * hour)
+        assert dispatch.dispatch(late + hours * hour) == 0
+
+    assert redis.llen(queue_for("pi-07")) == 1
+    assert Build.objects.waiting().get().attempt == build.attempt + 1
+    redis.delete(queue_for("pi-07"))
+    assert dispatch.dispatch(late + 9 * hour) == 1
+
+
+def test_who_took_no_ring_keeps_nobody_else_from_a_build(redis: Redis):
+    target = make_target()
+    deaf, other = make_builder("pi-01", target), make_builder("pi-02", target)
+    make_build(target=target)
+    redis.lpush(queue_for(deaf.name), "An old ring.")
+
+    assert dispatch.dispatch(NOON) == 1
+    assert Build.objects.assigned().get().builder == other
+
+
+def lose_a_day(builder, now, redis, *, claims):
+    """Let the builder be given a build, take its ring, begin it or not, and fall silent."""
     builder.hear(now)
     dispatch.dispatch(now)
+    redis.delete(queue_for(builder.name))
     if claims:
         for build in Build.objects.assigned():
             build.claim(builder, build.version.files.get(), now)
     dispatch.close_lost(now + timedelta(hours=23))
 
 
-def test_a_build_is_lost_and_queued_again_three_times_at_most():
+def test_a_build_is_lost_and_queued_again_three_times_at_most(redis: Redis):
     make_build()
     builder = make_builder()
 
     for days in range(10):
-        lose_a_day(builder, NOON + timedelta(days=days), claims=True)
+        lose_a_day(builder, NOON + timedelta(days=days), redis, claims=True)
 
     assert Build.objects.filter(state="lost").count() == 1 + Build.MAX_LOSSES
     assert not Build.objects.open().exists()
 
 
-def test_a_builder_that_never_begins_does_not_use_a_build_up():
+def test_a_builder_that_never_begins_does_not_use_a_build_up(redis: Redis):
     make_build()
     builder = make_builder()
 
     for days in range(10):
-        lose_a_day(builder, NOON + timedelta(days=days), claims=False)
+        lose_a_day(builder, NOON + timedelta(days=days), redis, claims=False)
 
     assert Build.objects.waiting().get().losses == 0
 
