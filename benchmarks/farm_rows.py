@@ -150,7 +150,7 @@ def plan_backlog(old: Target, new: Target, now: datetime) -> float:
         cursor.execute("SET session_replication_role = replica")
         cursor.execute(_QUEUE, {**values, "is_rest": True})
         cursor.execute("SET session_replication_role = origin")
-    Package.objects.to_plan().update(plan_needed=False)
+    Package.objects.filter(plan_needed=True).update(plan_needed=False)
     refresh_statistics()
     return took_s
 

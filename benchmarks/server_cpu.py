@@ -52,7 +52,7 @@ def main() -> int:
     with Servers("redis", "web", "worker", "beat") as farm:
         tokens = sample.enrol(BUILDERS)
         sample.release(BUILDS)
-        farm.wait_until(lambda: not Package.objects.to_plan().exists())
+        farm.wait_until(lambda: not Package.objects.filter(plan_needed=True).exists())
         idle = use(farm, lambda: time.sleep(IDLE_S))
         work = use(farm, lambda: build_all(farm, tokens))
         published = use(farm, lambda: read_index(farm))
@@ -97,7 +97,7 @@ def build_all(farm: Servers, tokens: dict[str, str]) -> None:
                     raise fault
         finally:
             ended.set()
-    farm.wait_until(lambda: not Package.objects.to_plan().exists())
+    farm.wait_until(lambda: not Package.objects.filter(plan_needed=True).exists())
 
 
 def work_as(

@@ -5,6 +5,7 @@ as a whole, so a plan costs the same however much there is.
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 # A version and a target, by their keys.
 Pair = tuple[int, int]
 
+# How long a pass goes on at the most, and a tenth of it with what changed targets ask of all packages.
+PASS_S = 20.0
 
 # What of earlier builds decides about the next; a package may have thousands of them.
 _DECIDING = (
@@ -69,10 +72,15 @@ class Outlook:
         )
 
 
-def plan_changed(now: datetime, limit: int) -> int:
+def plan_changed(now: datetime, limit: int, for_s: float = PASS_S) -> int:
     """Make a plan for packages of which something changed; return how many builds that touched."""
-    touched = 0
-    for package in Package.objects.to_plan()[:limit]:
+    began, touched = time.monotonic(), 0
+    for target in Target.objects.changed():
+        while time.monotonic() < began + for_s / 10 and target.ask_some():
+            pass
+    for package in Package.objects.to_plan(now)[:limit]:
+        if time.monotonic() >= began + for_s:
+            break
         touched += _plan_or_log(package, now)
     return touched
 
@@ -85,8 +93,8 @@ def _plan_or_log(package: Package, now: datetime) -> int:
         # It was the database and not the package, which still needs its plan and gets it with the next pass.
         raise
     except Exception:
-        logger.exception("No plan could be made for %s; it is tried again when it changes.", package)
-        package.begin_plan()
+        logger.exception("No plan could be made for %s; it is tried again in an hour.", package)
+        package.put_plan_off(now)
         return 0
 
 

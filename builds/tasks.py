@@ -1,15 +1,21 @@
 """What Celery beat asks of the farm.  Each may run twice, or at the same time as itself, without harm."""
 
+from threading import Lock
+
 from celery import shared_task
 
 from builds import campaigns, counting, dispatch, nightly, plan, quarantine, raising, takedown
+from packages.alone import alone
 from packages.clock import database_now
+
+# Held by a run that may take long: what the schedule begins meanwhile would take a thread for the same work.
+_planning, _counting = Lock(), Lock()
 
 
 @shared_task(name="builds.plan")
 def plan_changed() -> int:
     """Queue what changed packages lack."""
-    return plan.plan_changed(database_now(), limit=200)
+    return alone(_planning, lambda: plan.plan_changed(database_now(), limit=200))
 
 
 @shared_task(name="builds.advance_campaigns")
@@ -64,4 +70,4 @@ def remove_taken_down() -> int:
 @shared_task(name="builds.count")
 def count() -> int:
     """Count what pages say of many builds."""
-    return counting.count_due(database_now())
+    return alone(_counting, lambda: counting.count_due(database_now()))

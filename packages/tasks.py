@@ -1,12 +1,12 @@
 """The schedule's doors to `sync`."""
 
-from collections.abc import Callable
 from threading import Lock
 
 from celery import shared_task
 from django.conf import settings
 
 from packages import journal, reconcile, sync
+from packages.alone import alone
 from packages.clock import database_now
 
 # How many packages a run marks, and how many it looks up.  A look-up takes a second or less, and a run should
@@ -20,39 +20,31 @@ LOOK_UPS = 100
 _talking = Lock()
 
 
-def _alone(run: Callable[[], int]) -> int:
-    """Talk to upstream unless another run of this process does; its next tick is not far."""
-    if not _talking.acquire(blocking=False):
-        return 0
-    try:
-        return run()
-    finally:
-        _talking.release()
-
-
 @shared_task(name="packages.watch")
 def watch() -> int:
     """Mark the packages that have to be looked up upstream."""
-    return _alone(
+    return alone(
+        _talking,
         lambda: reconcile.watch(
             settings.PIWHEELS_WATCH,
             now=database_now(),
             refresh_s=settings.PIWHEELS_REFRESH_S,
             limit=MARKS,
-        )
+        ),
     )
 
 
 @shared_task(name="packages.sync")
 def refresh() -> int:
     """Look up the packages that are marked."""
-    return _alone(
+    return alone(
+        _talking,
         lambda: sync.refresh(
             sync.upstream(),
             now=database_now(),
             limit=LOOK_UPS,
             fetchers=settings.PIWHEELS_FETCHERS,
-        )
+        ),
     )
 
 

@@ -131,7 +131,7 @@ def act(kind: str, filename: str) -> bool:
 def state() -> dict[str, int]:
     """Return how much is still to be done."""
     return {
-        "to_plan": Package.objects.to_plan().count(),
+        "to_plan": Package.objects.to_plan(database_now()).count(),
         "builds": Build.objects.filter(finished_at=None).count(),
         "building": Build.objects.filter(state=Build.State.BUILDING).count(),
         "to_show": Package.objects.to_show().count(),

@@ -33,9 +33,9 @@ class TargetAdmin(FarmAdmin):
 
     def save_model(self, request: HttpRequest, obj: Target, form: "ModelForm[Target]", change: bool) -> None:
         """Save, and build by another policy if it is one."""
-        super().save_model(request, obj, form, change)
         if change and "policy" in form.changed_data:
             obj.follow(obj.policy)
+        super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Target | None = None) -> bool:
         """Only what was never built for can go."""

@@ -34,6 +34,9 @@ class Counting(models.Model):
         Thing.CAMPAIGNS: timedelta(seconds=10),
     }
     PART = 0.02
+    # One that was cut short is begun again as if it had taken longer than the last one, and so long at most;
+    # else one that is too slow for whatever ends workers would be begun again all the time.
+    CUT_S = 60.0
 
     thing = models.CharField(max_length=10, primary_key=True, choices=Thing)
     at = models.DateTimeField(default=NEVER, help_text="When it was last begun.")
@@ -46,11 +49,13 @@ class Counting(models.Model):
     def is_due(self, now: datetime) -> bool:
         """Tell whether it is time to count again."""
         pause = max(self.LEAST[self.Thing(self.thing)], timedelta(seconds=self.took_s / self.PART))
-        return now - self.at >= pause
+        # A time to come is from before the database's clock was put back.
+        return not self.at <= now < self.at + pause
 
     def take(self, now: datetime) -> bool:
         """Begin to count; False if somebody else has."""
-        taken = Counting.objects.filter(pk=self.pk, at=self.at).update(at=now) == 1
+        may_take_s = max(self.took_s, min(2 * self.took_s + 1, self.CUT_S))
+        taken = Counting.objects.filter(pk=self.pk, at=self.at).update(at=now, took_s=may_take_s) == 1
         self.at = now
         return taken
 

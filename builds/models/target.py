@@ -6,11 +6,12 @@ from functools import cache
 from typing import Self
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from packaging import tags
 
 from builds import upstream
 from builds.coverage import Need
+from packages.batches import BATCH
 from packages.models import Package
 
 
@@ -29,6 +30,10 @@ class TargetQuerySet(models.QuerySet["Target"]):
     def active(self) -> Self:
         """Targets that we build for."""
         return self.filter(is_active=True)
+
+    def changed(self) -> Self:
+        """Targets that have changed since all packages were planned, of which some are still to be asked."""
+        return self.filter(plan_from__isnull=False)
 
 
 class Target(models.Model):
@@ -67,6 +72,12 @@ class Target(models.Model):
     preinstalled = models.JSONField(
         default=list, blank=True, help_text="apt packages that the OS image has; not shown as needed."
     )
+    plan_from = models.BigIntegerField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The key from which on packages are to be asked for another plan, as this has changed.",
+    )
 
     objects = TargetQuerySet.as_manager()
 
@@ -89,20 +100,40 @@ class Target(models.Model):
     def activate(self) -> None:
         """Build for this target from now on, beginning with what it lacks."""
         self.is_active = True
-        self.save(update_fields=["is_active"])
-        Package.objects.update(plan_needed=True)
+        self._change("is_active")
 
     def deactivate(self) -> None:
         """Build for this target no more; what waits for it is dropped."""
         self.is_active = False
-        self.save(update_fields=["is_active"])
-        Package.objects.update(plan_needed=True)
+        self._change("is_active")
 
     def follow(self, policy: str) -> None:
         """Build by this policy from now on."""
         self.policy = policy
-        self.save(update_fields=["policy"])
-        Package.objects.update(plan_needed=True)
+        self._change("policy")
+
+    def _change(self, *fields: str) -> None:
+        """Save what decides what is built; `ask_some` has all packages planned anew, whatever crashes."""
+        self.plan_from = 0
+        self.save(update_fields=[*fields, "plan_from"])
+
+    @transaction.atomic
+    def ask_some(self) -> bool:
+        """Ask some more packages for another plan, so few that nobody waits long for one of them.
+
+        False if none is left, or if somebody else is at this target.
+        """
+        if not self.hold():
+            return False
+        self.refresh_from_db(fields=["plan_from"])
+        if self.plan_from is None:
+            return False
+        rest = Package.objects.filter(pk__gte=self.plan_from).order_by("pk")
+        some = list(rest.values_list("pk", flat=True)[:BATCH])
+        Package.objects.filter(pk__in=some, plan_needed=False).update(plan_needed=True)
+        self.plan_from = some[-1] + 1 if some else None
+        self.save(update_fields=["plan_from"])
+        return bool(some)
 
     def hold(self) -> bool:
         """Keep others from changing this row until the transaction ends; False if somebody else does so."""
@@ -113,9 +144,10 @@ class Target(models.Model):
         """Note which C and C++ libraries the target has; they decide which wheels run there."""
         if (self.glibc, self.glibcxx) != (glibc, glibcxx):
             self.glibc, self.glibcxx = glibc, glibcxx
-            self.save(update_fields=["glibc", "glibcxx"])
             if self.is_active:
-                Package.objects.update(plan_needed=True)
+                self._change("glibc", "glibcxx")
+            else:
+                self.save(update_fields=["glibc", "glibcxx"])
 
     def note_preinstalled(self, packages: Iterable[str]) -> None:
         """Note that the OS image has these apt packages, too."""

@@ -151,6 +151,39 @@ def test_what_takes_long_is_counted_seldom():
     assert row.is_due(NOON + timedelta(seconds=100))
 
 
+def test_what_was_cut_short_is_begun_again_later_and_later():
+    """A count that is too slow for what ends workers is not to be all that they do."""
+    counting.count_due(NOON)
+    Counting.objects.filter(pk="queue").update(took_s=0)
+    now, pauses = NOON + timedelta(hours=1), []
+    for _ in range(7):
+        row = Counting.objects.get(pk="queue")
+        assert row.take(now)
+        begun, row = now, Counting.objects.get(pk="queue")
+        while not row.is_due(now):
+            now += timedelta(seconds=50)
+        pauses.append(int((now - begun).total_seconds()))
+
+    assert pauses == [50, 150, 350, 750, 1550, 3000, 3000]
+
+
+def test_what_ends_after_all_is_counted_as_often_as_it_was():
+    counting.count_due(NOON)
+    row = Counting.objects.get(pk="queue")
+    row.take(NOON + timedelta(minutes=1))
+
+    row.end(0.01)
+
+    row.refresh_from_db()
+    assert row.is_due(NOON + timedelta(minutes=1, seconds=5))
+
+
+def test_a_clock_that_was_put_back_keeps_nothing_from_being_counted():
+    row = Counting(thing="queue", at=NOON)
+
+    assert row.is_due(NOON - timedelta(days=1))
+
+
 def test_only_one_of_two_counts():
     counting.count_due(NOON)
     first, second = Counting.objects.get(pk="queue"), Counting.objects.get(pk="queue")

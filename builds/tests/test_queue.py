@@ -5,7 +5,7 @@ from django.db import OperationalError
 
 from builds import plan as planning
 from builds import queue, wishes
-from builds.models import Build, Builder
+from builds.models import Build, Builder, Target
 from builds.priority import Rank, span
 from builds.tests.rows import (
     NOON,
@@ -17,7 +17,8 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
-from packages.models import Package
+from packages.batches import BATCH
+from packages.models import Package, Version, canonical_version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -57,7 +58,7 @@ def test_what_has_not_changed_is_not_planned(target):
     planning.plan(package, NOON)
 
     assert planning.plan_changed(NOON, limit=10) == 0
-    assert not Package.objects.to_plan().exists()
+    assert not Package.objects.to_plan(NOON).exists()
 
 
 def test_what_changed_is_planned_before_what_a_target_asks_of_all(target):
@@ -68,7 +69,7 @@ def test_what_changed_is_planned_before_what_a_target_asks_of_all(target):
     Package.objects.get(name="two").request_plan()
     planning.plan_changed(NOON, limit=1)
 
-    assert {package.name for package in Package.objects.to_plan()} == {"one", "three"}
+    assert {package.name for package in Package.objects.to_plan(NOON)} == {"one", "three"}
 
 
 def test_of_several_sources_the_tarball_is_built(target):
@@ -263,6 +264,22 @@ def test_a_target_that_becomes_active_gets_its_builds(target):
     assert planning.plan_changed(NOON, limit=10) == 1
 
 
+def test_a_target_that_changed_asks_some_packages_at_a_time_and_goes_on_after_a_crash(target):
+    Package.objects.bulk_create(
+        Package(name=f"p-{number}", display_name=f"p-{number}", plan_needed=False)
+        for number in range(BATCH + 1)
+    )
+    target.activate()
+    target.ask_some()
+    asked = Package.objects.filter(plan_needed=True).count()
+
+    (left,) = Target.objects.changed()
+    assert [left.ask_some() for _ in range(3)] == [True, False, False]
+
+    assert (asked, Package.objects.filter(plan_needed=True).count()) == (BATCH, BATCH + 1)
+    assert not Target.objects.changed().exists()
+
+
 def test_a_plan_costs_the_same_for_one_version_and_for_many(target, django_assert_max_num_queries):
     for minor in range(60):
         make_version(f"1.{minor}")
@@ -280,7 +297,40 @@ def test_a_package_that_cannot_be_planned_does_not_keep_others_from_their_plans(
 
     assert queued() == ["1.0"]
     assert "No plan could be made for bad" in caplog.text
-    assert not Package.objects.to_plan().exists()
+
+
+def test_a_plan_that_failed_is_made_again_after_an_hour_or_when_its_package_changes(target, caplog):
+    version = make_version(canonical="this is no version")
+
+    def tries(after):
+        caplog.clear()
+        planning.plan_changed(NOON + after, limit=10)
+        return caplog.text.count("No plan could be made")
+
+    first, minute, hour = timedelta(), timedelta(minutes=1), timedelta(hours=1, seconds=1)
+    assert [tries(after) for after in (first, minute, hour, hour + minute)] == [1, 0, 1, 0]
+    version.package.request_plan()
+    assert [tries(hour + 2 * minute), tries(hour + 3 * minute)] == [1, 0]
+
+    Version.objects.update(canonical=canonical_version("1.0")[0])
+    assert planning.plan_changed(NOON + 3 * hour, limit=10) == 1
+
+
+def test_a_plan_that_failed_stands_behind_what_a_target_asks_of_all(target):
+    make_version(package="bad", canonical="this is no version")
+    planning.plan_changed(NOON, limit=10)
+    make_version(package="good")
+    target.follow("everything")
+
+    assert planning.plan_changed(NOON + timedelta(hours=2), limit=1) == 1
+
+
+def test_a_pass_ends_in_time_and_the_next_one_goes_on(target):
+    for name in ("one", "two"):
+        make_version(package=name)
+
+    assert planning.plan_changed(NOON, limit=10, for_s=0) == 0
+    assert planning.plan_changed(NOON, limit=10) == 2
 
 
 def test_a_database_that_fails_costs_no_package_its_plan(target, monkeypatch):

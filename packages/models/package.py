@@ -1,7 +1,7 @@
 """Packages and the spellings of their names."""
 
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -20,16 +20,23 @@ ANEW = -1
 # A time that compares as older than all others, where NULL would sort differently on each database.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
+# A plan that failed counts as asked for so long before: behind all others, also behind those that a target
+# asks for.  It is made again after a while, as a later release may be able to.
+AGO = timedelta(days=36525)
+PLAN_AGAIN = timedelta(hours=1)
+
 
 class PackageQuerySet(models.QuerySet["Package"]):
     """Questions about packages."""
 
-    def to_plan(self) -> Self:
+    def to_plan(self, now: datetime) -> Self:
         """Packages of which something changed that decides what to build, what changed last first.
 
         A new target changes something for all of them, which takes hours to plan: no release waits for that.
+        Those whose plan has just failed are left out.
         """
-        return self.filter(plan_needed=True).order_by("-plan_asked_at")
+        failed = Q(plan_asked_at__gte=now - AGO - PLAN_AGAIN, plan_asked_at__lt=NEVER)
+        return self.filter(~failed, plan_needed=True).order_by("-plan_asked_at")
 
     def to_refresh(self, before: datetime) -> Self:
         """Packages that nobody has looked up upstream since then, the longest neglected first."""
@@ -178,6 +185,12 @@ class Package(models.Model):
         end and asks anew.
         """
         return Package.objects.filter(pk=self.pk, plan_needed=True).update(plan_needed=False) == 1
+
+    def put_plan_off(self, now: datetime) -> None:
+        """Let a plan that failed wait, unless another was asked for since this row was read."""
+        # No later one, as SQLite may have the same time in two forms.
+        as_read = Package.objects.filter(pk=self.pk, plan_asked_at__lte=self.plan_asked_at)
+        as_read.update(plan_asked_at=now - AGO)
 
     def skip(self, reason: str) -> None:
         """Build nothing more of this package."""
