@@ -18,7 +18,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from builder.contract import BUILD_TASK, queue_for
-from builds import incoming, logs, queue, retry, way
+from builds import incoming, logs, moving, queue, retry, storage, way
 from builds.models import Build, Builder, Target
 
 # A build, and the builder that has it.
@@ -210,8 +210,16 @@ def tidy() -> int:
     """
     left = set(incoming.builds()) | set(logs.growing())
     running = Build.objects.open().filter(pk__in=left).values_list("pk", flat=True)
-    ended = left - set(running)
-    for build in ended:
+    return sum(_put_away(build) for build in left.difference(running))
+
+
+def _put_away(build: int) -> bool:
+    """Keep a build's log and forget its uploads; False if the storage fails with it."""
+    faults: tuple[type[Exception], ...] = (storage.Unreachable, OSError, *moving.faults())
+    try:
         logs.keep(build)
-        incoming.discard(build)
-    return len(ended)
+    except faults as error:
+        logger.error("The log of build %s cannot be stored; it is tried again: %s", build, error)
+        return False
+    incoming.discard(build)
+    return True

@@ -11,6 +11,7 @@ from django.db.models import F
 
 from builds import moving
 from builds.models import Wheel
+from builds.storage import Unreachable
 from builds.stored import LOST_AND_FOUND
 from packages.models import Package
 
@@ -19,6 +20,10 @@ logger = logging.getLogger(__name__)
 # How long the bytes wait for the published index to be written without them; if nobody writes it, they go
 # nevertheless.
 PATIENCE = timedelta(minutes=2)
+
+# A wheel whose bytes could not be removed is tried again after this; which those are, each process finds out.
+AGAIN = timedelta(minutes=5)
+_put_off: dict[int, datetime] = {}
 
 
 def take_down(wheels: Iterable[Wheel], reason: str, now: datetime) -> None:
@@ -29,19 +34,40 @@ def take_down(wheels: Iterable[Wheel], reason: str, now: datetime) -> None:
 
 
 def remove_bytes(now: datetime, limit: int) -> int:
-    """Remove the bytes of wheels that were taken down and that the index shows no more; return how many."""
-    wheels = Wheel.objects.to_remove().select_related("package").order_by("taken_down_at")[:limit]
+    """Remove the bytes of wheels that were taken down and that the index shows no more; return how many.
+
+    One of which they cannot be removed does not keep those of others.
+    """
+    later = [wheel for wheel, at in _put_off.items() if now < at <= now + AGAIN]
+    wheels = Wheel.objects.to_remove().exclude(pk__in=later).select_related("package")
     done = 0
-    for wheel in wheels:
+    for wheel in wheels.order_by("taken_down_at")[:limit]:
         if wheel.taken_down_at and (now - wheel.taken_down_at >= PATIENCE or _is_shown(wheel.package_id)):
-            remove(wheel, now)
-            done += 1
+            done += _remove_or_put_off(wheel, now)
     return done
 
 
+def _remove_or_put_off(wheel: Wheel, now: datetime) -> bool:
+    """Remove a wheel's bytes, or log why they are there still."""
+    _put_off.pop(wheel.pk, None)
+    faults: tuple[type[Exception], ...] = (Unreachable, *moving.faults())
+    try:
+        remove(wheel, now)
+    except faults as error:
+        logger.error("The bytes of %s cannot be removed; it is tried again: %s", wheel, error)
+        _put_off[wheel.pk] = now + AGAIN
+        return False
+    return True
+
+
 def remove(wheel: Wheel, now: datetime) -> None:
-    """Remove a wheel's bytes from every storage; once more does no harm."""
+    """Remove a wheel's bytes from every storage; once more does no harm.
+
+    Raises what a storage does that fails, and Unreachable.
+    """
     for storage in filter(None, moving.both()):
+        # Where a disk is not mounted there is nothing to remove, and later there is again.
+        storage.require()
         for name in wheel.paths:
             storage.delete(name)
             storage.delete(f"{LOST_AND_FOUND}/{name}")

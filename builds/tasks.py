@@ -9,7 +9,7 @@ from packages.alone import alone
 from packages.clock import database_now
 
 # Held by a run that may take long: what the schedule begins meanwhile would take a thread for the same work.
-_planning, _counting = Lock(), Lock()
+_planning, _counting, _removing = Lock(), Lock(), Lock()
 
 
 @shared_task(name="builds.plan")
@@ -64,7 +64,7 @@ def check_storage() -> int:
 @shared_task(name="builds.remove_taken_down")
 def remove_taken_down() -> int:
     """Remove the bytes of wheels that were taken down."""
-    return takedown.remove_bytes(database_now(), limit=100)
+    return alone(_removing, lambda: takedown.remove_bytes(database_now(), limit=100))
 
 
 @shared_task(name="builds.count")

@@ -47,6 +47,8 @@ GROWN, GROWN_LEAST, BEFORE_DAYS = 3.0, 20, 14
 # Waiting builds that no builder takes are a matter after so long, and so are leases that are over.
 STUCK = timedelta(minutes=30)
 UNSWEPT = timedelta(minutes=10)
+# The bytes of what was taken down are gone within minutes.
+UNREMOVED = timedelta(minutes=10)
 # A campaign with so many ends is judged; one is told of for so long after its end.
 JUDGED, BAD_SHARE, LATELY = 20, 0.5, timedelta(days=7)
 # What was refused is told of for so long, if it is among so many of the last.
@@ -304,6 +306,15 @@ def _refused(now: datetime) -> Iterator[Matter]:
         )
 
 
+def _taken_down(now: datetime) -> Iterator[Matter]:
+    """Find wheels that were taken down and whose bytes are still there."""
+    late = Wheel.objects.to_remove().filter(taken_down_at__lt=now - UNREMOVED).order_by("taken_down_at")
+    if since := list(late.values_list("taken_down_at", flat=True)[: COUNTED + 1]):
+        said = f"{_many(len(since), 'wheel')} to be removed, as a storage fails or no worker does it."
+        url = _admin("builds_wheel", standing="to be removed")
+        yield Matter("unremoved", said, since[0], url, "Read what the worker says", is_urgent=True)
+
+
 def _campaigns(now: datetime) -> Iterator[Matter]:
     """Find campaigns of which most fails, while they go on and for some days after their end."""
     for campaign in Campaign.objects.exclude(state=Campaign.State.STOPPED).filter(
@@ -371,6 +382,7 @@ LOOKS: dict[str, Look] = {
     "stuck": _stuck,
     "sync": _sync,
     "refused": _refused,
+    "taken down": _taken_down,
     "campaigns": _campaigns,
     "index": _index,
     "storage": _storage,

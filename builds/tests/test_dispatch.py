@@ -340,3 +340,17 @@ def test_what_ended_builds_left_behind_is_kept_or_goes():
 
     assert incoming.builds() == logs.growing() == [build.pk]
     assert "".join(logs.lines(ended)) == "hello\n"
+
+
+def test_a_log_that_cannot_be_stored_keeps_no_others(settings, caplog):
+    stuck, other = (
+        make_build(make_version(f"{number}.0"), state="cancelled", finished_at=NOON) for number in (1, 2)
+    )
+    logs.append(other.pk, 0, b"hello\n")
+    # No file can be read here.
+    (settings.PIWHEELS_INCOMING / "logs" / f"{stuck.pk}.log").mkdir()
+
+    assert dispatch.tidy() == 1
+
+    assert logs.growing() == [stuck.pk]
+    assert f"The log of build {stuck.pk} cannot be stored" in caplog.text

@@ -1,5 +1,7 @@
+import shutil
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -51,6 +53,42 @@ def test_the_bytes_do_not_wait_for_an_index_that_nobody_writes():
 
     assert takedown.remove_bytes(NOW + takedown.PATIENCE, limit=10) == 1
     assert takedown.remove_bytes(NOW + takedown.PATIENCE, limit=10) == 0
+
+
+def make_stuck(wheel):
+    """Put a folder where a wheel's file was, which no delete removes; return how to mend that."""
+    path = Path(default_storage.path(wheel.path))
+    path.unlink()
+    (path / "stuck").mkdir(parents=True)
+    return lambda: shutil.rmtree(path)
+
+
+def test_bytes_that_cannot_be_removed_keep_no_others_and_are_tried_again(caplog):
+    stuck, other = make_whole_wheel(), make_whole_wheel("other")
+    takedown.take_down([stuck], "Malware.", NOW - timedelta(seconds=1))
+    takedown.take_down([other], "Malware.", NOW)
+    mend = make_stuck(stuck)
+    later, minute = NOW + takedown.PATIENCE, timedelta(minutes=1)
+
+    assert [takedown.remove_bytes(later + number * minute, limit=1) for number in range(4)] == [0, 1, 0, 0]
+    assert not default_storage.exists(other.path)
+    assert caplog.text.count("cannot be removed") == 1
+
+    mend()
+    assert takedown.remove_bytes(later + takedown.AGAIN, limit=1) == 1
+    assert not Wheel.objects.to_remove().exists()
+
+
+def test_bytes_on_a_disk_that_is_not_mounted_are_not_said_to_be_gone(tmp_path):
+    wheel, _ = make_whole_wheel(), make_whole_wheel("other")
+    takedown.take_down([wheel], "Malware.", NOW)
+    (tmp_path / "files").rename(tmp_path / "unmounted")
+
+    assert takedown.remove_bytes(NOW + takedown.PATIENCE, limit=10) == 0
+    (tmp_path / "unmounted").rename(tmp_path / "files")
+
+    assert takedown.remove_bytes(NOW + takedown.PATIENCE + takedown.AGAIN, limit=10) == 1
+    assert not default_storage.exists(wheel.path)
 
 
 @pytest.mark.parametrize("first", ["folder", "bucket"])

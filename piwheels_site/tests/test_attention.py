@@ -147,6 +147,12 @@ def held(now):
     make_wheel(build, held_reason="It has a file of root's.")
 
 
+def unremoved(now):
+    build = make_build(version=make_version("8.0"), state="succeeded", finished_at=now)
+    make_wheel(build, filename="evil-8.0-py3-none-any.whl").take_down(now - HOUR, "Malware.")
+    Package.objects.update(changed_at=now)
+
+
 def a_bad_campaign(now):
     figures = {"succeeded": 5, "failed": 40}
     Campaign.objects.create(
@@ -188,6 +194,7 @@ MATTERS = [
     (not_looked_up, "sync-waits"),
     (refused, "refused"),
     (held, "held"),
+    (unremoved, "unremoved"),
     (a_bad_campaign, "campaign:"),
     (index_late, "index-late"),
     (index_fault, "index-fault"),
