@@ -6,6 +6,7 @@ attempt all the rest, for that attempt and no longer than it lives.
 
 import errno
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 HELLO_LIMIT = 64 << 10
 # What a builder may try again later; everything else that it sends wrong is 400.
 STATUS: dict[type[Exception], int] = {incoming.Busy: 423, incoming.OutOfSpace: 507}
+# A builder that has waited longer for its verdict may be about to report again, and would never read of an
+# order that came with the first one: that build would be lost, for no fault of its own.
+IN_TIME_S = 45.0
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -184,21 +188,24 @@ def report(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
     found = _running(build)
     length = _number(request, "Report-Length") if "Report-Length" in request.headers else None
     told, came = attached.split(request.body, length)
+    began = time.monotonic()
     try:
         verdict = results.close(found, told, came, now)
     except Ended:
         return error(409, "This build has ended in the meantime: forget it.")
-    verdict = replace(verdict, next=_next(request, found, now))
+    if time.monotonic() - began < IN_TIME_S:
+        verdict = replace(verdict, next=_next(request, found))
     if verdict.state == Build.State.FAILED and found.refusals.exists():
         return JsonResponse({"error": verdict.reason, **asdict(verdict)}, status=422)
     return answer(verdict)
 
 
-def _next(request: HttpRequest, ended: Build, now: datetime) -> contract.BuildOrder | None:
+def _next(request: HttpRequest, ended: Build) -> contract.BuildOrder | None:
     """Return the next order of the builder that reports, if it asks for one with its own token."""
     secret = request.headers.get("Next-For", "")
     builder = Builder.objects.by_token(secret) if secret else None
     # A ticket alone opens no other build, and a token only what is its own builder's.
     if builder is None or builder.pk != ended.builder_id:
         return None
-    return orders.next_for(builder, now)
+    # What it gets has its lease from now on, and not since before the report was read.
+    return orders.next_for(builder, database_now())

@@ -408,6 +408,29 @@ def test_a_builder_that_reports_gets_its_next_order(running, waiting):
     assert Pi(order["ticket"]).heartbeat(waiting).status_code == 200
 
 
+def test_an_order_that_comes_with_a_verdict_begins_after_the_report(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    build.refresh_from_db()
+    waiting.refresh_from_db()
+    assert waiting.claimed_at > build.finished_at
+
+
+def test_a_builder_that_may_wait_for_its_verdict_no_more_gets_no_order_with_it(running, waiting, monkeypatch):
+    build, pi = running
+    token = build.builder.rekey()
+    monkeypatch.setattr("builds.api.IN_TIME_S", 0)
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    waiting.refresh_from_db()
+    assert json.loads(verdict.content)["next"] is None
+    assert (json.loads(verdict.content)["state"], waiting.state) == ("failed", "queued")
+
+
 def test_a_ticket_alone_or_with_a_strangers_token_brings_no_order(running, waiting):
     build, pi = running
     stranger = make_builder("pi-08", heard_at=database_now())
