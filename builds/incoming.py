@@ -89,7 +89,9 @@ def held(build: int, sha256: str) -> Iterator[BufferedReader]:
     Raises FileNotFoundError when nothing of it has come, Busy when a request is still writing it.
     """
     path = part(build, sha256)
-    with path.open("rb") as file:
+    # For reading alone, NFS gives no lock that keeps others away.
+    file: BufferedReader = BufferedReader(path.open("r+b", buffering=0))
+    with file:
         _lock(file)
         yield file
 

@@ -157,6 +157,8 @@ def test_a_late_request_cannot_add_to_a_wheel_that_is_being_stored():
             incoming.receive(7, "a" * 64, BytesIO(b"d"), offset=3, length=1, total=4)
 
         assert file.read() == b"abc"
+        # What NFS asks for.
+        assert file.raw.writable()
 
 
 def test_a_folder_that_is_none_of_ours_among_the_uploads_is_left_alone():
