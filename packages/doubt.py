@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 # What is noted of a name that upstream does not have, and of a package that lost all that it had.
 ABSENT = "Upstream has no such package."
 EMPTY = "Upstream has taken away all that it had of this package."
+# How that begins which is noted of a name whose answer came from a cache.
+STALE = "The answer has serial"
 
 # How many packages may vanish in an hour: PyPI loses a few in a thousand of its projects a month.
 WINDOW = timedelta(hours=1)

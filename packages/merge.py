@@ -145,7 +145,7 @@ def vanish(name: str, now: datetime) -> Package | None:
 def _refuse_older(package: Package, project: Project) -> None:
     """Raise StaleAnswer if we know a later state: two look-ups may end in another order than they began."""
     if project.serial is not None and package.serial is not None and project.serial < package.serial:
-        raise StaleAnswer(f"The answer has serial {project.serial}, and we know {package.serial}.")
+        raise StaleAnswer(f"{doubt.STALE} {project.serial}, and we know {package.serial}.")
 
 
 def _releases_by_file(package: Package, project: Project) -> tuple[Release, ...]:

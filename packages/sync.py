@@ -19,7 +19,7 @@ from django.db import transaction
 
 from packages import doubt, fetch, merge, moving
 from packages.clock import database_now
-from packages.doubt import ABSENT, DoubtfulAbsence, StaleAnswer, TooMuchVanishes
+from packages.doubt import ABSENT, STALE, DoubtfulAbsence, StaleAnswer, TooMuchVanishes
 from packages.fetch import Unchanged, UpstreamTimeout
 from packages.models import Dirty, Package, SyncCursor
 from packages.project import Project
@@ -131,18 +131,18 @@ def _questions(held: list[Dirty]) -> Iterator[Question]:
     packages = {package.name: package for package in Package.objects.filter(name__in=names)}
     for dirty in held:
         package = packages.get(dirty.name)
-        is_patient = dirty.attempts < PATIENCE
+        # Attempts that failed otherwise say nothing of it: the last one, long ago, must have seen the same.
+        before = dirty.error if dirty.attempts >= PATIENCE else ""
+        believes_absence, believes_older = before == ABSENT, before.startswith(STALE)
         known = package.serial if package else None
-        least = max(dirty.wanted_serial or 0, known or 0) if is_patient else None
-        # Attempts that failed otherwise say nothing of an absence: the last one, long ago, must have seen it.
-        believes_absence = not is_patient and dirty.error == ABSENT
+        least = None if believes_older else max(dirty.wanted_serial or 0, known or 0)
         yield Question(
             dirty,
             package,
             least,
             believes_absence=believes_absence,
             witness=_witness() if believes_absence and package else None,
-            believes_older=not is_patient,
+            believes_older=believes_older,
         )
 
 
@@ -253,7 +253,7 @@ def _settle(question: Question, answer: Callable[[], Project], now: datetime) ->
     if package is None:
         # Perhaps it is so new that a cache does not know it; perhaps somebody mistyped it.
         logger.warning("Upstream has no %s, and neither have we.", dirty.name)
-        if not question.believes_older:
+        if not question.believes_absence:
             dirty.put_off(now, ABSENT)
             return False
     elif question.believes_older and (package.serial or 0) < (dirty.wanted_serial or 0):
@@ -290,7 +290,7 @@ def _write(question: Question, answer: Callable[[], Project], now: datetime) -> 
 def _refuse_before(least: int | None, serial: int | None) -> None:
     """Raise StaleAnswer for an answer with a lower serial than it must have."""
     if least is not None and serial is not None and serial < least:
-        raise StaleAnswer(f"The answer has serial {serial}, not {least} or a later one.")
+        raise StaleAnswer(f"{STALE} {serial}, not {least} or a later one.")
 
 
 def _is_correction(before: Package, now: Package) -> bool:

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from packages import fetch, merge, sync
-from packages.doubt import StaleAnswer
+from packages.doubt import STALE, StaleAnswer
 from packages.models import Dirty, Package, SyncCursor, Version
 from packages.pypi import PyPI, UpstreamUnavailable
 
@@ -125,15 +125,30 @@ def test_a_state_older_than_ours_is_not_believed(upstream, look_up, refresh, now
 
 def test_an_old_answer_is_believed_in_the_end(upstream, refresh, now, caplog):
     upstream.add_sdist("demo", "1.0")
-    mark("demo", now, wanted_serial=upstream.serial + 1, attempts=sync.PATIENCE)
+    worn_out = {"attempts": sync.PATIENCE, "error": f"{STALE} {upstream.serial}."}
+    mark("demo", now, wanted_serial=upstream.serial + 1, **worn_out)
 
     assert refresh() == 1
     assert Package.objects.count() == 1
 
     Package.objects.update(serial=upstream.serial)
-    mark("demo", now, wanted_serial=upstream.serial + 1, attempts=sync.PATIENCE)
+    mark("demo", now, wanted_serial=upstream.serial + 1, **worn_out)
     assert refresh() == 1
     assert f"though there was an event {upstream.serial + 1}" in caplog.text
+
+
+def test_an_outage_that_ends_in_an_old_answer_does_not_have_it_believed(upstream, look_up, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    Package.objects.update(serial=upstream.serial + 9)
+    upstream.remove("demo", "1.0")
+    mark("demo", now, attempts=sync.PATIENCE, error="The answer is 503.")
+
+    assert refresh() == 0
+    assert not Version.objects.exclude(gone_at=None).exists()
+
+    assert refresh(after=3600) == 1
+    assert Version.objects.exclude(gone_at=None).exists()
 
 
 def test_a_name_that_nobody_has_is_tried_again_and_then_forgotten(upstream, refresh, now):
