@@ -81,6 +81,9 @@ class Heartbeats:
             except (Unreachable, Refused) as fault:
                 # The lease is long enough for many more tries.
                 logger.warning("A heartbeat of build %s failed: %s", self._order.build, fault)
+            except Exception:
+                # Of a disk with faults, or of ours: hours of a build are not to be lost for it.
+                logger.exception("A heartbeat of build %s failed; the next one is tried.", self._order.build)
 
     def _beat(self, patience_s: float = 0.0) -> None:
         """Send the next piece of the log, which may be none."""

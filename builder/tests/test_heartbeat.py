@@ -1,3 +1,4 @@
+import errno
 import threading
 import time
 
@@ -61,6 +62,27 @@ def test_heartbeats_go_on_after_faults(server, client, log):
         until(lambda: bytes(server.logs.get(1, b"")) == b"one")
 
     assert not heartbeats.dead.is_set()
+
+
+def test_heartbeats_go_on_after_a_fault_that_nobody_has_thought_of(server, client, tmp_path, caplog):
+    """A log on a card that has spoilt."""
+
+    class Spoilt(Log):
+        faults = 2
+
+        def read(self, offset, length):
+            if self.faults:
+                self.faults -= 1
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(offset, length)
+
+    with Spoilt(tmp_path) as log:
+        log.write(b"one")
+        with Heartbeats(make_order(), log, client) as heartbeats:
+            until(lambda: bytes(server.logs.get(1, b"")) == b"one")
+
+    assert not heartbeats.dead.is_set()
+    assert caplog.text.count("the next one is tried") == 2
 
 
 def test_a_dead_ticket_is_noticed(server, client, log):
