@@ -11,10 +11,6 @@ from django.conf import settings
 from builds import failures
 from builds.models import Build, Builder, Size
 
-# How long the first, second and third attempt after a loss wait, in units of PIWHEELS_RETRY_S.  What is wrong
-# with the network or with a builder is seldom over in a minute, and mostly in an hour.
-PAUSES = (1, 10, 60)
-
 # Files appear some time after their announcement, and at some of upstream's servers later than at others.
 YOUNG = timedelta(days=1)
 
@@ -69,7 +65,7 @@ def _later(build: Build, now: datetime) -> None:
         _queue(
             build,
             losses=losses,
-            not_before=now + PAUSES[losses - 1] * timedelta(seconds=settings.PIWHEELS_RETRY_S),
+            not_before=now + Build.PAUSES[losses - 1] * timedelta(seconds=settings.PIWHEELS_RETRY_S),
         )
     else:
         _tell(build)

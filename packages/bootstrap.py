@@ -100,7 +100,7 @@ def _rounds(pypi: PyPI, fetchers: int) -> Iterator[int]:
     """Look names up until none is due, and tell of each round how many were settled."""
     while True:
         now = database_now()
-        if SyncCursor.current().paused_until > now:
+        if SyncCursor.current().is_paused(now):
             time.sleep(PAUSE_S)
             continue
         if not Dirty.objects.due(now).exists():

@@ -33,7 +33,7 @@ def sync_health(now: datetime) -> SyncHealth:
         lag=cursor.lag,
         polled_s=None if cursor.polled_at == NEVER else _seconds(cursor.polled_at, now),
         oldest_s=_seconds(oldest, now) if oldest else None,
-        paused=cursor.paused_until > now,
+        paused=cursor.is_paused(now),
         stale_answers=cursor.stale_answers,
         corrections=cursor.corrections,
         warning=_warning(cursor, now),

@@ -55,7 +55,8 @@ def is_due(now: datetime) -> bool:
     """Whether it is time to compare all names."""
     cursor = SyncCursor.current()
     period = EVERY if cursor.is_journal_heard(now) else WITHOUT_JOURNAL
-    return cursor.listed_at is None or cursor.listed_at + period <= now
+    # A time to come is from before the database's clock was put back.
+    return cursor.listed_at is None or not cursor.listed_at <= now < cursor.listed_at + period
 
 
 def reconcile(pypi: PyPI, names: Collection[str], *, now: datetime) -> int:
@@ -182,7 +183,7 @@ def _look_for(names: Iterator[str], cursor: SyncCursor, now: datetime) -> int:
 
 def _scan(cursor: SyncCursor, now: datetime, limit: int) -> int:
     """Mark packages that nobody has looked up for long, so many that all have their turn in a period."""
-    if cursor.scanned_at == NEVER:
+    if cursor.scanned_at == NEVER or cursor.scanned_at > now:
         cursor.take_scan(now, cursor.scanned_at)
         return 0
     passed = now - cursor.scanned_at

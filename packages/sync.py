@@ -90,7 +90,7 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
 
     When upstream asks for a pause or keeps us waiting, the rest waits for the next time.
     """
-    if SyncCursor.current().paused_until > now:
+    if SyncCursor.current().is_paused(now):
         return 0
     doubt.relax(now)
     held = Dirty.hold_due(now, limit)

@@ -42,6 +42,9 @@ class Build(models.Model):
     # How often a lost build is queued again.  One that took four builders down will take the fifth: a
     # person must look.
     MAX_LOSSES = 3
+    # How long the first, second and third attempt after a loss wait, in units of PIWHEELS_RETRY_S.  What is
+    # wrong with the network or with a builder is seldom over in a minute, and mostly in an hour.
+    PAUSES = (1, 10, 60)
 
     # What a builder has beyond the time limit of the build itself, to fetch the source and bring the wheels.
     UPLOAD = timedelta(hours=2)

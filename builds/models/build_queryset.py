@@ -106,8 +106,12 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
         Those that wait for a time are in no lane, so that however many there are, nobody has to pass them.
         """
-        due = self.filter(state=State.QUEUED, not_before__lte=now).order_by("not_before")
-        found = list(due.values_list("pk", flat=True)[:limit])
+        waiting = self.filter(state=State.QUEUED).order_by("not_before").values_list("pk", flat=True)
+        longest = max(self.model.PAUSES) * timedelta(seconds=settings.PIWHEELS_RETRY_S)
+        # None waits for longer than that: the database's clock was put back since.
+        found = list(waiting.filter(not_before__lte=now)[:limit]) or list(
+            waiting.filter(not_before__gt=now + 2 * longest)[:limit]
+        )
         return self.filter(pk__in=found, state=State.QUEUED).update(not_before=None) if found else 0
 
     def shift(self, target: "Target", leave: range, enter: range, limit: int) -> int:

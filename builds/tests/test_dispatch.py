@@ -56,6 +56,13 @@ def test_the_message_holds_two_numbers_and_nothing_else(redis: Redis):
     assert message["headers"]["task"] == "build"
 
 
+def test_a_build_does_not_wait_for_a_time_that_a_clock_which_was_put_back_has_left():
+    make_build(not_before=NOON + timedelta(days=1))
+    make_builder()
+
+    assert dispatch.dispatch(NOON) == 1
+
+
 def test_a_busy_builder_gets_nothing_more():
     make_build(), make_build(make_version("2.0"))
     make_builder()
@@ -129,14 +136,14 @@ def test_what_was_not_rung_is_begun_by_nobody_and_given_out_by_the_next_tick(set
     assert sorted(redis.keys("*")) == [queue_for(f"pi-0{number}").encode() for number in range(3)]
 
 
-def test_giving_out_to_fifty_builders_costs_thirteen_queries(django_assert_num_queries):
+def test_giving_out_to_fifty_builders_costs_fourteen_queries(django_assert_num_queries):
     target = make_target()
     for number in range(50):
         make_build(make_version(f"1.{number}"), target)
         make_builder(f"pi-{number}", target)
 
     # Four of them are savepoints and their ends.
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         assert dispatch.dispatch(NOON) == 50
 
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Greatest, Now
+from django.db.models.functions import Now
 from packaging.utils import canonicalize_name
 
 from packages import plain_sql
@@ -24,6 +24,14 @@ _HINT = """
         attempts = 0, error = ''
     WHERE packages_dirty.wanted_serial IS NULL OR packages_dirty.wanted_serial < EXCLUDED.wanted_serial
 """
+
+
+def _over(field: str, now: datetime, longest: timedelta) -> Q:
+    """What was to last until then, and does no longer.
+
+    What would last longer than anything may is from before the database's clock was put back.
+    """
+    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + 2 * longest})
 
 
 class SyncCursor(models.Model):
@@ -48,6 +56,8 @@ class SyncCursor(models.Model):
     POLLING = timedelta(minutes=3)
     # Reading the list of all projects takes an hour at most (`pypi.ROOT_S`).
     LISTING = timedelta(minutes=65)
+    # Upstream may ask for an hour (`fetch.MAX_RETRY_AFTER_S`).
+    PAUSE = timedelta(hours=1)
     # A journal that was silent for this long tells nothing of what changed meanwhile.
     SILENCE = timedelta(minutes=15)
     # It is read each hour where there is no journal.
@@ -144,7 +154,7 @@ class SyncCursor(models.Model):
         """Become the only poller for a while; False if another is, or there is nothing to poll."""
         if self.journal == self.Journal.ABSENT and now - self.journal_asked_at < self.ASK_AGAIN:
             return False
-        free = Q(polling_until__lte=now, paused_until__lte=now)
+        free = _over("polling_until", now, self.POLLING) & _over("paused_until", now, self.PAUSE)
         return self._rows().filter(free).update(polling_until=now + self.POLLING) == 1
 
     def prolong_poll(self, now: datetime, upstream_serial: int) -> None:
@@ -217,7 +227,12 @@ class SyncCursor(models.Model):
 
     def pause(self, until: datetime) -> None:
         """Ask nothing of upstream until then."""
-        self._rows().update(paused_until=Greatest("paused_until", until))
+        longer = Q(paused_until__range=(until, until + 2 * self.PAUSE))
+        self._rows().exclude(longer).update(paused_until=until)
+
+    def is_paused(self, now: datetime) -> bool:
+        """Tell whether upstream wants to be left alone."""
+        return now < self.paused_until <= now + 2 * self.PAUSE
 
     def doubt(self, count: int, now: datetime) -> bool:
         """Believe no absence of so many packages at once; False if we did not anyway."""
@@ -234,7 +249,7 @@ class SyncCursor(models.Model):
 
     def take_listing(self, now: datetime) -> bool:
         """Become the only reader of the list of all projects for a while; False if another is."""
-        free = Q(listing_until__lte=now, paused_until__lte=now)
+        free = _over("listing_until", now, self.LISTING) & _over("paused_until", now, self.PAUSE)
         return self._rows().filter(free).update(listing_until=now + self.LISTING) == 1
 
     def release_listing(self, until: datetime) -> None:
@@ -285,6 +300,8 @@ class Dirty(models.Model):
     URGENT = (Why.JOURNAL, Why.PERSON)
     # One look-up takes seconds; a name whose fetcher died is taken again after this.
     HOLD = timedelta(minutes=5)
+    # A name is put off for an hour, and for one more if upstream asks for it.
+    LONGEST = timedelta(hours=2)
 
     name = models.CharField(max_length=200, primary_key=True)
     wanted_serial = models.BigIntegerField(
@@ -370,6 +387,10 @@ class Dirty(models.Model):
             due = Dirty.objects.select_for_update(skip_locked=True).due(now)
             held = list(due.filter(why__in=cls.URGENT)[:limit])
             held += due.exclude(why__in=cls.URGENT)[: limit - len(held)]
+            if not held:
+                # Nobody puts a name off for so long: the database's clock was put back since.
+                locked = Dirty.objects.select_for_update(skip_locked=True)
+                held = list(locked.filter(not_before__gt=now + 2 * cls.LONGEST)[:limit])
             for batch in range(0, len(held), MARKED_AT_ONCE):
                 names = [dirty.name for dirty in held[batch : batch + MARKED_AT_ONCE]]
                 Dirty.objects.filter(name__in=names).update(not_before=until)

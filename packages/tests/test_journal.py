@@ -219,6 +219,14 @@ def test_T02_a_poll_that_is_killed_at_any_statement_loses_no_event(journal, poll
     assert (cursor().serial, marks()) == (1001, {"demo": 1001})
 
 
+@pytest.mark.parametrize("field", ["polling_until", "paused_until"])
+def test_what_a_clock_that_was_put_back_has_left_keeps_nobody_from_reading(journal, poll, now, field):
+    start(**{field: now + timedelta(days=1)})
+    journal.write("demo", "create")
+
+    assert poll() == 1
+
+
 def test_one_poller_reads_at_a_time(journal, poll, now):
     start(polling_until=now + timedelta(minutes=1))
 

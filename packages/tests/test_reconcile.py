@@ -204,6 +204,20 @@ def test_an_unchanged_list_is_not_sent_again(upstream, pypi, now):
     assert compare(pypi, now + timedelta(hours=2)) == 2
 
 
+def test_what_a_clock_that_was_put_back_has_left_keeps_nobody_from_comparing(upstream, pypi, now, settings):
+    settings.PIWHEELS_RESCAN_S = 1000
+    later = now + timedelta(days=1)
+    SyncCursor.objects.create(
+        listing_until=later, listed_at=later, scanned_at=later, journal="xml-rpc", polled_at=now
+    )
+    upstream.add_project("demo")
+
+    assert reconcile.is_due(now)
+    assert compare(pypi, now) == 1
+    watch([], now)
+    assert SyncCursor.objects.get().scanned_at == now
+
+
 def test_one_reader_compares_at_a_time(upstream, pypi, now):
     SyncCursor.objects.create(listing_until=now + timedelta(minutes=30))
 

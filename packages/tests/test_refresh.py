@@ -338,6 +338,25 @@ def test_a_pause_that_upstream_wants_is_everybodys(upstream, refresh, now):
     assert refresh(after=31) == 1
 
 
+def test_what_a_clock_that_was_put_back_has_left_is_not_waited_for(upstream, refresh, now):
+    upstream.add_sdist("demo", "1.0")
+    mark("demo", now + timedelta(days=1))
+    SyncCursor.objects.create(paused_until=now + timedelta(days=1))
+
+    assert refresh() == 1
+
+
+def test_a_pause_is_not_shortened_and_follows_a_clock_that_was_put_back(now):
+    long, short, before = now + timedelta(minutes=9), now + timedelta(minutes=1), now - timedelta(days=1)
+    paused = []
+
+    for until in (long, short, before):
+        SyncCursor.current().pause(until)
+        paused.append(SyncCursor.current().paused_until)
+
+    assert paused == [long, long, before]
+
+
 def test_several_names_are_looked_up_at_once(upstream, pypi, now):
     names = [f"demo{number}" for number in range(6)]
     for name in names:

@@ -284,6 +284,7 @@ def test_what_takes_long_is_read_seldom(now):
 
     assert not row.is_due(now + timedelta(seconds=299))
     assert row.is_due(now + timedelta(seconds=300))
+    assert row.is_due(now - timedelta(days=1)), "the clock was put back"
 
 
 def test_a_full_page_is_light_and_no_part_of_it_has_a_style_of_its_own(client, now):

@@ -95,6 +95,15 @@ def test_a_list_that_took_long_is_left_alone_for_a_hundred_times_as_long():
     assert listed() == ["demo", "other"]
 
 
+def test_a_clock_that_was_put_back_keeps_no_list_from_being_written():
+    make_wheel()
+    publish(timedelta(days=1))
+    make_wheel("other")
+
+    assert publish()
+    assert listed() == ["demo", "other"]
+
+
 def test_a_list_that_is_the_same_stays_and_another_one_has_another_second():
     make_wheel()
     publish()

@@ -149,6 +149,7 @@ def test_what_takes_long_is_summed_up_seldom():
 
     assert not row.is_due(NOON + timedelta(minutes=83))
     assert row.is_due(NOON + timedelta(minutes=84))
+    assert row.is_due(NOON - timedelta(days=1)), "the clock was put back"
 
 
 @pytest.mark.parametrize(
