@@ -1,16 +1,19 @@
 """Writes the list of all packages with their downloads, in piwheels.org's shape, once an hour into the tree.
 
 A million names are thirty megabytes, which nobody makes while somebody waits.  They are read in chunks; in
-memory there are only the numbers of what was ever downloaded.
+memory there are only the numbers of what was ever downloaded.  All of it is summed up, so where that takes
+long it is done more seldom.
 """
 
 import gzip
 import json
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.core.cache import cache
 from django.db.models import Q, Sum
 
 from packages.models import Package
@@ -20,6 +23,9 @@ from simple.tree import CATALOGUE, PACKED, PRIVATE
 
 CHUNK_ROWS = 2000
 LOCK = "catalogue"
+# The list takes no more than this part of the time, and an hour lies between two ticks of the schedule.
+PART, HOUR_S = 0.02, 3600
+_RESTS = "catalogue-rests"
 # As piwheels.org has it.
 DAYS = 30
 
@@ -27,11 +33,14 @@ Counts = Mapping[int, tuple[int, int]]
 
 
 def publish(now: datetime) -> bool:
-    """Write the list; False if somebody else does so now."""
+    """Write the list; False if somebody else does so now, or if this process has just spent long on it."""
     with tree.held(LOCK) as is_ours:
-        if not is_ours:
+        if not is_ours or cache.get(_RESTS):
             return False
+        began = time.monotonic()
         _write(_counts(now), Path(settings.PIWHEELS_PUBLIC))
+        if (rest_s := (time.monotonic() - began) / PART) > HOUR_S:
+            cache.set(_RESTS, "for a while", rest_s)
         return True
 
 

@@ -234,6 +234,16 @@ def test_all_packages_are_listed_with_their_downloads(client, encoding):
     assert again.status_code == 304
 
 
+def test_a_list_that_took_long_is_left_alone_for_a_while(monkeypatch):
+    cache.clear()
+    assert (catalogue.publish(NOON), catalogue.publish(NOON)) == (True, True)
+
+    monkeypatch.setattr(catalogue, "PART", 1e-9)
+
+    assert (catalogue.publish(NOON), catalogue.publish(NOON)) == (True, False)
+    cache.clear()
+
+
 def test_before_the_list_was_ever_written_it_is_made(client):
     make_packages("demo")
 
