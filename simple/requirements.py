@@ -11,14 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidName, canonicalize_name
+from packaging.markers import Marker, UndefinedEnvironmentName
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 # A lock file of 1,000 packages with all hashes has a megabyte.
 MOST_BYTES = 4 << 20
 MOST_PACKAGES = 1000
+# Of a line without its hashes, of what is said of a version, and of a marker.  Those that tools make have a
+# few hundred characters; Python reads no number of more than 4,300 digits.
+_MOST_SAID = 4000
+# What tomllib takes for a key with dots grows with the square of their number, and for each line below a
+# heading with that heading's.  A line of a lock file has some twenty, most of them in an address.
+_MOST_DOTS_SQUARED = 20_000_000
+_MOST_DOTS_OF_A_HEADING = 50
+_TOO_LONG = "it is longer than anything that a tool writes of one package"
 
 
 class CannotRead(Exception):
@@ -36,8 +44,17 @@ class Wanted:
     extras: frozenset[str] = frozenset()  # by their canonical names; lock files list what these bring in
 
     def applies(self, environment: Mapping[str, str]) -> bool:
-        """Tell whether it is asked for in an environment (PEP 508)."""
-        return self.marker is None or self.marker.evaluate({**environment, "extra": ""})
+        """Tell whether it is asked for in an environment (PEP 508), without extras and groups (PEP 751)."""
+        if self.marker is None:
+            return True
+        nothing = frozenset[str]()
+        try:
+            return self.marker.evaluate(
+                {**environment, "extra": "", "extras": nothing, "dependency_groups": nothing}
+            )
+        # What cannot be compared is none, as for what a wheel needs.
+        except (ValueError, UndefinedEnvironmentName):
+            return False
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,9 @@ class _Reading:
         extras: Iterable[str] = (),
     ) -> None:
         """Note a package, or why it cannot be one."""
+        if max(len(wanted), len(marker)) > _MOST_SAID:
+            self.pass_over(name, _TOO_LONG)
+            return
         try:
             self.packages.append(
                 Wanted(
@@ -75,12 +95,20 @@ class _Reading:
                     frozenset(canonicalize_name(extra) for extra in extras),
                 )
             )
-        except (InvalidName, InvalidSpecifier, InvalidMarker) as error:
-            self.passed_over.append(f"{name[:100]}: {str(error)[:200]}")
+        # Brackets can be nested deeper than the parser can follow.
+        except (ValueError, RecursionError) as error:
+            self.pass_over(name, str(error)[:200])
+        self._refuse_more()
 
     def pass_over(self, name: object, why: str) -> None:
         """Note what cannot be had from any index."""
         self.passed_over.append(f"{str(name)[:100]}: {why}")
+        self._refuse_more()
+
+    def _refuse_more(self) -> None:
+        """Raise CannotRead as soon as it is too much, before all of it was read."""
+        if len(self.packages) + len(self.passed_over) > MOST_PACKAGES:
+            raise CannotRead(f"It asks for more than {MOST_PACKAGES} packages, which are the most.")
 
 
 def _sha256(hashes: Iterable[str]) -> Iterator[str]:
@@ -96,8 +124,6 @@ def read(text: str) -> Asked:
     if len(text.encode(errors="replace")) > MOST_BYTES:
         raise CannotRead(f"It is larger than {MOST_BYTES >> 20} MiB, which no lock file of ours has been.")
     kind, reading = _read(text.lstrip("\ufeff"))
-    if len(reading.packages) > MOST_PACKAGES:
-        raise CannotRead(f"It asks for {len(reading.packages)} packages; {MOST_PACKAGES} are the most.")
     if not reading.packages and not reading.passed_over:
         raise CannotRead("It asks for nothing: paste the lines of a requirements or lock file.")
     return Asked(kind, tuple(reading.packages), tuple(reading.passed_over))
@@ -106,11 +132,9 @@ def read(text: str) -> Asked:
 def _read(text: str) -> tuple[str, _Reading]:
     if text.lstrip().startswith("{"):
         return "Pipfile.lock", _pipfile_lock(text)
-    if re.search(r"^\s*\[\[packages?\]\]|^\s*lock-version\s*=", text, re.MULTILINE):
-        try:
-            held = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise CannotRead(f"It looks like a lock file in TOML, but cannot be read: {error}.") from error
+    # Spaces of one line alone: `\s` would look at all empty lines from each of them.
+    if re.search(r"^[ \t]*(?:\[\[packages?\]\]|lock-version[ \t]*=)", text, re.MULTILINE):
+        held = _toml(text)
         if "lock-version" in held:
             return "pylock.toml", _pylock(held)
         for kind, key in (("poetry.lock", "content-hash"), ("pdm.lock", "content_hash")):
@@ -118,6 +142,19 @@ def _read(text: str) -> tuple[str, _Reading]:
                 return kind, _locked_files(held)
         return "uv.lock", _uv_lock(held)
     return "requirements.txt", _requirements(text)
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Return what a lock file in TOML says; raises CannotRead."""
+    dots = [(line.lstrip().startswith("["), line.count(".")) for line in text.split("\n")]
+    heading = max((count for is_heading, count in dots if is_heading), default=0)
+    if heading > _MOST_DOTS_OF_A_HEADING or sum(count**2 for _, count in dots) > _MOST_DOTS_SQUARED:
+        raise CannotRead("It looks like a lock file in TOML, but has more dots in a line than any.")
+    try:
+        return tomllib.loads(text)
+    # A number of more digits than Python reads is a ValueError of its own.
+    except (ValueError, RecursionError) as error:
+        raise CannotRead(f"It looks like a lock file in TOML, but cannot be read: {error}.") from error
 
 
 # --- requirements.txt ---------------------------------------------------------------------------------
@@ -142,9 +179,12 @@ def _requirement(line: str, reading: _Reading) -> None:
         return
     said, *options = re.split(r"\s--?(?=[a-z])", line)
     hashes = [option.partition("hash")[2].strip("= ") for option in options if option.startswith("hash")]
+    if len(said) > _MOST_SAID:
+        reading.pass_over(said, _TOO_LONG)
+        return
     try:
         requirement = Requirement(said.strip())
-    except InvalidRequirement as error:
+    except (ValueError, RecursionError) as error:
         reading.pass_over(said, str(error).splitlines()[0][:200])
         return
     if requirement.url:

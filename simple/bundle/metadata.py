@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import UndefinedEnvironmentName
 from packaging.metadata import parse_email
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 # The largest METADATA seen had 300 kB, most of it a README.
@@ -43,7 +43,8 @@ def _applies(requirement: Requirement, environment: Mapping[str, str], extras: f
         return any(
             requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *sorted(extras))
         )
-    except (UndefinedComparison, UndefinedEnvironmentName):
+    # Undefined comparisons among them, and numbers of more digits than Python reads.
+    except (ValueError, UndefinedEnvironmentName):
         return False
 
 
@@ -57,7 +58,7 @@ def read(content: bytes, name: str) -> Metadata:
         raise Unusable(f"it needs {len(said)} packages")
     try:
         requires = tuple(Requirement(each) for each in said)
-    except (InvalidRequirement, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Unusable(f"what it needs cannot be read: {str(error).splitlines()[0][:200]}") from error
     elsewhere = [each.name for each in requires if each.url]
     if elsewhere:

@@ -16,6 +16,7 @@ from packaging.version import Version
 
 from builds import moving
 from builds.models import Wheel
+from packages.database import DATABASE_AWAY
 from packages.fetch import UpstreamUnavailable
 from packages.sync import upstream
 from simple import explain
@@ -104,6 +105,14 @@ class _Work:
             logger.exception("%s cannot be written.", self.bundle)
             said = str(error) if isinstance(error, WrongBytes) else "A file could not be read or written."
             self.bundle.fail(f"{said} The operators have a line about it; ask again later.", self._expiry())
+        except DATABASE_AWAY:
+            # Nothing can be noted now: it is given back after a silence.
+            raise
+        # Strangers' texts go through parsers that are not ours, and a row left as it is keeps its place from
+        # all others.
+        except Exception:
+            logger.exception("%s broke off.", self.bundle)
+            self.bundle.fail("Making it broke off. The operators have a line about it.", self._expiry())
 
     def _expiry(self) -> datetime:
         return self.clock() + timedelta(seconds=settings.PIWHEELS_BUNDLES_KEPT_S)

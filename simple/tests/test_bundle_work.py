@@ -226,6 +226,17 @@ def test_a_conflict_is_said(pi):
     assert "one 1.0 needs two<1" in made("one", pi).problem
 
 
+def test_what_nobody_foresaw_fails_the_bundle_and_keeps_nobody_elses_place(pi):
+    # Python reads no number of so many digits.
+    make_wheel("one", requires=(f"two<{'1' * 5_000}",))
+    make_wheel("two")
+
+    bundle = made("one", pi)
+
+    assert (bundle.state, bundle.slot) == ("failed", None)
+    assert "The operators have a line" in bundle.problem
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

@@ -1,5 +1,7 @@
 """Real lock files of one project, without the index's host and some of the wheels, and odd ones."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,6 +72,9 @@ def test_lines_are_read_as_pip_reads_them(text, expected):
         ("./demo.whl", "./demo.whl: "),
         ("demo ==", "demo ==: "),
         ("<script>", "<script>: "),
+        ("demo==" + "1" * 5_000, "longer than"),
+        ("demo>=1.0,==" + "1" * 5_000, "longer than"),
+        ("demo; " + "(" * 1_500 + "os_name == 'posix'" + ")" * 1_500, "recursion"),
     ],
 )
 def test_what_cannot_be_looked_up_is_said(line, why):
@@ -95,8 +100,11 @@ def test_a_hash_may_be_of_another_kind_or_nonsense():
         ('{"default": ' + "[" * 100_000, "cannot be read as JSON"),
         ("[[package]]\nname =", "cannot be read"),
         ("lock-version = " + "[" * 100_000, "cannot be read"),
+        ("lock-version = " + "1" * 5_000, "cannot be read"),
+        ("lock-version = 1\n[" + "a." * 100 + "a]", "more dots"),
         ("x" * (MOST_BYTES + 1), "larger than"),
         ("\n".join(f"p{n}" for n in range(MOST_PACKAGES + 1)), "are the most"),
+        ("-e .\n" * (MOST_PACKAGES + 1), "are the most"),
     ],
 )
 def test_what_is_no_such_file_says_why(text, says):
@@ -117,3 +125,50 @@ def test_what_is_no_such_file_says_why(text, says):
 def test_no_nonsense_of_the_right_form_is_an_error(text):
     with suppress(CannotRead):
         read(text)
+
+
+@pytest.mark.parametrize("version", ["1" * 5_000, "1,==" + "1" * 5_000])
+def test_a_version_that_python_cannot_count_is_said(version):
+    asked = read(f'{{"default": {{"demo": {{"version": "=={version}"}}}}}}')
+
+    assert asked.packages == ()
+    assert "demo: it is longer" in asked.passed_over[0]
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "os_name ~= 'x'",
+        "'x' == 'x'",
+        "'docs' in extras",
+        "'dev' in dependency_groups",
+        "python_version < '" + "1" * 2_000 + "' and os_name ~= 'x'",
+    ],
+)
+def test_what_no_machine_fulfils_without_extras_or_cannot_tell_is_not_asked_for(marker):
+    [demo] = read(f"demo; {marker}").packages
+
+    assert not demo.applies({"sys_platform": "linux"})
+
+
+# Each of them took minutes to hours, and kept all others waiting meanwhile.
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'\\n' * 1_000_000 + 'x'",
+        "'lock-version' + '\\n' * 1_000_000",
+        "'lock-version = 1\\n' + 'a.' * 500_000 + 'a = 1'",
+        "'lock-version = 1\\n[' + 'a.' * 5_000 + 'a]\\n' + ''.join(f'b{n} = 1\\n' for n in range(90_000))",
+        "'demo ' + ','.join(['==1'] * 1_000_000)",
+        "'demo\\n' * 800_000",
+    ],
+)
+def test_no_text_takes_long(text):
+    program = f"""
+from contextlib import suppress
+from simple.requirements import CannotRead, read
+with suppress(CannotRead):
+    read({text})
+"""
+
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
