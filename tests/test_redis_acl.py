@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -203,6 +204,32 @@ def test_a_ring_of_the_dispatcher_reaches_its_builder(guarded, orders_url):
 def test_T35_a_builder_may_do_nothing_but_wait_at_its_own_queue(guarded, words):
     with pytest.raises(NoPermissionError):
         guarded.client("b-pi-07").execute_command(*words.split())
+
+
+ATTACKS = {
+    "one argument": (b"*3\r\n$5\r\nBRPOP\r\n$500000000\r\n", b"x" * 1_000_000),
+    "many arguments": (b"*500\r\n$5\r\nBRPOP\r\n", b"$1000000\r\n%b\r\n" % (b"x" * 1_000_000)),
+    "a line without an end": (b"", b"x" * 1_000_000),
+    "answers that are not read": (b"", b"PING\r\n" * 160_000),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_T35_a_builder_that_sends_without_end_is_cut_off_and_keeps_nobody_out(guarded, attack):
+    first, more = ATTACKS[attack]
+    server, waiting = guarded.client("server"), guarded.client("b-pi-07")
+    assert server.ping() and waiting.ping()
+
+    with socket.create_connection(("127.0.0.1", guarded.port), timeout=20) as attacker:
+        attacker.sendall(f"AUTH b-pi-07 {PASSWORDS['builder']}\r\n".encode() + first)
+        with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
+            for _ in range(200):
+                attacker.sendall(more)
+                # What is taken of the memory is so while the attacker is there.
+                assert server.lpush("server", "x")
+
+    assert waiting.ping()
+    guarded.client("operator").delete("server")
 
 
 @pytest.mark.parametrize(
