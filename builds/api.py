@@ -32,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 # What a builder has to say of itself takes a tenth of this, in bytes.
 HELLO_LIMIT = 64 << 10
+# Of a wheel, a builder sends half of this at a time.
+PIECE_LIMIT = 8 << 20
+# What a line of 128 kbit/s takes for what a builder sends.
+PIECE_S = 300.0
 # What a builder may try again later; everything else that it sends wrong is 400.
 STATUS: dict[type[Exception], int] = {incoming.Busy: 423, incoming.OutOfSpace: 507}
 # A builder that has waited longer for its verdict may be about to report again, and would never read of an
@@ -51,9 +55,12 @@ def answer(message: object) -> HttpResponse:
 
 
 def _secret(request: HttpRequest) -> str:
-    """Return the token or ticket of a request; "" when there is none."""
+    """Return the token or ticket of a request; "" when there is none.
+
+    It has one spelling alone, as nginx counts uploads by this header.
+    """
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else ""
+    return secret if scheme == "Bearer" else ""
 
 
 def for_builder(view: View) -> View:
@@ -159,14 +166,20 @@ def wheel(request: HttpRequest, build: int, now: datetime, filename: str) -> Htt
         return error(422, str(problem))
     sha256 = request.headers.get("Upload-Sha256", "")
     if request.method == "PATCH":
-        offset = incoming.receive(
-            build,
-            sha256,
-            request,
-            offset=_number(request, "Upload-Offset"),
-            length=_number(request, "Content-Length"),
-            total=_number(request, "Upload-Length"),
-        )
+        length = _number(request, "Content-Length")
+        if length > PIECE_LIMIT:
+            raise incoming.BadUpload(f"Send {PIECE_LIMIT} bytes of a wheel at a time, at most.")
+        # gunicorn's; the server that is for trying out has none.
+        connection = request.META.get("gunicorn.socket")
+        with incoming.place(found.builder_id), incoming.cut_off_after(PIECE_S, connection):
+            offset = incoming.receive(
+                build,
+                sha256,
+                request,
+                offset=_number(request, "Upload-Offset"),
+                length=length,
+                total=_number(request, "Upload-Length"),
+            )
         found.begin_upload()
     else:
         offset = incoming.received(build, sha256)

@@ -8,8 +8,10 @@ import fcntl
 import os
 import re
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Protocol
@@ -23,6 +25,9 @@ from packages import disk
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 64 << 10
+# How many uploads a builder may have at a time: it sends one wheel after another, and a request that was cut
+# may be there for a minute yet.
+_AT_ONCE = 2
 # What is left of a disk for the others who write to it, the database before all: a part, and bytes at most.
 _SPARE, _MOST_SPARE = 1 / 20, 2 << 30
 
@@ -80,6 +85,49 @@ def receive(build: int, sha256: str, body: Body, *, offset: int, length: int, to
             file.write(block)
             length -= len(block)
         return file.tell()
+
+
+@contextmanager
+def place(builder: int | None) -> Iterator[None]:
+    """Hold one of the places that a builder has for its uploads; raises Busy when it has no more.
+
+    Each takes a thread of the web server's.  Tickets are no measure: a builder may get one after another.
+    """
+    places = settings.PIWHEELS_INCOMING / "places"
+    places.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as files:
+        for number in range(_AT_ONCE):
+            file = files.enter_context((places / f"{builder}-{number}").open("ab"))
+            with suppress(Busy):
+                _lock(file)
+                break
+        else:
+            raise Busy("This builder is sending as much at a time as it may: wait for it.")
+        yield
+
+
+@contextmanager
+def cut_off_after(seconds: float, connection: socket.socket | None) -> Iterator[None]:
+    """Let what comes over a connection end after a while, as if it were cut.
+
+    A reader of so many bytes waits for all of them, however slowly they come.
+    """
+    if connection is None:
+        yield
+        return
+    timer = threading.Timer(seconds, _end, [connection])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end(connection: socket.socket) -> None:
+    """Read nothing more of a connection; the answer can still be sent."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from django.test import Client
 from builder import contract
 from builder.tests.elves import armhf
 from builds import incoming
+from builds.api import PIECE_LIMIT
 from builds.models import Build, Builder, Refusal, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version
 from builds.tests.wheels import make_wheel as wheel_bytes
@@ -29,6 +30,7 @@ class Pi:
     """A builder as the server sees it."""
 
     def __init__(self, secret):
+        self.secret = secret
         self.client = Client(headers={"Authorization": f"Bearer {secret}"})
 
     def post(self, path, body=b"", **headers):
@@ -508,6 +510,33 @@ def test_a_hash_that_is_none_is_refused(running, sha256):
     assert (
         pi.upload(build, PURE, b"x", sha256=sha256.strip("\n") + "/" * sha256.count("\n")).status_code == 400
     )
+
+
+def test_a_builder_has_so_many_uploads_at_a_time_whatever_ticket_they_come_with(running):
+    build, pi = running
+
+    with incoming.place(build.builder_id), incoming.place(build.builder_id):
+        assert pi.upload(build, PURE, b"x").status_code == 423
+
+    assert pi.upload(build, PURE, b"x").status_code == 200
+
+
+def test_more_of_a_wheel_than_a_builder_sends_at_a_time_is_refused(running):
+    build, pi = running
+
+    response = pi.upload(build, PURE, bytes(PIECE_LIMIT + 1))
+
+    assert response.status_code == 400
+    assert pi.arrived(build, PURE, bytes(PIECE_LIMIT + 1)) == 0
+
+
+@pytest.mark.parametrize("spelling", ["bearer {}", "BEARER {}", "Bearer  {}", "Bearer {} "])
+def test_a_ticket_has_one_spelling_alone(running, spelling):
+    build, pi = running
+
+    pi.client.defaults["HTTP_AUTHORIZATION"] = spelling.format(pi.secret)
+
+    assert pi.heartbeat(build).status_code == 409
 
 
 def test_more_wheels_than_a_build_may_leave_are_refused(running):

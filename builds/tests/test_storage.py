@@ -1,4 +1,5 @@
 import gzip
+import socket
 from io import BytesIO
 
 import pytest
@@ -123,6 +124,29 @@ def test_a_cut_upload_keeps_what_came():
     incoming.receive(7, sha256, BytesIO(b"defghij"), offset=3, length=7, total=10)
 
     assert incoming.part(7, sha256).read_bytes() == b"abcdefghij"
+
+
+def test_what_comes_too_slowly_is_cut_and_keeps_what_came():
+    server, builder = socket.socketpair()
+    with server, builder, server.makefile("rb") as body:
+        builder.sendall(b"abc")
+
+        with incoming.cut_off_after(0.2, server):
+            assert incoming.receive(7, "b" * 64, body, offset=0, length=10, total=10) == 3
+
+        server.sendall(b"answer")
+        assert builder.recv(10) == b"answer"
+
+
+def test_a_builder_has_so_many_uploads_at_a_time_and_others_theirs():
+    with incoming.place(7), incoming.place(7):
+        with pytest.raises(incoming.Busy), incoming.place(7):
+            pass
+        with incoming.place(8):
+            pass
+
+    with incoming.place(7):
+        pass
 
 
 def test_a_heartbeat_that_comes_after_the_end_does_not_hide_the_log():
