@@ -122,7 +122,7 @@ def _verify(wanted: Import, path: Path) -> None:
     """Refuse a file before anything is begun, if it is not what it is to be."""
     try:
         with path.open("rb") as file:
-            verify(file, path.name, expected_of(_unsaved(wanted)))
+            verify(file, path.name, expected_of(_unsaved(wanted)), scratch=incoming.scratch())
     except BadWheel as error:
         raise CannotImport(str(error)) from error
     except OSError as error:

@@ -4,7 +4,7 @@ Such a wheel may be well meant, and some of the most used ones do it, so it is n
 a person has looked.  What is held: whatever runs at each start of Python (`.pth`, `sitecustomize`), what has
 the name of a module of the standard library or of the tools that install packages, and what makes pip
 fetch something from elsewhere.  Not held: the `.pth` files of a few packages that everybody has, and those
-that setuptools made for namespaces, if they do nothing else.
+that setuptools made for namespaces, if they do nothing else and for a folder of this very wheel.
 """
 
 import re
@@ -42,29 +42,30 @@ _KNOWN_PTH = {
 }
 _LARGEST_PTH = 64 << 10
 _SCRIPT = re.compile(r"(python|pip)[\d.]*(\.exe)?")
+_PROGRAMS = frozenset({"console_scripts", "gui_scripts"})
+# Of entry_points.txt; a line for each program.
+MAX_ENTRY_POINTS = 1 << 20
 
-# The steps of the `-nspkg.pth` that setuptools made for each namespace package for a decade, with * for the
-# names in it; they only make the module that the package says it is part of.
-_NAMESPACE = frozenset(
-    {
-        "import sys, types, os",
-        "has_mfs = sys.version_info > (3, 5)",
-        "p = os.path.join(sys._getframe(1).f_locals[*], *(*))",
-        "importlib = has_mfs and __import__(*)",
-        "has_mfs and __import__(*)",
-        "importlib = __import__(*)",
-        "__import__(*)",
-        "m = has_mfs and sys.modules.setdefault(*, importlib.util.module_from_spec("
-        "importlib.machinery.PathFinder.find_spec(*, [os.path.dirname(p)])))",
-        "m = sys.modules.setdefault(*, importlib.util.module_from_spec("
-        "importlib.machinery.PathFinder.find_spec(*, [os.path.dirname(p)])))",
-        "m = m or sys.modules.setdefault(*, types.ModuleType(*))",
-        "mp = (m or []) and m.__dict__.setdefault(*,[])",
-        "(p not in mp) and mp.append(p)",
-        "m and setattr(sys.modules[*], *, m)",
-    }
+# The steps of the `-nspkg.pth` that setuptools made for each namespace package for a decade; they only make
+# the module that the package says it is part of.
+_NAMESPACE = (
+    "import sys, types, os",
+    "has_mfs = sys.version_info > (3, 5)",
+    "p = os.path.join(sys._getframe(1).f_locals['sitedir'], *{path!r})",
+    "importlib = has_mfs and __import__('importlib.util')",
+    "has_mfs and __import__('importlib.machinery')",
+    "importlib = __import__('importlib.util')",
+    "__import__('importlib.machinery')",
+    "m = has_mfs and sys.modules.setdefault({module!r}, importlib.util.module_from_spec("
+    "importlib.machinery.PathFinder.find_spec({module!r}, [os.path.dirname(p)])))",
+    "m = sys.modules.setdefault({module!r}, importlib.util.module_from_spec("
+    "importlib.machinery.PathFinder.find_spec({module!r}, [os.path.dirname(p)])))",
+    "m = m or sys.modules.setdefault({module!r}, types.ModuleType({module!r}))",
+    "mp = (m or []) and m.__dict__.setdefault('__path__',[])",
+    "(p not in mp) and mp.append(p)",
+    "m and setattr(sys.modules[{parent!r}], {child!r}, m)",
 )
-_IMPORTABLE = frozenset({"importlib.util", "importlib.machinery"})
+_NAMESPACE_MODULE = re.compile(r"types\.ModuleType\('([A-Za-z_][A-Za-z0-9_.]*)'\)")
 
 
 def reason_to_hold(
@@ -79,20 +80,54 @@ def reason_to_hold(
 
 def _about_files(package: str, names: Collection[str], read: Callable[[str, int], bytes]) -> Iterator[str]:
     """Yield what a person should know of the files, in a sentence each."""
-    modules = set()
-    for name in names:
-        place, path = _place(name)
+    placed = [(name, *_place(name)) for name in names]
+    paths = [path for _, place, path in placed if place == "modules"]
+    for name, place, path in placed:
         if place == "modules":
-            top, _, rest = path.partition("/")
-            modules.add("" if top.endswith((".dist-info", ".pth")) else top.split(".", 1)[0])
-            is_new = not rest and path.endswith(".pth") and (package, path) not in _KNOWN_PTH
-            if is_new and not _is_namespace(read(name, _LARGEST_PTH)):
+            is_new = "/" not in path and path.endswith(".pth") and (package, path) not in _KNOWN_PTH
+            if is_new and not _is_namespace(read(name, _LARGEST_PTH), package, paths):
                 yield f"{path} runs, or adds folders, at each start of Python."
-        elif place == "scripts" and _SCRIPT.fullmatch(path) and package != "pip":
-            yield f"It installs a program {path}."
-        elif place == "data" and ("site-packages/" in path or "dist-packages/" in path):
-            yield f"It installs {path} past the installer's back."
+            elif path.endswith(".dist-info/entry_points.txt") and path.count("/") == 1:
+                found = programs(read(name, MAX_ENTRY_POINTS))
+                yield from filter(None, (_about_program(package, program) for program in found))
+        elif place == "scripts":
+            yield from filter(None, [_about_program(package, path)])
+        elif place == "data":
+            yield from filter(None, [_about_data(package, path)])
+    tops = (path.partition("/")[0] for path in paths)
+    modules = {top.split(".", 1)[0] for top in tops if not top.endswith((".dist-info", ".pth"))}
     yield from filter(None, (_about_module(package, module) for module in sorted(modules)))
+
+
+def programs(content: bytes) -> list[str]:
+    """Return the names of the programs that an installer makes of an entry_points.txt."""
+    group, found = "", []
+    for line in map(str.strip, content.decode(errors="replace").splitlines()):
+        if line.startswith("["):
+            # Some installers pass over case and spaces here, and end a name at a colon, too.
+            group = line.strip("[] ").lower()
+        elif group in _PROGRAMS and line:
+            found.append(re.split("[=:]", line, maxsplit=1)[0].strip())
+    return found
+
+
+def _about_program(package: str, name: str) -> str:
+    """Return that a program has another one's name, in a sentence; "" when it has one of its own."""
+    return f"It installs a program {name}." if _SCRIPT.fullmatch(name) and package != "pip" else ""
+
+
+def _about_data(package: str, path: str) -> str:
+    """Return what a file does beside all packages, in a sentence; "" when that is nothing."""
+    # A Python of one's own has its standard library in the latter two.
+    if (
+        "site-packages/" in path
+        or "dist-packages/" in path
+        or path.startswith(("lib/python", "lib64/python"))
+    ):
+        return f"It installs {path} past the installer's back."
+    if path == "pyvenv.cfg":
+        return "pyvenv.cfg says which Python an environment has."
+    return _about_program(package, path.removeprefix("bin/")) if path.startswith("bin/") else ""
 
 
 def _about_module(package: str, module: str) -> str:
@@ -115,14 +150,24 @@ def _place(name: str) -> tuple[str, str]:
     return ("modules" if place in ("purelib", "platlib") else place), path
 
 
-def _is_namespace(content: bytes) -> bool:
-    """Tell whether a `.pth` does nothing but what setuptools' own do for namespace packages."""
-    text = content.decode("ascii", "replace")
-    named = re.findall(r"__import__\('([^']*)'\)", text)
-    bare = re.sub(r"'[A-Za-z0-9_.-]*'", "*", text)
-    bare = re.sub(r"\*\((?:\*, ?)*\*?,?\)", "*(*)", bare)
-    steps = {step.strip() for step in bare.replace("\n", ";").split(";") if step.strip()}
-    return bool(steps) and steps <= _NAMESPACE and set(named) <= _IMPORTABLE
+def _is_namespace(content: bytes, package: str, paths: Collection[str]) -> bool:
+    """Tell whether a `.pth` does but what setuptools' own do, for namespaces that the wheel is part of."""
+    written = [line for line in content.decode("ascii", "replace").splitlines() if line.strip()]
+    return bool(written) and all(_makes_namespace(line, package, paths) for line in written)
+
+
+def _makes_namespace(line: str, package: str, paths: Collection[str]) -> bool:
+    """Tell whether a line of a `.pth` makes a namespace of a folder of the wheel, and nothing else."""
+    found = _NAMESPACE_MODULE.search(line)
+    # What does not begin so is a folder that Python adds.
+    if found is None or not line.startswith("import "):
+        return False
+    module = found[1]
+    parent, _, child = module.rpartition(".")
+    path = tuple(module.split("."))
+    known = {each.format(path=path, module=module, parent=parent, child=child) for each in _NAMESPACE}
+    is_here = any(each.startswith(f"{'/'.join(path)}/") for each in paths)
+    return is_here and not _about_module(package, path[0]) and set(map(str.strip, line.split(";"))) <= known
 
 
 def _about_requirements(requirements: Collection[str]) -> Iterator[str]:

@@ -184,6 +184,13 @@ def has_room(total: int = 0) -> bool:
     return True
 
 
+def scratch() -> Path:
+    """Return a folder for what is only looked at: /tmp may be half of the memory."""
+    path: Path = settings.PIWHEELS_INCOMING / "scratch"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def discard(build: int) -> None:
     """Forget all that a build has uploaded."""
     shutil.rmtree(folder(build), ignore_errors=True)

@@ -106,7 +106,7 @@ def _check_and_store(
     told = report.wheels[number]
     try:
         with _arrived(build, told, content, now) as file:
-            wheel = verify(file, told.filename, expected_of(build))
+            wheel = verify(file, told.filename, expected_of(build), scratch=incoming.scratch())
             if (wheel.size, wheel.sha256) != (told.size, told.sha256):
                 raise BadWheel(f"{told.size} bytes were announced and {wheel.size} came, or others.")
             apt = _names(told, told.apt, _APT, "apt packages")

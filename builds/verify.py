@@ -16,6 +16,7 @@ from email.message import Message
 from email.parser import HeaderParser
 from io import BufferedReader, BytesIO, StringIO
 from itertools import islice
+from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
@@ -32,7 +33,7 @@ from builder.elf import (
     system_of,
 )
 from builds.archive import MAX_MEMBERS, BadArchive, Member, read_directory, unpack
-from builds.caution import reason_to_hold
+from builds.caution import MAX_ENTRY_POINTS, programs, reason_to_hold
 from builds.fitness import misfit
 from builds.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, check_filename
 
@@ -43,10 +44,10 @@ MAX_REQUIREMENTS = 500
 MAX_HEADERS = 1 << 20
 # Of RECORD: a line of 300 characters for each of the members that an archive may have.
 MAX_RECORD = 16 << 20
-# Of entry_points.txt; a line for each program.
-MAX_ENTRY_POINTS = 1 << 20
 # As many files with machine code as the builder's inspection takes.
 MAX_ELVES = 3000
+# Of one file with machine code, as much as a whole wheel may have by default.
+MAX_ELF = 1 << 30
 _IN_MEMORY = 16 << 20
 
 # The specification asks for "sha256 or better".
@@ -93,14 +94,17 @@ class _Proof:
     size: str  # may be empty: the hash proves it as well
 
 
-def verify(file: BufferedReader | BytesIO, filename: str, expected: Expected) -> VerifiedWheel:
+def verify(
+    file: BufferedReader | BytesIO, filename: str, expected: Expected, *, scratch: Path
+) -> VerifiedWheel:
     """Read a file that was uploaded as `filename`, and return what it is if that was ordered.
 
-    Raises BadWheel for all that can be wrong with a file, and OSError when our own disk fails.
+    Large machine code lies in the folder `scratch` while it is read.  Raises BadWheel for all that can be
+    wrong with a file, and OSError when our own disk fails.
     """
     tags = check_filename(filename, expected)
     try:
-        content = _check_content(file, expected, tags)
+        content = _check_content(file, expected, tags, scratch)
         if reason := misfit(content.elves, expected.architecture, tags):
             raise BadWheel(reason)
         system = system_of(content.elves)
@@ -139,7 +143,7 @@ def verify(file: BufferedReader | BytesIO, filename: str, expected: Expected) ->
     )
 
 
-def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> _Content:
+def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag], scratch: Path) -> _Content:
     """Prove each member of a wheel by its RECORD, and its tags by its WHEEL; return what is in it."""
     members = {member.name: member for member in read_directory(file)}
     dist_info = _find_dist_info(members, expected)
@@ -160,7 +164,7 @@ def _check_content(file: BinaryIO, expected: Expected, tags: frozenset[Tag]) -> 
     budget = Budget()
     for member in members.values():
         proof = None if member.is_folder or member.name in unproven else _proof_of(member, proofs)
-        if elf := _check_member(file, member, proof, budget):
+        if elf := _check_member(file, member, proof, budget, scratch):
             elves[member.name] = elf
             if len(elves) > MAX_ELVES:
                 raise BadWheel(f"It has more than {MAX_ELVES} files with machine code. Split the package.")
@@ -188,12 +192,8 @@ def _installs(
 
 def _check_programs(content: bytes) -> None:
     """Refuse programs that would be written elsewhere than where programs are, which pip refuses too."""
-    group = ""
-    for line in map(str.strip, content.decode(errors="replace").splitlines()):
-        group = line if line.startswith("[") else group
-        name = line.partition("=")[0].strip()
-        is_path = "/" in name or "\\" in name or name in (".", "..")
-        if is_path and group in ("[console_scripts]", "[gui_scripts]"):
+    for name in programs(content):
+        if "/" in name or "\\" in name or name in (".", ".."):
             raise BadWheel(f"The name of the program {name[:MAX_TEXT]!a} is a path: give it a plain name.")
 
 
@@ -342,12 +342,14 @@ def _proof_of(member: Member, proofs: dict[str, _Proof]) -> _Proof:
     return proof
 
 
-def _check_member(file: BinaryIO, member: Member, proof: _Proof | None, budget: Budget) -> Elf | None:
+def _check_member(
+    file: BinaryIO, member: Member, proof: _Proof | None, budget: Budget, scratch: Path
+) -> Elf | None:
     """Compare a member's bytes with its line in RECORD; return what it says of itself if it is ELF."""
     algorithm, _, digest = proof.hash.partition("=") if proof else ("sha256", "", "")
     hasher = hashlib.new(algorithm)
     head = b""
-    with SpooledTemporaryFile(_IN_MEMORY) as code:
+    with SpooledTemporaryFile(_IN_MEMORY, dir=str(scratch)) as code:
         for piece in unpack(file, member):
             hasher.update(piece)
             if head.startswith(MAGIC):
@@ -355,6 +357,8 @@ def _check_member(file: BinaryIO, member: Member, proof: _Proof | None, budget: 
             elif len(head) < len(MAGIC):
                 head += piece
                 if head.startswith(MAGIC):
+                    if member.size > MAX_ELF:
+                        raise BadWheel(f"{member.name!a} has more than {MAX_ELF} bytes. Strip it.")
                     code.write(head)
         if proof and urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode() != digest:
             raise BadWheel(

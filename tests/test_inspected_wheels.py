@@ -38,6 +38,6 @@ def test_the_server_takes_what_the_inspection_wrote(tmp_path, tag, members, is_p
     )
 
     with (tmp_path / "out" / facts.filename).open("rb") as file:
-        wheel = verify(file, facts.filename, expected)
+        wheel = verify(file, facts.filename, expected, scratch=tmp_path)
     assert (wheel.glibc, wheel.is_portable) == (facts.glibc, facts.is_portable)
     assert wheel.held_reason == ""

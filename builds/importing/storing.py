@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.files import File as StoredFile
 
 from builder.contract import LOG_LIMIT
-from builds import failures, logs, moving, provenance, storage
+from builds import failures, incoming, logs, moving, provenance, storage
 from builds.failures import Diagnosis
 from builds.importing.theirs import File, Made
 from builds.importing.tree import NotThere, Tree
@@ -180,7 +180,7 @@ def _examined(path: Path, file: File, target: Target) -> Contents:
     try:
         with path.open("rb") as content:
             _compare(content, file)
-            return read(content, file.filename, architecture=target.architecture)
+            return read(content, file.filename, architecture=target.architecture, scratch=incoming.scratch())
     except BadWheel as error:
         raise Untaken(str(error)) from error
     except OSError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from io import BufferedReader
 from itertools import islice
+from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
@@ -52,10 +53,10 @@ def tags_of(filename: str) -> frozenset[Tag]:
         raise BadWheel("its name is not one that installers of today take") from error
 
 
-def read(file: BufferedReader, filename: str, *, architecture: str) -> Contents:
-    """Return what a wheel tells; BadWheel for what is none."""
+def read(file: BufferedReader, filename: str, *, architecture: str, scratch: Path) -> Contents:
+    """Return what a wheel tells; BadWheel for what is none.  `scratch` is as in `verify`."""
     tags = tags_of(filename)
-    if shared := _shared(file, filename, tags, architecture):
+    if shared := _shared(file, filename, tags, architecture, scratch):
         return Contents(
             metadata=shared.metadata,
             requires_python=shared.requires_python,
@@ -83,7 +84,7 @@ def read(file: BufferedReader, filename: str, *, architecture: str) -> Contents:
 
 
 def _shared(
-    file: BufferedReader, filename: str, tags: frozenset[Tag], architecture: str
+    file: BufferedReader, filename: str, tags: frozenset[Tag], architecture: str, scratch: Path
 ) -> VerifiedWheel | None:
     """Return all that can be told of machine code which several Pythons and so several systems take.
 
@@ -102,7 +103,7 @@ def _shared(
         build_tag=f"{build_tag[0]}{build_tag[1]}" if build_tag else "",
     )
     try:
-        return verify(file, filename, expected)
+        return verify(file, filename, expected, scratch=scratch)
     except BadWheel:
         return None
 

@@ -39,6 +39,9 @@ def held(*names, package="demo", requires=(), content=b"import evil\n") -> str:
         ("pkg_resources/__init__.py", "It has a module pkg_resources, which is setuptools's."),
         ("demo-1.0.data/scripts/python3", "It installs a program python3."),
         ("demo-1.0.data/data/lib/python3.13/site-packages/a.py", "past the installer's back"),
+        ("demo-1.0.data/data/lib/python3.13/json.py", "past the installer's back"),
+        ("demo-1.0.data/data/bin/pip3", "It installs a program pip3."),
+        ("demo-1.0.data/data/pyvenv.cfg", "pyvenv.cfg says which Python"),
     ],
 )
 def test_what_is_in_other_peoples_way_is_held(name, why):
@@ -50,6 +53,7 @@ def test_what_is_in_other_peoples_way_is_held(name, why):
     [
         ("demo", ["demo/__init__.py", "demo/json.py", "demo/sitecustomize.py", "demo/x.pth", "demo.py"]),
         ("demo", ["demo-1.0.dist-info/METADATA", "demo-1.0.data/scripts/demo", "demo-1.0.data/data/etc/x"]),
+        ("demo", ["demo-1.0.data/data/bin/demo", "demo-1.0.data/data/share/pip", "demo/pyvenv.cfg"]),
         ("setuptools", ["distutils-precedence.pth", "pkg_resources/__init__.py", "_distutils_hack/a.py"]),
         ("pip", ["pip/__init__.py"]),
         # Backports have the name of what they bring; others follow what left the standard library.
@@ -64,7 +68,9 @@ def test_what_everybody_does_is_not_held(package, names):
 
 @pytest.mark.parametrize("content", [OLD_NSPKG, NEW_NSPKG, OLD_NSPKG + NEW_NSPKG])
 def test_the_namespaces_of_setuptools_are_not_held(content):
-    assert held("demo-1.0-py3.11-nspkg.pth", content=content) == ""
+    names = ("zope/demo/__init__.py", "google/cloud/demo.py")
+
+    assert held("demo-1.0-py3.11-nspkg.pth", *names, content=content) == ""
 
 
 @pytest.mark.parametrize(
@@ -77,10 +83,47 @@ def test_the_namespaces_of_setuptools_are_not_held(content):
         OLD_NSPKG.replace(b"'zope'", b"'zope' + evil()"),
         OLD_NSPKG.replace(b"'zope'", b'"zope;import evil"'),
         OLD_NSPKG.replace(b"'zope'", b"'zo\\x27pe'"),
+        # Of another module, of another folder, of one that is not here, and beside the standard library.
+        OLD_NSPKG.replace(b"ModuleType('zope')", b"ModuleType('pip')"),
+        OLD_NSPKG.replace(b"'zope'", b"'ssl'"),
+        OLD_NSPKG.replace(b"'zope'", b"'pip'"),
+        OLD_NSPKG.replace(b"*('zope',)", b"*('zope', '..', 'evil')"),
+        OLD_NSPKG.replace(b"*('zope',)", b"*('..', 'zope')"),
+        OLD_NSPKG.replace(b"'zope'", b"'elsewhere'"),
+        OLD_NSPKG.replace(b"'sitedir'", b"'known_paths'"),
+        OLD_NSPKG.replace(b"'__path__'", b"'__name__'"),
+        OLD_NSPKG + OLD_NSPKG.replace(b"'zope'", b"'ssl'"),
+        OLD_NSPKG.replace(b"import sys, types, os;", b"") + OLD_NSPKG,
+        NEW_NSPKG.replace(b"sys.modules['google']", b"sys.modules['os']"),
+        NEW_NSPKG.replace(b"'cloud', m)", b"'path', m)"),
     ],
 )
 def test_what_only_looks_like_a_namespace_is_held(content):
-    assert held("demo-1.0-py3.11-nspkg.pth", content=content) != ""
+    names = ("zope/demo.py", "google/cloud/demo.py", "ssl/a.py", "pip/a.py")
+
+    assert "at each start of Python" in held("demo-1.0-py3.11-nspkg.pth", *names, content=content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[console_scripts]\npip = evil:main\n",
+        b"[gui_scripts]\n\n  python3.13=evil:main\n",
+        b"[ Console_Scripts ]\nPYTHON = evil:main\npip3: evil:main\n",
+    ],
+)
+def test_a_program_with_the_name_of_pip_or_python_is_held(content):
+    assert "It installs a program p" in held("demo-1.0.dist-info/entry_points.txt", content=content)
+
+
+def test_programs_with_names_of_their_own_are_not_held():
+    content = b"[console_scripts]\ndemo = demo:main\npip-demo = demo:pip\n[pip]\npip = demo:plugin\n"
+
+    assert held("demo/a.py", "demo-1.0.dist-info/entry_points.txt", content=content) == ""
+    assert (
+        held("pip-1.0.dist-info/entry_points.txt", package="pip", content=b"[console_scripts]\npip = a:b")
+        == ""
+    )
 
 
 def test_a_requirement_from_elsewhere_is_held():

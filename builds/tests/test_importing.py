@@ -64,13 +64,13 @@ def made(members):
 NAME = "demo-1.0-py3-none-any.whl"
 
 
-def test_metadata_is_that_of_the_wheel_and_not_of_what_it_has_vendored():
+def test_metadata_is_that_of_the_wheel_and_not_of_what_it_has_vendored(tmp_path):
     members = {
         "aaa-1.0.dist-info/METADATA": "Name: aaa\n",
         "demo-1.0.dist-info/METADATA": "Name: demo\nRequires-Python: >=3.9\nRequires-Dist: six (>=1.0)\n",
     }
 
-    contents = read(made(members), NAME, architecture="armhf")
+    contents = read(made(members), NAME, architecture="armhf", scratch=tmp_path)
 
     assert contents.requires_python == ">=3.9"
     assert contents.requires_dist == ("six (>=1.0)",)
@@ -85,25 +85,29 @@ def test_metadata_is_that_of_the_wheel_and_not_of_what_it_has_vendored():
         (made({"demo-1.0.dist-info/METADATA": "x" * (2 << 20)}), "METADATA has more than"),
     ],
 )
-def test_what_has_no_metadata_that_can_be_read_is_no_wheel(content, reason):
+def test_what_has_no_metadata_that_can_be_read_is_no_wheel(content, reason, tmp_path):
     with pytest.raises(BadWheel, match=reason):
-        read(content, NAME, architecture="armhf")
+        read(content, NAME, architecture="armhf", scratch=tmp_path)
 
 
-def test_what_nobody_can_require_is_left_out():
+def test_what_nobody_can_require_is_left_out(tmp_path):
     lines = "\n".join(f"Requires-Dist: {line}" for line in ("good>=1", "!!", "x" * 2000, "a\0b"))
 
-    contents = read(made({"demo-1.0.dist-info/METADATA": lines}), NAME, architecture="armhf")
+    contents = read(
+        made({"demo-1.0.dist-info/METADATA": lines}), NAME, architecture="armhf", scratch=tmp_path
+    )
 
     assert contents.requires_dist == ("good>=1",)
 
 
-def test_of_a_wheel_that_several_systems_may_take_the_content_is_known():
+def test_of_a_wheel_that_several_systems_may_take_the_content_is_known(tmp_path):
     name = "demo-1.0-py3-none-linux_armv7l.whl"
     content = sdists.make_wheel("demo", "1.0", "py3-none-linux_armv7l")
 
-    assert read(io.BytesIO(content), name, architecture="armhf").content_sha256
-    assert not read(io.BytesIO(sdists.make_wheel("demo", "1.0")), NAME, architecture="armhf").content_sha256
+    assert read(io.BytesIO(content), name, architecture="armhf", scratch=tmp_path).content_sha256
+    assert not read(
+        io.BytesIO(sdists.make_wheel("demo", "1.0")), NAME, architecture="armhf", scratch=tmp_path
+    ).content_sha256
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,13 @@ def make_expected(package="demo", version="1.0", platforms=PI, build_tag=""):
 
 
 @pytest.fixture
-def check():
+def check(tmp_path):
     """Verify bytes that were uploaded under a name."""
 
-    def check(content: bytes, filename="demo-1.0-py3-none-any.whl", **expected) -> VerifiedWheel:
-        return verify(BytesIO(content), filename, make_expected(**expected))
+    def check(
+        content: bytes, filename="demo-1.0-py3-none-any.whl", *, scratch=tmp_path, **expected
+    ) -> VerifiedWheel:
+        return verify(BytesIO(content), filename, make_expected(**expected), scratch=scratch)
 
     return check
 
@@ -430,9 +432,25 @@ class BrokenDisk(BytesIO):
         raise OSError(errno.EIO, "Input/output error")
 
 
-def test_a_broken_disk_is_our_own_fault_and_not_the_builders():
+def test_a_broken_disk_is_our_own_fault_and_not_the_builders(tmp_path):
     with pytest.raises(OSError, match="Input/output error"):
-        verify(BrokenDisk(make_wheel()), "demo-1.0-py3-none-any.whl", make_expected())
+        verify(BrokenDisk(make_wheel()), "demo-1.0-py3-none-any.whl", make_expected(), scratch=tmp_path)
+
+
+def test_large_machine_code_lies_on_the_disk_that_is_named(check, tmp_path):
+    content = make_wheel(tag=PI_TAG, files={"demo/_fast.so": ELF + bytes(17 << 20)})
+
+    assert check(content, f"demo-1.0-{PI_TAG}.whl").glibc == "2.34"
+
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        check(content, f"demo-1.0-{PI_TAG}.whl", scratch=tmp_path / "nowhere")
+
+
+def test_endless_machine_code_is_refused_before_it_is_unpacked(check, tmp_path, monkeypatch):
+    monkeypatch.setattr("builds.verify.MAX_ELF", 16 << 20)
+    content = make_wheel(tag=PI_TAG, files={"demo/_fast.so": ELF + bytes(17 << 20)})
+
+    refuses(check, content, "Strip it", filename=f"demo-1.0-{PI_TAG}.whl", scratch=tmp_path / "nowhere")
 
 
 # --- Everything else -----------------------------------------------------------------------------------

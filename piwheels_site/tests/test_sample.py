@@ -41,10 +41,10 @@ def drawn():
 
 
 @pytest.mark.embedded
-def test_each_wheel_is_what_its_row_says(sample):
+def test_each_wheel_is_what_its_row_says(sample, tmp_path):
     for wheel in Wheel.objects.filter(removed_at=None).select_related("build__target", "package", "version"):
         with storage.default_storage.open(wheel.path) as file:
-            found = verify(file.file, wheel.filename, expected_of(wheel.build))
+            found = verify(file.file, wheel.filename, expected_of(wheel.build), scratch=tmp_path)
         assert (found.size, found.sha256) == (wheel.size, wheel.sha256)
         assert hashlib.sha256(found.metadata).hexdigest() == wheel.metadata_sha256
         needs = wheel.dependencies.filter(tool="pip").values_list("requirement", flat=True)
