@@ -6,10 +6,10 @@ Ours were checked when they came; upstream's are believed as little as any other
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.parser import HeaderParser
 from typing import BinaryIO
 
 from packaging.markers import UndefinedEnvironmentName
-from packaging.metadata import parse_email
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -50,10 +50,12 @@ def _applies(requirement: Requirement, environment: Mapping[str, str], extras: f
 
 def read(content: bytes, name: str) -> Metadata:
     """Return what the METADATA of a package says; raises Unusable."""
-    raw, _ = parse_email(content)
-    if canonicalize_name(raw.get("name", "")) != name:
-        raise Unusable(f"its METADATA is of {raw.get('name', 'nothing')[:100]}")
-    said = raw.get("requires_dist", [])
+    # packaging's own reader takes the square of the number of headers, which may be a million.
+    headers = HeaderParser().parsestr(content.decode(errors="replace"))
+    whose = str(headers.get("Name", ""))
+    if canonicalize_name(whose) != name:
+        raise Unusable(f"its METADATA is of {whose[:100] or 'nothing'}")
+    said = [str(each) for each in headers.get_all("Requires-Dist", [])]
     if len(said) > MOST_REQUIREMENTS:
         raise Unusable(f"it needs {len(said)} packages")
     try:
@@ -63,7 +65,8 @@ def read(content: bytes, name: str) -> Metadata:
     elsewhere = [each.name for each in requires if each.url]
     if elsewhere:
         raise Unusable(f"it needs {elsewhere[0]} from an address, and no index has that")
-    return Metadata(requires, frozenset(canonicalize_name(each) for each in raw.get("provides_extra", [])))
+    extras = headers.get_all("Provides-Extra", [])
+    return Metadata(requires, frozenset(canonicalize_name(str(each)) for each in extras))
 
 
 def of_wheel(file: BinaryIO, filename: str) -> bytes:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -214,3 +216,12 @@ def test_metadata_is_read_as_it_is_written():
 def test_metadata_of_strangers_is_refused(said, why):
     with pytest.raises(Unusable, match=why):
         read(said.encode(), "a")
+
+
+def test_metadata_of_many_headers_costs_little_time():
+    said = "Name: a\n" + "".join(f"x{number}: y\n" for number in range(30_000))
+    began = time.process_time()
+
+    read(said.encode(), "a")
+
+    assert time.process_time() - began < 5
