@@ -74,12 +74,15 @@ def wait_for_answer(process: "subprocess.Popen[bytes]", address: str, log: Path)
 class Nginx:
     """A running nginx that serves a published tree, and asks a web server for all else."""
 
-    def __init__(self, folder: Path, public: Path, web: str, *, upstream: str, workers: int = 1) -> None:
+    def __init__(
+        self, folder: Path, public: Path, web: str, *, upstream: str, workers: int = 1, besides: str = ""
+    ) -> None:
+        """Have one with what a machine may have `besides` in the http context."""
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.access_log = folder / "access.log"
-        self._site = configuration(
+        self._site = besides + configuration(
             PIWHEELS_LISTEN=f"127.0.0.1:{self.port}",
             PIWHEELS_WEB=web,
             PIWHEELS_PUBLIC=public,

@@ -27,7 +27,7 @@ from deploy.gunicorn import threads
 from packages.clock import database_now
 from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
 from tests import strange_requests
-from tests.stack import Stack, database_of_tests
+from tests.stack import NOWHERE, Nginx, Stack, database_of_tests
 
 pytestmark = [
     pytest.mark.whole,
@@ -123,6 +123,42 @@ def test_one_client_cannot_have_all_of_the_site_and_the_index_is_for_everybody(s
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert (refused.headers["Retry-After"], refused.headers["Cache-Control"]) == ("5", "no-store")
     assert 429 not in {answer.status_code for answer in of_index}
+
+
+@pytest.mark.parametrize(
+    ("network", "is_one"),
+    [
+        ("2001:db8:1:2:{a}:{b}:{c}:{d}", True),
+        ("2001:db8:1:2::{a}", True),
+        ("2001:db8:0:5:{a}:{b}:{c}:{d}", True),
+        ("2001:db8:1::{a}:{b}:{c}:{d}", True),
+        ("2001:db8:1::{a}", True),
+        ("2001:db8::{a}:{b}:{c}:{d}", True),
+        ("2001:db8::{a}:{b}", True),
+        ("2001::7:{a}:{b}:{c}:{d}", True),
+        ("2001:db8:1:{a}::1", False),
+        ("2001:db8:{a}::1", False),
+        ("2001:{a}::1", False),
+        ("2001::{a}:1:1:1:1", False),
+        ("10.9.{n}.1", False),
+        ("::ffff:10.9.{n}.1", False),
+    ],
+)
+def test_of_ipv6_a_network_is_one_client(tmp_path, network, is_one):
+    believed = "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;\n"
+    # Nobody is behind it: nginx answers itself.
+    nginx = Nginx(tmp_path / "nginx", tmp_path, "127.0.0.1:9", upstream=NOWHERE, besides=believed)
+    with nginx, requests.Session() as session:
+
+        def ask(n):
+            groups = {"n": n, **{name: f"{n + at:x}" for at, name in enumerate("abcd", 1)}}
+            headers = {"X-Forwarded-For": network.format(**groups)}
+            return session.get(f"{nginx.url}/robots.txt", headers=headers, timeout=30).status_code
+
+        statuses = Counter(map(ask, range(250)))
+
+    assert (429 in statuses) == is_one
+    assert statuses[503] >= 100
 
 
 # Ways to write the folder above, and what is between two of them: plain, escaped once and twice, too long for
