@@ -8,7 +8,8 @@ from hashlib import sha256
 
 from django.conf import settings
 from django.core.cache import caches
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from piwheels_site import clients
 from simple.asking import network
@@ -20,6 +21,9 @@ SIGN_IN_WINDOW_S = 15 * 60
 FAILURES_OF_CLIENT = 10
 # ... and all clients together as one person: more, so that nobody is kept out by a stranger's few tries.
 FAILURES_OF_NAME = 50
+# A browser in which that person has signed in before has tries of its own: many by strangers keep nobody out.
+_KNOWN_BROWSER = "known-browser"
+_KNOWN_BROWSER_S = 180 * 24 * 3600
 
 
 def wait_s(request: HttpRequest, cost: int, now: float) -> int:
@@ -48,15 +52,41 @@ def count_failed_sign_in(request: HttpRequest, name: str, now: float) -> None:
         _count(key, 1, SIGN_IN_WINDOW_S)
 
 
+def remember_browser(response: HttpResponse, name: str) -> None:
+    """Have a browser known as one in which somebody has signed in."""
+    response.set_signed_cookie(
+        _KNOWN_BROWSER,
+        _person(name),
+        salt=_KNOWN_BROWSER,
+        max_age=_KNOWN_BROWSER_S,
+        path=reverse("admin:index"),
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def _is_known(request: HttpRequest, name: str) -> bool:
+    """Tell whether somebody has signed in with this browser before."""
+    person = request.get_signed_cookie(
+        _KNOWN_BROWSER, default="", salt=_KNOWN_BROWSER, max_age=_KNOWN_BROWSER_S
+    )
+    return person == _person(name)
+
+
+def _person(name: str) -> str:
+    """Return what stands for a name, which may be any text."""
+    return sha256(name.casefold().encode()).hexdigest()
+
+
 def _sign_in_keys(request: HttpRequest, name: str, now: float) -> list[tuple[str, int]]:
     """Return what failures are counted by, and how many of each may be."""
     window = int(now) // SIGN_IN_WINDOW_S
-    # A name may be any text, and a key may not.
-    person = sha256(name.casefold().encode()).hexdigest()
-    return [
-        (f"sign-in/{network(clients.address(request))}/{window}", FAILURES_OF_CLIENT),
-        (f"sign-in-as/{person}/{window}", FAILURES_OF_NAME),
-    ]
+    by_name = (f"sign-in-as/{_person(name)}/{window}", FAILURES_OF_NAME)
+    if _is_known(request, name):
+        browser = sha256(request.COOKIES[_KNOWN_BROWSER].encode()).hexdigest()
+        by_name = (f"sign-in-from/{browser}/{window}", FAILURES_OF_CLIENT)
+    return [(f"sign-in/{network(clients.address(request))}/{window}", FAILURES_OF_CLIENT), by_name]
 
 
 def _count(key: str, cost: int, kept_s: int) -> int:

@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
 from packages.clock import database_now
-from piwheels_site import attention
+from piwheels_site import attention, limits
 from piwheels_site.operators import second_factor
 from piwheels_site.operators.second_factor_page import second_factor_page
 from piwheels_site.operators.sign_in import SignInForm
@@ -47,7 +47,10 @@ class FarmSite(AdminSite):
         """Sign in; who must have a second factor and has none sets it up first."""
         if super().has_permission(request) and not self.has_permission(request) and _may_set_up(request):
             return HttpResponseRedirect(reverse("admin:second_factor"))
-        return super().login(request, extra_context)
+        response = super().login(request, extra_context)
+        if request.method == "POST" and isinstance(response, HttpResponseRedirect):
+            limits.remember_browser(response, request.user.get_username())
+        return response
 
     def second_factor(self, request: HttpRequest) -> HttpResponse:
         """Show the page of one's own second factor."""

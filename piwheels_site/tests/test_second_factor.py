@@ -1,5 +1,6 @@
 """How operators sign in: passwords, second factors, recovery codes and limits."""
 
+import hashlib
 import re
 from base64 import b32decode
 
@@ -212,10 +213,50 @@ def test_T55_a_client_that_fails_too_often_waits(client):
 
 def test_T55_many_clients_together_guess_no_password():
     make_account("ann", "viewer")
+    fail_from_everywhere()
+
+    assert "Too many attempts" in sign_in(Client(REMOTE_ADDR="10.9.8.7")).content.decode()
+
+
+def fail_from_everywhere():
     for number in range(limits.FAILURES_OF_NAME):
         sign_in(Client(REMOTE_ADDR=f"10.0.0.{number}"), password="wrong")
 
+
+def test_T55_strangers_keep_nobody_out_of_a_browser_that_was_signed_in(client):
+    make_account("ann", "viewer")
+    make_account("bob", "viewer")
+    sign_in(client)
+    client.post("/admin/logout/")
+    fail_from_everywhere()
+
     assert "Too many attempts" in sign_in(Client(REMOTE_ADDR="10.9.8.7")).content.decode()
+    assert sign_in(client).status_code == 302
+    assert is_in(client)
+
+
+@pytest.mark.parametrize("kept", ["forged", "bobs"])
+def test_T55_a_browser_is_known_for_whom_it_was_signed_in(client, kept):
+    make_account("ann", "viewer")
+    make_account("bob", "viewer")
+    sign_in(client, name="bob")
+    client.post("/admin/logout/")
+    if kept == "forged":
+        cookie = client.cookies["known-browser"]
+        client.cookies["known-browser"] = hashlib.sha256(b"ann").hexdigest() + cookie.value[64:]
+    fail_from_everywhere()
+
+    assert "Too many attempts" in sign_in(client).content.decode()
+
+
+def test_T55_a_known_browser_guesses_no_password_either(client):
+    make_account("ann", "viewer")
+    sign_in(client)
+    client.post("/admin/logout/")
+    for number in range(limits.FAILURES_OF_CLIENT):
+        sign_in(client, password="wrong", REMOTE_ADDR=f"10.1.0.{number}")
+
+    assert "Too many attempts" in sign_in(client, REMOTE_ADDR="10.9.8.7").content.decode()
 
 
 def test_wrong_codes_count_as_failures(client):
