@@ -1,10 +1,13 @@
 """The house itself: what `make check` and `make run` promise."""
 
+import ast
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,36 @@ def test_an_import_against_the_stream_is_found(tmp_path, module, line, contract)
     found = lint_imports(tmp_path)
     assert found.returncode == 1
     assert f"{contract} BROKEN" in found.stdout
+
+
+def contracts():
+    """The import contracts, by their names."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    return {contract["name"]: contract for contract in listed}
+
+
+def test_a_new_module_of_the_builder_is_forbidden_to_the_server():
+    shared = {"builder.contract", "builder.elf", "builder.log_lines"}
+    # The server reaches it through `builder.elf`, and imports it nowhere itself.
+    shared.add("builder.arm")
+    modules = {f"builder.{path.stem}" for path in (ROOT / "builder").glob("[!_]*.py")}
+
+    forbidden = contracts()["Of the builder, the server knows the contract"]["forbidden_modules"]
+
+    assert sorted(modules - shared) == sorted(forbidden)
+
+
+def test_what_says_that_it_needs_no_django_is_held_to_it():
+    rooms = [ROOT / room for room in ROOMS if room not in ("builder", "monitor")]
+    modules = [path for room in rooms for path in room.rglob("[!_]*.py")]
+
+    pure = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in modules
+        if re.search(r"\bno Django\b(?!')", ast.get_docstring(ast.parse(path.read_text())) or "", re.I)
+    }
+
+    assert pure - set(contracts()["Pure modules need no Django"]["source_modules"]) == set()
 
 
 def test_no_file_names_a_registry():
