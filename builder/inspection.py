@@ -27,7 +27,6 @@ from builder.elf import (
     BadElf,
     Budget,
     Elf,
-    System,
     describe,
     fits,
     is_stable,
@@ -106,15 +105,6 @@ def parse_name(filename: str) -> Name:
         raise Unfit(f"{filename[:200]!a} is not a wheel's name.")
     sets = [frozenset(part.split(".")) for part in parts[-3:]]
     return Name("-".join(parts[:2]), "".join(parts[2:-3]), *sets)
-
-
-def system_inside(wheel: BinaryIO) -> System:
-    """Return what the machine code in a wheel asks of the system; raises Unfit."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return system_of(dict(_elves(archive)))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise Unfit(f"The wheel cannot be read: {error}.") from error
 
 
 def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:

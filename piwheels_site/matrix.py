@@ -4,7 +4,7 @@ Read with a few queries, however many versions and targets; pages and JSON make 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -207,8 +207,3 @@ def apt_names(wheel: Wheel) -> list[str]:
     """Return the apt packages that a wheel needs beyond those that the target's image has."""
     present = set(wheel.build.target.preinstalled)
     return [name for name in needed(wheel, Dependency.Tool.APT) if name not in present]
-
-
-def all_apt_names(wheels: Iterable[Wheel]) -> list[str]:
-    """Return the apt packages that any of these wheels needs, each once."""
-    return sorted({name for wheel in wheels for name in apt_names(wheel)})

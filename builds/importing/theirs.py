@@ -11,8 +11,6 @@ from packages.importing import names, versions
 from packages.importing.original import Original, Row, epoch
 
 BATCH = 500
-# Three groups of four digits are in the addresses of logs; a row of ours can have any such number.
-MOST_NUMBER = 10**12 - 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _COLUMNS = f"""

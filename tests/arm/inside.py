@@ -123,9 +123,7 @@ def _register(folder: Path) -> None:
     try:
         _mount("-t", "binfmt_misc", "binfmt_misc", folder)
     except subprocess.CalledProcessError as error:
-        raise CannotEmulate(
-            "This kernel shares binfmt_misc between namespaces: it takes Linux 6.7."
-        ) from error
+        raise CannotEmulate(_NO_BINFMT) from error
     fields = [b":arm:M::", _escaped(_ELF), b":", _escaped(_MASK), b":", os.fsencode(qemu)]
     # P: the program's own name survives.  F: the kernel opens QEMU now, so that no root needs to have it.
     (folder / "register").write_bytes(b"".join(fields) + b":PF")
