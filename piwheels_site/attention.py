@@ -6,12 +6,10 @@ of many rows.
 """
 
 import logging
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -34,7 +32,8 @@ from builds.models import (
 from builds.storage import Unreachable, WholeFileStorage
 from packages.health import sync_health
 from packages.models import NEVER, Package, SyncCursor
-from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S
+from piwheels_site import machine
+from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S, say_waiting
 from piwheels_site.templatetags.said import counted, rough
 from simple.models import Log, Shown
 
@@ -177,33 +176,12 @@ def _is_spoilt(build: Build) -> bool:
 
 def _disks(now: datetime) -> Iterator[Matter]:
     """Find full disks of the server's; several folders on one of them are one matter."""
-    seen: set[int] = set()
-    for place in disks().values():
-        if place.stat().st_dev in seen:
-            continue
-        seen.add(place.stat().st_dev)
-        disk = shutil.disk_usage(place)
-        used = disk.used / max(1, disk.used + disk.free)
-        if used > FULL:
-            said = (
-                f"The server's disk of {place} is {used:.0%} full: {disk.free / (1 << 30):.1f} GiB are left."
-            )
-            yield Matter(
-                f"disk:{place}", said, None, reverse("status"), "Make room, or move the storage", used > 0.98
-            )
-
-
-def disks() -> dict[str, Path]:
-    """Return the folders of this machine that the farm writes to and that are there, by what they are for."""
-    places = {
-        "everything else": settings.VAR,
-        "uploads": settings.PIWHEELS_INCOMING,
-        "the index": settings.PIWHEELS_PUBLIC,
-        "bundles": settings.PIWHEELS_BUNDLES,
-    }
-    if "://" not in settings.PIWHEELS_STORAGE:
-        places["wheels"] = settings.PIWHEELS_STORAGE
-    return {name: Path(place) for name, place in places.items() if Path(place).is_dir()}
+    for disk in machine.disks():
+        if disk.used > FULL:
+            said = f"The server's disk of {disk.place} is {disk.used:.0%} full: "
+            said += f"{disk.free_bytes / (1 << 30):.1f} GiB are left."
+            deed = "Make room, or move the storage"
+            yield Matter(f"disk:{disk.place}", said, None, reverse("status"), deed, disk.used > 0.98)
 
 
 def _failures(now: datetime) -> Iterator[Matter]:
@@ -250,15 +228,14 @@ def _stuck(now: datetime) -> Iterator[Matter]:
     """Find what should move and does not."""
     unswept = Build.objects.lost(now - UNSWEPT).order_by("lease_until").values_list("lease_until", flat=True)
     if leases := list(unswept[: COUNTED + 1]):
-        said = f"{_many(len(leases), 'build')} to be taken back from builders that fell silent."
+        said = f"{say_waiting(len(leases), 'build')} to be taken back from builders that fell silent."
         yield Matter(
             "unswept", said, leases[0], _admin("builds_build", stage="running"), "Look at the worker"
         )
     given_up = list(Build.objects.given_up().values_list("finished_at", flat=True)[: COUNTED + 1])
     if given_up:
-        said = (
-            f"{_many(len(given_up), 'build')} for a person: each ended four times by no fault of its package."
-        )
+        said = f"{say_waiting(len(given_up), 'build')} for a person: each ended four times by no fault of its"
+        said += " package."
         url = _admin("builds_build", stage="given-up")
         yield Matter("given-up", said, min(filter(None, given_up)), url, "Requeue, or skip")
     at_work = set(Builder.objects.at_work(now).values_list("target", flat=True))
@@ -300,7 +277,7 @@ def _refused(now: datetime) -> Iterator[Matter]:
         yield Matter("refused", said, recent[-1][0], _admin("builds_refusal"), "See why")
     held = list(Wheel.objects.held().values_list("published_at", flat=True)[: COUNTED + 1])
     if held:
-        said = f"{_many(len(held), 'wheel')} to be looked at before the index shows what is held."
+        said = f"{say_waiting(len(held), 'wheel')} to be looked at before the index shows what is held."
         yield Matter(
             "held", said, min(held), _admin("builds_wheel", standing="held"), "Release, or take down"
         )
@@ -336,12 +313,12 @@ def _index(now: datetime) -> Iterator[Matter]:
     """Find that the published index is not written, or not all of it."""
     waiting = sorted(Package.objects.to_show().values_list("changed_at", flat=True)[: COUNTED + 1])
     if waiting and (now - waiting[0]).total_seconds() > TOO_LATE_S:
-        said = f"{_many(len(waiting), 'package')} to be written into the index."
+        said = f"{say_waiting(len(waiting), 'package')} to be written into the index."
         yield Matter("index-late", said, waiting[0], reverse("status"), "Look at the worker", is_urgent=True)
     failing = list(Shown.objects.failing(now).values_list("package__name", flat=True)[: COUNTED + 1])
     if failing:
         names = ", ".join(failing[:NAMED]) + " …" * (len(failing) > NAMED)
-        said = f"{_many(len(failing), 'package')} after a fault of the index: {names}."
+        said = f"{say_waiting(len(failing), 'package')} after a fault of the index: {names}."
         yield Matter("index-fault", said, None, _admin("simple_shown", retry_at__isempty=0), "See which")
 
 
@@ -388,10 +365,3 @@ LOOKS: dict[str, Look] = {
     "storage": _storage,
     "downloads": _downloads,
 }
-
-
-def _many(count: int, what: str) -> str:
-    """Say that so many things wait; of more than was counted, that there are more."""
-    if count > COUNTED:
-        return f"More than {counted(COUNTED)} {what}s wait"
-    return f"{counted(count)} {what}{' waits' if count == 1 else 's wait'}"

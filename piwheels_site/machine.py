@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from piwheels_site import attention
+from django.conf import settings
 
 _MEMORY = Path("/proc/meminfo")
 _HEAT = Path("/sys/class/thermal/thermal_zone0/temp")
@@ -16,8 +16,10 @@ class Disk:
     """A disk, and what the farm has on it."""
 
     holds: tuple[str, ...]
+    place: Path  # the first of the folders
     size_bytes: int
     free_bytes: int
+    used: float  # the part of it that is in use, 0 to 1, of what others than root may use
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,25 @@ def server() -> Server:
         memory_used=_used(memory.get("MemTotal"), memory.get("MemAvailable")),
         swap_used=_used(memory.get("SwapTotal"), memory.get("SwapFree")),
         temperature_c=_temperature_c(),
-        disks=_disks(),
+        disks=disks(),
     )
+
+
+def disks() -> tuple[Disk, ...]:
+    """Return each disk that the farm writes to once, however many of its folders are on it."""
+    places = {
+        "everything else": settings.VAR,
+        "uploads": settings.PIWHEELS_INCOMING,
+        "the index": settings.PIWHEELS_PUBLIC,
+        "bundles": settings.PIWHEELS_BUNDLES,
+    }
+    if "://" not in settings.PIWHEELS_STORAGE:
+        places["wheels"] = settings.PIWHEELS_STORAGE
+    folders: dict[int, dict[str, Path]] = {}
+    for name, place in places.items():
+        if Path(place).is_dir():
+            folders.setdefault(Path(place).stat().st_dev, {})[name] = Path(place)
+    return tuple(_disk(found) for found in folders.values())
 
 
 def _memory() -> dict[str, int]:
@@ -66,16 +85,10 @@ def _temperature_c() -> float | None:
     return int(text) / 1000 if text.lstrip("-").isdecimal() else None
 
 
-def _disks() -> tuple[Disk, ...]:
-    """Return each disk once, however many of the farm's folders are on it."""
-    holds: dict[int, list[str]] = {}
-    places: dict[int, Path] = {}
-    for name, place in attention.disks().items():
-        device = place.stat().st_dev
-        holds.setdefault(device, []).append(name)
-        places[device] = place
-    usages = {device: shutil.disk_usage(place) for device, place in places.items()}
-    return tuple(Disk(tuple(holds[device]), told.total, told.free) for device, told in usages.items())
+def _disk(folders: dict[str, Path]) -> Disk:
+    place = next(iter(folders.values()))
+    told = shutil.disk_usage(place)
+    return Disk(tuple(folders), place, told.total, told.free, used=told.used / max(1, told.used + told.free))
 
 
 def _text(path: Path) -> str:

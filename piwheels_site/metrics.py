@@ -6,7 +6,6 @@ which Prometheus takes for a restart; what one part cannot read is left out, and
 """
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -22,7 +21,7 @@ from builds import dispatch, farm
 from builds.models import Build, BuildDay, Builder, Counting, StorageCheck, TargetQueue
 from packages.health import sync_health
 from packages.models import NEVER, Dirty, Package
-from piwheels_site import attention, brokers
+from piwheels_site import brokers, machine
 from piwheels_site.celery import app
 from piwheels_site.models import Alert, Message
 from simple.models import DownloadDay, Shown
@@ -170,10 +169,10 @@ def _storage(now: datetime) -> Iterator[Metric]:
     yield _single("storage_faults", "What is not as it must be.", found["faults"] or 0)
     size = _gauge("disk_size_bytes", "Size of the disk.", "of")
     free = _gauge("disk_free_bytes", "What is free of it.", "of")
-    for name, place in attention.disks().items():
-        told = shutil.disk_usage(place)
-        size.add_metric([name], told.total)
-        free.add_metric([name], told.free)
+    for disk in machine.disks():
+        for name in disk.holds:
+            size.add_metric([name], disk.size_bytes)
+            free.add_metric([name], disk.free_bytes)
     yield from (size, free)
 
 

@@ -65,6 +65,13 @@ def notices(now: datetime) -> tuple[list[Notice], list[Notice]]:
     return going_on, [notice for notice in found if notice not in going_on]
 
 
+def say_waiting(count: int, what: str) -> str:
+    """Say that so many things wait; of more than was counted, that there are more."""
+    if count > COUNTED:
+        return f"More than {counted(COUNTED)} {what}s wait"
+    return f"{counted(count)} {what}{' waits' if count == 1 else 's wait'}"
+
+
 def _upstream(now: datetime) -> Iterator[Line]:
     """Say how well we keep up with upstream, from what, and when all of it was last compared."""
     health = sync_health(now)
@@ -146,10 +153,10 @@ def _publishing(now: datetime) -> Iterator[Line]:
         said, tone = "The index shows all that there is.", GOOD
     else:
         late_s = (now - waiting[0]).total_seconds()
-        said = f"{_many(len(waiting), 'package')} to be written into it, the first for {rough(late_s)}."
+        said = f"{say_waiting(len(waiting), 'package')} to be written into it, the first for {rough(late_s)}."
         tone = BAD if late_s > TOO_LATE_S else BEHIND if late_s > LATE_S else GOOD
     if failing:
-        said, tone = f"{said} {_many(failing, 'package')} after a fault.", BAD
+        said, tone = f"{said} {say_waiting(failing, 'package')} after a fault.", BAD
     yield Line("The index", tone, said, "/simple/")
 
 
@@ -198,13 +205,6 @@ _LINES: list[Callable[[datetime], Iterator[Line]]] = [
 def _bounded(rows: "QuerySet[Shown]") -> int:
     """Return how many there are, without counting more than anybody wants to know."""
     return len(rows[: COUNTED + 1].values_list("pk"))
-
-
-def _many(count: int, what: str) -> str:
-    """Say that so many things wait; of more than was counted, that there are more."""
-    if count > COUNTED:
-        return f"More than {counted(COUNTED)} {what}s wait"
-    return f"{counted(count)} {what}{' waits' if count == 1 else 's wait'}"
 
 
 def _are(count: int, what: str) -> str:

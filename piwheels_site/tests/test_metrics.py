@@ -67,6 +67,15 @@ def test_figures_are_what_the_rows_say(farm, broker):
     assert all(value == 1 for (name, *_), value in found.items() if name == "part_up")
 
 
+def test_each_folder_has_the_figures_of_its_disk(farm, settings, tmp_path):
+    settings.PIWHEELS_PUBLIC = settings.PIWHEELS_INCOMING = tmp_path
+
+    found = read()
+
+    for name in ("the index", "uploads"):
+        assert 0 < found["disk_free_bytes", name] < found["disk_size_bytes", name]
+
+
 def test_what_cannot_be_read_is_said_and_the_rest_is_there(farm, settings):
     from piwheels_site.celery import app
 
