@@ -1,7 +1,5 @@
 """People's and programs' door to logs: as text, as files, as they grow, and compared."""
 
-import re
-
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.cache import patch_vary_headers
@@ -12,6 +10,7 @@ from builds import comparing, log_live, logs
 from builds.log_diff import MOST
 from builds.log_parts import part
 from builds.models import Build
+from packages.accept_encoding import accepts_gzip
 
 # A text that no browser takes for anything else, and that may be read by scripts of other sites.
 _AS_TEXT = {
@@ -67,17 +66,11 @@ def archived(request: HttpRequest, one: str, two: str, three: str, ending: str) 
     if ending == ".txt":
         response["Content-Type"] = "text/plain; charset=utf-8"
         patch_vary_headers(response, ["Accept-Encoding"])
-        if _takes_gzip(request):
+        if accepts_gzip(request.headers.get("Accept-Encoding", "")):
             response["Content-Encoding"] = "gzip"
         else:
             response.content = logs.unpacked(packed)
     return response
-
-
-def _takes_gzip(request: HttpRequest) -> bool:
-    """Tell whether a client understands compressed answers."""
-    words = request.headers.get("Accept-Encoding", "").replace(" ", "").lower().split(",")
-    return any(word in ("gzip", "*") or re.fullmatch(r"gzip;q=(1|0?\.0*[1-9]).*", word) for word in words)
 
 
 @require_safe

@@ -75,6 +75,8 @@ def serve_page(request: HttpRequest, published: Published, content_type: str) ->
         with published.file as file:
             response = HttpResponse(file.read())
     response.headers["Content-Type"] = content_type
+    if published.is_packed:
+        response.headers["Content-Encoding"] = "gzip"
     return _validated(response, published)
 
 

@@ -1,6 +1,5 @@
-"""Which format and which encoding of a page a client gets, by its headers."""
+"""Which format of a page a client gets, by its headers."""
 
-import re
 from functools import lru_cache
 
 from django.http import HttpRequest
@@ -9,8 +8,6 @@ from simple.formats import OFFERED, Format
 
 # All clients together send some dozens; a longer one is nobody's and is not worth keeping.
 _KEPT = 300
-
-_GZIP = re.compile(r"(?:^|,)\s*(?:x-)?gzip\s*(?:;\s*q=([0-9.]{1,8})\s*)?(?:,|$)", re.IGNORECASE)
 
 
 def liked(accept: str) -> Format | None:
@@ -32,13 +29,6 @@ def _preferred(accept: str) -> Format | None:
 
 
 _known = lru_cache(maxsize=512)(_preferred)
-
-
-@lru_cache(maxsize=512)
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether a client takes a packed page."""
-    found = _GZIP.search(accept_encoding[:_KEPT])
-    return found is not None and (found[1] is None or found[1].strip("0.") != "")
 
 
 def content_type(format: Format) -> str:

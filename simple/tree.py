@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,6 +37,7 @@ class Published:
     file: BinaryIO
     size: int
     modified: int
+    is_packed: bool = field(default=False, kw_only=True)
 
     @property
     def etag(self) -> str:
@@ -60,16 +61,13 @@ def is_published() -> bool:
     return (folder(ALL) / PAGES[Format.HTML]).exists()
 
 
-def open_page(index: str, name: str, format: Format, *, packed: bool) -> tuple[Published, bool] | None:
-    """Return a page, and whether it is the packed one; None if the tree has no such page.
+def open_page(index: str, name: str, format: Format, *, packed: bool) -> Published | None:
+    """Return a page, packed if that may be; None if the tree has no such page.
 
     A page that is too small to be packed comes as it is.
     """
     path = os.path.join(settings.PIWHEELS_PUBLIC, index, name, page_name(format))  # noqa: PTH118 - half the time
-    if packed and (found := _open(path + PACKED)):
-        return found, True
-    found = _open(path)
-    return (found, False) if found else None
+    return _open_either(path, packed=packed)
 
 
 def open_file(name: str, filename: str) -> Published | None:
@@ -82,18 +80,22 @@ def listed(name: str, filename: str) -> dict[str, Any] | None:
     found = open_page(ALL, name, Format.JSON, packed=False)
     if found is None:
         return None
-    with found[0].file as file:
+    with found.file as file:
         files: list[dict[str, Any]] = json.load(file)["files"]
     return next((each for each in files if each["filename"] == filename), None)
 
 
-def open_catalogue(*, packed: bool) -> tuple[Published, bool] | None:
-    """Return the list of all packages with their downloads, and whether it is the packed one."""
+def open_catalogue(*, packed: bool) -> Published | None:
+    """Return the list of all packages with their downloads, packed if that may be."""
     path = os.path.join(settings.PIWHEELS_PUBLIC, CATALOGUE)  # noqa: PTH118 - as above
+    return _open_either(path, packed=packed)
+
+
+def _open_either(path: str, *, packed: bool) -> Published | None:
+    """Return the packed one of a file's two forms, if that may be and is there, and else the plain one."""
     if packed and (found := _open(path + PACKED)):
-        return found, True
-    found = _open(path)
-    return (found, False) if found else None
+        return replace(found, is_packed=True)
+    return _open(path)
 
 
 def _open(path: str) -> Published | None:

@@ -19,12 +19,13 @@ from django.views.decorators.csrf import csrf_exempt
 from packaging.utils import InvalidName, canonicalize_name
 
 from builds.models import Wheel
+from packages.accept_encoding import accepts_gzip
 from packages.database import DATABASE_AWAY
 from simple import downloads, files, tree, unpublished
 from simple.formats import OFFERED, Format
 from simple.index import offered
 from simple.indexes import ALL, FULL, of_release
-from simple.negotiation import accepts_gzip, content_type, liked
+from simple.negotiation import content_type, liked
 
 logger = logging.getLogger(__name__)
 
@@ -200,10 +201,7 @@ def _published(request: HttpRequest, index: str, name: str, format: Format) -> H
     found = tree.open_page(index, name, format, packed=packs)
     if found is None:
         return None
-    response = files.serve_page(request, found[0], content_type(format))
-    if found[1] and response.status_code == 200:
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+    return files.serve_page(request, found, content_type(format))
 
 
 def _unpublished(request: HttpRequest, index: str, name: str, format: Format) -> HttpResponseBase:

@@ -6,9 +6,9 @@ from django.utils.cache import patch_vary_headers
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
+from packages.accept_encoding import accepts_gzip
 from piwheels_site.pages.project_json import CORS
 from simple import catalogue, files, tree
-from simple.negotiation import accepts_gzip
 
 JSON = "application/json"
 # It is written once an hour.
@@ -20,9 +20,7 @@ def packages_json(request: HttpRequest) -> HttpResponseBase:
     """Answer with the list that was written last, or make it in pieces where none was."""
     packs = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     if found := tree.open_catalogue(packed=packs):
-        response = files.serve_page(request, found[0], JSON)
-        if found[1] and response.status_code == 200:
-            response.headers["Content-Encoding"] = "gzip"
+        response = files.serve_page(request, found, JSON)
     else:
         response = StreamingHttpResponse(catalogue.lines(now()), content_type=JSON)
     for header, value in {**CORS, "Cache-Control": KEPT}.items():
