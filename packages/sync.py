@@ -21,6 +21,7 @@ from packages import doubt, fetch, merge, moving
 from packages.clock import database_now
 from packages.doubt import ABSENT, STALE, DoubtfulAbsence, StaleAnswer, TooMuchVanishes
 from packages.fetch import Unchanged, UpstreamTimeout
+from packages.legible import legible
 from packages.models import Dirty, Package, SyncCursor
 from packages.project import Project
 from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable
@@ -200,12 +201,12 @@ class _Run:
             self.settled += _settle(question, answer.result, now)
         except UpstreamUnavailable as error:
             logger.warning("%s is put off: %s", dirty.name, error)
-            dirty.put_off(now + timedelta(seconds=error.retry_after or 0), _legible(error))
+            dirty.put_off(now + timedelta(seconds=error.retry_after or 0), _line(error))
             self._heed(error, now)
         # What upstream says was made by strangers, and one name must not stop the others.
         except Exception as error:
             logger.exception("%s cannot be looked up, or its rows cannot be written.", dirty.name)
-            dirty.put_off(now, _legible(error))
+            dirty.put_off(now, _line(error))
 
     def write_new(self) -> None:
         """Write down the packages that are new to us, together if that can be."""
@@ -306,7 +307,6 @@ def _is_here(name: str) -> bool:
     return Package.objects.filter(name=name).exclude(status=Package.Status.GONE).exists()
 
 
-def _legible(error: Exception) -> str:
+def _line(error: Exception) -> str:
     """Return what an error says on one line, without what a database cannot keep."""
-    line = " ".join(str(error).split()) or type(error).__name__
-    return "".join(character if character.isprintable() else "\ufffd" for character in line)
+    return legible(" ".join(str(error).split()) or type(error).__name__)

@@ -5,6 +5,7 @@ from textwrap import wrap
 
 from django.http import HttpRequest
 
+from packages.legible import legible
 from packages.models import Package
 from piwheels_site.answers import Answer
 
@@ -35,9 +36,4 @@ def card(
     for names, text in commands:
         lines += ["", *([f"# {'; '.join(names)}"] if len(commands) > 1 else []), *text.split("\n")]
     lines += ["", f"{site}project/{package.name}/"]
-    return "".join(f"{_harmless(line)}\n" for line in lines)
-
-
-def _harmless(line: str) -> str:
-    """Return a line without what a terminal would take for an order."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in line)
+    return "".join(f"{legible(line)}\n" for line in lines)

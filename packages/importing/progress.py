@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from packages.batches import batches
+from packages.legible import legible
 from packages.models import ImportRefusal, ImportStep
 from packages.progress_bar import ProgressBar
 
@@ -50,14 +51,14 @@ class Batch:
         self, subject: str, key: str, reason: str, *, detail: str = "", build: int | None = None
     ) -> None:
         """Note what was not taken, and why."""
-        self.refusals[subject, _legible(key)] = ImportRefusal(
-            subject=subject, key=_legible(key), reason=reason, detail=_legible(detail), build=build
+        self.refusals[subject, _kept(key)] = ImportRefusal(
+            subject=subject, key=_kept(key), reason=reason, detail=_kept(detail), build=build
         )
 
 
-def _legible(text: str) -> str:
-    """Return a text on one line, without what a database cannot keep."""
-    return "".join(each if each.isprintable() else "\ufffd" for each in text[:500])
+def _kept(text: str) -> str:
+    """Return as much of a text as a row has room for."""
+    return legible(text[:500])
 
 
 @dataclass

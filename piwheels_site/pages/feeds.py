@@ -11,17 +11,13 @@ from django.utils.feedgenerator import Atom1Feed
 
 from builds import failures
 from builds.models import Build, Wheel
+from packages.legible import legible
 from packages.models import Package
 from piwheels_site.naming import canonical_or_404
 from piwheels_site.templatetags.said import state_word
 from simple import index
 
 ENTRIES = 50
-
-
-def _legible(text: str) -> str:
-    """Return what XML can hold."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 class NewWheels(Feed):  # type: ignore[type-arg] # Django's own class takes no argument
@@ -39,11 +35,11 @@ class NewWheels(Feed):  # type: ignore[type-arg] # Django's own class takes no a
 
     def item_title(self, item: Any) -> str:  # Any: Django's type has the model here or the title
         """Name a wheel."""
-        return _legible(f"{item.package.display_name} {item.version.number} for {item.build.target}")
+        return legible(f"{item.package.display_name} {item.version.number} for {item.build.target}")
 
     def item_description(self, item: Any) -> str:  # Any: as above
         """Say what it is."""
-        return _legible(f"{item.filename}. {item.package.summary}")
+        return legible(f"{item.filename}. {item.package.summary}")
 
     def item_link(self, item: Wheel) -> str:
         """Return the page of its package."""
@@ -71,7 +67,7 @@ class ProjectBuilds(Feed):  # type: ignore[type-arg] # as above
 
     def title(self, obj: Package) -> str:
         """Name the feed."""
-        return _legible(f"Builds of {obj.display_name} for the Raspberry Pi")
+        return legible(f"Builds of {obj.display_name} for the Raspberry Pi")
 
     def link(self, obj: Package) -> str:
         """Return the package's page."""
@@ -79,7 +75,7 @@ class ProjectBuilds(Feed):  # type: ignore[type-arg] # as above
 
     def subtitle(self, obj: Package) -> str:
         """Say what the package is."""
-        return _legible(obj.summary)
+        return legible(obj.summary)
 
     def items(self, obj: Package) -> Iterable[Build]:
         """Return the builds."""
@@ -88,12 +84,12 @@ class ProjectBuilds(Feed):  # type: ignore[type-arg] # as above
 
     def item_title(self, item: Any) -> str:  # Any: Django's type has the model here or the title
         """Name a build, and what became of it."""
-        return _legible(f"{item.version.number} for {item.target}: {state_word(item.state)}")
+        return legible(f"{item.version.number} for {item.target}: {state_word(item.state)}")
 
     def item_description(self, item: Any) -> str:  # Any: as above
         """Say of what it failed, if it did."""
         found = failures.of(item.failure, item.failure_about)
-        return _legible(found.sentence if found else item.reason)
+        return legible(found.sentence if found else item.reason)
 
     def item_updateddate(self, item: Build) -> datetime | None:
         """Return when it ended."""
