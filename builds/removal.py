@@ -15,6 +15,7 @@ from builds import logs, rebuilding, takedown
 from builds.models import Build, BuildQuerySet, Wheel, WheelQuerySet
 from packages.journal import ALL
 from packages.models import Dirty, Package, Version
+from packages.wording import many
 
 
 class CannotForget(Exception):
@@ -46,7 +47,7 @@ class Subject:
         """Say how much there is of it."""
         tried = self.builds().filter(wheels=None)
         return (
-            f"{self.wheels().count()} wheels, {tried.count()} builds without a wheel"
+            f"{many(self.wheels().count(), Wheel._meta)}, {many(tried.count(), Build._meta)} without a wheel"
             f" ({self.builds().open().count()} of them open)"
         )
 

@@ -25,7 +25,8 @@ from packages.models import (
     UpstreamFile,
     Version,
 )
-from packages.record_admin import FarmAdmin, RecordAdmin, by_package, many, search_version
+from packages.record_admin import FarmAdmin, RecordAdmin, by_package, search_version
+from packages.wording import many
 
 
 class UpstreamAdmin(FarmAdmin):

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from packaging.utils import canonicalize_name
 
 from packages.bounded import BoundedPaginator
+from packages.wording import many
 
 
 class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own class takes no argument
@@ -62,11 +63,6 @@ def search_version(rows: QuerySet[Any], text: str, path: str) -> QuerySet[Any]: 
     if not (number := number.strip()):
         return rows.filter(**{f"{path}package__name__startswith": name})
     return rows.filter(**{f"{path}package__name": name, f"{path}number__startswith": number})
-
-
-def many(count: int, opts: Any, kind: str = "") -> str:  # Any: Django's options of a model
-    """Say so many of something: "1 build", "1,234 builds", "1,234 waiting builds"."""
-    return f"{count:,} {kind}{opts.verbose_name if count == 1 else opts.verbose_name_plural}"
 
 
 def by_package(rows: QuerySet[Any], path: str) -> int:  # Any: of whatever model

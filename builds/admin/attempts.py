@@ -19,7 +19,8 @@ from builds.requeueing import requeue
 from packages.admin_deeds import Outcome, Reason, Wish, deed
 from packages.clock import database_now
 from packages.models import Package
-from packages.record_admin import RecordAdmin, by_package, many, search_version
+from packages.record_admin import RecordAdmin, by_package, search_version
+from packages.wording import many
 
 # So many targets are named when a question is asked; more are counted.
 _NAMED = 3

@@ -15,7 +15,8 @@ from builds.redis_users import RedisFault
 from packages import audit
 from packages.admin_deeds import Outcome, Reason, Wish, deed, shown_once
 from packages.clock import database_now
-from packages.record_admin import FarmAdmin, many
+from packages.record_admin import FarmAdmin
+from packages.wording import many
 
 
 @admin.register(Target)

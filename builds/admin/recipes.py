@@ -12,7 +12,8 @@ from builds.models import Build, Recipe
 from packages.admin_deeds import ConfirmedForm
 from packages.clock import database_now
 from packages.models import Package
-from packages.record_admin import FarmAdmin, many
+from packages.record_admin import FarmAdmin
+from packages.wording import many
 
 
 class RecipeForm(ConfirmedForm):

@@ -16,7 +16,8 @@ from builds.models import Build, Campaign, Demand, Push, Skip
 from packages.admin_deeds import ConfirmedForm, Outcome, Wish, deed
 from packages.clock import database_now
 from packages.models import Package
-from packages.record_admin import FarmAdmin, RecordAdmin, many
+from packages.record_admin import FarmAdmin, RecordAdmin
+from packages.wording import many
 
 
 class DecisionAdmin(FarmAdmin):

@@ -13,7 +13,8 @@ from builds.models import Dependency, Refusal, StorageCheck, Wheel
 from packages.admin_deeds import Outcome, Reason, Wish, deed
 from packages.clock import database_now
 from packages.models import Package
-from packages.record_admin import RecordAdmin, by_package, many
+from packages.record_admin import RecordAdmin, by_package
+from packages.wording import many
 
 
 class DependencyInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -78,7 +78,7 @@ def test_a_wheel_is_published_as_a_build_of_its_own(version, put, tmp_path):
         *("--dependencies", tmp_path / "apt.txt", "--delete", "--yes"),
     )
 
-    assert told == f"1 wheels of demo 1.0 for {KEY} are published.\n"
+    assert told == f"Of demo 1.0 for {KEY}, 1 wheel is published.\n"
     wheel, build = Wheel.objects.listed().get(), Build.objects.get()
     assert (build.state, build.duration_s, build.builder.name) == ("succeeded", 5400.0, "by-hand")
     assert build.source == UpstreamFile.objects.get()
@@ -257,7 +257,7 @@ def test_a_dry_run_only_looks(version, put):
 
     told = run(path, "--dry-run", "--delete")
 
-    assert told == f"This would happen: 1 wheels of demo 1.0 for {KEY} are published for good.\n"
+    assert told == f"This would happen: Of demo 1.0 for {KEY}, 1 wheel is published for good.\n"
     assert path.exists()
     assert not Build.objects.exists()
 

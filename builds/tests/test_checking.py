@@ -363,5 +363,5 @@ def test_a_dry_run_of_mending_only_looks():
 
     said, _ = check("--fix", "--dry-run")
 
-    assert "This would happen: The files of 1 wheels are compared" in said
+    assert "This would happen: The files of 1 wheel are compared" in said
     assert not default_storage.exists(wheel.metadata_path)

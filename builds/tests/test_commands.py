@@ -78,7 +78,7 @@ def test_a_deed_is_done_and_said(deed, standing):
 def test_a_builder_is_retired_and_its_build_goes_back():
     build, ticket = make_running_build()
 
-    assert "1 builds went back" in run("builder", "pi-07", "retire", "--yes")
+    assert "1 build went back" in run("builder", "pi-07", "retire", "--yes")
 
     assert not build.renew(ticket, NOON)
 

@@ -73,7 +73,7 @@ def test_a_version_is_built_no_more_and_its_wheels_are_out_of_the_index(wheel):
 
 
 def test_wheels_are_only_yanked(wheel):
-    assert "1 wheels were yanked" in run("demo", "--yank", "--reason", "It crashes.", "--yes")
+    assert "1 wheel was yanked" in run("demo", "--yank", "--reason", "It crashes.", "--yes")
 
     wheel.refresh_from_db()
     assert (wheel.yanked_reason, wheel.withdrawn_at) == ("It crashes.", None)
@@ -121,7 +121,7 @@ def test_a_dry_run_counts_and_takes_nothing(wheel):
 
     told = run("demo", "--builds", "--dry-run")
 
-    assert "1 wheels, 2 builds without a wheel (1 of them open)." in told
+    assert "1 wheel, 2 builds without a wheel (1 of them open)." in told
     assert (Wheel.objects.standing().count(), Build.objects.count()) == (1, 3)
 
 

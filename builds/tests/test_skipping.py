@@ -59,7 +59,7 @@ def test_what_a_skip_drops_is_counted_before_and_dropped_by_the_plan(version):
 
     told = run("skip", "demo", "--target", KEY, "--reason", "Too big.", "--dry-run")
 
-    assert told == f"This would happen: demo for {KEY} is built no more, and 1 open builds are dropped.\n"
+    assert told == f"This would happen: demo for {KEY} is built no more, and 1 open build is dropped.\n"
     assert skipped() == ("", "", [])
     run("skip", "demo", "--target", KEY, "--reason", "Too big.", "--yes")
     package.refresh_from_db()
@@ -116,7 +116,7 @@ def wheels():
 def test_wheels_are_yanked_by_file_or_by_version_and_the_yank_is_taken_back(wheels):
     names = [wheel.filename for wheel in wheels]
 
-    assert "1 wheels are yanked" in run("yank", names[2], "--reason", "Bad.", "--dry-run")
+    assert "1 wheel is yanked" in run("yank", names[2], "--reason", "Bad.", "--dry-run")
     assert yanked() == {}
     run("yank", names[2], "demo==1.0", "--reason", "Bad.", "--yes")
     assert yanked() == dict.fromkeys(names, "Bad.")
@@ -132,7 +132,7 @@ def test_what_a_rebuild_has_replaced_comes_back_by_its_own_name_alone(wheels):
     wheels[0].supersede(wheels[2])
 
     assert "0 wheels" in run("unyank", "demo", "--yes")
-    assert "1 wheels" in run("unyank", wheels[0].filename, "--yes")
+    assert "The yank of 1 wheel was" in run("unyank", wheels[0].filename, "--yes")
 
 
 def test_a_wheel_that_is_not_there_is_said_and_nothing_is_done(wheels):

@@ -113,7 +113,7 @@ def test_named_packages_are_looked_up_now(followed, capsys):
     followed.add_sdist("demo", "1.0")
     followed.add_sdist("other", "1.0")
 
-    assert run(capsys, "sync_pypi", "Demo") == "1 packages are as upstream has them.\n"
+    assert run(capsys, "sync_pypi", "Demo") == "1 package is up to date with upstream.\n"
 
     assert Package.objects.get().name == "demo"
 
@@ -167,7 +167,7 @@ def test_all_names_are_compared_now(followed, settings, capsys):
     settings.PIWHEELS_WATCH = ["all"]
     followed.add_sdist("demo", "1.0")
 
-    assert run(capsys, "reconcile") == "1 packages are to be looked up.\n"
+    assert run(capsys, "reconcile") == "1 package is to be looked up.\n"
 
     assert Dirty.objects.get().name == "demo"
 
@@ -194,7 +194,7 @@ def test_all_of_upstream_is_looked_up_now(followed, capsys):
 
     assert (
         run(capsys, "sync_pypi", "--all", "--processes=1")
-        == "2 packages were looked up, 0 wait for another try.\n"
+        == "2 packages were looked up; 0 more will be tried again.\n"
     )
 
     assert {package.name for package in Package.objects.all()} == {"one", "two"}

@@ -13,7 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from packages import audit
 from packages.admin_deeds import Outcome, Wish, deed, shown_once
 from packages.clock import database_now
-from packages.record_admin import FarmAdmin, many
+from packages.record_admin import FarmAdmin
+from packages.wording import many
 from piwheels_site.models import OperatorToken
 
 

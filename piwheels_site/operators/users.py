@@ -12,7 +12,8 @@ from django.http import HttpRequest
 
 from packages import audit
 from packages.admin_deeds import Outcome, Wish, deed
-from packages.record_admin import FarmAdmin, many
+from packages.record_admin import FarmAdmin
+from packages.wording import many
 from piwheels_site.operators import second_factor
 from piwheels_site.operators.roles import Role
 

@@ -138,7 +138,7 @@ def test_the_other_package_is_not_blamed():
 
     said, _ = check("other")
 
-    assert said == "1 packages and 1 wheels were compared: all is well.\n"
+    assert said == "1 package and 1 wheel were compared: all is well.\n"
 
 
 def test_bytes_are_compared_only_when_that_is_wanted():

@@ -43,7 +43,7 @@ def test_only_the_packages_named_are_rebuilt(capsys):
 
     assert page("demo").read_text() != "nonsense"
     assert page("other").read_text() == "nonsense"
-    assert "1 packages" in capsys.readouterr().out
+    assert "1 package was written anew, 0" in capsys.readouterr().out
 
 
 def test_folders_of_no_package_and_of_packages_without_wheels_go():
@@ -72,7 +72,7 @@ def test_what_cannot_be_written_is_told():
     shutil.rmtree(tree.folder("simple", "demo"))
     tree.folder("simple", "demo").write_text("This is no folder.")
 
-    with pytest.raises(CommandError, match="1 packages could not"):
+    with pytest.raises(CommandError, match="1 package could not"):
         call_command("rebuild_indexes")
 
 

@@ -6,11 +6,12 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builds import enrolment
-from builds.models import Builder
+from builds.models import Build, Builder
 from builds.redis_users import RedisFault
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
+from packages.wording import many
 
 MODES = ("pause", "resume", "drain", "stop")
 # What cannot be taken back by another word.
@@ -61,7 +62,7 @@ class Command(DestructiveCommand):
             return text
         if deed == "retire":
             taken = enrolment.retire(builder, reason, database_now())
-            said = f"{builder} is retired; {taken} builds went back into the queue."
+            said = f"{builder} is retired; {many(taken, Build._meta)} went back into the queue."
             _note(builder, "retire builder", said, reason)
             return said
         if deed in MODES:

@@ -9,10 +9,11 @@ from django.core.management.base import CommandError
 from django.db import transaction
 
 from builds import campaigns
-from builds.models import Campaign, Target
+from builds.models import Build, Campaign, Target
 from packages import audit
 from packages.clock import database_now
 from packages.command import REFUSED, DestructiveCommand
+from packages.wording import are, were
 
 
 class Command(DestructiveCommand):
@@ -72,10 +73,11 @@ class Command(DestructiveCommand):
         is_over = campaign.state == Campaign.State.FINISHED
         if is_over or (campaign.ended_at and not waiting):
             self.stdout.write(f"{campaign} had {campaign.state} before; nothing was done.")
-        elif self.may(f"{campaign} ends, and {waiting} waiting builds are dropped.", options):
+        elif self.may(f"{campaign} ends, and {are(waiting, Build._meta, 'waiting ')} dropped.", options):
             with self.noting("stop campaign", [campaign]) as told:
                 dropped = campaigns.stop(campaign, audit.who(), now)
-                told.said = f"{campaign} is {campaign.state}; {dropped} waiting builds were dropped."
+                ended = were(dropped, Build._meta, "waiting ")
+                told.said = f"{campaign} is {campaign.state}; {ended} dropped."
 
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""

@@ -19,6 +19,7 @@ from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
+from packages.wording import many
 
 
 def _slice(text: str) -> tuple[int, int]:
@@ -83,7 +84,8 @@ class Command(DestructiveCommand):
         except faults as error:
             raise CommandError(f"It could not be checked to its end: {error}", returncode=2) from error
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(found.items()))
-        said = f"{seen['wheels']} wheels and {seen['files']} files ({seen['size']} bytes) were compared"
+        wheels = many(seen["wheels"], Wheel._meta)
+        said = f"{wheels} and {seen['files']} files ({seen['size']} bytes) were compared"
         if found:
             raise CommandError(f"{said}: {counts}.", returncode=1)
         self.stdout.write(f"{said}: all is well.")
@@ -132,8 +134,8 @@ def _say_mended(mended: list[str]) -> str:
 
 def _say(withdraw: int) -> str:
     """Say what mending may do."""
-    count = Wheel.objects.standing().count()
+    wheels = many(Wheel.objects.standing().count(), Wheel._meta)
     return (
-        f"The files of {count} wheels are compared, what is wrong is mended, and no more than {withdraw} are"
+        f"The files of {wheels} are compared, what is wrong is mended, and no more than {withdraw} are"
         " withdrawn."
     )

@@ -11,10 +11,11 @@ from builder.contract import LOG_LIMIT
 from builds import by_hand
 from builds.by_hand import Told
 from builds.management import named
-from builds.models import Build
+from builds.models import Build, Wheel
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
+from packages.wording import are
 
 _HUMAN = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8}(?:\.\d{1,6})?)s?)?")
 
@@ -65,8 +66,7 @@ class Command(DestructiveCommand):
             told = _told(options)
         except (by_hand.CannotImport, ValueError, OSError) as error:
             raise CommandError(f"{error} Nothing was published.") from error
-        deed = f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published for good."
-        if self.may(deed, options):
+        if self.may(f"{_say(wanted)} published for good.", options):
             self._publish(wanted, told, delete=options["delete"])
 
     def _named(self, options: dict[str, Any]) -> tuple[Any, Any]:
@@ -85,13 +85,17 @@ class Command(DestructiveCommand):
             raise CommandError(str(error)) from error
         if verdict.state != Build.State.SUCCEEDED:
             raise CommandError(verdict.reason)
-        said = f"{len(wanted.paths)} wheels of {wanted.version} for {wanted.target} are published."
-        self.conclude(verdict.reason or said, "import wheels", [wanted.version])
+        self.conclude(verdict.reason or f"{_say(wanted)} published.", "import wheels", [wanted.version])
         try:
             for path in wanted.paths if delete else ():
                 path.unlink()
         except OSError as error:
             raise CommandError(f"They are published, and not all files could be deleted: {error}") from error
+
+
+def _say(wanted: by_hand.Import) -> str:
+    """Begin a sentence on what is imported."""
+    return f"Of {wanted.version} for {wanted.target}, {are(len(wanted.paths), Wheel._meta)}"
 
 
 def _told(options: dict[str, Any]) -> Told:

@@ -8,9 +8,11 @@ from django.db import transaction
 
 from builds import rebuilding
 from builds.management import named
+from builds.models import Build
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand
+from packages.wording import are
 
 
 class Command(DestructiveCommand):
@@ -47,7 +49,8 @@ class Command(DestructiveCommand):
             )
         # Of one version there are not many, and whoever names it means them.
         is_few = version is not None and not options["dry_run"]
-        deed = f"{len(pairs)} builds of {version or package} are queued before all that nobody asked for."
+        queued = are(len(pairs), Build._meta)
+        deed = f"Of {version or package}, {queued} queued before all that nobody asked for."
         if not is_few and not self.may(deed, options):
             return
         reason = f"{audit.who()} wants it built again. {options['reason']}".strip()

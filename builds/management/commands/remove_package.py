@@ -7,10 +7,12 @@ from django.core.management.base import CommandError
 
 from builds import removal, skipping
 from builds.management import named
+from builds.models import Wheel
 from builds.removal import Subject
 from packages import audit
 from packages.clock import database_now
 from packages.command import REFUSED, DestructiveCommand
+from packages.wording import were
 
 
 class Command(DestructiveCommand):
@@ -56,7 +58,7 @@ class Command(DestructiveCommand):
                 f"Upstream has {subject}, so it would come back: say --skip, or --builds to begin anew.",
                 returncode=REFUSED,
             )
-        if self.may(f"{_DEEDS[how].format(subject)} There are {subject.counted()}.", options):
+        if self.may(f"{_DEEDS[how].format(subject)} It has {subject.counted()}.", options):
             self._do(subject, how, reason or f"{audit.who()} removed it.")
 
     def _do(self, subject: Subject, how: str | None, reason: str) -> None:
@@ -72,7 +74,7 @@ class Command(DestructiveCommand):
                 told.said = f"{subject} is skipped: {reason}"
         elif how == "yank":
             with self.noting("yank wheels", rows, reason) as told:
-                told.said = f"{removal.yank(subject, reason)} wheels were yanked."
+                told.said = f"{were(removal.yank(subject, reason), Wheel._meta)} yanked."
         else:
             self._forget(subject, reason)
 

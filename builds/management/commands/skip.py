@@ -8,8 +8,10 @@ from django.db import transaction
 
 from builds import skipping
 from builds.management import named
+from builds.models import Build
 from packages import audit
 from packages.command import DestructiveCommand
+from packages.wording import are
 
 
 class Command(DestructiveCommand):
@@ -41,7 +43,7 @@ class Command(DestructiveCommand):
         target = named.target(options["target"]) if options["target"] else None
         what = f"{version or package}{f' for {target}' if target else ''}"
         count = skipping.open_builds(package, version, target)
-        if not self.may(f"{what} is built no more, and {count} open builds are dropped.", options):
+        if not self.may(f"{what} is built no more, and {are(count, Build._meta, 'open ')} dropped.", options):
             return
         try:
             with transaction.atomic():

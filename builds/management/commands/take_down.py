@@ -11,6 +11,7 @@ from builds.models import Wheel
 from packages.clock import database_now
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
+from packages.wording import many, were
 
 # How often to look whether the index was written.
 EVERY_S = 0.5
@@ -46,13 +47,13 @@ class Command(DestructiveCommand):
         unknown = set(options["filenames"]) - {wheel.filename for wheel in wheels}
         if unknown:
             raise CommandError(f"Nothing was done: there is no wheel {', '.join(sorted(unknown))}.")
-        size = sum(wheel.size for wheel in wheels)
-        deed = f"{len(wheels)} wheels ({size} bytes) leave the index and every storage for good."
+        size, what = sum(wheel.size for wheel in wheels), many(len(wheels), Wheel._meta)
+        deed = f"The index and every storage lose {what} ({size} bytes) for good."
         if not self.may(deed, options):
             return
         with self.noting("take down wheel", wheels, options["reason"]) as told:
             takedown.take_down(wheels, options["reason"], database_now())
-            told.said = f"{len(wheels)} wheels out of the index; the files go now."
+            told.said = f"{what} out of the index; the files go now."
         with ProgressBar(len(wheels)) as bar:
             if options["at_once"]:
                 for wheel in wheels:
@@ -60,7 +61,7 @@ class Command(DestructiveCommand):
                     bar.advance(1)
             else:
                 self._wait({wheel.pk for wheel in wheels}, bar)
-        self.stdout.write(f"{len(wheels)} wheels were taken down, and their bytes are gone.")
+        self.stdout.write(f"{were(len(wheels), Wheel._meta)} taken down; the bytes are gone.")
 
     def _wait(self, wheels: set[int], bar: ProgressBar) -> None:
         """Wait for the bytes to go, here or in a worker."""

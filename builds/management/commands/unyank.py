@@ -4,8 +4,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from builds.management import named
+from builds.models import Wheel
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
+from packages.wording import many
 
 
 class Command(DestructiveCommand):
@@ -33,10 +35,10 @@ class Command(DestructiveCommand):
         wheels = [
             wheel for wheel in found if wheel.superseded_by_id is None or wheel.filename in options["what"]
         ]
-        if not self.may(f"The yanks of {len(wheels)} wheels are taken back.", options):
+        if not self.may(f"The yank of {many(len(wheels), Wheel._meta)} is taken back.", options):
             return
         with self.noting("unyank wheel", wheels) as told, ProgressBar(len(wheels)) as bar:
             for wheel in wheels:
                 wheel.unyank()
                 bar.advance(1)
-            told.said = f"The yanks of {len(wheels)} wheels were taken back."
+            told.said = f"The yank of {many(len(wheels), Wheel._meta)} was taken back."

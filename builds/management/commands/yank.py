@@ -4,8 +4,10 @@ from argparse import ArgumentParser
 from typing import Any
 
 from builds.management import named
+from builds.models import Wheel
 from packages.command import DestructiveCommand
 from packages.progress_bar import ProgressBar
+from packages.wording import are, were
 
 
 class Command(DestructiveCommand):
@@ -31,10 +33,10 @@ class Command(DestructiveCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Yank them and say how many."""
         wheels = [wheel for wheel in named.wheels(options["what"]) if not wheel.is_yanked_by_hand]
-        if not self.may(f"{len(wheels)} wheels are yanked.", options):
+        if not self.may(f"{are(len(wheels), Wheel._meta)} yanked.", options):
             return
         with self.noting("yank wheel", wheels) as told, ProgressBar(len(wheels)) as bar:
             for wheel in wheels:
                 wheel.yank(options["reason"])
                 bar.advance(1)
-            told.said = f"{len(wheels)} wheels were yanked: {options['reason']}"
+            told.said = f"{were(len(wheels), Wheel._meta)} yanked: {options['reason']}"

@@ -9,7 +9,8 @@ from django.core.management.base import CommandError
 from packages import doubt, reconcile, sync
 from packages.clock import database_now
 from packages.command import DestructiveCommand
-from packages.models import SyncCursor
+from packages.models import Package, SyncCursor
+from packages.wording import are, many
 
 
 class Command(DestructiveCommand):
@@ -40,8 +41,8 @@ class Command(DestructiveCommand):
         if (believe or options["dry_run"]) and not self.may(_deed(believe=believe), options):
             return
         if believe:
-            count = doubt.believe(now)
-            said = f"Upstream is believed for a day; {count} packages that it denies are asked for."
+            denied = many(doubt.believe(now), Package._meta)
+            said = f"Upstream is believed for a day, and asked for {denied} that it denies."
             self.conclude(said, "believe", [SyncCursor.current()])
         before = SyncCursor.current().listed_at
         marked = reconcile.reconcile(sync.upstream(), settings.PIWHEELS_WATCH, now=now)
@@ -50,12 +51,12 @@ class Command(DestructiveCommand):
                 "Upstream's list was not read to its end: it does not answer (the log says why), or somebody"
                 " else reads it at this moment. Try again in some minutes."
             )
-        self.stdout.write(f"{marked} packages are to be looked up.")
+        self.stdout.write(f"{are(marked, Package._meta)} to be looked up.")
 
 
 def _deed(*, believe: bool) -> str:
     """Say what would be done."""
     if believe:
         doubted = SyncCursor.current().doubted
-        return f"Whatever vanishes upstream within a day is withdrawn: {doubted} packages by now."
+        return f"Whatever vanishes upstream within a day is withdrawn: {many(doubted, Package._meta)} by now."
     return "All names are compared with upstream's list, and what differs is looked up."

@@ -14,6 +14,7 @@ from packages.command import TrialCommand
 from packages.models import Package
 from packages.progress_bar import ProgressBar
 from packages.pypi import UpstreamUnavailable
+from packages.wording import are, many, were
 
 
 class Command(TrialCommand):
@@ -71,7 +72,7 @@ class Command(TrialCommand):
                 bar.advance(1)
         if failures:
             raise CommandError("\n".join([f"{len(failures)} of {len(wanted)} failed.", *failures]))
-        self.stdout.write(f"{len(wanted)} packages are as upstream has them.")
+        self.stdout.write(f"{are(len(wanted), Package._meta)} up to date with upstream.")
 
     def _look_at_everything(self, processes: int) -> None:
         """Look all of upstream up."""
@@ -81,15 +82,16 @@ class Command(TrialCommand):
             raise CommandError(f"{error} Try again later; what was looked up stays.") from error
         except KeyboardInterrupt:
             raise CommandError("Stopped. Say it again, and it goes on from here.") from None
-        self.stdout.write(f"{result.settled} packages were looked up, {result.waiting} wait for another try.")
+        settled = were(result.settled, Package._meta)
+        self.stdout.write(f"{settled} looked up; {result.waiting} more will be tried again.")
 
 
 def _say(wanted: list[str]) -> str:
     """Say what is looked up; none are all."""
     if wanted:
-        return f"{len(wanted)} packages are looked up."
-    known = Package.objects.count()
-    return f"All that upstream has is looked up, but those of our {known} packages that are as its list says."
+        return f"{are(len(wanted), Package._meta)} looked up."
+    known = many(Package.objects.count(), Package._meta)
+    return f"All that upstream has is looked up, but what of our {known} is as its list says."
 
 
 def _failure(name: str) -> str:

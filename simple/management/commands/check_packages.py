@@ -9,11 +9,13 @@ from typing import Any
 from django.core.management.base import CommandError
 from packaging.utils import InvalidName, canonicalize_name
 
+from builds.models import Wheel
 from packages import audit
 from packages.clock import database_now
 from packages.command import FAULT, REFUSED, DestructiveCommand
 from packages.models import Package
 from packages.progress_bar import ProgressBar
+from packages.wording import are, many, were
 from simple import auditing, rebuilding, roots
 from simple.auditing import Fault
 from simple.models import Shown
@@ -46,7 +48,7 @@ class Command(DestructiveCommand):
                 f"{error} Give names of packages, as they are in the index.", returncode=REFUSED
             ) from error
         faults, seen = self._check(canonical, reads=options["hashes"])
-        said = f"{seen['packages']} packages and {seen['files']} wheels were compared"
+        said = f"{many(seen['packages'], Package._meta)} and {many(seen['files'], Wheel._meta)} were compared"
         if not faults:
             self.stdout.write(f"{said}: all is well.")
             return
@@ -73,7 +75,8 @@ class Command(DestructiveCommand):
     def _fix(self, faults: list[Fault], options: dict[str, Any]) -> None:
         """Have written anew what was found."""
         names = sorted({fault.name for fault in faults if fault.name})
-        if not self.may(f"{len(names)} packages are written anew, and what belongs to none goes.", options):
+        written = are(len(names), Package._meta)
+        if not self.may(f"{written} written anew, and what belongs to none goes.", options):
             return
         rows = list(Package.objects.filter(name__in=names))
         with audit.noting_command("fix index", rows, model=Package) as told:
@@ -81,5 +84,5 @@ class Command(DestructiveCommand):
                 rebuilding.rebuild(names, database_now())
             else:
                 roots.publish(database_now(), at_once=True)
-            told.said = f"{len(names)} packages were written anew."
+            told.said = f"{were(len(names), Package._meta)} written anew."
         self.stdout.write(told.said)

@@ -9,6 +9,8 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from packages.clock import database_now
 from packages.command import TrialCommand
+from packages.models import Package
+from packages.wording import are, many, were
 from simple import rebuilding
 
 
@@ -33,14 +35,11 @@ class Command(TrialCommand):
             canonical = [canonicalize_name(name, validate=True) for name in names]
         except InvalidName as error:
             raise CommandError(f"{error} Give names of packages, as they are in the index.") from error
-        if self.is_trial(f"{rebuilding.count(canonical)} packages are written anew.", options):
+        if self.is_trial(f"{are(rebuilding.count(canonical), Package._meta)} written anew.", options):
             return
         done = rebuilding.rebuild(canonical, database_now())
-        self.stdout.write(
-            f"{done.packages} packages were written anew, {done.strangers} folders of no package removed."
-        )
+        written = were(done.packages, Package._meta)
+        self.stdout.write(f"{written} written anew, {done.strangers} folders of no package removed.")
         if done.failed:
-            raise CommandError(
-                f"{done.failed} packages could not be written. The log says why; they are tried again each"
-                " minute."
-            )
+            failed = many(done.failed, Package._meta)
+            raise CommandError(f"{failed} could not be written: the log says why; each minute is a try.")
