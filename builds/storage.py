@@ -127,7 +127,7 @@ class WholeFileStorage(FileSystemStorage):
         Whatever becomes of that name afterwards, these bytes can be read and then settled.
         """
         new = self.fresh()
-        if by_link and disk.is_linked(path, new):
+        if by_link and disk.link(path, new):
             return new
         with path.open("rb") as old, new.open("xb") as copy:
             shutil.copyfileobj(old, copy, _BLOCK)

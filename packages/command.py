@@ -82,8 +82,12 @@ class TrialCommand(ManualCommand):
     def is_trial(self, deed: str, options: dict[str, Any]) -> bool:  # Any: Django's options
         """Tell whether it is only tried, and if so say what would be done."""
         if options["dry_run"]:
-            self.stdout.write(f"This would happen: {deed}")
+            self.say_trial(deed)
         return bool(options["dry_run"])
+
+    def say_trial(self, deed: str) -> None:
+        """Say what would be done."""
+        self.stdout.write(f"This would happen: {deed}")
 
 
 class DestructiveCommand(TrialCommand):

@@ -22,7 +22,7 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def is_linked(file: Path, name: Path) -> bool:
+def link(file: Path, name: Path) -> bool:
     """Give a file another name; False where that cannot be."""
     try:
         name.hardlink_to(file)

@@ -108,7 +108,7 @@ class Writing:
             return
         new = path.with_name(f"{tree.PRIVATE}{path.name}.new")
         twin = self.written.get((path.name, content))
-        if twin is None or not disk.is_linked(twin, new):
+        if twin is None or not disk.link(twin, new):
             new.write_bytes(content)
             # The web server is somebody else, whatever this process keeps to itself.
             new.chmod(0o644)

@@ -45,7 +45,7 @@ class Command(TrialCommand):
             if options["dry_run"]:
                 is_known = enrolment.check(options["name"])
                 deed = "gets new keys, the old ones are dead, and it" if is_known else "is enrolled, and"
-                self.is_trial(f"{options['name']} {deed} builds for {target}.", options)
+                self.say_trial(f"{options['name']} {deed} builds for {target}.")
                 return
             keys = enrolment.enrol(options["name"], target, database_now())
         except (BadName, RedisFault) as error:

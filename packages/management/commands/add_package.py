@@ -42,7 +42,7 @@ class Command(TrialCommand):
         try:
             if options["dry_run"]:
                 adding.check(sync.upstream(), name, version=version)
-                self.is_trial(_say(name, version), options)
+                self.say_trial(_say(name, version))
                 return
             package = adding.add(sync.upstream(), name, version=version, depth=depth, now=database_now())
         except adding.CannotAdd as error:
