@@ -12,6 +12,7 @@ from django.db.models import Q
 from builds import priority
 from builds.models import Build, Demand, Push, Target
 from builds.priority import RAISABLE, Facts, Place, Rank
+from builds.raising import raised
 from builds.wishes import Candidate
 from packages.models import Package
 
@@ -48,15 +49,7 @@ class Places:
             dependents=self.demand.dependents,
             expected_s=self._expected_s(target),
         )
-        return priority.place(facts, self.raised(target), again or (pushed.reason if pushed else ""))
-
-    def raised(self, target: Target) -> set[Rank]:
-        """Return the classes that are raised for a target."""
-        return {
-            Rank(push.rank)
-            for push in self.pushes
-            if push.rank is not None and push.target_id in (None, target.pk)
-        }
+        return priority.place(facts, raised(self.pushes, target), again or (pushed.reason if pushed else ""))
 
     def _push(self, candidate: Candidate, target: Target) -> Push | None:
         """Return an operator's wish for this version and target."""

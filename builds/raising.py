@@ -3,9 +3,18 @@
 A class may have millions of builds, so they are moved some at a time.
 """
 
+from collections.abc import Iterable
+
 from builds import priority
 from builds.models import Build, Push, Target
 from builds.priority import RAISABLE, Rank
+
+
+def raised(pushes: Iterable[Push], target: Target) -> set[Rank]:
+    """Return the classes that these wishes raise for a target."""
+    return {
+        Rank(push.rank) for push in pushes if push.rank is not None and push.target_id in (None, target.pk)
+    }
 
 
 def raise_classes(limit: int) -> int:
@@ -13,9 +22,9 @@ def raise_classes(limit: int) -> int:
     pushes = list(Push.objects.exclude(rank=None))
     moved = 0
     for target in Target.objects.active():
-        raised = {Rank(push.rank) for push in pushes if push.rank and push.target_id in (None, target.pk)}
+        up = raised(pushes, target)
         for rank in RAISABLE:
-            leave, enter = ({rank}, set()) if rank not in raised else (set(), {rank})
+            leave, enter = ({rank}, set()) if rank not in up else (set(), {rank})
             moved += Build.objects.shift(
                 target, priority.span(rank, leave), priority.span(rank, enter), limit
             )
