@@ -38,8 +38,8 @@ WOKEN = 500
 
 
 @cache
-def orders() -> Celery:
-    """Return the Celery app that only sends orders.
+def bell() -> Celery:
+    """Return the Celery app that rings builders, and does nothing else.
 
     It shares neither queue nor user with the server's own tasks, so a builder's password opens nothing.
     """
@@ -65,7 +65,7 @@ def orders() -> Celery:
 def ring(given: Collection[Given]) -> bool:
     """Tell builders of the builds that wait for them; False when Redis does not answer, and none may know."""
     try:
-        with orders().producer_or_acquire() as producer, producer.batch():
+        with bell().producer_or_acquire() as producer, producer.batch():
             for build, builder in given:
                 _ring(producer, build, builder)
     except REDIS_AWAY as error:
@@ -79,7 +79,7 @@ def _ring(producer: Producer, build: Build, builder: Builder) -> None:
 
     Celery's way of sending it would declare the queue, which is two more keys in Redis and half the time.
     """
-    message = orders().amqp.create_task_message(
+    message = bell().amqp.create_task_message(
         uuid(), BUILD_TASK, args=[build.pk, build.attempt], ignore_result=True
     )
     producer.publish(
@@ -115,7 +115,7 @@ def listening(builders: Collection[Builder]) -> set[Builder]:
 def dispatch(now: datetime) -> int:
     """Give each free builder the next build of its target; return how many builders got one.
 
-    None while the server could not store what they would bring: builds wait then, and do not fail.
+    0 while the server could not store what they would bring: builds wait then, and do not fail.
     """
     Build.objects.wake(now, WOKEN)
     if not incoming.has_room():

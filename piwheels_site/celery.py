@@ -1,6 +1,6 @@
 """The server's Celery app and its whole schedule.
 
-Orders to builders have an app of their own (`builds.dispatch.orders`) and share no queue with this one.
+Orders to builders have an app of their own (`builds.dispatch.bell`) and share no queue with this one.
 """
 
 import os

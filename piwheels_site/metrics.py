@@ -194,7 +194,7 @@ def _redis(now: datetime) -> Iterator[Metric]:
     with brokers.client(app) as server:
         lengths.add_metric([TASKS], _length(server, TASKS))
     names = Builder.objects.filter(is_enabled=True).values_list("name", flat=True)
-    with brokers.client(dispatch.orders()) as orders:
+    with brokers.client(dispatch.bell()) as orders:
         lengths.add_metric(["builders"], sum(_length(orders, queue_for(name)) for name in names))
     yield lengths
 

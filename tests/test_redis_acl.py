@@ -115,10 +115,10 @@ def guarded(request, tmp_path_factory):
 @pytest.fixture
 def orders_url(guarded, settings):
     settings.PIWHEELS_ORDERS_URL = guarded.url("orders")
-    dispatch.orders.cache_clear()
+    dispatch.bell.cache_clear()
     yield settings.PIWHEELS_ORDERS_URL
-    dispatch.orders().close()
-    dispatch.orders.cache_clear()
+    dispatch.bell().close()
+    dispatch.bell.cache_clear()
 
 
 class GuardedFarm(Farm):

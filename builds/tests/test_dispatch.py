@@ -107,12 +107,12 @@ def test_a_builder_of_another_target_gets_nothing():
 
 def test_when_redis_is_down_the_build_goes_on_waiting(settings):
     settings.PIWHEELS_ORDERS_URL = "redis+socket:///nowhere/redis.sock"
-    dispatch.orders.cache_clear()
+    dispatch.bell.cache_clear()
     build = make_build()
     make_builder()
 
     assert dispatch.dispatch(NOON) == 0
-    dispatch.orders.cache_clear()
+    dispatch.bell.cache_clear()
 
     build.refresh_from_db()
     assert (build.state, build.attempt) == ("queued", 1)
@@ -121,7 +121,7 @@ def test_when_redis_is_down_the_build_goes_on_waiting(settings):
 def test_what_was_not_rung_is_begun_by_nobody_and_given_out_by_the_next_tick(settings, redis: Redis):
     address = settings.PIWHEELS_ORDERS_URL
     settings.PIWHEELS_ORDERS_URL = "redis+socket:///nowhere/redis.sock"
-    dispatch.orders.cache_clear()
+    dispatch.bell.cache_clear()
     target = make_target()
     for number in range(3):
         make_build(make_version(f"1.{number}"), target)
@@ -131,7 +131,7 @@ def test_what_was_not_rung_is_begun_by_nobody_and_given_out_by_the_next_tick(set
     assert Build.objects.filter(state="queued", attempt=1, builder=None).count() == 3
 
     settings.PIWHEELS_ORDERS_URL = address
-    dispatch.orders.cache_clear()
+    dispatch.bell.cache_clear()
     assert dispatch.dispatch(NOON) == 3
     assert sorted(redis.keys("*")) == [queue_for(f"pi-0{number}").encode() for number in range(3)]
 

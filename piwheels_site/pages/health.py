@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from builds.dispatch import orders
+from builds.dispatch import bell
 from builds.models import StorageCheck
 from packages.clock import database_now
 from packages.health import sync_health
@@ -34,7 +34,7 @@ def _ping_broker() -> None:
 
 def _ping_orders() -> None:
     """Ask the broker of the orders for one."""
-    with brokers.client(orders()) as client:
+    with brokers.client(bell()) as client:
         client.ping()
 
 
