@@ -1,5 +1,6 @@
-"""How a measurement prints what it found."""
+"""How a measurement counts processor time, and prints what it found."""
 
+import os
 from dataclasses import dataclass
 
 
@@ -21,3 +22,9 @@ def show(*figures: Figure) -> None:
         if figure.is_met is not None:
             goal += ", met" if figure.is_met else ", MISSED"
         print(f"  {figure.what:<52} {figure.value:>10.2f} {figure.unit:<12}{goal}".rstrip(), flush=True)
+
+
+def processor_s() -> float:
+    """Return the processor time of this program and those that it ran."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

@@ -4,7 +4,6 @@ The wheel has 20 MB of this machine's own shared libraries and a tag that must b
 processor time, outside a sandbox, with the start of the program that looks at it.
 """
 
-import os
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from benchmarks.figures import Figure, show
+from benchmarks.figures import Figure, processor_s, show
 from builder.inspection import Facts, read_facts
 from builder.libraries import apt_packages
 
@@ -52,12 +51,6 @@ def main() -> int:
             Figure("processor time of both", used, "s"),
         )
         return 0 if is_right else 1
-
-
-def processor_s() -> float:
-    """Return the processor time of this program and those that it ran."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def make_wheel(folder: Path) -> tuple[Path, int]:

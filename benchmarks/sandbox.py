@@ -5,7 +5,6 @@ with the builder's own words and variables, through the builder's way from sourc
 this machine has, and through a whole attempt.  What is more is that of a round; told is the median.
 """
 
-import os
 import platform
 import statistics
 import subprocess
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from benchmarks.figures import Figure, show
+from benchmarks.figures import Figure, processor_s, show
 from benchmarks.servers import NOWHERE
 from builder import pip_wheel, tools
 from builder.bench import Bench, limits_for
@@ -170,9 +169,3 @@ def cost(deed: Callable[[], None]) -> Cost:
     began, used = time.perf_counter(), processor_s()
     deed()
     return Cost(time.perf_counter() - began, processor_s() - used)
-
-
-def processor_s() -> float:
-    """Return the processor time of this program and those that it ran."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system

@@ -1,11 +1,13 @@
-"""A server to talk to, and a builder's settings; `pi`, as `settings` are Django's where that is installed."""
+"""A server to talk to, sandboxes, and a builder's settings: `pi`, as `settings` are Django's where it is."""
 
 import pytest
 
 from builder.client import Client
 from builder.proxy import PackageProxy
+from builder.sandbox import Level
 from builder.settings import Settings
 from builder.tests.asking import QUICK
+from builder.tests.boxes import boxed
 from builder.tests.package_index import PackageIndex
 from builder.tests.server import TOKEN, FakeServer
 
@@ -45,3 +47,17 @@ def proxy(index):
     """Its proxy, on a port of this machine."""
     with PackageProxy([index.simple], socket=None, **QUICK) as proxy:
         yield proxy
+
+
+@pytest.fixture(params=Level)
+def box(request, tmp_path):
+    """A sandbox of each level."""
+    with boxed(request.param, tmp_path) as box:
+        yield box
+
+
+@pytest.fixture(params=[Level.BOX, Level.FULL])
+def walled(request, tmp_path):
+    """A sandbox of each level that has walls."""
+    with boxed(request.param, tmp_path) as box:
+        yield box

@@ -11,21 +11,6 @@ from builder.place import Place
 from builder.sandbox import Box, BrokenBox, Kind, Level, interpreter
 from builder.tests.boxes import boxed
 
-LEVELS = list(Level)
-WALLED = [Level.BOX, Level.FULL]
-
-
-@pytest.fixture(params=LEVELS)
-def box(request, tmp_path):
-    with boxed(request.param, tmp_path) as box:
-        yield box
-
-
-@pytest.fixture(params=WALLED)
-def walled(request, tmp_path):
-    with boxed(request.param, tmp_path) as box:
-        yield box
-
 
 def test_a_program_runs_and_is_measured(box):
     outcome = box.run(

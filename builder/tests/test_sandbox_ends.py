@@ -15,20 +15,6 @@ from builder.sandbox import Level
 from builder.tests.boxes import MARK, boxed, gone, kind_of, remaining
 from builder.tests.test_programs import DAEMON, written_pid
 
-LEVELS = list(Level)
-
-
-@pytest.fixture(params=LEVELS)
-def box(request, tmp_path):
-    with boxed(request.param, tmp_path) as box:
-        yield box
-
-
-@pytest.fixture(params=[Level.BOX, Level.FULL])
-def walled(request, tmp_path):
-    with boxed(request.param, tmp_path) as box:
-        yield box
-
 
 def test_what_is_called_off_ends_at_once(box):
     stop = threading.Event()
@@ -179,7 +165,7 @@ with boxed(Level(sys.argv[1]), Path(sys.argv[2])) as box:
 
 
 @pytest.mark.parametrize("victim", ["builder", "warden", "bwrap", "first"])
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", list(Level))
 def test_T18_whoever_is_killed_the_program_goes_too(level, victim, tmp_path):
     kind_of(level)
     if level is Level.BARE and victim in ("bwrap", "first"):

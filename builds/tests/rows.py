@@ -90,3 +90,12 @@ def make_wheel(build=None, version=None, filename="demo-1.0-py3-none-any.whl", *
         filename=filename,
         **{**defaults, **fields},
     )
+
+
+def make_built(number="1.0", **fields):
+    """The wheel of a version of demo, as a finished build leaves it."""
+    builder = Builder.objects.filter(name="pi-07").first()
+    build, _ = make_running_build(builder, version=make_version(number), **fields)
+    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
+    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
+    return wheel

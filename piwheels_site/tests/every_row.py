@@ -1,7 +1,6 @@
 """One row of each model of ours, for what goes through all of them."""
 
 from builds.models import (
-    Build,
     BuildDay,
     Campaign,
     Counting,
@@ -14,7 +13,7 @@ from builds.models import (
     StorageCheck,
     TargetQueue,
 )
-from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
+from builds.tests.rows import NOON, make_built
 from packages.models import Alias, Dirty, ImportRefusal, ImportStep, SyncCursor
 from simple.models import (
     Bundle,
@@ -29,14 +28,6 @@ from simple.models import (
     Request,
     Shown,
 )
-
-
-def make_built(number="1.0", **fields):
-    """A version with a wheel, as a finished build leaves it."""
-    build, _ = make_running_build(version=make_version(number), **fields)
-    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
-    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
-    return wheel
 
 
 def make_every_row():

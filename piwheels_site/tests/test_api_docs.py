@@ -11,9 +11,7 @@ import pytest
 import schemathesis
 from django.core.cache import caches
 from django.core.management import call_command
-from django.core.signals import request_finished, request_started
-from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import (
@@ -113,16 +111,6 @@ def test_the_page_looks_for_no_more_than_one_wheel_and_builder(client, django_as
     # The third one is of the frame: what everybody should know.
     with django_assert_max_num_queries(3):
         assert "demo-2" in client.get("/api/v1/docs").content.decode()
-
-
-@pytest.fixture
-def site():
-    """Return the site, which leaves the test's connection to the database open."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield get_wsgi_application()
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
 
 
 @pytest.mark.django_db

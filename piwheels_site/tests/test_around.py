@@ -7,8 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from builds.models import Build, Builder, Dependency, Target
-from builds.tests.rows import NOON, make_build, make_running_build, make_target, make_version, make_wheel
+from builds.models import Dependency, Target
+from builds.tests.rows import (
+    NOON,
+    make_build,
+    make_built,
+    make_target,
+    make_version,
+)
 from packages.models import Package
 from piwheels_site import snippets
 
@@ -17,14 +23,6 @@ pytestmark = pytest.mark.django_db
 ATOM = "{http://www.w3.org/2005/Atom}"
 MAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 HOSTILE = "<script>alert(1)</script>&\x1b[31m\x07"
-
-
-def make_built(number="1.0"):
-    builder = Builder.objects.filter(name="pi-07").first()
-    build, _ = make_running_build(builder, version=make_version(number))
-    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
-    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
-    return wheel
 
 
 # --- Badge

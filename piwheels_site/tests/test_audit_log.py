@@ -9,11 +9,10 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 
 from builds.models import Build, Builder, Skip, Wheel
-from builds.tests.rows import make_build, make_builder, make_version, make_wheel
+from builds.tests.rows import make_build, make_builder, make_built, make_version, make_wheel
 from packages import audit
 from packages.tests import deeds
 from piwheels_site.tests.accounts import make_account, signed_in
-from piwheels_site.tests.every_row import make_built
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 

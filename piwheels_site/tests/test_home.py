@@ -4,8 +4,14 @@ import pytest
 from django.core.cache import cache
 
 from builds import counting
-from builds.models import Build, Builder, Target
-from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
+from builds.models import Builder, Target
+from builds.tests.rows import (
+    make_builder,
+    make_built,
+    make_running_build,
+    make_target,
+    make_version,
+)
 from packages.clock import database_now
 from simple.models import DownloadDay, Shown
 from tests.seen import text
@@ -16,14 +22,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _counts_anew():
     cache.clear()
-
-
-def make_built(number="1.0"):
-    builder = Builder.objects.filter(name="pi-07").first()
-    build, _ = make_running_build(builder, version=make_version(number))
-    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
-    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
-    return wheel
 
 
 def test_the_lines_are_those_for_the_host_that_was_asked(client, settings):

@@ -2,9 +2,7 @@
 
 import pytest
 import schemathesis
-from django.core.signals import request_finished, request_started
-from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import (
@@ -32,16 +30,6 @@ THERE_IS = {
     "names": "demo",
 }
 JSON = "application/vnd.pypi.simple.v1+json"
-
-
-@pytest.fixture
-def site():
-    """Return the site, which leaves the test's connection to the database open."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield get_wsgi_application()
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
 
 
 @pytest.mark.parametrize("label", DOORS)

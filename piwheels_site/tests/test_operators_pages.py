@@ -6,9 +6,9 @@ import pytest
 from django.urls import reverse
 
 from builds.models import Build, Builder, Target, Wheel
-from builds.tests.rows import make_build, make_builder, make_target, make_wheel
+from builds.tests.rows import make_build, make_builder, make_built, make_target, make_wheel
 from packages.tests.deeds import act
-from piwheels_site.tests.every_row import make_built, make_every_row
+from piwheels_site.tests.every_row import make_every_row
 
 pytestmark = pytest.mark.django_db
 

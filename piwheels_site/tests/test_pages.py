@@ -7,9 +7,8 @@ from builds.models import (
 )
 from builds.tests.rows import (
     NOON,
+    make_built,
     make_running_build,
-    make_version,
-    make_wheel,
 )
 
 pytestmark = pytest.mark.django_db
@@ -17,14 +16,6 @@ pytestmark = pytest.mark.django_db
 
 def text(response):
     return " ".join(response.content.decode().split())
-
-
-def make_built(number="1.0", **fields):
-    """A version with a wheel, as a finished build leaves it."""
-    build, _ = make_running_build(version=make_version(number), **fields)
-    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
-    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
-    return wheel
 
 
 def test_a_running_build_page_looks_again_and_a_finished_one_does_not(client):

@@ -7,11 +7,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from builds.models import Build, Builder, Demand, Dependency, Skip, Target, Wheel
+from builds.models import Build, Demand, Dependency, Skip, Target, Wheel
 from builds.tests.rows import (
     NOON,
     make_build,
     make_builder,
+    make_built,
     make_running_build,
     make_source,
     make_target,
@@ -23,15 +24,6 @@ from simple.models import PackageDownload
 from tests.seen import text
 
 pytestmark = pytest.mark.django_db
-
-
-def make_built(number="1.0", **fields):
-    """A version with a wheel, as a finished build leaves it."""
-    builder = Builder.objects.filter(name="pi-07").first()
-    build, _ = make_running_build(builder, version=make_version(number), **fields)
-    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
-    build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
-    return wheel
 
 
 def test_a_package_page_answers_first(client):

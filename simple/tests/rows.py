@@ -1,8 +1,6 @@
 """Makes the rows that the index shows, each wheel with its real bytes in the storage."""
 
 import hashlib
-import io
-import zipfile
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from builds import storage
 from builds.models import Build, Target, Wheel
+from builds.tests.storages import metadata_of
 from packages import merge
 from packages.models import Package, Version, canonical_version
 from packages.project import Project, Release
@@ -104,12 +103,6 @@ def make_rebuild(wheel, answer=43):
     rebuilt.take_over()
     wheel.refresh_from_db()
     return rebuilt
-
-
-def metadata_of(content):
-    """Return the METADATA in the bytes of a wheel."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return archive.read(next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA")))
 
 
 def _build(version):

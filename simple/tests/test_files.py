@@ -10,10 +10,11 @@ from django.utils import timezone
 from builds.models import Wheel
 from builds.tests.rebuilds import Farm
 from builds.tests.rows import make_build
+from builds.tests.storages import metadata_of
 from packages import merge
 from simple import downloads, tree
 from simple.tests.pages import json_of
-from simple.tests.rows import make_wheel, metadata_of, tell
+from simple.tests.rows import make_wheel, tell
 
 pytestmark = pytest.mark.django_db
 

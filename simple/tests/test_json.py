@@ -15,8 +15,9 @@ from packaging.version import Version
 from pypi_simple import ProjectPage, PyPISimple
 
 from builds.models import Wheel
+from builds.tests.storages import metadata_of
 from simple.tests.pages import HTML_V1, JSON, json_of
-from simple.tests.rows import make_rebuild, make_version, make_wheel, metadata_of, tell
+from simple.tests.rows import make_rebuild, make_version, make_wheel, tell
 
 pytestmark = pytest.mark.django_db
 

@@ -17,11 +17,12 @@ from django.utils import timezone
 from builds.models import Wheel
 from builds.tests.rebuilds import Farm
 from builds.tests.rows import make_build
+from builds.tests.storages import metadata_of
 from packages.models import Package, UpstreamFile, Version
 from simple import publishing, tree
 from simple.formats import Format
 from simple.models import Shown
-from simple.tests.rows import make_wheel, metadata_of
+from simple.tests.rows import make_wheel
 from simple.tests.trees import contents, expected, settle
 
 NOW = timezone.now()
