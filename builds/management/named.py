@@ -1,12 +1,31 @@
 """Finds what an operator names on a command line; raises CommandError, which says what there is."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.core.management.base import CommandError
 from packaging.utils import canonicalize_name
 
 from builds.models import Target, Wheel, WheelQuerySet
 from packages.models import Package, Version, canonical_version
+
+
+class Subject(NamedTuple):
+    """What a deed is done to: a package or one version of it, for one target or for all."""
+
+    package: Package
+    version: Version | None
+    target: Target | None
+
+    def __str__(self) -> str:
+        return f"{self.version or self.package}{f' for {self.target}' if self.target else ''}"
+
+
+def subject(what: str, key: str | None = None) -> Subject:
+    """Return what `PACKAGE[==VERSION]` and a target's key name; without a key it is for all."""
+    name, number = split(what)
+    of = package(name)
+    return Subject(of, version(of, number) if number else None, target(key) if key else None)
 
 
 def split(what: str) -> tuple[str, str]:

@@ -38,22 +38,19 @@ class Command(DestructiveCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Queue it and say so."""
-        name, number = named.split(options["what"])
-        package = named.package(name)
-        version = named.version(package, number) if number else None
-        target = named.target(options["target"]) if options["target"] else None
-        pairs = rebuilding.of_package(package, version, target)
+        subject = named.subject(options["what"], options["target"])
+        pairs = rebuilding.of_package(*subject)
         if not pairs:
             raise CommandError(
                 "There are no wheels of it: name a version and a target to build one all the same."
             )
         # Of one version there are not many, and whoever names it means them.
-        is_few = version is not None and not options["dry_run"]
+        is_few = subject.version is not None and not options["dry_run"]
         queued = are(len(pairs), Build._meta)
-        deed = f"Of {version or package}, {queued} queued before all that nobody asked for."
+        deed = f"Of {subject}, {queued} queued before all that nobody asked for."
         if not is_few and not self.may(deed, options):
             return
         reason = f"{audit.who()} wants it built again. {options['reason']}".strip()
         with transaction.atomic():
-            said = str(rebuilding.rebuild(package, pairs, reason, database_now()))
-            self.conclude(said, "rebuild", [package], options["reason"])
+            said = str(rebuilding.rebuild(subject.package, pairs, reason, database_now()))
+            self.conclude(said, "rebuild", [subject.package], options["reason"])

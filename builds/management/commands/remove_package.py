@@ -45,9 +45,8 @@ class Command(DestructiveCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Take it away and say what was done."""
-        name, number = named.split(options["what"])
-        package = named.package(name)
-        subject = Subject(package, named.version(package, number) if number else None)
+        found = named.subject(options["what"])
+        subject = Subject(found.package, found.version)
         how, reason = options["how"], options["reason"]
         if how in ("skip", "yank") and not 0 < len(reason.strip()) <= skipping.LONGEST:
             raise CommandError(

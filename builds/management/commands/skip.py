@@ -37,17 +37,14 @@ class Command(DestructiveCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Skip it and say so."""
-        name, number = named.split(options["what"])
-        package = named.package(name)
-        version = named.version(package, number) if number else None
-        target = named.target(options["target"]) if options["target"] else None
-        what = f"{version or package}{f' for {target}' if target else ''}"
-        count = skipping.open_builds(package, version, target)
-        if not self.may(f"{what} is built no more, and {are(count, Build._meta, 'open ')} dropped.", options):
+        subject = named.subject(options["what"], options["target"])
+        dropped = are(skipping.open_builds(*subject), Build._meta, "open ")
+        if not self.may(f"{subject} is built no more, and {dropped} dropped.", options):
             return
+        rows = [subject.version or subject.package]
         try:
             with transaction.atomic():
-                skipping.skip(package, version, target, reason=options["reason"], by=audit.who())
-                self.conclude(f"{what} is skipped: {options['reason']}", "skip", [version or package])
+                skipping.skip(*subject, reason=options["reason"], by=audit.who())
+                self.conclude(f"{subject} is skipped: {options['reason']}", "skip", rows)
         except skipping.CannotSkip as error:
             raise CommandError(str(error)) from error

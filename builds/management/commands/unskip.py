@@ -25,16 +25,12 @@ class Command(TrialCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Build it again and say so."""
-        name, number = named.split(options["what"])
-        package = named.package(name)
-        version = named.version(package, number) if number else None
-        target = named.target(options["target"]) if options["target"] else None
-        what = f"{version or package}{f' for {target}' if target else ''}"
-        if not skipping.is_skipped(package, version, target):
-            raise CommandError(f"{what} is not skipped; the page of {package} says what is.")
-        said = f"{what} is built again."
+        subject = named.subject(options["what"], options["target"])
+        if not skipping.is_skipped(*subject):
+            raise CommandError(f"{subject} is not skipped; the page of {subject.package} says what is.")
+        said = f"{subject} is built again."
         if self.is_trial(said, options):
             return
         with transaction.atomic():
-            skipping.unskip(package, version, target)
-            self.conclude(said, "unskip", [version or package])
+            skipping.unskip(*subject)
+            self.conclude(said, "unskip", [subject.version or subject.package])
