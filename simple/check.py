@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
@@ -144,7 +143,7 @@ def _held(wanted: Sequence[Wanted]) -> dict[str, Holdings]:
     for names in batches({each.name for each in wanted}):
         packages += Package.objects.filter(name__in=names)
     visible = [package.pk for package in packages if package.status not in index.HIDDEN]
-    pinned = [_pin(each.wanted) for each in wanted]
+    pinned = [_spellings(each.pinned) for each in wanted]
     versions = frozenset[str]().union(*pinned) if all(pinned) else None
     theirs: dict[int, list[index.UpstreamEntry]] = {}
     for keys in batches(visible):
@@ -156,13 +155,12 @@ def _held(wanted: Sequence[Wanted]) -> dict[str, Holdings]:
     }
 
 
-def _pin(wanted: SpecifierSet) -> frozenset[str]:
-    """Return the one version that is asked for, as rows may spell it; none if others would do."""
-    [only] = list(wanted) if len(wanted) == 1 else [None]
-    if only is None or only.operator != "==" or only.version.endswith(".*"):
+def _spellings(pinned: Version | None) -> frozenset[str]:
+    """Return how rows may spell the one version that is asked for; none if others would do."""
+    if pinned is None:
         return frozenset()
     # 1, 1.0 and 1.0.0 are the same version.
-    said = str(Version(only.version))
+    said = str(pinned)
     short = canonicalize_version(said)
     release = re.match(r"(?:\d+!)?\d+(?:\.\d+)*", short)
     end = release.end() if release else len(short)

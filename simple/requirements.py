@@ -15,6 +15,7 @@ from packaging.markers import Marker, UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 # A lock file of 1,000 packages with all hashes has a megabyte.
 MOST_BYTES = 4 << 20
@@ -55,6 +56,14 @@ class Wanted:
         # What cannot be compared is none, as for what a wheel needs.
         except (ValueError, UndefinedEnvironmentName):
             return False
+
+    @property
+    def pinned(self) -> Version | None:
+        """The one version that is asked for; None if others would do."""
+        [only] = list(self.wanted) if len(self.wanted) == 1 else [None]
+        if only is None or only.operator != "==" or only.version.endswith(".*"):
+            return None
+        return Version(only.version)
 
 
 @dataclass(frozen=True)

@@ -57,12 +57,7 @@ def make_next(clock: Callable[[], datetime]) -> bool:
 
 def installed_versions(asked: Asked) -> dict[str, Version]:
     """Return which versions a pip freeze names."""
-    found = {}
-    for each in asked.packages:
-        [only] = list(each.wanted) if len(each.wanted) == 1 else [None]
-        if only and only.operator == "==" and not only.version.endswith(".*"):
-            found[each.name] = Version(only.version)
-    return found
+    return {each.name: each.pinned for each in asked.packages if each.pinned}
 
 
 @dataclass
