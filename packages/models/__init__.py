@@ -3,9 +3,10 @@
 Nothing here knows of builds.  Who depends on a package's facts looks at `revision` and `plan_needed`.
 """
 
+from packages.models.dirty import Dirty
 from packages.models.importing import ImportRefusal, ImportRefusalQuerySet, ImportStep
 from packages.models.package import ANEW, NEVER, Alias, Package, PackageQuerySet
-from packages.models.progress import Dirty, SyncCursor
+from packages.models.sync_cursor import SyncCursor
 from packages.models.version import Placed, UpstreamFile, UpstreamFileQuerySet, Version, canonical_version
 
 __all__ = [
