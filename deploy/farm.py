@@ -74,12 +74,17 @@ def builder_settings(env: dict[str, str], address: str) -> dict[str, str]:
     return {**index, **work, **kept, **own}
 
 
+def web(port: int) -> list[str]:
+    """Return the command line of the web server."""
+    words = ["gunicorn", "piwheels_site.wsgi", "--bind", f"127.0.0.1:{port}"]
+    return [sys.executable, "-m", *words, "--config", str(ROOT / "deploy" / "gunicorn.py")]
+
+
 def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
     """Return the command line of each process of the farm."""
     celery = [sys.executable, "-m", "celery", "--quiet", "-A", "piwheels_site"]
-    web = ["gunicorn", "piwheels_site.wsgi", "--bind", f"127.0.0.1:{port}"]
     started = {
-        "web": [sys.executable, "-m", *web, "--config", str(ROOT / "deploy" / "gunicorn.py")],
+        "web": web(port),
         # Threads, as all that the server's tasks do is wait for PyPI, the database and Redis.
         "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning", *QUIET],
         "beat": [*celery, "beat", "-l", "warning"],

@@ -17,7 +17,7 @@ from pathlib import Path
 from honcho.manager import Manager
 
 from deploy.demo import ELSEWHERE
-from deploy.farm import MANAGE, ROOT, CannotStart, check_port, wait_for
+from deploy.farm import MANAGE, ROOT, CannotStart, check_port, wait_for, web
 
 
 def settings(var: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -31,12 +31,6 @@ def prepare(env: Mapping[str, str], arguments: list[str]) -> None:
     for words in (["migrate", "--verbosity", "0"], ["play", *arguments]):
         if subprocess.run([*MANAGE, *words], env=env, cwd=ROOT, check=False).returncode:
             raise CannotStart("The sample could not be made; what is above says why.")
-
-
-def web(port: int) -> list[str]:
-    """Return the command line of the web server."""
-    words = ["gunicorn", "piwheels_site.wsgi", "--bind", f"127.0.0.1:{port}"]
-    return [sys.executable, "-m", *words, "--config", str(ROOT / "deploy" / "gunicorn.py")]
 
 
 def run(var: Path, port: int, arguments: list[str]) -> int:

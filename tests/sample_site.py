@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Response,
 
 from deploy import play
 from deploy.demo import free_port
-from deploy.farm import MANAGE, ROOT
+from deploy.farm import MANAGE, ROOT, web
 from tests.stack import wait_for_answer
 
 CHROMIUM = shutil.which("chromium")
@@ -47,7 +47,7 @@ def sample_site(folder: Path, database: str) -> Iterator[SampleSite]:
     play.prepare(env, ["--packages", str(_PACKAGES)])
     port, log = free_port(), folder / "web.log"
     with log.open("wb") as output:
-        server = subprocess.Popen(play.web(port), env=env, cwd=ROOT, stdout=output, stderr=output)
+        server = subprocess.Popen(web(port), env=env, cwd=ROOT, stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{port}"
             wait_for_answer(server, address, log)

@@ -17,7 +17,7 @@ from builder import contract
 from builder.facts import facts
 from deploy import play
 from deploy.demo import free_port
-from deploy.farm import MANAGE, ROOT
+from deploy.farm import MANAGE, ROOT, web
 from tests.stack import wait_for_answer
 
 TMUX = shutil.which("tmux") or ""
@@ -103,7 +103,7 @@ class Site:
 def running(site):
     log = site.folder / "web.log"
     with log.open("wb") as output:
-        server = subprocess.Popen(play.web(site.port), env=site.env, cwd=ROOT, stdout=output, stderr=output)
+        server = subprocess.Popen(web(site.port), env=site.env, cwd=ROOT, stdout=output, stderr=output)
     try:
         wait_for_answer(server, site.address, log)
         yield site
