@@ -118,7 +118,7 @@ def give_out() -> tuple[float, float]:
     now = database_now()
     Builder.objects.update(heard_at=now)
     # As builders do, who get nothing before they have taken their last ring.
-    with brokers.client(dispatch.orders()) as redis:
+    with brokers.client(dispatch.bell()) as redis:
         redis.flushdb()
     began, busy = time.perf_counter(), time.process_time()
     given = dispatch.dispatch(now)

@@ -100,7 +100,7 @@ def listening(builders: Collection[Builder]) -> set[Builder]:
         return set()
     try:
         with (
-            orders().producer_or_acquire() as producer,
+            bell().producer_or_acquire() as producer,
             producer.channel.client.pipeline(transaction=False) as asked,
         ):
             for builder in builders:

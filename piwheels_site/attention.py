@@ -287,7 +287,7 @@ def _taken_down(now: datetime) -> Iterator[Matter]:
     """Find wheels that were taken down and whose bytes are still there."""
     late = Wheel.objects.to_remove().filter(taken_down_at__lt=now - UNREMOVED).order_by("taken_down_at")
     if since := list(late.values_list("taken_down_at", flat=True)[: COUNTED + 1]):
-        said = f"{_many(len(since), 'wheel')} to be removed, as a storage fails or no worker does it."
+        said = f"{say_waiting(len(since), 'wheel')} to be removed, as a storage fails or no worker does it."
         url = _admin("builds_wheel", standing="to be removed")
         yield Matter("unremoved", said, since[0], url, "Read what the worker says", is_urgent=True)
 

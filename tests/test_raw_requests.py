@@ -304,7 +304,7 @@ def test_T34_of_spoilt_wheels_none_is_published(stack, settings_of_stack, server
 
         came = report(port, build, ticket, wheel)
 
-        check(came)
+        check(came, stack.nginx)
         assert status(came) in (200, 422), came
         refused += status(came) == 422
         if status(came) == 200:
@@ -391,7 +391,7 @@ def test_T34_a_body_that_is_not_as_its_head_says_is_refused_and_harms_no_build(
         came, took_s = sent(port, line, secret, raw, *more, *length, leaves=leaves)
 
         if came:
-            check(came)
+            check(came, stack.nginx)
         answers.append(status(came))
         slowest = max(slowest, took_s)
     assert set(answers) <= {0, 200, *range(400, 500), 501}
