@@ -152,6 +152,11 @@ class Importer:
                 for each in new
             ]
         )
+        # Of a failure the log tells why, so without a new one nothing new is known.
+        told = [each for each in taking.found if each.made.is_good or each.log]
+        writing.correct_endings(
+            {each.made.number: each.ending() for each in told if each.made.number in taking.built}
+        )
         wheels = [(each, taken) for each in taking.found for taken in each.files]
         writing.write_wheels([(each.made, keys[each.made.number], taken) for each, taken in wheels])
         writing.write_dependencies(

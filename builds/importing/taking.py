@@ -9,7 +9,7 @@ from builds.importing.needs import Need, sorted_out
 from builds.importing.storing import KeptLog, Taken, Untaken
 from builds.importing.theirs import File, Made
 from builds.importing.writing import Ending
-from builds.models import Build, Target
+from builds.models import Build, Target, Wheel
 from packages.importing.progress import Batch
 from packages.models import ImportRefusal
 
@@ -28,15 +28,18 @@ class Found:
     log: KeptLog | None = None
     files: list[Taken] = field(default_factory=list)
     needs: dict[str, list[Need]] = field(default_factory=dict)
+    is_here: bool = False  # a file of its, or another of the same name
 
     def ending(self) -> Ending:
         """Return how it ended, as our rows say it."""
         made = self.made
-        if made.is_good and (made.files or made.is_replaced):
-            reason = "" if made.files else "A later build has made its file anew."
-            return Ending(Build.State.SUCCEEDED, reason)
+        if made.is_good and self.is_here:
+            return Ending(Build.State.SUCCEEDED, "")
+        if made.is_good and made.is_replaced:
+            return Ending(Build.State.SUCCEEDED, "A later build has made its file anew.")
         if made.is_good:
-            failure = failures.classes()["no-wheel"]
+            # As a success it would never be built again, and there is nothing to install.
+            failure = failures.classes()["file-lost" if made.files else "no-wheel"]
             return Ending(Build.State.FAILED, failure.sentence, failure.key)
         if self.log is None or self.log.diagnosis is None:
             return Ending(Build.State.FAILED, "It failed, and there is no log of it.", "unknown")
@@ -51,9 +54,11 @@ class Taking:
     is_again: bool = False
     batch: Batch = field(default_factory=Batch)
     found: list[Found] = field(default_factory=list)
-    # Of what is tried again: builds that are there, those with a log, and files that are still to be taken.
+    # Of what is tried again: builds that are there, those with a log, those with a wheel, and files that are
+    # still to be taken.
     built: set[int] = field(default_factory=set)
     logged: set[int] = field(default_factory=set)
+    with_wheel: set[int] = field(default_factory=set)
     lacking: set[str] = field(default_factory=set)
 
     def read(self, made: Made) -> None:
@@ -79,6 +84,7 @@ class Taking:
         """Leave alone what was taken before."""
         numbers = [each.made.number for each in self.found]
         self.built = set(Build.objects.filter(pk__in=numbers).values_list("pk", flat=True))
+        self.with_wheel = set(Wheel.objects.filter(build__in=numbers).values_list("build", flat=True))
         refused = ImportRefusal.objects.filter(build__in=numbers)
         self.lacking = set(refused.filter(subject="files").values_list("key", flat=True))
         logless = set(refused.filter(subject="logs").values_list("build", flat=True))
@@ -92,9 +98,13 @@ class Taking:
 
     def keep_new_names(self) -> None:
         """Take no file of a name that has been given to one here: the bytes behind a name never change."""
-        names = [taken.file.filename for each in self.found for taken in each.files]
-        published = writing.published(names)
+        published = writing.published({file.filename for each in self.found for file in each.made.files})
         for each in self.found:
+            each.is_here = (
+                bool(each.files)
+                or each.made.number in self.with_wheel
+                or any(file.filename in published for file in each.made.files)
+            )
             for taken in each.files:
                 sha256 = published.get(taken.file.filename)
                 if sha256 == taken.file.sha256:
@@ -122,7 +132,7 @@ class Taking:
             made = each.made
             if made.number not in self.built:
                 self.batch.wrote("builds", str(made.number))
-                self.batch.noted("builds", "succeeded" if made.is_good else "failed")
+                self.batch.noted("builds", str(each.ending().state))
             if each.log:
                 self.batch.wrote("logs", str(made.number))
                 self.batch.noted("logs", "cut", each.log.is_cut)

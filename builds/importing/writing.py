@@ -91,6 +91,15 @@ def write_builds(
     plain_sql.fill(Build, (*_BUILD, *_ALIKE), rows)
 
 
+def correct_endings(endings: Mapping[int, Ending]) -> None:
+    """Say of builds that are there how they ended, as more of them has come; nobody else says it anew."""
+    ended = Build.objects.filter(state__in=(Build.State.SUCCEEDED, Build.State.FAILED))
+    for number, ending in sorted(endings.items()):
+        ended.filter(pk=number).update(
+            state=ending.state, reason=ending.reason, failure=ending.failure, failure_about=ending.about
+        )
+
+
 def _attempts(versions: Iterable[int]) -> dict[tuple[int, int], int]:
     """Return the last attempt at each of these versions for each target."""
     found: dict[tuple[int, int], int] = {}

@@ -140,7 +140,7 @@ def test_every_class_is_shown_by_a_log_or_told_by_the_builder():
 
     unshown = {key for key, failure in failures.classes().items() if key not in shown and not failure.is_told}
 
-    assert unshown == {"builder-lost"}
+    assert unshown == {"builder-lost", "file-lost"}
 
 
 def test_what_the_builder_alone_can_see_is_believed():

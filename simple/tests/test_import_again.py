@@ -6,8 +6,9 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from builds import campaigns
 from builds.importing import decisions
-from builds.models import Build, Wheel
+from builds.models import Build, Campaign, Target, Wheel
 from builds.stored import MARK
 from packages.models import ImportRefusal, ImportStep, Package, Version
 from simple import publishing
@@ -37,6 +38,58 @@ def test_what_was_refused_is_taken_when_its_reason_is_gone_with_its_downloads(or
     downloads = report["subjects"]["downloads"]
     assert (downloads["read"], downloads["written"], downloads["of no wheel here"]) == (2, 2, 0)
     assert list(Download.objects.order_by("day").values_list("count", flat=True)) == [1, 1]
+
+
+def test_what_came_after_all_is_said_of_its_build(original):
+    name = original.wheel(tag="py3-none-any")
+    said = "src/demo.c:1:10: fatal error: ffi.h: No such file or directory\n"
+    bad = original.build("bad", "1.0", is_good=False, log=said)
+    paths = [original.path("demo", name), original.log(bad)]
+    contents = [path.read_bytes() for path in paths]
+    for path in paths:
+        path.unlink()
+    imported(original)
+    assert endings() == [("failed", "file-lost", ""), ("failed", "unknown", "")]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+
+    imported(original, "--again")
+
+    assert endings() == [("succeeded", "", ""), ("failed", "missing-header", "ffi.h")]
+    assert "ffi.h" in Build.objects.get(pk=bad).reason
+
+
+def endings():
+    return list(Build.objects.order_by("pk").values_list("state", "failure", "failure_about"))
+
+
+def test_a_build_that_keeps_one_of_its_files_stays_a_success(original):
+    name = original.wheel()
+    twin = name.replace("armv7l", "armv6l")
+    original.path("demo", twin).unlink()
+    imported(original)
+
+    imported(original, "--again")
+
+    assert refusals("files") == {twin: "there is no such file"}
+    assert endings() == [("succeeded", "", "")]
+
+
+def test_a_file_that_was_lost_there_is_built_here_by_a_campaign(original):
+    target = Target.objects.get(key="bookworm-armhf-cp311")
+    target.activate()
+    original.path("demo", original.wheel(tag="py3-none-any")).unlink()
+    imported(original)
+    Version.objects.get().files.create(
+        filename="demo-1.0.tar.gz", kind="source", url="http://up.test/", sha256="0" * 64
+    )
+    campaigns.begin(
+        Campaign(name="lost", kind=Campaign.Kind.FAILED, target=target, failure="file-lost"), timezone.now()
+    )
+
+    campaigns.advance(timezone.now())
+
+    assert [str(build.version) for build in Build.objects.open()] == ["demo 1.0"]
 
 
 class Killed(BaseException):

@@ -65,7 +65,8 @@ def test_a_file_that_is_not_what_the_database_says_is_not_listed(original, spoil
     assert status == 1
     assert report["refused"] == {"files": {reason: 1}}
     assert not Wheel.objects.exists()
-    assert Build.objects.get().state == "succeeded"
+    assert (Build.objects.get().state, Build.objects.get().failure) == ("failed", "file-lost")
+    assert report["subjects"]["builds"]["failed"] == 1
     left = {path.name for path in (original.folder.parent / "files").rglob("*") if path.is_file()}
     assert left == {MARK, "0001.txt.gz"}
 
