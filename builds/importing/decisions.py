@@ -23,7 +23,7 @@ REMOVED = "it was removed there and is still here: withdraw or take it down, if 
 _PAGE = """
     SELECT filename, versions.yanked
     FROM files JOIN builds USING (build_id) JOIN versions USING (package, version)
-    WHERE filename = ANY(%s)
+    WHERE filename = ANY(%s) AND NOT ({is_deleted})
 """
 
 
@@ -34,12 +34,12 @@ def take(original: Original, progress: Progress) -> None:
     imported = (
         Wheel.objects.standing().filter(build__builder__name__startswith=NAME.format("")).order_by("pk")
     )
-    total, after = imported.count(), 0
+    sql, total, after = _PAGE.format(is_deleted=original.is_deleted), imported.count(), 0
     with progress.bar(total) as bar:
         bar.show("decisions")
         while wheels := list(imported.filter(pk__gt=after).select_related("package", "version")[:BATCH]):
             after = wheels[-1].pk
-            yanks: dict[str, bool] = dict(original.page(_PAGE, [[wheel.filename for wheel in wheels]]))
+            yanks: dict[str, bool] = dict(original.page(sql, [[wheel.filename for wheel in wheels]]))
             batch = Batch()
             with transaction.atomic():
                 _write(wheels, yanks, batch)

@@ -37,6 +37,8 @@ class Found:
             return Ending(Build.State.SUCCEEDED, "")
         if made.is_good and made.is_replaced:
             return Ending(Build.State.SUCCEEDED, "A later build has made its file anew.")
+        if made.is_good and made.deleted and not made.files:
+            return Ending(Build.State.SUCCEEDED, "Its file was deleted on the farm that built it.")
         if made.is_good:
             # As a success it would never be built again, and there is nothing to install.
             failure = failures.classes()["file-lost" if made.files else "no-wheel"]
@@ -67,7 +69,8 @@ class Taking:
             return
         self.batch.read("builds")
         self.batch.read("logs")
-        self.batch.read("files", len(made.files))
+        self.batch.read("files", len(made.files) + made.deleted)
+        self.batch.noted("files", "deleted there", made.deleted)
         self.batch.read("dependencies", sum(len(file.needs) for file in made.files))
 
     def refuse_all(self, made: Made, reason: str) -> None:

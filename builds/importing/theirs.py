@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,7 @@ _PAGE = f"{_COLUMNS} WHERE build_id > %s ORDER BY build_id LIMIT {BATCH}"
 _THESE = f"{_COLUMNS} WHERE build_id = ANY(%s) ORDER BY build_id"
 # What pip needs is read from the wheels, which have it with versions and markers.
 _FILES = """
-    SELECT filename, build_id, filesize, filehash, coalesce(location, '/simple'), (
+    SELECT {is_deleted}, filename, build_id, filesize, filehash, coalesce(location, '/simple'), (
         SELECT json_agg(json_build_array(tool, dependency)) FROM dependencies
         WHERE dependencies.filename = files.filename AND tool <> 'pip'
     )
@@ -32,7 +33,7 @@ _FILES = """
 # Of builds whose files are no longer theirs: which versions have files of other builds.
 _OTHERS = """
     SELECT DISTINCT mine.build_id FROM builds mine JOIN builds other USING (package, version)
-    JOIN files ON files.build_id = other.build_id WHERE mine.build_id = ANY(%s)
+    JOIN files ON files.build_id = other.build_id WHERE mine.build_id = ANY(%s) AND NOT ({is_deleted})
 """
 
 
@@ -70,6 +71,7 @@ class Made:
     version_skip: str
     released_s: float | None
     files: tuple[File, ...]
+    deleted: int  # files that were deleted there, and of which there is a row left
     is_replaced: bool  # without files, while the version has some of other builds
 
     @property
@@ -113,15 +115,23 @@ def these(original: Original, numbers: Sequence[int]) -> list[Made]:
 def _with_files(original: Original, rows: Sequence[Row]) -> list[Made]:
     """Return builds with their files."""
     files: dict[int, list[File]] = {row[0]: [] for row in rows}
-    for filename, build, size, sha256, location, needs in original.page(_FILES, [list(files)]):
+    deleted: Counter[int] = Counter()
+    sql = _FILES.format(is_deleted=original.is_deleted)
+    for is_deleted, filename, build, size, sha256, location, needs in original.page(sql, [list(files)]):
+        if is_deleted:
+            deleted[build] += 1
+            continue
         told = tuple((str(tool), str(name)) for tool, name in needs or ())
         files[build].append(File(filename, build, size, sha256.strip(), location, told))
     empty = [row[0] for row in rows if row[6] and not files[row[0]]]
-    replaced = {number for (number,) in original.page(_OTHERS, [empty])} if empty else set()
-    return [_made(row, files[row[0]], is_replaced=row[0] in replaced) for row in rows]
+    others = _OTHERS.format(is_deleted=original.is_deleted)
+    replaced = {number for (number,) in original.page(others, [empty])} if empty else set()
+    return [
+        _made(row, files[row[0]], deleted=deleted[row[0]], is_replaced=row[0] in replaced) for row in rows
+    ]
 
 
-def _made(row: Row, files: Iterable[File], *, is_replaced: bool) -> Made:
+def _made(row: Row, files: Iterable[File], *, deleted: int, is_replaced: bool) -> Made:
     number, package, version, builder, ended_s, duration_s, is_good, abi, *rest = row
     is_known = duration_s is not None and math.isfinite(duration_s) and duration_s >= 0
     return Made(
@@ -137,5 +147,6 @@ def _made(row: Row, files: Iterable[File], *, is_replaced: bool) -> Made:
         version_skip=rest[1],
         released_s=rest[2],
         files=tuple(files),
+        deleted=deleted,
         is_replaced=is_replaced,
     )

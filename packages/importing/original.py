@@ -65,6 +65,8 @@ class Original:
         except psycopg2.Error as error:
             raise NotReadable(f"The database does not take us: {str(error).strip()}") from error
         self._connection.set_session(readonly=True)
+        # The SQL that tells of a row of files whether it is deleted: since 0.26 the row stays.
+        self.is_deleted = "false"
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +95,8 @@ class Original:
                 f"{' and others' * (len(lacking) > 5)}. Name the right one, bring it up to date with"
                 " piw-initdb, or let this user read it (GRANT SELECT ON ALL TABLES)."
             )
+        if "deleted_at" in there["files"]:
+            self.is_deleted = "files.deleted_at IS NOT NULL"
         return str(next(iter(self.page("SELECT version FROM configuration")), ("",))[0])
 
     def page(self, sql: str, values: Sequence[object] = ()) -> list[Row]:

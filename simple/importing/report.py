@@ -10,6 +10,7 @@ from packages.importing.progress import READ, WRITTEN, Told
 NOT_TAKEN = (
     "project_page_hits",
     "project_json_downloads",
+    "metadata_downloads",
     "web_page_hits",
     "rewrites_pending",
     "configuration",

@@ -260,3 +260,14 @@ def test_what_was_removed_there_since_is_said_and_stays(original):
     assert set(Wheel.objects.listed().values_list("filename", flat=True)) == {gone, left}
     Wheel.objects.get(filename=gone).withdraw(timezone.now())
     assert imported(original)[1] == 0
+
+
+def test_what_was_deleted_there_since_is_said_also_where_its_row_stays(original):
+    original.keep_deleted_rows()
+    gone = original.wheel(tag="py3-none-any")
+    imported(original)
+    original.delete("demo", gone)
+
+    imported(original)
+
+    assert refusals("decisions") == {gone: decisions.REMOVED}

@@ -152,6 +152,31 @@ def test_success_without_a_file_is_a_failure_unless_another_build_has_made_it_an
     assert states[replaced] == "succeeded"
 
 
+def test_files_that_were_deleted_there_are_counted_and_not_missed(original):
+    original.keep_deleted_rows()
+    half = original.wheel("half")
+    original.delete("half", half.replace("armv7l", "armv6l"))
+    original.delete("gone", original.wheel("gone", tag="py3-none-any"))
+
+    report, status = imported(original)
+
+    assert (status, report["refused"]) == (0, {})
+    files = report["subjects"]["files"]
+    assert (files["read"], files["written"], files["deleted there"]) == (3, 1, 2)
+    assert set(Build.objects.values_list("state", flat=True)) == {"succeeded"}
+    assert Wheel.objects.get().filename == half
+
+
+def test_success_is_not_explained_by_the_deleted_file_of_another_build(original):
+    original.keep_deleted_rows()
+    nothing = original.build("demo", "1.0", "cp39")
+    original.delete("demo", original.wheel("demo", "1.0", tag="py3-none-any"))
+
+    imported(original)
+
+    assert Build.objects.get(pk=nothing).failure == "no-wheel"
+
+
 def test_files_of_an_archive_come_from_its_folder(original, tmp_path):
     build = original.build("demo", "1.0")
     name, content = "demo-1.0-py3-none-any.whl", sdists.make_wheel("demo", "1.0")

@@ -129,6 +129,16 @@ class OriginalFarm:
         for name in apt:
             self.sql("INSERT INTO dependencies VALUES (%s, 'apt', %s)", filename, name)
 
+    def keep_deleted_rows(self) -> None:
+        """Be 0.26, which removes a file from the disk and keeps its row."""
+        self.sql("ALTER TABLE files ADD COLUMN deleted_at timestamp")
+
+    def delete(self, package: str, filename: str) -> None:
+        """Delete a file as 0.26 does."""
+        sql = "UPDATE files SET deleted_at = now() AT TIME ZONE 'UTC' WHERE filename = %s"
+        self.sql(sql, filename)
+        self.path(package, filename).unlink()
+
     def download(self, filename: str, day: str, address: str = "192.0.2.1", **facts: str) -> None:
         """Have it note a download."""
         said = {"installer_name": "pip", "installer_version": "23.0.1", "py_version": "3.11.2",
