@@ -9,7 +9,7 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
@@ -74,7 +74,7 @@ class Store:
             raise Untaken(reason)
         try:
             tags_of(file.filename)
-            path = self.tree.wheel(file.location, made.package, file.filename)
+            path = self._path(made, file)
         except (NotThere, BadWheel) as error:
             raise Untaken(str(error), getattr(error, "detail", "")) from error
         with self._taken(path) as taken:
@@ -84,6 +84,20 @@ class Store:
         digest = hashlib.sha256(contents.metadata).hexdigest()
         # Of a batch of them all would be in memory at once.
         return Taken(file, replace(contents, metadata=b""), digest)
+
+    def _path(self, made: Made, file: File) -> Path:
+        """Return where a wheel is, or another of its build that is said to have the same bytes.
+
+        The twin for armv6l is a link, which leads nowhere once the file itself was moved to an archive.
+        """
+        try:
+            return self.tree.wheel(file.location, made.package, file.filename)
+        except NotThere:
+            for twin in made.files:
+                with suppress(NotThere):
+                    if twin.sha256 == file.sha256:
+                        return self.tree.wheel(twin.location, made.package, twin.filename)
+            raise
 
     def _keep(
         self, taken: Path, made: Made, file: File, contents: Contents, target: Target, builder: str

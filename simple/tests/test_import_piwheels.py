@@ -190,6 +190,19 @@ def test_files_of_an_archive_come_from_its_folder(original, tmp_path):
     assert Wheel.objects.get().filename == name
 
 
+def test_a_twin_whose_file_was_moved_to_an_archive_comes_with_its_bytes(original, tmp_path):
+    name = original.wheel()
+    (tmp_path / "far" / "demo").mkdir(parents=True)
+    original.path("demo", name).rename(tmp_path / "far" / "demo" / name)
+    url = "https://far.example.org/simple"
+    original.sql("UPDATE files SET location = %s WHERE filename = %s", url, name)
+
+    _, status = imported(original, "--archive", f"{url}={tmp_path / 'far'}")
+
+    assert status == 0
+    assert Wheel.objects.count() == 2
+
+
 def test_downloads_are_counted_once_a_day_for_each_client(original):
     name = original.wheel(tag="py3-none-any")
     for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
