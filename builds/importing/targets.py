@@ -41,12 +41,16 @@ RELEASES = {
 }
 
 
+# Those that are built for, and those that were: nothing there keeps the ABI of a build among the first.
+_ABIS = "SELECT abi_tag FROM build_abis UNION SELECT abi_tag FROM builds ORDER BY abi_tag"
+
+
 def of_abis(original: Original, named: Mapping[str, str], *, is_dry: bool) -> dict[str, Target]:
     """Return the target of each of their ABIs, made where it is not there; none is built for by this.
 
     `named` are those that an operator has chosen, by ABI.  Raises NotReadable for an ABI that has none.
     """
-    abis = [abi for (abi,) in original.page("SELECT abi_tag FROM build_abis ORDER BY abi_tag")]
+    abis = [abi for (abi,) in original.page(_ABIS)]
     if unknown := [abi for abi in abis if abi not in RELEASES and abi not in named]:
         raise NotReadable(
             f"Nothing is known of the ABI {', '.join(unknown)}: say with --target ABI=KEY which target it is,"

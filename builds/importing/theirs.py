@@ -36,6 +36,8 @@ _OTHERS = """
     JOIN files ON files.build_id = other.build_id WHERE mine.build_id = ANY(%s) AND NOT ({is_deleted})
 """
 
+_LOCATIONS = "SELECT DISTINCT coalesce(location, '/simple') FROM files WHERE NOT ({is_deleted})"
+
 
 @dataclass(frozen=True)
 class File:
@@ -100,6 +102,11 @@ class Made:
         if not 0 < self.number <= most:
             return "its number is taken by a build of ours, or is none"
         return "" if self.ended_s is not None else "it has no time"
+
+
+def locations(original: Original) -> list[str]:
+    """Return where its files are said to be."""
+    return [place for (place,) in original.page(_LOCATIONS.format(is_deleted=original.is_deleted))]
 
 
 def page(original: Original, after: int) -> list[Made]:

@@ -1,6 +1,6 @@
 """Where piwheels.org's software keeps its files: wheels by package, logs by number (no Django)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,14 @@ class Tree:
     def lacking(self) -> list[Path]:
         """Return which folders are not there."""
         return [path for path in (self.root / "simple", *self.archives.values()) if not path.is_dir()]
+
+    def unknown(self, locations: Iterable[str]) -> list[str]:
+        """Return which places of files have no folder here."""
+        return sorted({place.rstrip("/") for place in locations} - {SIMPLE, *self.archives})
+
+    def unused(self, locations: Iterable[str]) -> list[str]:
+        """Return which archives are the place of no file."""
+        return sorted(self.archives.keys() - {place.rstrip("/") for place in locations})
 
     def wheel(self, location: str, package: str, filename: str) -> Path:
         """Return the path of a wheel, past the links that lead from one name to another."""

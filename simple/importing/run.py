@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from builds.importing import decisions, numbers, targets
+from builds.importing import decisions, numbers, targets, theirs
 from builds.importing.builds import Importer
 from builds.importing.storing import Store
 from builds.importing.tree import Tree
@@ -46,6 +46,7 @@ def run(
             f"There is no folder {', '.join(map(str, lacking))}: name the one that has simple/ and logs/."
         )
     software = original.check()
+    _check_archives(original, tree)
     progress = Progress(now, wishes.is_dry, bar)
     chosen = targets.of_abis(original, wishes.targets, is_dry=wishes.is_dry)
     most = numbers.reserve(original, progress)
@@ -71,3 +72,21 @@ def run(
         steps=progress.told(),
         refusals=progress.refusals(),
     )
+
+
+def _check_archives(original: Original, tree: Tree) -> None:
+    """Raise NotReadable for places of files that have no folder, and for archives that no file is in.
+
+    It is often most of a farm's files, and would be found out after hours.
+    """
+    locations = theirs.locations(original)
+    if unknown := tree.unknown(locations):
+        raise NotReadable(
+            f"The database says that files are at {', '.join(unknown)}: say with --archive URL=FOLDER where"
+            " they can be read; with an empty folder if they are lost, so that each is refused."
+        )
+    if unused := tree.unused(locations):
+        raise NotReadable(
+            f"The database says of no file that it is at {', '.join(unused)}, but at"
+            f" {', '.join(sorted(locations)) or 'no place'}: write --archive as it is there, or leave it out."
+        )

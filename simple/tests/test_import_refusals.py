@@ -98,8 +98,6 @@ def hostile_files(original, build):
     original.file(build, "demo", "demo-1.2-py3-none-any.whl", good)
     original.sql("UPDATE files SET filehash = 'none' WHERE filename = 'demo-1.2-py3-none-any.whl'")
     yield "demo-1.2-py3-none-any.whl", "its size or hash in the database is none"
-    original.row(build, "demo-1.3-py3-none-any.whl", good, location="https://far.example.org")
-    yield "demo-1.3-py3-none-any.whl", "it is on another host: name its folder with --archive"
 
 
 def test_hostile_rows_of_files_are_refused_each_with_its_reason(original):
@@ -127,7 +125,6 @@ def test_hostile_packages_versions_and_builds_are_refused_with_all_that_is_their
     negative = original.build("good", "1.1")
     original.sql("UPDATE builds SET build_id = -5 WHERE build_id = %s", negative)
     odd = original.build("good", "1.2", duration_s=1e9)
-    original.sql("UPDATE builds SET abi_tag = 'cp99' WHERE build_id = %s", original.build("good", "1.3"))
 
     imported(original)
 
@@ -145,7 +142,6 @@ def test_hostile_packages_versions_and_builds_are_refused_with_all_that_is_their
         "its version is not taken",
         "it has no time",
         "its number is taken by a build of ours, or is none",
-        "there is no target for its ABI",
     }
     assert list(Build.objects.values_list("pk", flat=True)) == [odd]
     assert not Wheel.objects.exists()
@@ -204,6 +200,38 @@ def test_an_abi_that_nobody_knows_has_to_be_given_a_target(original):
 
     report, _ = imported(original, "--target", "cp312=bookworm-armhf-cp311")
     assert report["targets"]["cp312"] == "bookworm-armhf-cp311"
+
+
+def test_an_abi_that_only_old_builds_have_is_said_before_the_work(original):
+    original.sql("UPDATE builds SET abi_tag = 'cp32m' WHERE build_id = %s", original.build("demo", "1.0"))
+
+    with pytest.raises(CommandError, match="Nothing is known of the ABI cp32m"):
+        imported(original)
+
+    assert not Package.objects.exists()
+
+
+def test_a_place_of_files_without_a_folder_is_said_before_the_work(original, tmp_path):
+    build = original.build("demo", "1.0")
+    name, content = "demo-1.0-py3-none-any.whl", sdists.make_wheel("demo", "1.0")
+    original.row(build, name, content, location="https://far.example.org/simple")
+    for archives in ([], ["--archive", f"https://far.example.org={tmp_path}"]):
+        with pytest.raises(CommandError, match=r"files are at https://far\.example\.org/simple: say with"):
+            imported(original, *archives)
+    assert not Package.objects.exists()
+
+    imported(original, "--archive", f"https://far.example.org/simple={tmp_path}")
+
+    assert refusals("files") == {name: "there is no such file"}
+
+
+def test_an_archive_that_no_file_is_in_is_said_before_the_work(original, tmp_path):
+    original.wheel()
+
+    with pytest.raises(
+        CommandError, match=r"no file that it is at https://fra\.example\.org, but at /simple:"
+    ):
+        imported(original, "--archive", f"https://fra.example.org={tmp_path}")
 
 
 def elsewhere(storages, location):

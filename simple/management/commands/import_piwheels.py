@@ -63,7 +63,7 @@ class Command(TrialCommand):
     examples = (
         "import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --dry-run",
         "import_piwheels postgresql://piwheels@old-host/piwheels /srv/piwheels --report import.json",
-        "import_piwheels dbname=piwheels /mnt/old --archive https://archive1.example.org=/mnt/far --again",
+        "import_piwheels dbname=piwheels /mnt/old --archive https://far.example.org/simple=/mnt/far --again",
     )
     statuses: ClassVar[dict[int, str]] = {
         0: "all was taken",
@@ -95,7 +95,8 @@ class Command(TrialCommand):
             type=_pair,
             default=[],
             metavar="URL=FOLDER",
-            help="where the files can be read that the database says are at that address",
+            help="where the files can be read that the database says are at that address, which mostly ends"
+            " in /simple; the folder has one for each package",
         )
         parser.add_argument(
             "--target",
