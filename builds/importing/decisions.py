@@ -1,4 +1,4 @@
-"""Takes over what operators of the other farm decided of wheels that are here: which they yanked or removed.
+"""Takes over what operators of the other farm decided of what is here: to yank, remove or unskip it.
 
 It is read anew with each import, as it may change behind the builds that were read.  There nobody can tell an
 operator's yank from upstream's, so it is kept with the wheels, without a reason, unless upstream has told us
@@ -15,6 +15,8 @@ from builds.importing.writing import mark_changed
 from builds.models import Wheel
 from packages.importing.original import Original
 from packages.importing.progress import Batch, Progress
+from packages.importing.unskipped import REASON as NOT_SKIPPED
+from packages.importing.unskipped import unskipped
 from packages.models import NEVER
 
 BATCH = 2000
@@ -45,6 +47,11 @@ def take(original: Original, progress: Progress) -> None:
                 _write(wheels, yanks, batch)
                 step.note(batch, [])
             bar.advance(len(wheels))
+    batch = Batch()
+    for key in unskipped(original):
+        batch.refuse("decisions", key, NOT_SKIPPED)
+    with transaction.atomic():
+        step.note(batch, [])
     step.finish()
 
 
