@@ -65,6 +65,8 @@ class Importer:
                 taking = self._stored(Taking(is_again=True), theirs.these(self.original, numbers))
                 with transaction.atomic():
                     self._write(taking)
+                    # Builds and files that were deleted there since are not missed any more.
+                    ImportRefusal.objects.forget_builds(numbers)
                     step.note(taking.batch, step.cursor)
                 bar.advance(len(numbers))
         step.finish()

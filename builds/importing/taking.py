@@ -10,7 +10,7 @@ from builds.importing.storing import KeptLog, Taken, Untaken
 from builds.importing.theirs import File, Made
 from builds.importing.writing import Ending
 from builds.models import Build, Target, Wheel
-from packages.importing.progress import Batch
+from packages.importing.progress import Batch, kept
 from packages.models import ImportRefusal
 
 # A wheel that was taken when the downloads of its time had been counted is noted as this.
@@ -76,12 +76,16 @@ class Taking:
     def refuse_all(self, made: Made, reason: str) -> None:
         """Note that a build is not taken, nor what belongs to it."""
         self.batch.refuse("builds", str(made.number), reason, detail=_said(made), build=made.number)
+        self.batch.refuse("logs", str(made.number), "its build is not taken", build=made.number)
         for file in made.files:
             self.refuse_file(made, file, Untaken("its build is not taken"))
 
     def refuse_file(self, made: Made, file: File, error: Untaken) -> None:
-        """Note that a file is not taken."""
+        """Note that a file is not taken, nor what it needs."""
         self.batch.refuse("files", file.filename, error.reason, detail=error.detail, build=made.number)
+        for tool, need in file.needs:
+            key = f"{file.filename} {tool} {need}"
+            self.batch.refuse("dependencies", key, "its file is not taken", build=made.number)
 
     def spare_what_is_there(self) -> None:
         """Leave alone what was taken before."""
@@ -97,7 +101,7 @@ class Taking:
         """Return the files of a build that are to be taken."""
         if made.number not in self.built:
             return made.files
-        return [file for file in made.files if file.filename in self.lacking]
+        return [file for file in made.files if kept(file.filename) in self.lacking]
 
     def keep_new_names(self) -> None:
         """Take no file of a name that has been given to one here: the bytes behind a name never change."""

@@ -51,12 +51,12 @@ class Batch:
         self, subject: str, key: str, reason: str, *, detail: str = "", build: int | None = None
     ) -> None:
         """Note what was not taken, and why."""
-        self.refusals[subject, _kept(key)] = ImportRefusal(
-            subject=subject, key=_kept(key), reason=reason, detail=_kept(detail), build=build
+        self.refusals[subject, kept(key)] = ImportRefusal(
+            subject=subject, key=kept(key), reason=reason, detail=kept(detail), build=build
         )
 
 
-def _kept(text: str) -> str:
+def kept(text: str) -> str:
     """Return as much of a text as a row has room for."""
     return legible(text[:500])
 

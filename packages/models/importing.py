@@ -55,6 +55,10 @@ class ImportRefusalQuerySet(models.QuerySet["ImportRefusal"]):
         """Forget what was said of things that have been taken by now, no more than one statement takes."""
         self.filter(subject=subject, key__in=keys).delete()
 
+    def forget_builds(self, builds: Collection[int]) -> None:
+        """Forget what was said of builds and of what is theirs, to be noted anew where it still holds."""
+        self.filter(build__in=builds).delete()
+
     def counted(self) -> dict[str, dict[str, int]]:
         """Return how many there are, by subject and reason."""
         found: dict[str, dict[str, int]] = {}

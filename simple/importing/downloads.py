@@ -38,7 +38,7 @@ _KINDS = f"""
     FROM downloads WHERE accessed_at >= %s AND accessed_at < %s {{more}}
     GROUP BY 1, 2, {", ".join(_FACTS)} ORDER BY 1
 """  # noqa: S608 (of constants)
-YESTERDAY = "SELECT (now() AT TIME ZONE 'UTC')::date - 1"
+_YESTERDAY = "SELECT (now() AT TIME ZONE 'UTC')::date - 1"
 
 
 class Kind(NamedTuple):
@@ -50,10 +50,18 @@ class Kind(NamedTuple):
     agent: Agent
 
 
-def take(original: Original, progress: Progress) -> None:
-    """Take over the downloads of all days that are over and were not taken."""
+def last_day(original: Original) -> date:
+    """Return the last day that is over there.
+
+    To be asked before builds are read: what is downloaded on a later day may be of builds that come later.
+    """
+    day: date = original.page(_YESTERDAY)[0][0]
+    return day
+
+
+def take(original: Original, progress: Progress, last: date) -> None:
+    """Take over the downloads of all days that were not taken, until the last one."""
     step = progress.step(SUBJECT)
-    last: date = original.page(YESTERDAY)[0][0]
     tally = Tally()
     with progress.bar(max((last - _after(step)).days, 0)) as bar:
         while day := next_day(original, "downloads", _after(step), last):

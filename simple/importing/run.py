@@ -50,6 +50,7 @@ def run(
     progress = Progress(now, wishes.is_dry, bar)
     chosen = targets.of_abis(original, wishes.targets, is_dry=wishes.is_dry)
     most = numbers.reserve(original, progress)
+    last = downloads.last_day(original)
     names.take(original, progress)
     versions.take(original, progress)
     with ThreadPoolExecutor(wishes.jobs or len(os.sched_getaffinity(0))) as workers:
@@ -61,8 +62,8 @@ def run(
     if not wishes.is_dry:
         decisions.take(original, progress)
         downloads.take_late(original, progress)
-    downloads.take(original, progress)
-    searches.take(original, progress)
+    downloads.take(original, progress, last)
+    searches.take(original, progress, last)
     if not wishes.is_dry:
         Counting.forget_days()
     return Report(

@@ -12,7 +12,7 @@ from packages.importing.progress import Batch, Progress
 from packages.models import Package
 from simple import misses
 from simple.demand import KEPT
-from simple.importing.downloads import YESTERDAY, next_day
+from simple.importing.downloads import next_day
 
 SUBJECT = "searches"
 
@@ -22,10 +22,9 @@ _COUNTS = """
 """
 
 
-def take(original: Original, progress: Progress) -> None:
-    """Take over the look-ups of the days that are over and that are of use to anybody."""
+def take(original: Original, progress: Progress, last: date) -> None:
+    """Take over the look-ups of the days until the last one that are of use to anybody."""
     step = progress.step(SUBJECT)
-    last: date = original.page(YESTERDAY)[0][0]
     after = last - KEPT
     if step.cursor:
         after = max(after, date.fromisoformat(str(step.cursor[0])))

@@ -10,8 +10,12 @@ from builds import campaigns
 from builds.importing import decisions
 from builds.models import Build, Campaign, Target, Wheel
 from builds.stored import MARK
+from packages.importing import unskipped
+from packages.importing.original import Original
 from packages.models import ImportRefusal, ImportStep, Package, Version
+from packages.progress_bar import ProgressBar
 from simple import publishing
+from simple.importing.run import Wishes, run
 from simple.models import Download
 from simple.tests.imports import everything, fill, imported, refusals
 from simple.tests.pages import json_of
@@ -67,11 +71,12 @@ def test_a_build_that_keeps_one_of_its_files_stays_a_success(original):
     name = original.wheel()
     twin = name.replace("armv7l", "armv6l")
     original.path("demo", twin).unlink()
+    original.path("demo", twin).write_bytes(b"short")
     imported(original)
 
     imported(original, "--again")
 
-    assert refusals("files") == {twin: "there is no such file"}
+    assert refusals("files") == {twin: "it has another size than the database says"}
     assert endings() == [("succeeded", "", "")]
 
 
@@ -260,6 +265,76 @@ def test_what_was_removed_there_since_is_said_and_stays(original):
     assert set(Wheel.objects.listed().values_list("filename", flat=True)) == {gone, left}
     Wheel.objects.get(filename=gone).withdraw(timezone.now())
     assert imported(original)[1] == 0
+
+
+def test_what_was_unskipped_there_since_is_said(original):
+    original.package("demo", skip="takes a week")
+    original.package("still", skip="takes a week")
+    for number in ("1.0", "2.0"):
+        original.version("still", number, skip="does not end")
+    assert imported(original)[1] == 0
+    original.sql("UPDATE packages SET skip = '' WHERE package = 'demo'")
+    original.sql("UPDATE versions SET skip = 'binary only' WHERE version = '2.0'")
+
+    imported(original)
+
+    assert refusals("decisions") == {"demo": unskipped.REASON, "still 2.0": unskipped.REASON}
+    Package.objects.get(name="demo").unskip()
+    Version.objects.get(number="2.0").unskip()
+    assert imported(original)[1] == 0
+
+
+def test_what_was_refused_and_deleted_there_since_is_forgotten(original):
+    gone, lost = original.wheel("gone", tag="py3-none-any"), original.wheel(tag="py3-none-any")
+    odd = original.build("odd", "1.0")
+    original.row(odd, "../odd-1.0-py3-none-any.whl\n", b"odd")
+    for package, name in (("gone", gone), ("demo", lost)):
+        original.path(package, name).unlink()
+    imported(original)
+    assert len(refusals("files")) == 3
+    original.sql("DELETE FROM builds WHERE package = 'gone'")
+    original.sql("DELETE FROM files WHERE filename = %s", lost)
+
+    imported(original, "--again")
+
+    assert refusals("files") == {
+        "../odd-1.0-py3-none-any.whl\ufffd": "its name is no wheel's plain file name"
+    }
+
+
+def test_all_that_was_read_of_a_refused_build_is_refused(original):
+    original.wheel("demo", "1.0", apt=("libffi8", "libxslt1.1"), tag="py3-none-any")
+    original.sql("UPDATE builds SET built_at = 'infinity'")
+
+    report, _ = imported(original)
+
+    for subject, count in {"builds": 1, "logs": 1, "files": 1, "dependencies": 2}.items():
+        assert report["subjects"][subject]["read"] == count
+        assert sum(report["refused"][subject].values()) == count, subject
+    original.sql("UPDATE builds SET built_at = '2024-03-01'")
+    assert imported(original, "--again")[1] == 0
+
+
+def test_no_day_is_taken_that_was_not_over_when_the_builds_were_read(original):
+    """The builds of a night's import may be of the day before its downloads."""
+    original.sql("CREATE TABLE clock AS SELECT timestamptz '2024-05-02 23:59 UTC' AS time")
+    sql = "CREATE FUNCTION now() RETURNS timestamptz AS 'SELECT time FROM clock' LANGUAGE sql STABLE"
+    original.sql(sql)
+    name = original.wheel(tag="py3-none-any")
+    original.download(name, "2024-05-01")
+    original.download(name, "2024-05-02")
+
+    class Midnight(ProgressBar):
+        def show(self, text):
+            if text == "builds":
+                original.sql("UPDATE clock SET time = '2024-05-03 00:01 UTC'")
+
+    # Theirs before PostgreSQL's own, so that their day can be changed.
+    url = f"{original.url}?options=-csearch_path%3Dpublic,pg_catalog"
+    with Original(url) as there:
+        run(there, Wishes(original.folder), timezone.now(), Midnight)
+
+    assert [str(day) for day in Download.objects.values_list("day", flat=True)] == ["2024-05-01"]
 
 
 def test_what_was_deleted_there_since_is_said_also_where_its_row_stays(original):
