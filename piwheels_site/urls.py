@@ -33,10 +33,16 @@ admin.autodiscover()
 
 urlpatterns = [
     path("", home, name="home"),
+    path("index.html", RedirectView.as_view(pattern_name="home", permanent=True)),
     path("project/<str:name>/", project, name="project"),
     path("project/<str:name>", without_slash),
     path("project/<str:name>/json", project_json, name="project-json"),
     path("project/<str:name>/json/", project_json),
+    path(
+        "project/<str:name>/json/index.json",
+        RedirectView.as_view(pattern_name="project-json", permanent=True),
+    ),
+    path("project/<str:name>/index.html", RedirectView.as_view(pattern_name="project", permanent=True)),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", figures, name="metrics"),

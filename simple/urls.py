@@ -13,10 +13,14 @@ OF_RELEASE = rf"^(?P<release>{RELEASE})/simple"
 urlpatterns = [
     path("simple", views.root),
     path("simple/", views.root, name="simple-root"),
+    # Pages were files in the tree that piwheels.org's own software writes.
+    path("simple/index.html", views.root),
+    re_path(rf"^simple/{NAME}/index\.html\Z", views.project),
     re_path(rf"^simple/{NAME}\Z", views.project),
     re_path(rf"^simple/{NAME}/\Z", views.project, name="simple-project"),
     re_path(FILE + r"\Z", views.wheel_file, name="simple-file"),
     re_path(FILE + r"\.metadata\Z", views.metadata, name="simple-metadata"),
+    re_path(rf"^simple/{NAME}/(?P<filename>[^/\x00]{{1,255}}\.whl(?:\.metadata)?)\Z", views.file_elsewhere),
     *(re_path(rf"^{index}/?\Z", views.root, {"index": index}) for index in (PLATFORM, FULL)),
     *(re_path(rf"^{index}/{NAME}/?\Z", views.project, {"index": index}) for index in (PLATFORM, FULL)),
     re_path(rf"{OF_RELEASE}/?\Z", views.root),

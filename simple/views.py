@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
+from urllib.parse import quote
 
 from django.http import (
     Http404,
@@ -153,6 +154,16 @@ def metadata(request: HttpRequest, name: str, filename: str) -> HttpResponseBase
         return files.serve_published(request, published)
     wheel = _wheel(name, filename)
     return files.serve(request, wheel.metadata_path, wheel.metadata_sha256)
+
+
+@open_to_all(PAGE)
+def file_elsewhere(request: HttpRequest, name: str, filename: str) -> HttpResponseBase:
+    """Redirect from another spelling of a project's name to its file."""
+    try:
+        canonical = canonicalize_name(name, validate=True)
+    except InvalidName as error:
+        raise Http404 from error
+    return _moved(request, f"/simple/{canonical}/{quote(filename)}")
 
 
 @open_to_all(PAGE)

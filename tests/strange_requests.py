@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 ROUTES = (
     "/", "/{}", "/simple", "/simple/", "/simple/{}", "/simple/{}/", "/simple/{}/{}.whl",
     "/simple/{}/{}.whl.metadata", "/simple/{}/{}", "/simple//{}/", "//simple/{}/", "/simple/{}//",
+    "/simple/{}/index.html", "/project/{}/index.html", "/project/{}/json/index.json",
     "/simple-platform", "/simple-platform/{}/", "/simple-full/", "/simple-full/{}/", "/{}/simple/",
     "/trixie/simple/{}/", "/{}/simple/{}/", "/project/{}", "/project/{}/", "/project/{}/json",
     "/project/{}/json/", "/stats.html", "/stats/{}.csv", "/stats/{}.json",

@@ -279,6 +279,32 @@ def test_only_published_names_are_served(client, address):
     assert client.get(address.format(filename=wheel.filename, path=wheel.path)).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("old", "address"),
+    [
+        ("/simple/index.html", "/simple/"),
+        ("/simple/demo/index.html", "/simple/demo/"),
+        ("/simple/De.mo/index.html", "/simple/de-mo/"),
+        ("/simple/De.mo/De.mo-1!2.0-py3-none-any.whl", "/simple/de-mo/De.mo-1%212.0-py3-none-any.whl"),
+        (
+            "/simple/De.mo/demo-1.0-py3-none-any.whl.metadata",
+            "/simple/de-mo/demo-1.0-py3-none-any.whl.metadata",
+        ),
+        ("/index.html", "/"),
+        ("/project/demo/index.html", "/project/demo/"),
+        ("/project/demo/json/index.json", "/project/demo/json"),
+    ],
+)
+def test_S04_an_address_of_a_tree_of_files_leads_to_ours(client, old, address):
+    answer = client.get(old)
+
+    assert (answer.status_code, answer["Location"]) == (301, address)
+
+
+def test_a_file_below_what_is_no_name_is_404(client):
+    assert client.get("/simple/-x_/demo-1.0-py3-none-any.whl").status_code == 404
+
+
 def test_whoever_has_the_file_gets_304(client):
     wheel = make_wheel()
     known = client.head(wheel.url)["ETag"]
