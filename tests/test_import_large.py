@@ -169,6 +169,8 @@ def check(imported, files):
     refused = (
         {"files": {reasons[kind]: count for kind, count in large.spoilt.items()}} if large.spoilt else {}
     )
+    if lost := large.counted["lost needs"]:
+        refused["dependencies"] = {"its file is not taken": lost}
     assert report["refused"] == refused
     subjects = report["subjects"]
     assert subjects["builds"]["read"] == subjects["builds"]["written"] == large.counted["builds"]

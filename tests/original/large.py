@@ -153,6 +153,8 @@ class LargeFarm:
         else:
             path.write_bytes(content[:-1] + (b"?" if kind == "bytes" else b""))
         self.spoilt[kind] += count
+        if count == 2:
+            self.counted["lost needs"] += count
 
     def _downloads(self) -> None:
         """Have files be downloaded, some more than once a day by the same client."""
