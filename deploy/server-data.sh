@@ -46,6 +46,8 @@ configure_postgres() {
 
 # --- Redis ---
 
+OUR_USERS='^user (default|server|orders|admin) '
+
 drawn() { if $dry_run; then say "(drawn)"; else openssl rand -hex 24; fi; }
 
 make_redis() {
@@ -73,15 +75,21 @@ make_redis() {
         eval "${user}_hash=\$(printf %s \"\$password\" | sha256sum | cut -d' ' -f1)"
     done
     make_redis_users
-    # It reads them when it starts, and loses nothing that would be missed.
+    # It reads them when it starts, which an earlier run may not have come to; it loses nothing that would be
+    # missed.
     redis_action=start
-    if [ "$(redis_settings)" != "$before" ]; then redis_action=restart; fi
+    now=$(redis_settings)
+    if [ "$now" != "$before" ] || [ "$now" != "$(cat "$REDIS_BEGAN_WITH" 2>/dev/null)" ]; then redis_action=restart; fi
     if [ ! -s "$SECRETS/secret-key" ]; then
         say "$(drawn)$(drawn)" | write "$SECRETS/secret-key" "root:$SERVER" 0640
     fi
 }
 
-redis_settings() { cat "$ETC/redis.conf" "$REDIS_VAR/users.acl" 2>/dev/null | sha256sum; }
+# Print a hash of what is ours of them; builders come and go while Redis runs.
+redis_settings() {
+    { cat "$ETC/redis.conf" "$source/deploy/redis/redis.conf"; grep -E "$OUR_USERS" "$REDIS_VAR/users.acl"; } \
+        2>/dev/null | sha256sum
+}
 
 # Redis itself writes the builders' users into that file, so only ours are put in.
 make_redis_users() {
@@ -91,7 +99,7 @@ make_redis_users() {
         # shellcheck disable=SC2154
         sed -e "s/{server}/$server_hash/" -e "s/{orders}/$orders_hash/" -e "s/{admin}/$admin_hash/" \
             "$source/deploy/redis/users.acl.example" | if knows_setinfo; then cat; else sed 's/ +client|setinfo//'; fi
-        if [ -e "$users" ]; then grep -Ev '^user (default|server|orders|admin) ' "$users" || true; fi
+        if [ -e "$users" ]; then grep -Ev "$OUR_USERS" "$users" || true; fi
     } | write "$users" "$REDIS:$REDIS" 0600
 }
 

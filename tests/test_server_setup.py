@@ -98,6 +98,121 @@ def test_behind_a_proxy_it_speaks_plain_http_and_believes_that_proxy():
     assert "piwheels-http.conf (root" not in done.stdout
 
 
+@pytest.fixture
+def shell(tmp_path):
+    """Return what runs lines of shell with the setup's functions, in folders that are not the system's."""
+    parts = [SETUP, *(SETUP.with_name(f"{name}.sh") for name in ("setup-steps", "server-data"))]
+    functions = "".join(part.read_text().partition("\nsource=$(cd")[0] + "\n" for part in parts)
+    # Who owns a file is root's to say.
+    own = f"OPT={tmp_path}/opt; ETC={tmp_path}; REDIS_VAR={tmp_path}; chown() {{ :; }}; source={ROOT}"
+    for name, value in re.findall(r"^(\w+)=(\$(?:OPT|ETC)/.*)$", functions, re.M):
+        own += f"; {name}={value}"
+    for name in ("opt", "secrets"):
+        (tmp_path / name).mkdir()
+
+    def run(script, *words):
+        whole = f'{functions}\n{own}\nread_arguments "$@"\n{script}'
+        done = subprocess.run(
+            ["sh", "-c", whole, "server-setup", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def settings_of(folder):
+    return dict(line.split("=", 1) for line in (folder / "server.env").read_text().splitlines())
+
+
+def test_what_an_operator_has_changed_in_the_settings_stays(shell, tmp_path):
+    shell("write_settings", *GIVEN, "--watch", "lxml")
+    env = tmp_path / "server.env"
+    env.write_text(
+        re.sub("(?m)^DATABASE_URL=.*$", "DATABASE_URL=postgresql://u:p@db/x", env.read_text())
+        + "PIWHEELS_DEPTH=3\nPIWHEELS_WATCH='lxml numpy'\n"
+    )
+
+    told = shell("write_settings", "--hsts", "300")
+
+    found = settings_of(tmp_path)
+    assert found["DATABASE_URL"] == "postgresql://u:p@db/x"
+    assert (found["PIWHEELS_WATCH"], found["PIWHEELS_DEPTH"]) == ("'lxml numpy'", "3")
+    assert found["PIWHEELS_HSTS_S"] == "'300'"
+    assert "DATABASE_URL is as an operator has it, and stays so" in told
+    assert "p@db" not in told
+
+
+def test_an_option_that_is_said_is_stronger_than_what_an_operator_wrote(shell, tmp_path):
+    shell("write_settings", *GIVEN, "--watch", "lxml")
+    with (tmp_path / "server.env").open("a") as file:
+        file.write("PIWHEELS_WATCH=all\nALLOWED_HOSTS=wheels.example.org,10.8.0.1\n")
+
+    shell("write_settings", "wheels.example.org", "--watch", "numpy")
+
+    assert settings_of(tmp_path)["PIWHEELS_WATCH"] == "'numpy'"
+    assert settings_of(tmp_path)["ALLOWED_HOSTS"] == "wheels.example.org,10.8.0.1"
+    shell("write_settings", "farm.example.org")
+    assert settings_of(tmp_path)["ALLOWED_HOSTS"] == "'farm.example.org,localhost,127.0.0.1'"
+
+
+def test_settings_of_a_run_that_was_cut_short_do_not_pass_for_an_operators(shell, tmp_path):
+    shell("write_settings", *GIVEN)
+    cut = 'write() { [ "$1" != "$ENV_FILE" ] || touch "$OPT/cut"; [ -e "$OPT/cut" ] || cat >"$1"; }'
+    shell(f"{cut}; write_settings", "--hsts", "300")
+
+    told = shell("write_settings")
+
+    assert settings_of(tmp_path)["PIWHEELS_HSTS_S"] == "'300'"
+    assert "stays so" not in told
+
+
+def test_another_python_makes_another_release_of_the_same_code(shell, tmp_path):
+    first = shell("release_name", *GIVEN)
+
+    told = shell("python3() { echo '(3, 99)'; }; release_name", *GIVEN)
+
+    assert re.fullmatch(r"\d\S*-[0-9a-f]{12}\n", first)
+    assert told != first
+    assert shell("release_name", *GIVEN) == first
+
+
+def test_releases_that_never_ran_push_out_none_that_did(shell, tmp_path):
+    releases = tmp_path / "opt"
+    for name in ("1", "2", "3", "4", "failed-1", "failed-2", "failed-3"):
+        (releases / name).mkdir()
+        (releases / name / "complete").touch()
+
+    for name in "123":
+        shell(f"point_to {name}", *GIVEN)
+    shell("forget_releases", *GIVEN)
+    assert {path.name for path in releases.iterdir()} == {"1", "2", "3", "current"}
+    (releases / "4").mkdir()
+    shell("point_to 4; forget_releases", *GIVEN)
+
+    assert {path.name for path in releases.iterdir()} == {"2", "3", "4", "current"}
+    assert (releases / "current").resolve().name == "4"
+
+
+def test_redis_is_restarted_when_it_runs_with_other_settings_whoever_wrote_them(shell, tmp_path):
+    action = 'make_redis >/dev/null; say "$redis_action"'
+    began = 'redis_settings | write "$REDIS_BEGAN_WITH" root:root 0600'
+    assert shell(action, *GIVEN) == "restart\n"
+    # The run ended before it came to that.
+    assert shell(f"{action}; {began}", *GIVEN) == "restart\n"
+    with (tmp_path / "users.acl").open("a") as file:
+        file.write("user b-pi-07 on #00 resetkeys\n")
+    assert shell(action, *GIVEN) == "start\n"
+    (tmp_path / "secrets" / "redis-url").unlink()
+
+    assert shell(action, *GIVEN) == "restart\n"
+    assert shell(action, *GIVEN) == "restart\n"
+
+
 @pytest.mark.parametrize("name", ["server-setup", "piwheels-manage"])
 def test_it_is_a_program_of_the_plain_shell(name):
     program = ROOT / "deploy" / name
