@@ -158,12 +158,15 @@ class Proof:
         with self.machine.path("/etc/piwheels/server.env").open("a") as file:
             file.write("PIWHEELS_SANDBOX=bare\nPIWHEELS_REFRESH_S=1\nPIWHEELS_POLL_S=1\n")
             file.write("EMAIL_URL_FILE=/etc/piwheels/secrets/mail\n")
+        # As for a builder that asks by another address.
+        self.machine.run("sed", "-i", "s/^ALLOWED_HOSTS='/&10.8.0.1,/", "/etc/piwheels/server.env")
         secret = "install -o root -g piwheels-server -m 0640 /dev/stdin /etc/piwheels/secrets/mail"
         self.machine.run("sh", "-c", f"echo smtp://127.0.0.1:9 | {secret}")
         before = self.state()
         second = self.machine.run(SETUP)
         assert "is there" in second
         assert "with the password" not in second
+        assert "ALLOWED_HOSTS is as an operator has it" in second
         assert self.state() == before, "the second run changed something"
 
     def state(self) -> dict[str, tuple[object, ...]]:
@@ -364,6 +367,9 @@ class Proof:
 
     def lose_and_restore(self) -> None:
         """Back up, destroy, restore and verify by the page, and go on where it was."""
+        override = "/etc/systemd/system/piwheels-worker.service.d/override.conf"
+        self.machine.path(override).parent.mkdir(exist_ok=True)
+        self.machine.path(override).write_text("[Service]\nReadWritePaths=-/srv/wheels\n")
         self.machine.run_page("backups.md", "Make one")
         self.machine.run("systemctl", "stop", "builder-by-hand", "piwheels-web.socket", "nginx", *UNITS)
         self.machine.run("runuser", "-u", "postgres", "--", "dropdb", "piwheels")
@@ -373,11 +379,15 @@ class Proof:
             "/opt/piwheels-server",
             "/etc/nginx/conf.d",
             "/usr/local/bin/piwheels-manage",
+            f"{CERTIFICATES}/server.pem",
+            f"{CERTIFICATES}/server.key",
+            override,
         ]
         self.machine.run("rm", "-rf", *gone)
         self.machine.run("mkdir", "/etc/nginx/conf.d")
         self.machine.run_page("backups.md", "Restore")
         assert self.site.is_well()
+        assert "ReadWritePaths=-/srv/wheels" in self.machine.path(override).read_text()
         self.install("demo", "1.0")
         self.start_builder()
         self.upstream.add_sdist("later", "2.0")

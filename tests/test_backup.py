@@ -1,0 +1,125 @@
+"""deploy/backup, with a farm of files; `make test-server-setup` backs up a real one, and restores it."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).resolve().parent.parent / "deploy" / "backup"
+pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="there is no rsync here")
+
+
+def write(path, text, mode=0o644):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+class Farm:
+    """A farm's files, and what it answers when it is asked for its settings."""
+
+    def __init__(self, folder):
+        self.folder, self.backup = folder, folder / "backup"
+        self.storage, self.before, self.host = folder / "files", "", "/run/postgresql"
+        self.storage.mkdir()
+        live, archive = (folder / "etc" / "tls" / name for name in ("live", "archive"))
+        write(archive / "chain1.pem", "chain")
+        live.mkdir()
+        (live / "chain.pem").symlink_to("../archive/chain1.pem")
+        write(
+            folder / "etc" / "piwheels" / "server-setup.conf",
+            f"certificate='{live}/chain.pem'\nkey='{live}/key.pem'\n",
+        )
+        write(folder / "etc" / "units" / "piwheels-web.service.d" / "override.conf", "[Service]\n")
+        write(folder / "redis" / "users.acl", "user b-pi-07 on\n")
+
+    def save(self):
+        """Back it up, and return how that ended."""
+        text = PROGRAM.read_text().replace("/etc/piwheels", f"{self.folder}/etc/piwheels")
+        text = text.replace("/etc/systemd/system", f"{self.folder}/etc/units")
+        write(self.folder / "program", text.replace("/var/lib/piwheels-redis", f"{self.folder}/redis"), 0o755)
+        told = f"#!/bin/sh\nprintf '%s\\n' '{self.host}' '{self.before}' '{self.storage}'\n"
+        write(self.folder / "bin" / "piwheels-manage", told, 0o755)
+        write(self.folder / "bin" / "runuser", "#!/bin/sh\necho rows\n", 0o755)
+        write(self.folder / "bin" / "id", "#!/bin/sh\necho 0\n", 0o755)
+        return subprocess.run(
+            [self.folder / "program", self.backup],
+            env={"PATH": f"{self.folder}/bin:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def settings(self):
+        """Return the names of what a backup has beside rows and files."""
+        with tarfile.open(self.backup / "settings.tar.gz") as archive:
+            return {f"/{name}" for name in archive.getnames()}
+
+
+@pytest.fixture
+def farm(tmp_path):
+    return Farm(tmp_path)
+
+
+def test_it_has_rows_files_settings_and_what_the_setup_needs_to_begin(farm):
+    write(farm.storage / "ab" / "cd" / "demo.whl", "wheel")
+
+    done = farm.save()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (dump,) = farm.backup.glob("piwheels-[1-7].dump")
+    assert dump.read_text() == "rows\n"
+    assert (farm.backup / "files" / "ab" / "cd" / "demo.whl").read_text() == "wheel"
+    wanted = ["etc/piwheels/server-setup.conf", "etc/tls/live/chain.pem", "etc/tls/archive/chain1.pem"]
+    wanted += ["etc/units/piwheels-web.service.d/override.conf", "redis/users.acl"]
+    assert {str(farm.folder / name) for name in wanted} <= farm.settings()
+    assert {path.stat().st_mode & 0o777 for path in (dump, farm.backup / "settings.tar.gz")} == {0o600}
+
+
+def test_a_file_that_was_cut_short_is_copied_again(farm):
+    write(farm.storage / "demo.whl", "the whole wheel")
+    os.utime(farm.storage / "demo.whl", (1e9, 1e9))
+    write(farm.backup / "files" / "demo.whl", "the who")
+
+    assert farm.save().returncode == 0
+
+    assert (farm.backup / "files" / "demo.whl").read_text() == "the whole wheel"
+
+
+def test_it_follows_the_storage_and_has_both_while_files_move(farm):
+    write(farm.storage / "old.whl", "old")
+    farm.before, farm.storage = farm.storage, farm.folder / "larger disk"
+    write(farm.storage / "new.whl", "new")
+
+    assert farm.save().returncode == 0
+
+    assert {path.name for path in (farm.backup / "files").iterdir()} == {"old.whl", "new.whl"}
+
+
+def test_a_bucket_is_named_and_left_alone(farm):
+    farm.storage = "s3://wheels/prefix"
+
+    done = farm.save()
+
+    assert done.returncode == 0
+    assert "s3://wheels/prefix is a bucket" in done.stdout
+
+
+def test_it_fails_where_something_is_missing(farm):
+    farm.storage = farm.folder / "not-mounted"
+
+    assert farm.save().returncode != 0
+
+
+def test_it_does_not_dump_a_database_that_the_farm_does_not_use(farm):
+    farm.host = "db.example.org"
+
+    done = farm.save()
+
+    assert done.returncode == 1
+    assert "another database than this machine's" in done.stderr
+    assert not list(farm.backup.glob("*.dump"))
