@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Exists, Max, OuterRef, Q, Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 from django.urls import reverse
 
 from builds import failures, farm, moving, readings
@@ -23,7 +23,6 @@ from builds.models import (
     BuildDay,
     Builder,
     Campaign,
-    Counting,
     Refusal,
     StorageCheck,
     TargetQueue,
@@ -31,9 +30,9 @@ from builds.models import (
 )
 from builds.storage import Unreachable, WholeFileStorage
 from packages.health import sync_health
-from packages.models import NEVER, Package, SyncCursor
+from packages.models import Package, SyncCursor
 from piwheels_site import machine
-from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S, say_waiting
+from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S, last_task_at, say_waiting
 from piwheels_site.templatetags.said import counted, rough
 from simple.models import Log, Shown
 
@@ -108,8 +107,8 @@ def _admin(page: str, **query: object) -> str:
 
 def _tasks(now: datetime) -> Iterator[Matter]:
     """Find that the server's own tasks do not run: then nothing else happens either."""
-    at = Counting.objects.aggregate(last=Max("at"))["last"]
-    if at is None or at == NEVER:
+    at = last_task_at()
+    if at is None:
         said, since = "None of the server's own tasks has run yet: start beat and a worker.", None
     elif now - at > TASKS:
         said, since = "The server's own tasks stand still: look at beat, the worker and Redis.", at

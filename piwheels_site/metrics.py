@@ -18,12 +18,13 @@ from redis import Redis
 
 from builder.contract import queue_for
 from builds import dispatch, farm
-from builds.models import Build, BuildDay, Builder, Counting, StorageCheck, TargetQueue
+from builds.models import Build, BuildDay, Builder, StorageCheck, TargetQueue
 from packages.health import sync_health
-from packages.models import NEVER, Dirty, Package
+from packages.models import Dirty, Package
 from piwheels_site import brokers, machine
 from piwheels_site.celery import app
 from piwheels_site.models import Alert, Message
+from piwheels_site.status import last_task_at
 from simple.models import DownloadDay, Shown
 
 logger = logging.getLogger(__name__)
@@ -178,8 +179,7 @@ def _storage(now: datetime) -> Iterator[Metric]:
 
 def _tasks(now: datetime) -> Iterator[Metric]:
     """Give whether the server's own tasks run, and whom they have to tell what."""
-    at = Counting.objects.aggregate(last=Max("at"))["last"]
-    if at and at > NEVER:
+    if at := last_task_at():
         yield _single(
             "tasks_last_seconds", "Since the last task that can be seen.", (now - at).total_seconds()
         )

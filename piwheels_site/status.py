@@ -72,6 +72,12 @@ def say_waiting(count: int, what: str) -> str:
     return f"{counted(count)} {what}{' waits' if count == 1 else 's wait'}"
 
 
+def last_task_at() -> datetime | None:
+    """Return when one of the server's own tasks last ran, as far as it can be seen; None if none ever did."""
+    at: datetime | None = Counting.objects.aggregate(last=Max("at"))["last"]
+    return at if at and at > NEVER else None
+
+
 def _upstream(now: datetime) -> Iterator[Line]:
     """Say how well we keep up with upstream, from what, and when all of it was last compared."""
     health = sync_health(now)
@@ -136,8 +142,8 @@ def _builders(now: datetime) -> Iterator[Line]:
 
 def _tasks(now: datetime) -> Iterator[Line]:
     """Say whether the server's own tasks run."""
-    at = Counting.objects.aggregate(last=Max("at"))["last"]
-    if at is None or at == NEVER:
+    at = last_task_at()
+    if at is None:
         yield Line("Tasks of the server", BAD, "None has run yet: beat and a worker are to be started.")
         return
     tone = GOOD if now - at < TASKS else BAD

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -18,6 +19,7 @@ from packages.clock import database_now
 from packages.health import sync_health
 from piwheels_site import brokers
 from piwheels_site.celery import app
+from piwheels_site.status import TASKS, last_task_at
 
 logger = logging.getLogger(__name__)
 
@@ -66,17 +68,33 @@ READY: dict[str, Callable[[], object]] = {**CHECKS, "migrations": _Migrations().
 def healthz(request: HttpRequest) -> JsonResponse:
     """Answer 200 when database and brokers answer, else 503, and say which one did not.
 
-    Tells also how well we keep up with upstream, and from what of it, and what the nightly checks of the
-    storage have found.
+    Tells also whether the server's own tasks run, how well we keep up with upstream, and from what of it, and
+    what the nightly checks of the storage have found.  With `?tasks` it is 503 also while the tasks stand
+    still.
     """
     states = {name: _state(check) for name, check in CHECKS.items()}
     healthy = all(state == "ok" for state in states.values())
-    # Being behind upstream is worth a look, and no reason to send people to another server.
-    details: dict[str, Any] = {"sync": None, "storage": None}
+    # These are worth a look by a person, and no reason to send readers to another server.
+    details: dict[str, Any] = {"tasks": None, "sync": None, "storage": None}
     if states["database"] == "ok":
-        details = {"sync": asdict(sync_health(timezone.now())), "storage": StorageCheck.objects.summary()}
+        now = timezone.now()
+        details = {
+            "tasks": _tasks(now),
+            "sync": asdict(sync_health(now)),
+            "storage": StorageCheck.objects.summary(),
+        }
+    if "tasks" in request.GET and healthy:
+        healthy = details["tasks"]["state"] == "ok"
     status = "ok" if healthy else "failing"
     return JsonResponse({"status": status, **states, **details}, status=200 if healthy else 503)
+
+
+def _tasks(now: datetime) -> dict[str, object]:
+    """Return whether the server's own tasks run; those that would tell of it stand still with all others."""
+    at = last_task_at()
+    if at is None:
+        return {"state": "none has run yet", "last_s": None}
+    return {"state": "ok" if now - at < TASKS else "stand still", "last_s": (now - at).total_seconds()}
 
 
 @never_cache

@@ -1,7 +1,10 @@
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from builds import counting
 from builds.models import (
     Build,
 )
@@ -46,13 +49,29 @@ def test_health_is_good_when_everything_answers(client, broker):
     answer = json.loads(response.content)
     assert (answer["sync"]["journal"], answer["sync"]["warning"]) == ("not asked yet", "")
     assert answer["storage"]["faults"] is None  # no night was yet
-    del answer["sync"], answer["storage"]
+    assert answer["tasks"] == {"state": "none has run yet", "last_s": None}
+    del answer["sync"], answer["storage"], answer["tasks"]
     assert answer == {
         "status": "ok",
         "database": "ok",
         "broker": "ok",
         "orders": "ok",
     }
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(("age", "state", "status"), [(14, "ok", 200), (16, "stand still", 503)])
+def test_who_watches_learns_that_the_tasks_stand_still_and_a_load_balancer_is_not_moved(
+    client, broker, age, state, status
+):
+    counting.count_due(timezone.now() - timedelta(minutes=age))
+
+    everyone, watcher = client.get("/healthz"), client.get("/healthz?tasks")
+
+    assert everyone.json()["tasks"]["state"] == state
+    assert everyone.json()["tasks"]["last_s"] == pytest.approx(age * 60, abs=30)
+    assert (everyone.status_code, watcher.status_code) == (200, status)
+    assert (watcher.json()["status"] == "ok") == (status == 200)
 
 
 def test_health_says_which_broker_does_not_answer(client, settings):
