@@ -158,6 +158,8 @@ class Proof:
         with self.machine.path("/etc/piwheels/server.env").open("a") as file:
             file.write("PIWHEELS_SANDBOX=bare\nPIWHEELS_REFRESH_S=1\nPIWHEELS_POLL_S=1\n")
             file.write("EMAIL_URL_FILE=/etc/piwheels/secrets/mail\n")
+            # A shell would run this; systemd and piwheels-manage read it.
+            file.write("PIWHEELS_MAIL_FROM=The farm <farm@example.org>\n")
         # As for a builder that asks by another address.
         self.machine.run("sed", "-i", "s/^ALLOWED_HOSTS='/&10.8.0.1,/", "/etc/piwheels/server.env")
         secret = "install -o root -g piwheels-server -m 0640 /dev/stdin /etc/piwheels/secrets/mail"

@@ -48,3 +48,39 @@ def test_files_are_those_of_the_folder_where_it_is_said(manage, tmp_path):
 def test_who_said_sudo_is_handed_on(manage, tmp_path):
     assert manage(tmp_path, "help", SUDO_USER="ben")[1] == "ben"
     assert manage(tmp_path, "help")[1] == ""
+
+
+# What a line says, and the value that systemd hands to a service; None: it is refused.
+LINES = [
+    ("PIWHEELS_WATCH=lxml numpy", "lxml numpy"),
+    ("PIWHEELS_WATCH='lxml numpy'", "lxml numpy"),
+    ('  PIWHEELS_WATCH = "lxml numpy"  ', "lxml numpy"),
+    ("PIWHEELS_WATCH='$(touch x) `id` \\\\ \"'", '$(touch x) `id` \\\\ "'),
+    ("PIWHEELS_WATCH=$HOME;id&", "$HOME;id&"),
+    ("PIWHEELS_WATCH=it's", "it's"),
+    ("PIWHEELS_WATCH=a#b=c", "a#b=c"),
+    ("PIWHEELS_WATCH=", ""),
+    ("PIWHEELS_WATCH=''", ""),
+    ("PIWHEELS_WATCH=first\n# PIWHEELS_WATCH=second\n;PIWHEELS_WATCH=third", "first"),
+    ("PIWHEELS_WATCH=first\nPIWHEELS_WATCH=second", "second"),
+    ("PIWHEELS_WATCH='lxml", None),
+    ("PIWHEELS_WATCH='a' 'b'", None),
+    ("PIWHEELS_WATCH=a\\\nb", None),
+    ("export PIWHEELS_WATCH=a", None),
+    ("PIWHEELS_WATCH", None),
+]
+
+
+@pytest.mark.parametrize(("lines", "value"), LINES)
+def test_settings_mean_what_they_mean_to_systemd_and_are_not_run(manage, tmp_path, lines, value):
+    (tmp_path / "server.env").write_text(f"SUDO_USER=nobody\n{lines}")
+    python = tmp_path / "release" / "venv" / "bin" / "python"
+    write(python, 'printf "%s" "$PIWHEELS_WATCH" >told')
+
+    if value is None:
+        with pytest.raises(subprocess.CalledProcessError):
+            manage(tmp_path)
+    else:
+        manage(tmp_path)
+        assert (tmp_path / "told").read_text() == value
+    assert not (tmp_path / "x").exists()
