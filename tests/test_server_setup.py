@@ -258,7 +258,7 @@ def test_an_operators_secret_may_lie_beside_ours_and_that_user_is_hidden(path):
 def hardening(path):
     """Return what a unit says after its first empty line below [Service], but for whose files it sees."""
     words = path.read_text().partition("NoNewPrivileges=")[2].partition("[Install]")[0]
-    own = ("ReadWritePaths", "InaccessiblePaths", "UMask")
+    own = ("#", "ReadWritePaths", "InaccessiblePaths", "UMask", "ProcSubset")
     return [line for line in words.splitlines() if not line.startswith(own)]
 
 
@@ -267,6 +267,10 @@ def test_all_services_are_walled_in_alike():
 
     assert len(walls) == 1
     assert "SystemCallFilter=@system-service" in walls.pop()
+
+
+def test_the_site_alone_sees_the_memory_that_it_tells_of():
+    assert [path.stem for path in SERVICES if "ProcSubset" not in unit(path)["Service"]] == ["piwheels-web"]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
