@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.urls import reverse
 
 from builds import failures, farm, moving, readings
@@ -31,7 +31,8 @@ from builds.models import (
 from builds.storage import Unreachable, WholeFileStorage
 from packages.health import sync_health
 from packages.models import Package, SyncCursor
-from piwheels_site import machine
+from piwheels_site import couriers, machine
+from piwheels_site.models import Message
 from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S, last_task_at, say_waiting
 from piwheels_site.templatetags.said import counted, rough
 from simple.models import Log, Shown
@@ -53,6 +54,8 @@ JUDGED, BAD_SHARE, LATELY = 20, 0.5, timedelta(days=7)
 REFUSED, LAST_REFUSED = timedelta(days=1), 200
 # Somebody has downloaded something of a farm whose first wheel is so old.
 NOBODY_COUNTS = timedelta(days=1)
+# A message that has not arrived after so long is a matter, as nobody was told.
+UNTOLD = timedelta(hours=1)
 # A disk of the server's is full beyond this part of it.
 FULL = readings.FULL
 
@@ -350,6 +353,18 @@ def _downloads(now: datetime) -> Iterator[Matter]:
         yield Matter("uncounted", said, first, _admin("simple_log"), "Look at follow_downloads")
 
 
+def _messages(now: datetime) -> Iterator[Matter]:
+    """Find that messages to people do not arrive, of which no message can tell."""
+    channels = [channel for channel in Message.Channel if couriers.is_set(channel)]
+    late = Message.objects.undelivered(now - UNTOLD, now - LATELY).filter(channel__in=channels)
+    by_channel = late.order_by("channel").values_list("channel").annotate(Count("pk"), Min("made_at"))
+    for channel, count, oldest in by_channel:
+        noun = "message was" if count == 1 else "messages were"
+        said = f"{counted(count)} {noun} not delivered by {Message.Channel(channel).label}."
+        url = _admin("piwheels_site_message", channel__exact=channel)
+        yield Matter(f"untold:{channel}", said, oldest, url, "See why, and say send_test_message")
+
+
 LOOKS: dict[str, Look] = {
     "tasks": _tasks,
     "builders": _builders,
@@ -363,4 +378,5 @@ LOOKS: dict[str, Look] = {
     "index": _index,
     "storage": _storage,
     "downloads": _downloads,
+    "messages": _messages,
 }

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import logging
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 from smtplib import SMTPException
@@ -55,14 +56,10 @@ def deliver(now: datetime, limit: int = 20) -> int:
 
 def _deliver(message: Message, now: datetime) -> bool:
     """Send one message, and note what became of it."""
-    if not _is_set(message.channel):
+    if not is_set(message.channel):
         message.give_up("This channel is no longer set.", now)
         return False
-    try:
-        _SEND[_CHANNEL(message.channel)](message, now)
-    except (*FAULTS, Refused) as error:
-        # Their own texts may have addresses with secrets in them.
-        said = str(error) if isinstance(error, Refused) else type(error).__name__
+    if said := _send(message, now):
         logger.warning("A message by %s did not arrive (%s); it is tried again.", message.channel, said)
         message.fail(said, now)
         return False
@@ -70,7 +67,30 @@ def _deliver(message: Message, now: datetime) -> bool:
     return True
 
 
-def _is_set(channel: str) -> bool:
+def try_out(channel: str, now: datetime) -> str:
+    """Send a message that asks for nothing; return why it did not arrive, or nothing if it did."""
+    message = Message(
+        key=f"test:{channel}:{uuid.uuid4().hex}",
+        channel=channel,
+        subject="This is a test.",
+        text="This is a test: what needs a person will come this way.\n",
+        facts={"event": "test"},
+        made_at=now,
+    )
+    return _send(message, now)
+
+
+def _send(message: Message, now: datetime) -> str:
+    """Send a message; return why it did not arrive, or nothing if it did."""
+    try:
+        _SEND[_CHANNEL(message.channel)](message, now)
+    except (*FAULTS, Refused) as error:
+        # Their own texts may have addresses with secrets in them.
+        return str(error) if isinstance(error, Refused) else type(error).__name__
+    return ""
+
+
+def is_set(channel: str) -> bool:
     """Tell whether there is still somebody at the other end."""
     return bool(
         {

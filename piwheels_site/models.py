@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from builds.models.token import digest
 from packages.models import NEVER
@@ -179,6 +179,12 @@ class MessageQuerySet(models.QuerySet["Message"]):
     def due(self, now: datetime) -> Self:
         """Return those that are to be sent now, the oldest first."""
         return self.filter(sent_at=None, given_up_at=None, not_before__lte=now).order_by("pk")
+
+    def undelivered(self, made_before: datetime, given_up_after: datetime) -> Self:
+        """Return those that do not arrive, or did not lately, where nothing has arrived since."""
+        later = Message.objects.filter(channel=OuterRef("channel"), sent_at__gt=OuterRef("given_up_at"))
+        lately = Q(given_up_at=None) | Q(given_up_at__gt=given_up_after)
+        return self.filter(lately, ~Exists(later), sent_at=None, made_at__lt=made_before)
 
     def settled(self, before: datetime) -> Self:
         """Return those with which nothing has to be done since before then."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 from email.policy import default as policy
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
 from builds.tests.rows import NOON
@@ -358,3 +359,40 @@ def test_what_is_long_over_is_forgotten(hook):
 
     assert alerts.tidy(NOON + 2 * Message.KEPT) == 1
     assert Message.objects.get().key == "waits"
+
+
+def test_a_message_that_does_not_arrive_is_a_matter_until_one_does(settings, farm):
+    with receivers.web() as received:
+        settings.PIWHEELS_ALERT_WEBHOOK = f"http://127.0.0.1:{received.port}/hook"
+        received.status = 500
+        farm.needs("disk")
+        for minute in (0, 5):
+            farm.watch(minute)
+        for minute in range(5, 60 * 60, 60):
+            couriers.deliver(NOON + minute * MINUTE)
+        late = [attention._messages(NOON + minute * MINUTE) for minute in (30, 70, 60 * 60)]
+        said = [[matter.key for matter in matters] for matters in late]
+        assert Message.objects.exclude(given_up_at=None).count() == 1
+        received.status = 200
+        farm.needs()
+        for minute in (60 * 60, 60 * 60 + 10):
+            farm.watch(minute)
+        couriers.deliver(NOON + (60 * 60 + 10) * MINUTE)
+
+    assert said == [[], ["untold:webhook"], ["untold:webhook"]]
+    assert list(attention._messages(NOON + (60 * 60 + 11) * MINUTE)) == []
+
+
+def test_an_operator_finds_out_at_once_whether_messages_arrive(settings, capsys):
+    with pytest.raises(CommandError, match="Nobody is told"):
+        call_command("send_test_message")
+    with receivers.web() as received:
+        settings.PIWHEELS_ALERT_WEBHOOK = f"http://127.0.0.1:{received.port}/hook"
+        call_command("send_test_message")
+        received.status = 500
+        with pytest.raises(CommandError, match="not taken"):
+            call_command("send_test_message")
+
+    assert capsys.readouterr().out == "webhook: taken\nwebhook: answered 500\n"
+    assert json.loads(received.messages[0][2])["event"] == "test"
+    assert not Message.objects.exists()
