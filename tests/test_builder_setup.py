@@ -108,6 +108,57 @@ def test_keys_that_are_not_given_stay_as_they_are():
     assert "builder-token" not in done.stdout
 
 
+@pytest.fixture
+def again(tmp_path):
+    """Return what runs the setup on a machine that it has set up, with what it was told then."""
+    (tmp_path / "deploy").mkdir()
+    for path in ROOT.iterdir():
+        if path.name != "deploy":
+            (tmp_path / path.name).symlink_to(path)
+    for path in SETUP.parent.iterdir():
+        (tmp_path / "deploy" / path.name).symlink_to(path)
+    program = tmp_path / "deploy" / SETUP.name
+    program.unlink()
+    program.write_text(SETUP.read_text().replace("ETC=/etc/piwheels", f"ETC={tmp_path}"))
+    program.chmod(0o755)
+    (tmp_path / "builder-setup.conf").write_text(
+        "server='https://w.example.org/'\nname='pi-07'\nimage=false\nmany=false\n"
+    )
+
+    def run(*words):
+        return subprocess.run(
+            [program, "--dry-run", *words], input="", capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
+
+
+def test_server_name_and_options_are_those_of_the_last_time(again):
+    done = again()
+
+    assert done.returncode == 0, done.stderr
+    assert "PIWHEELS_SERVER='https://w.example.org/'" in done.stdout
+    assert "PIWHEELS_BUILDER='pi-07'" in done.stdout
+    assert "on the system's own disk, as you wish" in done.stdout
+    assert "many=false" in done.stdout
+
+
+def test_what_is_said_now_takes_the_place_of_what_was_said(again):
+    told = again("https://other.example.org/", "pi-08").stdout
+
+    assert "PIWHEELS_SERVER='https://other.example.org/'" in told
+    assert "PIWHEELS_BUILDER='pi-08'" in told
+
+
+def test_the_check_alone_changes_nothing(again):
+    done = again("--check")
+
+    assert done.returncode == 0, done.stderr
+    steps = [line for line in done.stdout.splitlines() if line.startswith("== ")]
+    assert steps == ["== check"]
+    assert "would write" not in done.stdout
+
+
 def test_no_option_takes_a_secret():
     """It would be in the list of processes, in sudo's log and in the history of a shell."""
     done = setup(*GIVEN, "--orders-url", ADDRESS, "--dry-run")
