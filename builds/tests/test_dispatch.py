@@ -254,11 +254,11 @@ def test_rings_are_repeated_when_redis_answers_again(settings, redis: Redis):
     dispatch.dispatch(NOON)
     redis.flushdb()
     address, settings.PIWHEELS_ORDERS_URL = settings.PIWHEELS_ORDERS_URL, "redis+socket:///nowhere/redis.sock"
-    dispatch.orders.cache_clear()
+    dispatch.bell.cache_clear()
 
     while_away = dispatch.ring_again(NOON + timedelta(seconds=31))
     settings.PIWHEELS_ORDERS_URL = address
-    dispatch.orders.cache_clear()
+    dispatch.bell.cache_clear()
 
     assert (while_away, dispatch.ring_again(NOON + timedelta(seconds=36))) == (0, 1)
 
