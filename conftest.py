@@ -7,6 +7,10 @@ from kombu import Connection
 
 from builds.stored import MARK
 
+# A test's passwords are nobody's, and need not take a quarter of a second each, as those of people do.
+_QUICK = "django.contrib.auth.hashers.MD5PasswordHasher"
+django_settings.PASSWORD_HASHERS = [_QUICK, *django_settings.PASSWORD_HASHERS]
+
 
 @pytest.fixture(autouse=True)
 def _own_files(request):

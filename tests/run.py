@@ -1,7 +1,7 @@
 """`make test`: every everyday test on PostgreSQL and Redis, and on the embedded default what may differ.
 
-Two cores have two lanes: tests that ask one process, and then the builder's; tests that start farms, and then
-the embedded default.
+Two cores have two lanes, as long as each other: tests that ask one process, and then the embedded default;
+tests that start farms, and then the builder's.
 """
 
 import os
@@ -77,16 +77,16 @@ def main() -> int:
 
 
 def first_lane(folder: Path) -> list[Run]:
-    """Run what needs no farm, before everybody's eyes, and then the tests that need no server either."""
-    return [
-        on_servers(_own(folder, "apps"), *APPS),
-        quietly("the builder and the monitor", {}, "builder", "monitor"),
-    ]
+    """Run what needs no farm, before everybody's eyes; then what may differ where nothing is set up."""
+    return [on_servers(_own(folder, "apps"), *APPS), embedded(folder / "embedded")]
 
 
 def second_lane(folder: Path) -> list[Run]:
-    """Run what starts farms, and then on what a farm has with nothing set up all that may differ there."""
-    return [on_servers(_own(folder, "farms"), FARMS, run=quietly), embedded(folder / "embedded")]
+    """Run what starts farms, and then the tests that need no server."""
+    return [
+        on_servers(_own(folder, "farms"), FARMS, run=quietly),
+        quietly("the builder and the monitor", {}, "builder", "monitor"),
+    ]
 
 
 def _own(folder: Path, name: str) -> Path:
