@@ -119,15 +119,21 @@ def again(tmp_path):
         (tmp_path / "deploy" / path.name).symlink_to(path)
     program = tmp_path / "deploy" / SETUP.name
     program.unlink()
-    program.write_text(SETUP.read_text().replace("ETC=/etc/piwheels", f"ETC={tmp_path}"))
+    ours = {"ETC=/etc/piwheels": f"ETC={tmp_path}", "HOME_DIR=/var/lib/piwheels": f"HOME_DIR={tmp_path}"}
+    text = SETUP.read_text()
+    for line, instead in ours.items():
+        text = text.replace(f"\n{line}\n", f"\n{instead}\n")
+    program.write_text(text)
     program.chmod(0o755)
     (tmp_path / "builder-setup.conf").write_text(
         "server='https://w.example.org/'\nname='pi-07'\nimage=false\nmany=false\n"
     )
 
-    def run(*words):
+    def run(*words, dry_run=True):
+        words = [program, *(["--dry-run"] if dry_run else []), *words]
+        env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
         return subprocess.run(
-            [program, "--dry-run", *words], input="", capture_output=True, text=True, check=False, timeout=60
+            words, input="", env=env, capture_output=True, text=True, check=False, timeout=60
         )
 
     return run
@@ -157,6 +163,26 @@ def test_the_check_alone_changes_nothing(again):
     steps = [line for line in done.stdout.splitlines() if line.startswith("== ")]
     assert steps == ["== check"]
     assert "would write" not in done.stdout
+
+
+def test_the_check_has_the_settings_that_the_service_has_and_runs_nothing_of_them(again, tmp_path):
+    """A shell would take the second word for a command, and the third for another."""
+    (tmp_path / "builder.env").write_text("PIWHEELS_NOTE=a $(touch x) b\nPIWHEELS_BUILDER='pi-07'\n")
+    (tmp_path / "builder-token").write_text("hush\n")
+    for name, told in {"id": "echo 0", "setpriv": "env"}.items():
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{told}\n")
+        program.chmod(0o755)
+
+    done = again("--check", dry_run=False)
+
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert "PIWHEELS_NOTE=a $(touch x) b" in told
+    assert "PIWHEELS_BUILDER=pi-07" in told
+    assert "PIWHEELS_BUILDER_TOKEN=hush" in told
+    assert not (tmp_path / "x").exists()
 
 
 def test_no_option_takes_a_secret():

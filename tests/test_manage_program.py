@@ -1,6 +1,7 @@
 """deploy/piwheels-manage, with a farm of files that only say how they were called."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,13 +24,17 @@ def manage(tmp_path):
     write(tmp_path / "release" / "venv" / "bin" / "python", 'pwd; echo "$SUDO_USER"; printf "%s\\n" "$@"')
     (tmp_path / "server.env").write_text("SUDO_USER='nobody'\n")
     (tmp_path / "current").symlink_to("release")
-    write(tmp_path / "program", PROGRAM.read_text().replace("ETC=/etc/piwheels", f"ETC={tmp_path}"))
+    deploy = tmp_path / "release" / "deploy"
+    write(deploy / "piwheels-manage", PROGRAM.read_text().replace("ETC=/etc/piwheels", f"ETC={tmp_path}"))
+    shutil.copy(PROGRAM.with_name("env-file.sh"), deploy)
+    program = tmp_path / "bin" / "piwheels-manage"
+    program.symlink_to("../current/deploy/piwheels-manage")
 
     def manage(folder, *words, **env):
         path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
         env = {"PATH": path, "PIWHEELS_RELEASE": str(tmp_path / "current"), **env}
         called = subprocess.run(
-            [tmp_path / "program", *words], cwd=folder, env=env, capture_output=True, text=True, check=True
+            [program, *words], cwd=folder, env=env, capture_output=True, text=True, check=True
         )
         return called.stdout.splitlines()
 

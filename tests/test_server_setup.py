@@ -59,8 +59,9 @@ def test_a_dry_run_says_each_step_and_draws_nothing():
 def test_what_a_release_needs_is_looked_at_before_anything_changes():
     done = setup(*GIVEN)
 
-    deeds = re.findall(r"would run: (?:piwheels-manage (check|migrate)|(ln) )", done.stdout)
-    assert ["".join(deed) for deed in deeds] == ["check", "migrate", "ln"]
+    switch = r"(mv) -T \S+ /opt/piwheels-server/current"
+    deeds = re.findall(rf"would run: (?:piwheels-manage (check|migrate)|{switch})", done.stdout)
+    assert ["".join(deed) for deed in deeds] == ["check", "migrate", "mv"]
 
 
 @pytest.mark.parametrize(
