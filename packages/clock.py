@@ -4,7 +4,7 @@ Web server, worker and builders may each be wrong about the time; two of them th
 other's builds.  Doors ask here once and pass the answer on as `now`.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 
@@ -18,3 +18,11 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
         return now
+
+
+def is_over(since: datetime, lasts: timedelta, now: datetime) -> bool:
+    """Whether what began then and was to last for so long is over.
+
+    What begins in a time to come did so before the database's clock was put back, and is over too.
+    """
+    return not since <= now < since + lasts

@@ -13,6 +13,7 @@ from itertools import islice
 from django.conf import settings
 
 from packages.batches import batches
+from packages.clock import is_over
 from packages.fetch import Unchanged, UpstreamUnavailable
 from packages.journal import ALL
 from packages.models import NEVER, Dirty, Package, SyncCursor
@@ -55,8 +56,7 @@ def is_due(now: datetime) -> bool:
     """Whether it is time to compare all names."""
     cursor = SyncCursor.current()
     period = EVERY if cursor.is_journal_heard(now) else WITHOUT_JOURNAL
-    # A time to come is from before the database's clock was put back.
-    return cursor.listed_at is None or not cursor.listed_at <= now < cursor.listed_at + period
+    return cursor.listed_at is None or is_over(cursor.listed_at, period, now)
 
 
 def reconcile(pypi: PyPI, names: Collection[str], *, now: datetime) -> int:

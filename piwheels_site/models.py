@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from builds.models.token import digest
+from packages.clock import is_over
 from packages.models import NEVER
 
 
@@ -88,8 +89,7 @@ class SeriesRead(models.Model):
     def is_due(self, now: datetime) -> bool:
         """Tell whether it is time to read again."""
         pause = max(self.LEAST, timedelta(seconds=self.took_s / self.PART))
-        # A time to come is from before the database's clock was put back.
-        return not self.at <= now < self.at + pause
+        return is_over(self.at, pause, now)
 
     def is_old(self, now: datetime) -> bool:
         """Tell whether nobody seems to read any more."""

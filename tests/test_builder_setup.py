@@ -130,10 +130,10 @@ def again(tmp_path):
     )
 
     def run(*words, dry_run=True):
-        words = [program, *(["--dry-run"] if dry_run else []), *words]
+        called = [program, *(["--dry-run"] if dry_run else []), *words]
         env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
         return subprocess.run(
-            words, input="", env=env, capture_output=True, text=True, check=False, timeout=60
+            called, input="", env=env, capture_output=True, text=True, check=False, timeout=60
         )
 
     return run

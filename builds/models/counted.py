@@ -8,6 +8,7 @@ from django.db import models
 from builds.models.builder import Builder
 from builds.models.state import State
 from builds.models.target import Target
+from packages.clock import is_over
 from packages.models import NEVER
 
 
@@ -49,8 +50,7 @@ class Counting(models.Model):
     def is_due(self, now: datetime) -> bool:
         """Tell whether it is time to count again."""
         pause = max(self.LEAST[self.Thing(self.thing)], timedelta(seconds=self.took_s / self.PART))
-        # A time to come is from before the database's clock was put back.
-        return not self.at <= now < self.at + pause
+        return is_over(self.at, pause, now)
 
     def take(self, now: datetime) -> bool:
         """Begin to count; False if somebody else has."""

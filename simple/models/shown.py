@@ -7,6 +7,7 @@ from typing import Self
 from django.db import models
 from django.db.models import F, Q
 
+from packages.clock import is_over
 from packages.models import NEVER, Package
 
 
@@ -125,8 +126,7 @@ class PublishedTree(models.Model):
     def is_listing_due(self, now: datetime) -> bool:
         """Tell whether the lists of all projects are to be written: they are old, and time was left free."""
         pause = timedelta(seconds=self.listing_s * (1 / self.PART - 1))
-        # A time to come is from before the database's clock was put back.
-        return self.names != self.names_listed and not self.listed_at <= now < self.listed_at + pause
+        return self.names != self.names_listed and is_over(self.listed_at, pause, now)
 
     def note_listed(self, names: int, now: datetime, took_s: float) -> None:
         """Note which names the lists have, and what it took."""

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from django.db import models
 
+from packages.clock import is_over
 from packages.models import NEVER
 
 
@@ -58,8 +59,7 @@ class TopPackages(models.Model):
     def is_due(self, now: datetime) -> bool:
         """Tell whether it is time to sum up again."""
         pause = max(self.LEAST, timedelta(seconds=self.took_s / self.PART))
-        # A time to come is from before the database's clock was put back.
-        return not self.at <= now < self.at + pause
+        return is_over(self.at, pause, now)
 
     def note(self, found: list[tuple[str, int]], took_s: float, now: datetime) -> None:
         """Note what was found, and how long that took."""
