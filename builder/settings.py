@@ -34,10 +34,12 @@ class Settings:
     orders_url: str = field(repr=False)
     # PIWHEELS_WORK: the folder in which builds happen, on a disk with room for the largest.
     work: Path
-    # PIWHEELS_BUILD_INDEX: the simple index that build dependencies come from; empty is pip's own default.
+    # PIWHEELS_BUILD_INDEX: the simple index that build dependencies come from; empty is the one that the
+    # server names.
     # A build sees it, so it must not contain a password.
     build_index: str = ""
-    # PIWHEELS_EXTRA_BUILD_INDEX: another one beside it, such as the farm's own; empty is none.
+    # PIWHEELS_EXTRA_BUILD_INDEX: another one beside it, such as the farm's own; empty is the one that
+    # the server names, if it does.
     extra_build_index: str = ""
     # PIWHEELS_BUILD_CRATES: the sparse index of a registry of Rust's crates, instead of the one that the
     # server names.

@@ -90,6 +90,11 @@ def _send(message: Message, now: datetime) -> str:
     return ""
 
 
+def all_set() -> list[str]:
+    """Return the channels with somebody at the other end, whatever is said there."""
+    return [str(channel) for channel in _CHANNEL if is_set(channel)]
+
+
 def is_set(channel: str) -> bool:
     """Tell whether there is still somebody at the other end."""
     return bool(

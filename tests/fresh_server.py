@@ -375,6 +375,8 @@ class Proof:
         self.machine.path(override).parent.mkdir(exist_ok=True)
         self.machine.path(override).write_text("[Service]\nReadWritePaths=-/srv/wheels\n")
         self.machine.run_page("backups.md", "Make one")
+        # And again as cron does it, which knows few folders of programs.
+        self.machine.run("env", "-i", "PATH=/usr/bin:/bin", "/srv/piwheels/deploy/backup")
         self.machine.run("systemctl", "stop", "builder-by-hand", "piwheels-web.socket", "nginx", *UNITS)
         self.machine.run("runuser", "-u", "postgres", "--", "dropdb", "piwheels")
         gone = [f"/var/lib/piwheels-{name}" for name in ("server", "redis")]

@@ -49,6 +49,8 @@ def install_missing() -> None:
             ("chromium", shutil.which("chromium")),
             # In front of the site, as in production; light as it needs no module.
             ("nginx-light", shutil.which("nginx", path=os.defpath + ":/usr/sbin")),
+            # What deploy/backup copies files with.
+            ("rsync", shutil.which("rsync")),
             # What builds run in; without them most tests of the sandbox are skipped.
             ("bubblewrap", shutil.which("bwrap")),
             # The terminal in which the monitor is looked at.

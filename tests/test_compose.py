@@ -218,6 +218,39 @@ def test_what_tar_saves_it_brings_back(tmp_path):
     assert found == {"files/ab/demo.whl", "secret-key"}
 
 
+def test_what_a_farm_is_told_comes_back_with_its_rights_also_to_somebody_who_is_not_root(tmp_path):
+    page = (ROOT / "docs" / "backups.md").read_text().partition("## With compose")[2]
+    save, bring = re.findall(r"^(tar [^#\n]*settings\.tar\.gz[^#\n]*)", page, re.M)
+    old, new = tmp_path / "old", tmp_path / "new"
+    for name in (".env", "secrets/redis/users.acl", "deploy/nginx/local/behind-proxy.conf"):
+        (old / name).parent.mkdir(parents=True, exist_ok=True)
+        (old / name).write_text(name)
+    (old / "secrets" / "redis").chmod(0o777)
+    new.mkdir()
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if not os.geteuid() else {}
+    for path in (tmp_path, old, new, *old.rglob("*")) if nobody else ():
+        os.chown(path, 65534, 65534)
+
+    subprocess.run(["sh", "-ec", save], cwd=old, check=True, **nobody)
+    (old / "settings.tar.gz").rename(new / "settings.tar.gz")
+    subprocess.run(["sh", "-ec", f"umask 077; {bring}"], cwd=new, check=True, **nobody)
+
+    assert (new / "secrets" / "redis").stat().st_mode & 0o777 == 0o777
+    assert (new / "deploy" / "nginx" / "local" / "behind-proxy.conf").exists()
+
+
+def test_the_image_may_copy_all_that_it_copies():
+    """.dockerignore keeps everything out but what it names."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    named = {line[1:] for line in lines if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "deploy" / "Dockerfile").read_text(), re.M)
+
+    assert "*" in lines
+    for path in (path for words in copied for path in words.split()):
+        assert (ROOT / path).exists(), path
+        assert any(path == name or path.startswith(f"{name}/") for name in named), path
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no dumps")
 def test_what_postgresql_saves_it_brings_back_into_a_database_that_is_not_empty():

@@ -396,3 +396,12 @@ def test_an_operator_finds_out_at_once_whether_messages_arrive(settings, capsys)
     assert capsys.readouterr().out == "webhook: taken\nwebhook: answered 500\n"
     assert json.loads(received.messages[0][2])["event"] == "test"
     assert not Message.objects.exists()
+
+
+def test_also_a_channel_that_is_told_of_no_alerts_is_tried_out(settings, capsys):
+    settings.PIWHEELS_MASTODON, settings.PIWHEELS_MASTODON_POSTS = "http://127.0.0.1:9", ["daily"]
+
+    with pytest.raises(CommandError, match="not taken"):
+        call_command("send_test_message")
+
+    assert capsys.readouterr().out == "mastodon: ConnectionError\n"
