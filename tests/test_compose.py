@@ -227,13 +227,13 @@ def test_what_a_farm_is_told_comes_back_with_its_rights_also_to_somebody_who_is_
         (old / name).write_text(name)
     (old / "secrets" / "redis").chmod(0o777)
     new.mkdir()
-    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if not os.geteuid() else {}
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if not os.geteuid() else []
     for path in (tmp_path, old, new, *old.rglob("*")) if nobody else ():
         os.chown(path, 65534, 65534)
 
-    subprocess.run(["sh", "-ec", save], cwd=old, check=True, **nobody)
+    subprocess.run([*nobody, "sh", "-ec", save], cwd=old, check=True)
     (old / "settings.tar.gz").rename(new / "settings.tar.gz")
-    subprocess.run(["sh", "-ec", f"umask 077; {bring}"], cwd=new, check=True, **nobody)
+    subprocess.run([*nobody, "sh", "-ec", f"umask 077; {bring}"], cwd=new, check=True)
 
     assert (new / "secrets" / "redis").stat().st_mode & 0o777 == 0o777
     assert (new / "deploy" / "nginx" / "local" / "behind-proxy.conf").exists()
