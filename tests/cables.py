@@ -53,6 +53,7 @@ def ip(*words: str) -> str:
 @contextmanager
 def cables(names: Sequence[str] = NAMES) -> Iterator[None]:
     """Give each builder a namespace with two cables, to two bridges that have the server's addresses."""
+    _clear(names)
     with ExitStack() as undo:
         for cable in Cable:
             ip("link", "add", cable.bridge, "type", "bridge")
@@ -68,11 +69,18 @@ def cables(names: Sequence[str] = NAMES) -> Iterator[None]:
         yield
 
 
+def _clear(names: Sequence[str]) -> None:
+    """Remove what a run that was killed has left: bridges, namespaces, and the server's ends of cables."""
+    left = [("link", "del", cable.bridge) for cable in Cable]
+    left += [("netns", "del", name) for name in names]
+    left += [("link", "del", cable.end_at(name)) for name in names for cable in Cable]
+    for words in left:
+        subprocess.run(["ip", *words], check=False, capture_output=True)
+
+
 def _lay(cable: Cable, name: str, number: int) -> None:
     """Lay one cable to one builder."""
     end = cable.end_at(name)
-    # A run that was killed leaves its end of a cable.
-    subprocess.run(["ip", "link", "del", end], check=False, capture_output=True)
     ip("link", "add", end, "type", "veth", "peer", "name", cable, "netns", name)
     ip("link", "set", end, "master", cable.bridge, "up")
     address = f"{cable.server.rpartition('.')[0]}.{number}/24"
