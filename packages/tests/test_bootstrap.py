@@ -7,6 +7,7 @@ from django.utils import timezone
 from packages import bootstrap, journal, sync
 from packages.fetch import UpstreamUnavailable
 from packages.models import Dirty, Package, SyncCursor, UpstreamFile, Version
+from packages.pypi import PyPI
 
 pytestmark = pytest.mark.django_db
 
@@ -54,11 +55,27 @@ def test_several_processes_share_the_work(upstream, pypi, many, monkeypatch):
     assert len(asked) == len(set(asked)) == 30
 
 
-def test_what_changes_meanwhile_is_in_the_journal_that_is_read_next(upstream, pypi, many):
-    bootstrap.run(pypi, fetchers=2)
-    serial = SyncCursor.objects.get().serial
+class Busy(PyPI):
+    """A client before whom something changes, each time that the list of all projects is read."""
 
-    assert serial == upstream.serial
+    def __init__(self, upstream, session):
+        super().__init__(upstream.simple_url, session)
+        self.upstream = upstream
+
+    def listing(self, etag=""):
+        self.upstream.yank("demo7", "1.0")
+        return super().listing(etag)
+
+
+def test_what_changes_meanwhile_is_in_the_journal_that_is_read_next(upstream, pypi, many):
+    before = upstream.serial
+
+    bootstrap.run(Busy(upstream, pypi.session), fetchers=2)
+
+    assert SyncCursor.objects.get().serial == before < upstream.serial
+    assert not Dirty.objects.exists()
+    assert journal.poll(pypi.changelog, ["all"], now=timezone.now()) == 1
+    assert Dirty.objects.values_list("name", "wanted_serial").get() == ("demo7", upstream.serial)
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(upstream, pypi, many, monkeypatch):
