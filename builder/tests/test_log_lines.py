@@ -123,4 +123,5 @@ def test_threads_do_not_mix(logger):
     finally:
         sys.setswitchinterval(switch)
 
+    assert len(logger.lines) == 4 * 50
     assert all(line["message"] == str(line["build"]) for line in logger.lines)

@@ -39,12 +39,13 @@ def test_the_admin_shows_every_model(admin_client, every_row):
 
 
 def test_what_is_only_recorded_cannot_be_edited_added_or_deleted(admin_client, every_row):
-    for row in every_row:
-        name = f"{row._meta.app_label}_{row._meta.model_name}"
-        if name in RECORDED:
-            assert admin_client.post(reverse(f"admin:{name}_change", args=[row.pk])).status_code == 403
-            assert admin_client.get(reverse(f"admin:{name}_add")).status_code == 403
-            assert admin_client.post(reverse(f"admin:{name}_delete", args=[row.pk])).status_code == 403
+    rows = {f"{row._meta.app_label}_{row._meta.model_name}": row for row in every_row}
+
+    for name in RECORDED:
+        key = rows[name].pk
+        assert admin_client.post(reverse(f"admin:{name}_change", args=[key])).status_code == 403
+        assert admin_client.get(reverse(f"admin:{name}_add")).status_code == 403
+        assert admin_client.post(reverse(f"admin:{name}_delete", args=[key])).status_code == 403
 
 
 def test_an_operator_cancels_and_requeues(admin_client):

@@ -42,7 +42,10 @@ def drawn():
 
 @pytest.mark.embedded
 def test_each_wheel_is_what_its_row_says(sample, tmp_path):
-    for wheel in Wheel.objects.filter(removed_at=None).select_related("build__target", "package", "version"):
+    wheels = Wheel.objects.filter(removed_at=None).select_related("build__target", "package", "version")
+
+    assert len(wheels) > FEW
+    for wheel in wheels:
         with storage.default_storage.open(wheel.path) as file:
             found = verify(file.file, wheel.filename, expected_of(wheel.build), scratch=tmp_path)
         assert (found.size, found.sha256) == (wheel.size, wheel.sha256)

@@ -81,7 +81,10 @@ def test_J03_every_file_has_what_it_must_have(client):
     make_wheel(requires_python=">=3.9")
     make_wheel(number="2.0")
 
-    for file in json_of(client)["files"]:
+    files = json_of(client)["files"]
+
+    assert len(files) == 2
+    for file in files:
         assert {"filename", "url", "hashes", "size", "upload-time", "core-metadata", "yanked"} <= set(file)
         assert set(file["hashes"]) == {"sha256"}
 
