@@ -155,13 +155,13 @@ def test_T53_what_strangers_write_is_text_and_nothing_else(live_server, names):
 
 
 def operators_paths():
-    """Give each list of the operators' pages, and the page of the first thing in it."""
+    """Give each list of the operators' pages, and the pages of some things in it."""
     assert get_resolver().url_patterns
     yield "/admin/"
     for model in admin.site._registry:
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         yield reverse(f"{name}_changelist")
-        if row := model._default_manager.first():
+        for row in model._default_manager.all()[:5]:
             yield reverse(f"{name}_change", args=[row.pk])
 
 
@@ -181,7 +181,8 @@ def test_T53_what_strangers_write_is_text_on_the_operators_pages_too(live_server
         context.close()
 
     assert len(paths) > 30
-    assert [what for what in ("display-name", "failed", "refusal", "problem") if what not in shown] == []
+    told = ("display-name", "failed", "refusal", "problem")
+    assert [field for field in told if f"{field}'\"&gt;&lt;/title&gt;" not in shown] == []
 
 
 def assert_inert(reader, context, path, *cookies):
