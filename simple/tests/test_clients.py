@@ -3,19 +3,21 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
 
+from builds.models import Wheel
 from simple import downloads
 from simple.tests.rows import make_rebuild, make_wheel
 
 pytestmark = [pytest.mark.whole, pytest.mark.django_db(transaction=True)]
 
 
-def run(tmp_path, *command):
-    """Run an installer that knows nothing of this machine's configuration."""
+def run(tmp_path, *command, fails=False):
+    """Run an installer that knows nothing of this machine's configuration, and return what it says."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     environment = {
         **kept,
@@ -27,18 +29,19 @@ def run(tmp_path, *command):
     done = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def pip(tmp_path, live_server, *arguments):
+def pip(tmp_path, live_server, *arguments, **options):
     index = ["--index-url", f"{live_server.url}/simple/", "--no-cache-dir", "--disable-pip-version-check"]
-    return run(tmp_path, sys.executable, "-m", "pip", *arguments, *index)
+    return run(tmp_path, sys.executable, "-m", "pip", *arguments, *index, **options)
 
 
-def uv(tmp_path, live_server, *arguments):
+def uv(tmp_path, live_server, *arguments, **options):
     command = [str(Path(sys.executable).with_name("uv")), "pip", *arguments]
-    return run(tmp_path, *command, "--default-index", f"{live_server.url}/simple", "--python", sys.executable)
+    index = ["--default-index", f"{live_server.url}/simple", "--python", sys.executable]
+    return run(tmp_path, *command, *index, **options)
 
 
 def stored(wheel):
@@ -64,19 +67,26 @@ def test_E01_uv_installs_a_wheel(live_server, tmp_path):
 
 
 def test_E02_E03_cutoff_dates_find_our_upload_times(live_server, tmp_path):
-    make_wheel(tag="py3-none-any")
+    wheel = make_wheel(tag="py3-none-any")
+    before, after = (
+        (wheel.published_at + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ") for hours in (-1, 1)
+    )
 
-    pip(tmp_path, live_server, "download", "demo", "--uploaded-prior-to", "2999-01-01T00:00:00Z")
-    uv(tmp_path, live_server, "install", "demo", "--exclude-newer", "2999-01-01", "--target", "got")
+    for cutoff, fails in ((before, True), (after, False)):
+        pip(tmp_path, live_server, "download", "demo", "--uploaded-prior-to", cutoff, fails=fails)
+        into = ["--target", str(tmp_path / "got")]
+        uv(tmp_path, live_server, "install", "demo", "--exclude-newer", cutoff, *into, fails=fails)
+        assert (tmp_path / wheel.filename).exists() is not fails
+        assert (tmp_path / "got" / "demo.py").exists() is not fails
 
-    assert (tmp_path / "got" / "demo.py").exists()
 
+def test_E04_pip_reads_the_metadata_beside_the_wheel_and_agrees_with_it(live_server, tmp_path):
+    wheel = make_wheel(tag="py3-none-any", requires_python=">=3.9")
 
-def test_E04_pip_agrees_with_the_metadata_beside_the_wheel(live_server, tmp_path):
-    make_wheel(tag="py3-none-any", requires_python=">=3.9")
+    said = pip(tmp_path, live_server, "install", "-vv", "demo", "--target", str(tmp_path / "got"))
 
-    pip(tmp_path, live_server, "install", "demo", "--target", str(tmp_path / "got"))
-
+    url = f"{live_server.url}/simple/demo/{wheel.filename}.metadata"
+    assert f"Obtaining dependency information for demo from {url}" in said
     assert (tmp_path / "got" / "demo.py").exists()
 
 
@@ -138,9 +148,13 @@ def test_E08_pip_says_in_plain_words_why_a_locked_file_is_yanked(live_server, tm
     assert f"Reason for being yanked: {reason}" in said
 
 
-def test_pip_reads_only_the_ranges_that_it_needs(live_server, tmp_path):
-    make_wheel(tag="py3-none-any")
+def test_pip_reads_only_the_ranges_that_it_needs_of_a_wheel_without_metadata_beside_it(live_server, tmp_path):
+    wheel = make_wheel(tag="py3-none-any", padding=os.urandom(1 << 20))
+    Wheel.objects.filter(pk=wheel.pk).update(metadata_sha256="")
 
-    pip(tmp_path, live_server, "download", "demo", "--use-feature=fast-deps", "--dest", str(tmp_path / "got"))
+    said = pip(tmp_path, live_server, "download", "-vv", "demo", "--use-feature=fast-deps", "--dest", "got")
 
-    assert len(list((tmp_path / "got").iterdir())) == 1
+    path = f"/simple/demo/{wheel.filename}"
+    assert f'"GET {path} HTTP/1.1" 206 ' in said
+    assert f'"GET {path}.metadata' not in said
+    assert (tmp_path / "got" / wheel.filename).exists()
