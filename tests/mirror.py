@@ -4,6 +4,7 @@ Killed is what a process is that loses its power: nothing of it runs any more, a
 what was not committed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ PATIENT_S = 3700
 DAY_S = 24 * 3600
 # Each step begins so long after the last: what one notes has a time that is later than its beginning.
 STEP_S = 20
+# How many statements and requests a step usually has.
+POINTS = {"poll": 9, "watch": 3, "compare": 10, "refresh": 40}
 # What a database says when a transaction is undone; also a dead process's is.
 UNDOING = ("ROLLBACK", "RELEASE")
 
@@ -103,6 +106,8 @@ class Mirror:
         self.fetchers = fetchers
         self.watched = watched
         self.now = BEGINNING
+        # How often what was to be done in the middle of a step was done, by the name of that deed.
+        self.strikes: Counter[str] = Counter()
         self._line = _Line(fetchers)
         self.pypi = PyPI(upstream.simple_url, self._line)
         for model in (Dirty, SyncCursor, UpstreamFile, Version, Alias, Package):
@@ -164,6 +169,7 @@ class Mirror:
             connection.close()
         finally:
             self._line.strike = None
+            self.strikes[deed.__name__] += strike.is_done
 
     def settle(self, confirm: Callable[[], object] = lambda: None) -> None:
         """Let so much time pass that everything was looked at, also what no event tells of, and is known.

@@ -8,7 +8,7 @@ import pytest
 
 from packages import doubt
 from packages.models import Dirty, Package, SyncCursor, UpstreamFile
-from tests.mirror import DAY_S, Mirror, die
+from tests.mirror import DAY_S, POINTS, Mirror, die
 from tests.synthetic_pypi import SyntheticPyPI
 from tests.upstream_state import differences, listed_though_hidden
 from tests.weather import Weather
@@ -31,8 +31,12 @@ class Day:
         self.weather = Weather(upstream, upstream.somebody, seed)
         self.mirror = Mirror(upstream, ["all"], fetchers=4)
         self.chance = random.Random(seed)
-        self.kills = 0
         self.began = time.monotonic()
+
+    @property
+    def kills(self) -> int:
+        """How many steps were killed: what has few points may end before."""
+        return self.mirror.strikes["die"]
 
     def begin(self) -> None:
         """Get to know all that upstream has."""
@@ -67,8 +71,8 @@ class Day:
             if self.chance.randrange(KILLED):
                 step()
                 continue
-            self.kills += 1
-            with self.mirror.struck(self.chance.randrange(1, 300), die, is_late=self.chance.random() < 0.5):
+            point = self.chance.randint(1, POINTS[step.__name__])
+            with self.mirror.struck(point, die, is_late=self.chance.random() < 0.5):
                 step()
 
     def refresh(self) -> None:
@@ -131,8 +135,10 @@ def test_after_a_day_of_a_small_pypi_we_have_what_it_has():
 @pytest.mark.day
 @pytest.mark.django_db(transaction=True)
 def test_after_a_day_of_a_hundred_thousand_events_we_have_what_upstream_has():
-    live_a_day(
+    day = live_a_day(
         projects=int(os.environ.get("PIWHEELS_DAY_PROJECTS", "5000")),
         events=int(os.environ.get("PIWHEELS_DAY_EVENTS", "100000")),
         round_s=600,
     )
+
+    assert day.kills > 5

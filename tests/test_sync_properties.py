@@ -6,7 +6,9 @@ that it always had, and no event is forgotten.
 
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -24,7 +26,7 @@ from packaging.utils import canonicalize_name
 from packages.models import Dirty, Package, SyncCursor, UpstreamFile
 from packages.project import canonical
 from packages.sync import PATIENCE
-from tests.mirror import Mirror, die
+from tests.mirror import POINTS, Mirror, die
 from tests.synthetic_pypi import DEEDS, SyntheticPyPI
 from tests.upstream_state import differences, listed_though_hidden
 
@@ -53,8 +55,6 @@ DEED = st.tuples(st.sampled_from(sorted(DEEDS)), NUMBER, SEED)
 DEEDS_BEFORE = st.lists(DEED, max_size=2)
 STEP, POINT = st.sampled_from([*STEPS, "poll", "refresh"]), st.integers(0, 999)
 PATH = st.sampled_from(["/", "/simple/", "/simple/{}/", "/pypi", "/pypi/{}/"])
-# How many statements and requests a step usually has.
-POINTS = {"poll": 9, "watch": 3, "compare": 10, "refresh": 40}
 
 
 def _point(step: str, number: int) -> int:
@@ -64,6 +64,9 @@ def _point(step: str, number: int) -> int:
 
 class Following(RuleBasedStateMachine):
     """A small PyPI, what goes wrong, and a farm that follows it."""
+
+    # What was done in the middle of a step, in all histories.
+    strikes: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,6 +87,7 @@ class Following(RuleBasedStateMachine):
             if sys.exception() is None:
                 self.everything_settles()
         finally:
+            self.strikes.update(self.mirror.strikes)
             self.mirror.close()
             self.upstream.__exit__(None, None, None)
 
@@ -137,8 +141,12 @@ class Following(RuleBasedStateMachine):
     @rule(step=STEP, point=POINT, deeds=DEEDS_BEFORE, meanwhile=DEED)
     def something_happens_meanwhile(self, step: str, point: int, deeds: list[Deed], meanwhile: Deed) -> None:
         """Take a step, in the middle of which something happens."""
+
+        def happen() -> None:
+            self.something_happens(meanwhile)
+
         self.much_happens(deeds)
-        with self.mirror.struck(_point(step, point), lambda: self.something_happens(meanwhile), is_late=True):
+        with self.mirror.struck(_point(step, point), happen, is_late=True):
             self.work(step)
 
     @rule(step=STEP, other=STEP, point=POINT, deeds=DEEDS_BEFORE, meanwhile=st.none() | DEED)
@@ -321,9 +329,17 @@ EVERYDAY = settings(
 )
 
 
+def follow(histories: settings, least: int) -> None:
+    """Follow some histories, in which each thing that is done in the middle of a step is done so often."""
+    Following.strikes.clear()
+    run_state_machine_as_test(Following, settings=histories)
+    strikes = [Following.strikes[deed] for deed in ("die", "happen", "meet", "hear")]
+    assert min(strikes) >= least, Following.strikes
+
+
 @pytest.mark.django_db(transaction=True)
 def test_in_the_end_we_have_what_upstream_has():
-    run_state_machine_as_test(Following, settings=EVERYDAY)
+    follow(EVERYDAY, least=1)
 
 
 @pytest.mark.day
@@ -331,4 +347,4 @@ def test_in_the_end_we_have_what_upstream_has():
 def test_in_the_end_of_a_hundred_histories_we_have_what_upstream_has():
     often = settings(EVERYDAY, max_examples=100, stateful_step_count=50, derandomize=False)
 
-    run_state_machine_as_test(Following, settings=often)
+    follow(often, least=5)
