@@ -66,7 +66,7 @@ test-arm: $(VENV)/dev.stamp ## a builder on an emulated 32-bit ARM, from PyPI to
 	$(BIN)/python -m tests.arm
 
 test-hostile: $(VENV)/dev.stamp ## every hostile package at every level of the sandbox; takes an hour
-	$(BIN)/python -m pytest tests/hostile -m hostile --durations=10
+	$(BIN)/python -m tests.run tests/hostile -m hostile --durations=10
 
 test-faults: $(VENV)/dev.stamp ## every numbered fault, and what holds meanwhile, into docs/faults.md; as root, in an hour or two
 	$(BIN)/python -m tests.run -p tests.faults.table -m "faults or not faults" -vv

@@ -75,9 +75,14 @@ def _lines(numbers: str) -> list[str]:
 
 
 def _of_clients() -> list[tuple[str, str]]:
-    """Return the lines that the table of real clients has, each with what it says is true."""
-    rows = re.findall(r"^\| ((?:E[0-9]{2} )+)([^|]+?) \|", CLIENTS.read_text(), re.MULTILINE)
-    return [(line, what) for numbers, what in rows for line in numbers.split()]
+    """Return the lines that real clients do and none failed at, by their table, each with what is true."""
+    rows = re.findall(r"^\| ((?:E[0-9]{2} )+)([^|]+?) \|(.*)$", CLIENTS.read_text(), re.MULTILINE)
+    return [
+        (line, what)
+        for numbers, what, cells in rows
+        if re.search(r"\| [678]", f"|{cells}") and "**failed**" not in cells
+        for line in numbers.split()
+    ]
 
 
 def _said(held: list[bool]) -> str:

@@ -88,6 +88,7 @@ class Reader(threading.Thread):
         self.site = site
         self.told: Counter[str] = Counter()
         self.slowest_s = 0.0
+        self.was_there = False
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
@@ -95,6 +96,7 @@ class Reader(threading.Thread):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.was_there = self.is_alive()
         self._ended.set()
         self.join(90)
 
@@ -235,7 +237,9 @@ class Proof:
         with socket.create_connection(("127.0.0.1", 443), 20) as plain:
             try:
                 old.wrap_socket(plain)
-            except ssl.SSLError:
+            except ssl.SSLError as fault:
+                # Refused by the other side, and not by our own OpenSSL.
+                assert "ALERT" in str(fault.reason), fault
                 return
         raise AssertionError("It speaks TLS 1.1.")
 
@@ -321,9 +325,14 @@ class Proof:
             print(f"{unit} is back after {took_s:.1f} s", flush=True)
         postmaster = self.machine.path("/var/lib/postgresql")
         (lock,) = postmaster.glob("*/main/postmaster.pid")
-        self.machine.run("sh", "-c", f"kill -{signal.SIGKILL.value} {lock.read_text().split()[0]}")
-        time.sleep(1)
-        print(f"PostgreSQL is back after {self.machine.wait_until(self.site.is_well, 90):.1f} s", flush=True)
+        killed = lock.read_text().split()[0]
+        self.machine.run("sh", "-c", f"kill -{signal.SIGKILL.value} {killed}")
+
+        def is_another() -> bool:
+            return lock.exists() and lock.read_text().split()[:1] not in ([], [killed])
+
+        took_s = self.machine.wait_until(is_another, 60) + self.machine.wait_until(self.site.is_well, 90)
+        print(f"PostgreSQL is back after {took_s:.1f} s", flush=True)
 
     def upgrade(self) -> None:
         """Set up another release while somebody reads, and go back to the first."""
@@ -342,7 +351,10 @@ class Proof:
         print(
             f"readers got {dict(reader.told)}, the slowest answer took {reader.slowest_s:.1f} s", flush=True
         )
+        assert reader.was_there
         assert set(reader.told) <= {"2xx", "3xx"}, reader.told
+        # On a machine of two cores that sets itself up meanwhile; 26 s were seen where more was going on.
+        assert reader.slowest_s < 30
         assert reader.told["2xx"] > 100
 
     def move_behind_proxy(self) -> None:

@@ -111,6 +111,13 @@ class Reader(threading.Thread):
         self._ended.set()
         self.join(60)
 
+    def check(self, downloads: int = 1) -> None:
+        """Check that it read until it was told to end, so many files at least, and found nothing wrong."""
+        assert not self.is_alive(), "somebody who reads hangs"
+        assert self.wrong == []
+        assert self.pages > 0
+        assert self.downloads >= downloads
+
     def run(self) -> None:
         """Read until it is told to end."""
         while not self._ended.is_set():

@@ -236,8 +236,11 @@ class Production(Farm):
     def restart(self, name: str) -> None:
         """Start a process anew as an operator does: who answers people hands over to the next."""
         if name in ("web", "nginx"):
-            self.processes[name].send_signal(signal.SIGHUP)
-            time.sleep(3)
+            top = psutil.Process(self.processes[name].pid)
+            before = {child.pid for child in top.children()}
+            top.send_signal(signal.SIGHUP)
+            # Those of before end when they have answered what they were asked.
+            self.wait_until(lambda: not before & {child.pid for child in top.children()})
         else:
             self.end(name, signal.SIGTERM)
             self.bring_back(name)

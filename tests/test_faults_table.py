@@ -1,8 +1,10 @@
 """The table of faults counts what ran, and hides nothing that did not."""
 
+import re
 from types import SimpleNamespace
 
-from tests.faults.table import Faults, Row, _held, _sum
+from deploy.farm import ROOT
+from tests.faults.table import DEFINED, NUMBERED, Faults, Row, _held, _sum
 
 HELD, SKIPPED, FAILED = Row(["passed"]), Row(["skipped"]), Row(["passed", "failed"])
 
@@ -25,3 +27,19 @@ def test_a_module_that_is_skipped_as_a_whole_is_in_the_table():
 
     assert {numbers for numbers, _ in faults.rows} == {"T11", "T12", "T13"}
     assert {_held(row.outcomes) for row in faults.rows.values()} == {"none: 1 skipped"}
+
+
+def test_every_number_of_the_promises_has_a_test_and_every_other_a_reason():
+    promised, _, not_run = (ROOT / "docs" / "promises.md").read_text().partition("## What the plan has")
+    cited = set(re.findall(r"\bT[0-9]{2}\b", promised))
+    excused = set(re.findall(r"^\| (T[0-9]{2}) \|", not_run, re.MULTILINE))
+    rooms = ("builder", "builds", "packages", "piwheels_site", "simple", "tests")
+    paths = [path for room in rooms for path in (ROOT / room).rglob("test_*.py")]
+    names = [name for path in paths for name in DEFINED.findall(path.read_text())]
+    there = {
+        number for name in names if (found := NUMBERED.fullmatch(name)) for number in found[1].split("_")
+    }
+
+    assert len(cited) > 40
+    assert cited <= there
+    assert {f"T{number:02}" for number in range(1, 61)} <= there | excused

@@ -24,6 +24,8 @@ pytestmark = [
 CUT_S = float(os.environ.get("PIWHEELS_TEST_CUT_S", "600"))
 # As long as a builder tries to claim, and as the server waits for a claim, and some.
 HALF_CUT_S = 150.0
+# Longer than a builder waits for the next byte.
+BREAK_S = 90.0
 # Of the packets that nobody answers: a request costs some five, a loop without a pause thousands.
 MOST_PER_S = 5
 # A wheel that comes with its report, and one that needs two uploads.
@@ -126,8 +128,9 @@ def test_T08_wheels_come_whole_over_a_slow_line_that_breaks(tmp_path, database, 
         farm.wait_until(lambda: came() > 1 << 20, seconds=600)
         assert "stopped at byte" not in log.read_text()
         with blocked("pi-a", Cable.WEB):
-            time.sleep(30)
+            time.sleep(BREAK_S)
         farm.wait_until(lambda: farm.count("succeeded") == len(packages), seconds=900)
+        assert "stopped at byte" in log.read_text(), "the line came back, and nothing was to be resumed"
         check_all_were_built_once(farm, packages, losses=0)
     record_property("bytes of wheels", sum(SIZES))
     record_property("seconds", time.monotonic() - began)

@@ -162,11 +162,11 @@ print(json.dumps(list(Message.objects.exclude(attempts=0).values_list("channel",
 def pages(world):
     """Return all that the site shows, to people and to its operators."""
     names = {"package": world.names[0], "unbuilt": "nothing", "prefix": "ki"}
-    paths = [page.path for page in PAGES if set(re.findall(r"{(\w+)}", page.path)) <= names.keys()]
+    public = [page for page in PAGES if set(re.findall(r"{(\w+)}", page.path)) <= names.keys()]
     more = ["/healthz", "/readyz", "/farm/now", "/api/v1/farm", "/api/v1/openapi.json", "/packages.json"]
-    shown = [
-        requests.get(f"{world.farm.nginx.url}{path.format(**names)}", timeout=20) for path in paths + more
-    ]
+    wanted = [(page.path.format(**names), page.status) for page in public] + [(path, 200) for path in more]
+    shown = [requests.get(f"{world.farm.nginx.url}{path}", timeout=20) for path, _ in wanted]
+    assert [answer.status_code for answer in shown] == [status for _, status in wanted]
     seen = world.farm.ask(ADMIN)
     assert {status for status, _ in seen} == {200}
     return "\n".join([answer.text for answer in shown] + [text for _, text in seen])

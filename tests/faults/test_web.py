@@ -195,6 +195,7 @@ LIES = {
 def test_T57_who_lies_about_the_host_is_refused_or_not_heard(world, path):
     address = f"{world.farm.nginx.url}{path}"
 
+    honest = requests.get(address, allow_redirects=False, timeout=10)
     believed = requests.get(address, headers=LIES, allow_redirects=False, timeout=10)
     refused = requests.get(address, headers={"Host": "evil.example"}, allow_redirects=False, timeout=10)
 
@@ -202,4 +203,7 @@ def test_T57_who_lies_about_the_host_is_refused_or_not_heard(world, path):
         assert answer.status_code < 500
         assert "evil.example" not in answer.headers.get("Location", "")
         assert "evil.example" not in answer.text
+    # Nor is it taken to another page.
+    assert believed.status_code == honest.status_code
+    assert believed.headers.get("Location") == honest.headers.get("Location")
     assert refused.status_code in (301, 302, 400, 404)
