@@ -161,7 +161,7 @@ print(json.dumps(list(Message.objects.exclude(attempts=0).values_list("channel",
 
 def pages(world):
     """Return all that the site shows, to people and to its operators."""
-    names = {"package": world.names[0], "unbuilt": "nothing", "prefix": "ki"}
+    names = {"package": world.names[0], "prefix": "ki"}
     public = [page for page in PAGES if set(re.findall(r"{(\w+)}", page.path)) <= names.keys()]
     more = ["/healthz", "/readyz", "/farm/now", "/api/v1/farm", "/api/v1/openapi.json", "/packages.json"]
     wanted = [(page.path.format(**names), page.status) for page in public] + [(path, 200) for path in more]
