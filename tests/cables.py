@@ -6,7 +6,6 @@ slow.  Needs root.
 
 import contextlib
 import json
-import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -151,9 +150,9 @@ class Cabled(Farm):
         if name not in self.names:
             return super().environment(name)
         if name not in self._tokens:
-            done = self.manage("create_builder", name, self._target())
+            done = self.manage("create_builder", name, self._target(), "--json")
             assert done.returncode == 0, done.stderr
-            (self._tokens[name],) = re.findall(r"\b[A-Za-z0-9_-]{43}\b", done.stdout)[:1]
+            self._tokens[name] = json.loads(done.stdout.splitlines()[-1])["token"]
         return miniature.builder_settings(self.env, f"http://{Cable.WEB.server}:{self.port}") | {
             "PIWHEELS_BUILDER": name,
             "PIWHEELS_BUILDER_TOKEN": self._tokens[name],
