@@ -71,6 +71,8 @@ def main() -> int:
     except services.CannotInstall as problem:
         print(problem, file=sys.stderr)
         return 2
+    # Each of hundreds of processes would compile all of it anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     tools = services.postgres_tools()
     print(f"PostgreSQL: {version(str(tools / 'postgres'), '--version')} ({tools})")  # type: ignore[operator]
     print(f"Redis: {version(redis.server(), '--version')} ({redis.server()})")
