@@ -34,14 +34,14 @@ class Refused(Exception):
     """The other side answered, and did not take it; the text says what it answered."""
 
 
+def all_set() -> list[str]:
+    """Return the channels with somebody at the other end, whatever is said there."""
+    return [str(channel) for channel in _CHANNEL if is_set(channel)]
+
+
 def of_alerts() -> list[str]:
-    """Return the channels that tell what needs a person."""
-    wanted = {
-        _CHANNEL.MAIL: bool(settings.PIWHEELS_ALERT_MAIL),
-        _CHANNEL.WEBHOOK: bool(settings.PIWHEELS_ALERT_WEBHOOK),
-        _CHANNEL.MASTODON: posts("alerts"),
-    }
-    return [str(channel) for channel, is_wanted in wanted.items() if is_wanted]
+    """Return the channels that tell what needs a person; on Mastodon that is one thing among others."""
+    return [channel for channel in all_set() if channel != _CHANNEL.MASTODON or posts("alerts")]
 
 
 def posts(what: str) -> bool:
@@ -88,11 +88,6 @@ def _send(message: Message, now: datetime) -> str:
         # Their own texts may have addresses with secrets in them.
         return str(error) if isinstance(error, Refused) else type(error).__name__
     return ""
-
-
-def all_set() -> list[str]:
-    """Return the channels with somebody at the other end, whatever is said there."""
-    return [str(channel) for channel in _CHANNEL if is_set(channel)]
 
 
 def is_set(channel: str) -> bool:

@@ -99,6 +99,11 @@ class Staffed(Production):
         """Return the processes that are not there, whoever ended them."""
         return [name for name, process in list(self.processes.items()) if process.poll() is not None]
 
+    def revive(self) -> None:
+        """Start again what has ended, as systemd does it."""
+        for name in self.ended_by_themselves():
+            self.bring_back(name)
+
 
 class Killer(threading.Thread):
     """Lets things befall the parts of a farm at random moments, several at once, and brings them back."""

@@ -7,13 +7,11 @@ tests that start farms, and then the builder's.
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder import preflight
 from deploy import redis
 from tests import services
 
@@ -57,13 +55,6 @@ def version(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[0]
 
 
-def sandbox() -> str:
-    """Return the level of the sandbox that this machine has, without which its tests are skipped."""
-    with tempfile.TemporaryDirectory() as folder:
-        kind = preflight.find(Path(folder))
-    return ", as ".join([str(kind.level), *([" ".join(kind.lacks)] if kind.lacks else [])])
-
-
 def main() -> int:
     """Install what is missing, run the servers and all of the tests; or those alone that are named."""
     try:
@@ -75,8 +66,7 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     tools = services.postgres_tools()
     print(f"PostgreSQL: {version(str(tools / 'postgres'), '--version')} ({tools})")  # type: ignore[operator]
-    print(f"Redis: {version(redis.server(), '--version')} ({redis.server()})")
-    print(f"Sandbox: {sandbox()}", flush=True)
+    print(f"Redis: {version(redis.server(), '--version')} ({redis.server()})", flush=True)
     with services.scratch() as folder, ThreadPoolExecutor() as beside:
         if sys.argv[1:]:
             return on_servers(folder, *sys.argv[1:]).status

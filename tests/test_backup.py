@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import stand_in
+
 PROGRAM = Path(__file__).resolve().parent.parent / "deploy" / "backup"
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="there is no rsync here")
 
@@ -41,10 +43,10 @@ class Farm:
         text = PROGRAM.read_text().replace("/etc/piwheels", f"{self.folder}/etc/piwheels")
         text = text.replace("/etc/systemd/system", f"{self.folder}/etc/units")
         write(self.folder / "program", text.replace("/var/lib/piwheels-redis", f"{self.folder}/redis"), 0o755)
-        told = f"#!/bin/sh\nprintf '%s\\n' '{self.host}' '{self.before}' '{self.storage}'\n"
-        write(self.folder / "bin" / "piwheels-manage", told, 0o755)
-        write(self.folder / "bin" / "runuser", "#!/bin/sh\necho rows\n", 0o755)
-        write(self.folder / "bin" / "id", "#!/bin/sh\necho 0\n", 0o755)
+        told = f"printf '%s\\n' '{self.host}' '{self.before}' '{self.storage}'"
+        stand_in(self.folder / "bin" / "piwheels-manage", told)
+        stand_in(self.folder / "bin" / "runuser", "echo rows")
+        stand_in(self.folder / "bin" / "id", "echo 0")
         return subprocess.run(
             [self.folder / "program", self.backup],
             env={"PATH": f"{self.folder}/bin:{os.environ['PATH']}"},

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.worker import STOPPED
+from tests.programs import stand_in
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = ROOT / "deploy" / "builder-setup"
@@ -170,10 +171,7 @@ def test_the_check_has_the_settings_that_the_service_has_and_runs_nothing_of_the
     (tmp_path / "builder.env").write_text("PIWHEELS_NOTE=a $(touch x) b\nPIWHEELS_BUILDER='pi-07'\n")
     (tmp_path / "builder-token").write_text("hush\n")
     for name, told in {"id": "echo 0", "setpriv": "env"}.items():
-        program = tmp_path / "bin" / name
-        program.parent.mkdir(exist_ok=True)
-        program.write_text(f"#!/bin/sh\n{told}\n")
-        program.chmod(0o755)
+        stand_in(tmp_path / "bin" / name, told)
 
     done = again("--check", dry_run=False)
 

@@ -7,26 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import stand_in
+
 PROGRAM = Path(__file__).resolve().parent.parent / "deploy" / "piwheels-manage"
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
 
 
 @pytest.fixture
 def manage(tmp_path):
     """Return what calls it in a folder, and returns the lines that manage.py would see."""
-    write(tmp_path / "bin" / "id", "echo 0")
-    write(tmp_path / "bin" / "setpriv", 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"')
-    write(tmp_path / "release" / "venv" / "bin" / "python", 'pwd; echo "$SUDO_USER"; printf "%s\\n" "$@"')
+    stand_in(tmp_path / "bin" / "id", "echo 0")
+    stand_in(tmp_path / "bin" / "setpriv", 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"')
+    stand_in(tmp_path / "release" / "venv" / "bin" / "python", 'pwd; echo "$SUDO_USER"; printf "%s\\n" "$@"')
     (tmp_path / "server.env").write_text("SUDO_USER='nobody'\n")
     (tmp_path / "current").symlink_to("release")
     deploy = tmp_path / "release" / "deploy"
-    write(deploy / "piwheels-manage", PROGRAM.read_text().replace("ETC=/etc/piwheels", f"ETC={tmp_path}"))
-    shutil.copy(PROGRAM.with_name("env-file.sh"), deploy)
+    deploy.mkdir()
+    for path in (PROGRAM, PROGRAM.with_name("env-file.sh")):
+        shutil.copy(path, deploy)
+    installed = deploy / PROGRAM.name
+    installed.write_text(installed.read_text().replace("ETC=/etc/piwheels", f"ETC={tmp_path}"))
     program = tmp_path / "bin" / "piwheels-manage"
     program.symlink_to("../current/deploy/piwheels-manage")
 
@@ -80,7 +79,7 @@ LINES = [
 def test_settings_mean_what_they_mean_to_systemd_and_are_not_run(manage, tmp_path, lines, value):
     (tmp_path / "server.env").write_text(f"SUDO_USER=nobody\n{lines}")
     python = tmp_path / "release" / "venv" / "bin" / "python"
-    write(python, 'printf "%s" "$PIWHEELS_WATCH" >told')
+    stand_in(python, 'printf "%s" "$PIWHEELS_WATCH" >told')
 
     if value is None:
         with pytest.raises(subprocess.CalledProcessError):

@@ -67,8 +67,7 @@ def test_T20_a_package_that_kills_its_builder_is_given_up_and_nobody_waits_for_i
         world.release(name)
 
     def is_over():
-        for name in world.farm.ended_by_themselves():
-            world.farm.bring_back(name)
+        world.farm.revive()
         return world.is_calm() and world.operators.ask("lost_for_good")
 
     world.farm.wait_until(is_over, seconds=240)

@@ -183,9 +183,8 @@ def test_T16_a_redis_without_memory_loses_no_build(world):
         server.delete("never-read")
 
         def is_published():
-            # A worker that takes a message just then ends, and systemd starts it again.
-            for name in world.farm.ended_by_themselves():
-                world.farm.bring_back(name)
+            # A worker that takes a message just then ends.
+            world.farm.revive()
             return len(world.published()) == before + len(world.names)
 
         world.farm.wait_until(is_published)
