@@ -360,6 +360,8 @@ def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
                 process.wait()
                 kills += 1
                 process = start_following(log)
+        append(log, lines(wheel, 400))  # what the last one counts, which then surely listens to signals
+        written += 400
         wait_until(lambda: downloads.total() >= written and missed() >= 60 * 100)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
