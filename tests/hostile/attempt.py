@@ -8,12 +8,12 @@ import re
 import sysconfig
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from django.db import transaction
 
-from builder.contract import LOG_CHUNK, LOG_LIMIT, SANDBOX_LEVELS
+from builder.contract import LOG_CHUNK, LOG_LIMIT
 from builder.tests.server import TICKET, TOKEN
 from builds import failures, host
 from builds.publish import expected_of
@@ -28,7 +28,7 @@ MEMORY_BYTES = 512 << 20
 # What could act on a terminal or a browser; logs are kept without it.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
 _HOLE = re.compile(r"HOLE\((\w+)\): .*")
-_MISTAKE = re.compile(r"(Name|Type|Attribute|Import|Lookup|Syntax)Error: .*")
+_MISTAKE = re.compile(r"MISTAKE: .*")
 # No two builds have the same number, though their rows are forgotten: their logs are not.
 _numbers = itertools.count(1000)
 
@@ -117,10 +117,9 @@ class Attempt:
         if found := _CONTROL.search(self.kept_log):
             yield f"its log can act on a terminal: {found[0]!r}"
 
-    def gains(self) -> Iterator[str]:
-        """Say what the build got hold of that no build at this level may have."""
-        reached = SANDBOX_LEVELS[: SANDBOX_LEVELS.index(self.scene.level) + 1]
-        yield from (hole[0] for hole in _HOLE.finditer(self.kept_log) if hole[1] in reached)
+    def gains(self, levels: Collection[str]) -> Iterator[str]:
+        """Say what the build got hold of that no build at one of those levels may have."""
+        yield from (hole[0] for hole in _HOLE.finditer(self.kept_log) if hole[1] in levels)
         yield from (f"it connected to {name}" for name in self.scene.listeners.knocks)
         yield from (
             f"it asked the API for {asked.method} {asked.path}"

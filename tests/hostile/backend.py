@@ -1,7 +1,8 @@
 """The build backend of the hostile sdists: it lets an attack have its way, then makes an honest wheel.
 
 It travels inside each sdist and runs on the Python that builds, with the standard library alone.  What an
-attack gains it says itself, as a line that begins with HOLE; the test reads the log for such lines.
+attack gains it says itself, as a line that begins with HOLE, and that it broke down before it was refused as
+MISTAKE; the test reads the log for such lines.
 """
 
 import base64
@@ -42,9 +43,16 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     """Attack, and make a wheel unless the attack named one."""
-    from attack import attack  # type: ignore[import-not-found]
+    try:
+        from attack import attack  # type: ignore[import-not-found]
 
-    return attack(Path(wheel_directory)) or write_wheel(Path(wheel_directory, PURE), honest())
+        made = attack(Path(wheel_directory))
+    except (MemoryError, EOFError):
+        raise  # what some of them are after
+    except Exception as error:
+        say(f"MISTAKE: {error!r}")
+        raise
+    return made or write_wheel(Path(wheel_directory, PURE), honest())
 
 
 def say(text):
@@ -61,7 +69,7 @@ def must_fail(what, deed, *, level="box"):
     """Try something that must be refused at that level."""
     try:
         gained = deed()
-    except Exception as error:
+    except OSError as error:
         say(f"refused: {what}: {error!r:.200}")
     else:
         hole(f"{what} gave {gained!r:.200}", level=level)

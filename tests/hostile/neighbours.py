@@ -370,19 +370,20 @@ PACKAGES = {
     "reads-environments": Package(reads_environments, _QUIET, not_at_bare=_SAME_USER, quick=True),
     "shows-environment": Package(shows_its_environment, _QUIET),
     "reads-files": Package(reads_files, _QUIET, not_at_bare=_SAME_USER),
-    "reads-open-files": Package(reads_open_files, _QUIET, not_at_bare=_SAME_USER),
+    "reads-open-files": Package(reads_open_files, _QUIET, not_at_bare=_SAME_USER, gains_at_bare=False),
     "kills-parent": Package(kills_its_parent, End()),
     "kills-upwards": Package(
         kills_upwards,
         End(),
         not_at_bare="who kills the warden is out of its reach",
+        gains_at_bare=False,
         leaves_processes_at_bare=True,
     ),
     "kills-everybody": Package(
         kills_everybody, End(), not_at_bare="there it would kill the machine, so it does not try", quick=True
     ),
     "traces": Package(looks_into_others, _QUIET, not_at_bare=_SAME_USER),
-    "asks-kernel": Package(asks_the_kernel, _QUIET, not_at_bare=_SAME_USER),
+    "asks-kernel": Package(asks_the_kernel, _QUIET, not_at_bare=_SAME_USER, gains_at_bare=False),
     "opens-devices": Package(opens_devices, _QUIET, not_at_bare=_SAME_USER),
     "changes-neighbour": Package(
         changes_the_wheel_of_another, _QUIET, not_at_bare=_SAME_USER, time_limit_s=120

@@ -119,7 +119,7 @@ _QUIET = End(says="everything was tried")
 PACKAGES = {
     "knocks": Package(knocks_on_doors, _QUIET, not_at_bare=_SAME_NETWORK, quick=True),
     "knocks-locally": Package(knocks_on_local_doors, _QUIET, not_at_bare=_SAME_NETWORK),
-    "calls-outside": Package(calls_outside, _QUIET, not_at_bare=_SAME_NETWORK),
+    "calls-outside": Package(calls_outside, _QUIET, not_at_bare=_SAME_NETWORK, gains_at_bare=False),
     "asks-for-addresses": Package(
         asks_for_addresses,
         End(says="ERROR"),
@@ -132,7 +132,6 @@ PACKAGES = {
         End(says="ERROR"),
         requires=("evil @ git+http://{door}/hostile.git",),
         time_limit_s=60,
-        not_at_bare=_SAME_NETWORK,
     ),
     "asks-for-files": Package(
         asks_for_addresses,

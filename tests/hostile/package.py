@@ -48,6 +48,8 @@ class Package:
     time_limit_s: float = 20.0
     # Why a builder without a sandbox cannot keep the promise, in a sentence; "" where it can.
     not_at_bare: str = ""
+    # There it has to gain something, as it would prove nothing elsewhere; unless it has nothing to try it on.
+    gains_at_bare: bool = True
     leaves_processes_at_bare: bool = False
     at: Mapping[str, End] = field(default_factory=dict)  # the end at levels where it is another one
     quick: bool = False  # one of those that the everyday tests build

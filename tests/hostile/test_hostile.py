@@ -61,7 +61,11 @@ def test_T27_T30_T41_a_hostile_package_ends_as_it_should_and_harms_nobody(name, 
         said = hostile.run(package.time_limit_s + end.within_s)
         problems = [] if said == "done" else [f"the builder says {said}"]
         problems += hostile.wrong_end(end)
-        problems += hostile.gains() if is_promised else []
+        if is_promised:
+            problems += hostile.gains(SANDBOX_LEVELS[: SANDBOX_LEVELS.index(level) + 1])
+        elif package.gains_at_bare and not any(hostile.gains(SANDBOX_LEVELS)):
+            # Then it is no sandbox that keeps it from that elsewhere.
+            problems += ["it gains nothing without a sandbox either"]
     if level != "bare" or not package.leaves_processes_at_bare:
         problems += scene.survivors()
     problems += scene.leftovers()
