@@ -22,8 +22,13 @@ def main() -> int:
             print("The builder's extra brings Django:", listed, sep="\n", file=sys.stderr)
             return 1
         print(f"The builder's extra brings {len(listed.splitlines())} packages, and no Django.", flush=True)
-        tests = folder / "source" / "builder" / "tests"
-        # -P: what is tested is what was installed, not the folder beside it.
+        where = [python, "-P", "-c", "import builder; print(*builder.__path__)"]
+        installed = Path(subprocess.run(where, capture_output=True, text=True, check=True).stdout.strip())
+        # Beside what was installed, so that it is tested and not the sources, which may have more.
+        for name in ("tests", "pytest.ini"):
+            shutil.move(folder / "source" / "builder" / name, installed / name)
+        shutil.rmtree(folder / "source")
+        tests = installed / "tests"
         return subprocess.run([python, "-P", "-m", "pytest", str(tests)], cwd=folder, check=False).returncode
 
 
