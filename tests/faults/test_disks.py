@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.whole, pytest.mark.faults]
 if os.geteuid():
     pytest.skip("To mount a small disk needs root.", allow_module_level=True)
 
+GIVEN = frozenset(("dispatched", "building", "uploading"))
 LOST = """
 import json
 from builds.models import Build
@@ -226,6 +227,11 @@ def test_T13_a_builder_whose_disk_takes_nothing_gets_nothing_until_it_does(real_
         upstream.add_sdist("later", "1.0", sdists.slow_sdist("later", "1.0", 0.1))
         farm.wait_until(lambda: farm.states("later") or any_problem(farm), seconds=120)
         farm.wait_until(lambda: any_problem(farm), seconds=120)
+        farm.wait_until(lambda: not GIVEN.intersection(farm.states("later")), seconds=120)
+        tried = farm.builds()
+        time.sleep(5)
+        assert any_problem(farm)
+        assert farm.builds() == tried
         # The package has nothing to do with it.
         assert "failed" not in farm.states("later")
 
