@@ -71,6 +71,22 @@ def wait_for_answer(process: "subprocess.Popen[bytes]", address: str, log: Path)
     raise RuntimeError(f"{process.args!r} does not answer: {log.read_text()[-2000:]}")
 
 
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Have a process, and all that it has started, stand still."""
+    top = psutil.Process(pid)
+    stopped = [top, *top.children(recursive=True)]
+    for process in stopped:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in stopped:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
 class Nginx:
     """A running nginx that serves a published tree, and asks a web server for all else."""
 
@@ -155,6 +171,10 @@ class Stack:
         self.nginx.__exit__()
         self._end_web()
 
+    def frozen_web(self) -> contextlib.AbstractContextManager[None]:
+        """Have the web server stand still, so that nginx answers alone what is answered."""
+        return frozen(self._web.pid)
+
     def _end_web(self) -> None:
         self._web.terminate()
         self._web.wait(30)
@@ -213,20 +233,9 @@ class Production(Farm):
             children[which % len(children)].send_signal(signal.SIGKILL)
         self.wait_back(name)
 
-    @contextlib.contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
+    def frozen(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Have a process, and all that it has started, stand still."""
-        top = psutil.Process(self.processes[name].pid)
-        stopped = [top, *top.children(recursive=True)]
-        for process in stopped:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
-        try:
-            yield
-        finally:
-            for process in stopped:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.resume()
+        return frozen(self.processes[name].pid)
 
     def bring_back(self, name: str) -> None:
         """Start a process that was killed, and wait until it does its work."""

@@ -49,6 +49,7 @@ class Reader:
     is_nginx = True
 
     def __init__(self, stack, publish):
+        self._stack = stack
         self._address = urlsplit(stack.nginx.url)
         self._publish = publish
         self.cookies = SimpleCookie()
@@ -61,9 +62,11 @@ class Reader:
         yield
         self._publish = before
 
+    @contextmanager
     def costing(self, queries):
-        """Ask of a process whose queries nobody here counts."""
-        return self.quiet()
+        """Have answers come while whoever could ask the database stands still."""
+        with self.quiet(), self._stack.frozen_web():
+            yield
 
     def outlast_readers(self):
         """Have the time pass for which a file stays that a page listed just now."""
