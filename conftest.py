@@ -10,6 +10,8 @@ from builds.stored import MARK
 # A test's passwords are nobody's, and need not take a quarter of a second each, as those of people do.
 _QUICK = "django.contrib.auth.hashers.MD5PasswordHasher"
 django_settings.PASSWORD_HASHERS = [_QUICK, *django_settings.PASSWORD_HASHERS]
+# Each client of a test has middleware of its own, which would look at every static file beforehand.
+django_settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(autouse=True)

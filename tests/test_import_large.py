@@ -99,7 +99,7 @@ def imported(tmp_path):
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("DATABASE_URL", address)
-        with conftest.empty_database() as ours, farm.made(theirs, tmp_path / "original") as original:
+        with conftest.new_database() as ours, farm.made(theirs, tmp_path / "original") as original:
             env = {**os.environ, "DATABASE_URL": ours, "PIWHEELS_VAR": str(tmp_path / "var")}
             made = Imported(env, original, tmp_path)
             assert made.manage("migrate").status == 0

@@ -24,7 +24,6 @@ TMUX = shutil.which("tmux") or ""
 
 pytestmark = [
     pytest.mark.whole,
-    pytest.mark.embedded,
     pytest.mark.skipif(not TMUX, reason="needs Debian's tmux"),
 ]
 

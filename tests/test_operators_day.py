@@ -10,7 +10,6 @@ from tests.sample_site import CHROMIUM, Reader, chromium
 
 pytestmark = [
     pytest.mark.whole,
-    pytest.mark.embedded,
     pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium"),
 ]
 
