@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
@@ -64,8 +64,8 @@ class Reader:
 
     @contextmanager
     def costing(self, queries):
-        """Have answers come while whoever could ask the database stands still."""
-        with self.quiet(), self._stack.frozen_web():
+        """Have answers that elsewhere take queries come while whoever could ask the database stands still."""
+        with self.quiet(), self._stack.frozen_web() if queries else nullcontext():
             yield
 
     def outlast_readers(self):
