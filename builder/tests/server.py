@@ -215,13 +215,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _attached(self, report: dict[str, Any], content: bytes) -> str:
         """Keep the wheels that came with a report; return why one of them is refused."""
+        reason = ""
         for wheel in report["wheels"] if report["attached"] else []:
-            if reason := self.fake.refusal_of(wheel["filename"]):
-                return reason
+            reason = reason or self.fake.refusal_of(wheel["filename"])
             self.fake.uploads[wheel["filename"]] = bytearray(content[: wheel["size"]])
             content = content[wheel["size"] :]
         assert content == b""
-        return ""
+        return reason
 
     def _wheel(self, body: bytes) -> None:
         if self.fake.refuses_upload:

@@ -363,6 +363,7 @@ def waits_for_the_wheel(folder):
 
 
 _QUIET = End(says="everything was tried")
+_KILLED = End(says="killed by signal 9")
 
 PACKAGES = {
     "writes-home": Package(writes_to_the_home, End("succeeded"), not_at_bare=_SAME_USER, quick=True),
@@ -371,16 +372,20 @@ PACKAGES = {
     "shows-environment": Package(shows_its_environment, _QUIET),
     "reads-files": Package(reads_files, _QUIET, not_at_bare=_SAME_USER),
     "reads-open-files": Package(reads_open_files, _QUIET, not_at_bare=_SAME_USER, gains_at_bare=False),
-    "kills-parent": Package(kills_its_parent, End()),
+    "kills-parent": Package(kills_its_parent, _KILLED),
     "kills-upwards": Package(
         kills_upwards,
-        End(),
+        _KILLED,
         not_at_bare="who kills the warden is out of its reach",
         gains_at_bare=False,
         leaves_processes_at_bare=True,
     ),
     "kills-everybody": Package(
-        kills_everybody, End(), not_at_bare="there it would kill the machine, so it does not try", quick=True
+        kills_everybody,
+        _KILLED,
+        not_at_bare="there it would kill the machine, so it does not try",
+        at={"bare": _QUIET},
+        quick=True,
     ),
     "traces": Package(looks_into_others, _QUIET, not_at_bare=_SAME_USER),
     "asks-kernel": Package(asks_the_kernel, _QUIET, not_at_bare=_SAME_USER, gains_at_bare=False),

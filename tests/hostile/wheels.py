@@ -252,45 +252,52 @@ def attacks_when_imported(folder):
     return write_wheel(folder / PURE, members)
 
 
-_REFUSED = End(failures=("", "refused", "bad-output"))
+def _refused(says: str, *failures: str) -> End:
+    """Return the end of a wheel that somebody on its way refuses, in these words: pip, builder or server."""
+    return End(failures=failures or ("",), says=says)
+
+
+_INVALID = "Built wheel for tiny is invalid: "  # as pip begins
 
 PACKAGES = {
-    "other-project": Package(adds_the_wheel_of_another_project, _REFUSED, quick=True),
-    "other-project-inside": Package(is_another_project_inside, _REFUSED),
-    "other-version": Package(lies_about_its_version, _REFUSED),
-    "other-version-inside": Package(says_another_version_inside, _REFUSED),
+    "other-project": Package(
+        adds_the_wheel_of_another_project,
+        _refused("numpy-9.9-py3-none-any.whl is not tiny 1.0", "refused"),
+        quick=True,
+    ),
+    "other-project-inside": Package(is_another_project_inside, _refused(_INVALID + ".*numpy-1.0.dist-info")),
+    "other-version": Package(lies_about_its_version, _refused("tiny-2.0-py3-none-any.whl is not tiny 1.0")),
+    "other-version-inside": Package(
+        says_another_version_inside, _refused(_INVALID + ".*expected '2.0', got '1.0'")
+    ),
     "two-wheels": Package(leaves_two_wheels, End("succeeded")),
-    "no-wheel": Package(leaves_none, End(failures=("", "no-wheel"))),
+    "no-wheel": Package(leaves_none, _refused("No such file or directory: .*tiny-1.0-py3-none-any.whl")),
     "wheel-taken-back": Package(takes_its_wheel_back, End(failures=("no-wheel", "", "bad-output"))),
-    "wheel-above": Package(names_a_wheel_above, _REFUSED),
-    "no-name": Package(returns_no_name, End(failures=("", "no-wheel", "bad-output"))),
-    "bad-names": Package(leaves_bad_names, End(failures=("bad-output",), says="cannot be a wheel's name")),
-    "link-to-secret": Package(
-        leaves_a_link, End(failures=("bad-output",), says="not a regular file"), quick=True
-    ),
-    "hard-link-to-secret": Package(
-        leaves_a_hard_link, End(failures=("bad-output",), says="not a regular file")
-    ),
-    "pipe": Package(leaves_a_pipe, End(failures=("bad-output",), says="not a regular file")),
-    "folder": Package(leaves_a_folder, End(failures=("bad-output",), says="not a regular file")),
+    "wheel-above": Package(names_a_wheel_above, _refused(_INVALID + "Invalid wheel filename")),
+    "no-name": Package(returns_no_name, _refused("embedded null byte")),
+    "bad-names": Package(leaves_bad_names, _refused("cannot be a wheel's name", "bad-output")),
+    "link-to-secret": Package(leaves_a_link, _refused("not a regular file", "bad-output"), quick=True),
+    "hard-link-to-secret": Package(leaves_a_hard_link, _refused("not a regular file", "bad-output")),
+    "pipe": Package(leaves_a_pipe, _refused("not a regular file", "bad-output")),
+    "folder": Package(leaves_a_folder, _refused("not a regular file", "bad-output")),
     "file-with-rights": Package(leaves_a_file_with_rights, End("succeeded")),
-    "many-wheels": Package(leaves_many, End(failures=("bad-output",), says="20 wheels|21 wheels")),
-    "zip-bomb": Package(
-        packs_a_bomb, End(failures=("", "refused", "bad-output", "disk-full")), time_limit_s=240
-    ),
-    "long-metadata": Package(describes_itself_at_length, _REFUSED),
-    "many-files": Package(packs_many_files, _REFUSED, time_limit_s=240),
+    "many-wheels": Package(leaves_many, _refused("20 wheels|21 wheels", "bad-output")),
+    "zip-bomb": Package(packs_a_bomb, _refused("would unpack to 1056964992 bytes"), time_limit_s=240),
+    "long-metadata": Package(describes_itself_at_length, _refused("METADATA, of 1048576 bytes at most")),
+    "many-files": Package(packs_many_files, _refused("more than 50000 members"), time_limit_s=240),
     "long-member": Package(packs_long_names, End("succeeded")),
-    "wrong-record": Package(records_wrongly, _REFUSED),
-    "incomplete-record": Package(records_nothing, _REFUSED),
-    "duplicates": Package(packs_duplicates, _REFUSED),
-    "link-inside": Package(packs_a_link, _REFUSED),
-    "path-upwards": Package(packs_paths_upwards, _REFUSED),
-    "rights-inside": Package(packs_rights, _REFUSED),
-    "two-projects-inside": Package(packs_two_projects, _REFUSED),
-    "machine-code-for-all": Package(packs_machine_code_for_all, _REFUSED),
-    "lying-elf": Package(packs_a_lying_elf, _REFUSED),
-    "no-zip": Package(is_no_zip, _REFUSED),
+    "wrong-record": Package(records_wrongly, _refused("'tiny.py' is not what RECORD says")),
+    "incomplete-record": Package(records_nothing, _refused("RECORD does not list 'tiny_extra.py'")),
+    "duplicates": Package(packs_duplicates, _refused("'tiny.py' and 'tiny.py' are in each other's way")),
+    "link-inside": Package(packs_a_link, _refused("tiny_link is neither a plain file")),
+    "path-upwards": Package(packs_paths_upwards, _refused("leads out of its folder")),
+    "rights-inside": Package(packs_rights, _refused("tiny_root would run with another user's rights")),
+    "two-projects-inside": Package(packs_two_projects, _refused(_INVALID + ".*multiple .dist-info")),
+    "machine-code-for-all": Package(
+        packs_machine_code_for_all, _refused("tiny_fast.so is for ", "bad-output")
+    ),
+    "lying-elf": Package(packs_a_lying_elf, _refused("tiny_a.so cannot be read", "bad-output")),
+    "no-zip": Package(is_no_zip, _refused("tiny-1.0-py3-none-any.whl is invalid")),
     "attacks-when-imported": Package(
         attacks_when_imported, End("succeeded"), not_at_bare="without a sandbox an import may do all"
     ),
