@@ -1,12 +1,13 @@
 """`make test`: every everyday test on PostgreSQL and Redis, and on the embedded default what may differ.
 
-Two cores have two lanes, as long as each other: tests that ask one process, and then the embedded default;
-tests that start farms, and then the builder's.
+They are cut into parts that know nothing of each other.  There is one lane more than there are cores, as who
+starts farms waits for a third of the time, and each lane takes the next part.
 """
 
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,8 +16,17 @@ from pathlib import Path
 from deploy import redis
 from tests import services
 
-APPS = ("packages", "builds", "simple", "piwheels_site")
-FARMS = "tests"
+APPS = ("packages", "builds", "simple")
+# What people look at, in a browser or at a terminal.
+SEEN = (
+    "tests/test_browser.py",
+    "tests/test_hostile_text.py",
+    "tests/test_live_pages.py",
+    "tests/test_monitor.py",
+    "tests/test_operators_day.py",
+)
+HARM = ("tests/faults", "tests/hostile")
+FARMS = ("tests", *(f"--ignore={path}" for path in (*SEEN, *HARM)))
 
 
 @dataclass(frozen=True)
@@ -67,34 +77,20 @@ def main() -> int:
     tools = services.postgres_tools()
     print(f"PostgreSQL: {version(str(tools / 'postgres'), '--version')} ({tools})")  # type: ignore[operator]
     print(f"Redis: {version(redis.server(), '--version')} ({redis.server()})", flush=True)
-    with services.scratch() as folder, ThreadPoolExecutor() as beside:
+    with services.scratch() as folder, ThreadPoolExecutor((os.cpu_count() or 1) + 1) as lanes:
         if sys.argv[1:]:
             return on_servers(folder, *sys.argv[1:]).status
-        others = beside.submit(second_lane, folder)
-        runs = [*first_lane(folder), *others.result()]
+        runs = [run.result() for run in [lanes.submit(part, _own(folder)) for part in PARTS]]
     for run in runs:
         if run.printed:
             print(f"\n--- {run.name}\n{run.printed}", flush=True)
     return max(run.status for run in runs)
 
 
-def first_lane(folder: Path) -> list[Run]:
-    """Run what needs no farm, before everybody's eyes; then what may differ where nothing is set up."""
-    return [on_servers(_own(folder, "apps"), *APPS), embedded(folder / "embedded")]
-
-
-def second_lane(folder: Path) -> list[Run]:
-    """Run what starts farms, and then the tests that need no server."""
-    return [
-        on_servers(_own(folder, "farms"), FARMS, run=quietly),
-        quietly("the builder and the monitor", {}, "builder", "monitor"),
-    ]
-
-
-def _own(folder: Path, name: str) -> Path:
-    """Return a new folder for a lane, which servers of another user can enter."""
-    own = folder / name
-    own.mkdir(mode=0o755)
+def _own(folder: Path) -> Path:
+    """Return a new folder for a part, which servers of another user can enter."""
+    own = Path(tempfile.mkdtemp(dir=folder))
+    own.chmod(0o755)
     return own
 
 
@@ -103,6 +99,11 @@ def on_servers(folder: Path, *arguments: str, run: Callable[..., Run] = openly) 
     with services.postgres(folder) as database, services.private_redis(folder / "redis") as broker:
         env = {"PIWHEELS_VAR": str(folder / "var"), "DATABASE_URL": database, "REDIS_URL": broker}
         return run(f"PostgreSQL and Redis: {' '.join(arguments)}", env, *arguments)
+
+
+def on_nothing(_folder: Path) -> Run:
+    """Run the tests that need no server."""
+    return quietly("the builder and the monitor", {}, "builder", "monitor")
 
 
 def embedded(var: Path) -> Run:
@@ -115,6 +116,17 @@ def embedded(var: Path) -> Run:
     with services.private_redis(var, env.get("PIWHEELS_REDIS_SERVER")):
         return quietly("SQLite and the embedded Redis", env, "-m", "embedded")
 
+
+# The longest come first.  One of them is seen while it runs.
+PARTS: tuple[Callable[[Path], Run], ...] = (
+    lambda folder: on_servers(folder, *FARMS, run=quietly),
+    lambda folder: on_servers(folder, *APPS),
+    lambda folder: on_servers(folder, *SEEN, run=quietly),
+    embedded,
+    on_nothing,
+    lambda folder: on_servers(folder, "piwheels_site", run=quietly),
+    lambda folder: on_servers(folder, *HARM, run=quietly),
+)
 
 if __name__ == "__main__":
     sys.exit(main())
