@@ -126,6 +126,44 @@ def test_one_client_cannot_have_all_of_the_site_and_the_index_is_for_everybody(s
 
 
 @pytest.mark.parametrize(
+    ("path", "at_once", "a_second"), [("/simple/Some.Name/", 300, 100), ("/builder/v1/hello", 500, 200)]
+)
+def test_a_reader_or_builder_who_asks_for_much_waits_for_his_turn_before_any_is_refused(
+    stack, path, at_once, a_second
+):
+    with requests.Session() as session:
+        began = time.monotonic()
+        first = {
+            session.get(f"{stack.nginx.url}{path}", allow_redirects=False, timeout=30).status_code
+            for _ in range(at_once)
+        }
+        took_s = time.monotonic() - began
+    statuses = Counter(ask_all_at_once(stack.nginx.port, path, times=at_once + 200))
+
+    assert len(first) == 1 and 429 not in first
+    # A hundred may be before their time.
+    assert took_s >= (at_once - 102) / a_second
+    assert statuses.keys() == {*first, 429}
+    assert statuses[429] <= 200
+
+
+def ask_all_at_once(port, path, times):
+    """Ask for the same on as many connections before any answer is read; return the statuses."""
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n".encode()
+    with ExitStack() as stack:
+        address = ("127.0.0.1", port)
+        connections = [
+            stack.enter_context(
+                socket.create_connection(address, timeout=60, source_address=("127.0.0.77", 0))
+            )
+            for _ in range(times)
+        ]
+        for connection in connections:
+            connection.sendall(request)
+        return [int(connection.recv(100).split()[1]) for connection in connections]
+
+
+@pytest.mark.parametrize(
     ("network", "is_one"),
     [
         ("2001:db8:1:2:{a}:{b}:{c}:{d}", True),
