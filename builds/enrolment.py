@@ -106,6 +106,16 @@ def retire(builder: Builder, reason: str, now: datetime) -> int:
     return taken
 
 
+def forget(builder: Builder) -> None:
+    """Remove a builder that never built, after its user in Redis, of which its row alone tells.
+
+    Raises RedisFault, and then nothing is removed.
+    """
+    if redis_users.is_managed():
+        redis_users.remove(builder.name)
+    builder.delete()
+
+
 def _keys(builder: Builder, token: str) -> Keys:
     """Return a builder's token and a new password of its user in Redis."""
     password = secrets.token_hex(24)

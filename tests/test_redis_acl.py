@@ -322,6 +322,17 @@ def test_a_new_password_cuts_whoever_has_the_old_one(managed):
 
 
 @pytest.mark.django_db
+def test_a_builder_that_is_deleted_leaves_no_user_behind(managed):
+    builder = make_builder("pi-20")
+    enrolment.rekey(builder)
+    assert "b-pi-20" in users_of(managed.client("operator"))
+
+    enrolment.forget(builder)
+
+    assert "b-pi-20" not in users_of(managed.client("operator"))
+
+
+@pytest.mark.django_db
 def test_T38_a_retired_builder_is_cut_off_at_once(managed):
     build, ticket = make_running_build(make_builder("pi-20"))
     waiting = managed.client("b-pi-20", enrolment.rekey(build.builder).password)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import Prefetch, QuerySet, Sum
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.html import format_html_join
 
 from builds import enrolment
@@ -111,6 +113,35 @@ class BuilderAdmin(FarmAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Builder | None = None) -> bool:
         """Only one that never built can go; another is retired."""
         return super().has_delete_permission(request, obj) and (obj is None or not obj.builds.exists())
+
+    def delete_model(self, request: HttpRequest, obj: Builder) -> None:
+        """Remove its user in Redis with it."""
+        enrolment.forget(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
+        """Remove each one's user in Redis with it."""
+        for builder in queryset:
+            enrolment.forget(builder)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Delete a builder, unless its user in Redis cannot be."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except RedisFault as error:
+            self.message_user(request, f"It was not deleted: {error}", "ERROR")
+            return HttpResponseRedirect(reverse("admin:builds_builder_change", args=[object_id]))
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, or delete some of it unless their users in Redis cannot be."""
+        try:
+            return super().changelist_view(request, extra_context)
+        except RedisFault as error:
+            self.message_user(request, f"Not all of them were deleted: {error}", "ERROR")
+            return HttpResponseRedirect(request.get_full_path())
 
     def save_model(
         self, request: HttpRequest, obj: Builder, form: "ModelForm[Builder]", change: bool

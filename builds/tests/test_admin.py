@@ -82,3 +82,26 @@ def test_a_redis_that_does_not_answer_is_said(admin_client, settings):
 
     assert "look at PIWHEELS_REDIS_ADMIN_URL" in page
     assert Builder.objects.get().standing == "retired"
+
+
+def delete(client, builder, *, in_list):
+    confirmed = {"post": "yes", "action": "delete_selected", "_selected_action": builder.pk}
+    address = LIST if in_list else reverse("admin:builds_builder_delete", args=[builder.pk])
+    return client.post(address, confirmed, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("in_list", [True, False])
+def test_a_builder_that_never_built_can_be_deleted(admin_client, in_list):
+    delete(admin_client, make_builder(), in_list=in_list)
+
+    assert not Builder.objects.exists()
+
+
+@pytest.mark.parametrize("in_list", [True, False])
+def test_none_is_deleted_whose_user_stays_in_redis(admin_client, settings, in_list):
+    settings.PIWHEELS_REDIS_ADMIN_URL = "unix:///nowhere/redis.sock"
+
+    page = delete(admin_client, make_builder(), in_list=in_list)
+
+    assert "look at PIWHEELS_REDIS_ADMIN_URL" in page
+    assert Builder.objects.exists()
