@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion
 from packaging.version import Version as ParsedVersion
 
 from builder.contract import CONTRACT, LOG_LIMIT, MAX_WHEELS, BuildReport, Verdict, WheelReport
-from builds import incoming, results, wishes
+from builds import incoming, moving, results, wishes
 from builds.attached import Attached
 from builds.models import Build, Builder, Target, Terms
 from builds.publish import Ended, expected_of
@@ -135,6 +135,7 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
     Raises CannotImport when it could not begin.  One that is killed is taken back as any lost build.
     """
     build, waited = _begin(wanted, told, now)
+    faults: tuple[type[Exception], ...] = (Ended, incoming.BadUpload, OSError, *moving.faults())
     try:
         wheels = tuple(_bring(build, path, told.apt) for path in wanted.paths)
         report = BuildReport(
@@ -148,7 +149,7 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
         )
         log = told.log or f"Imported by hand by {told.by}.\n".encode()
         verdict = results.close(build, report, Attached(0, log[:LOG_LIMIT], None), now)
-    except (Ended, incoming.BadUpload, OSError) as error:
+    except faults as error:
         _give_up(build, str(error), waited=waited, now=now)
         raise CannotImport(f"{error or 'The build was ended meanwhile.'} Nothing was published.") from error
     if verdict.state != Build.State.SUCCEEDED and waited:

@@ -18,7 +18,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from builder.contract import BUILD_TASK, queue_for
-from builds import incoming, logs, moving, queue, retry, storage, way
+from builds import incoming, logs, moving, queue, retry, way
 from builds.models import Build, Builder, Target
 
 # A build, and the builder that has it.
@@ -215,7 +215,7 @@ def tidy() -> int:
 
 def _put_away(build: int) -> bool:
     """Keep a build's log and forget its uploads; False if the storage fails with it."""
-    faults: tuple[type[Exception], ...] = (storage.Unreachable, OSError, *moving.faults())
+    faults: tuple[type[Exception], ...] = (OSError, *moving.faults())
     try:
         logs.keep(build)
     except faults as error:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from django.core.files import File
 from django.core.files.storage import Storage, default_storage, storages
 
-from builds.storage import Holder, WholeFileStorage
+from builds.storage import Holder, Unreachable, WholeFileStorage
 
 Answer = TypeVar("Answer")
 
@@ -97,4 +97,4 @@ def require() -> None:
 
 def faults() -> tuple[type[Exception], ...]:
     """Return what is raised when a storage fails."""
-    return tuple(fault for storage in both() if storage for fault in storage.FAULTS)
+    return (Unreachable, *(fault for storage in both() if storage for fault in storage.FAULTS))

@@ -11,7 +11,6 @@ from django.db.models import F
 
 from builds import moving
 from builds.models import Wheel
-from builds.storage import Unreachable
 from builds.stored import LOST_AND_FOUND
 from packages.models import Package
 
@@ -43,14 +42,14 @@ def remove_bytes(now: datetime, limit: int) -> int:
     done = 0
     for wheel in wheels.order_by("taken_down_at")[:limit]:
         if wheel.taken_down_at and (now - wheel.taken_down_at >= PATIENCE or _is_shown(wheel.package_id)):
-            done += _remove_or_put_off(wheel, now)
+            done += try_to_remove(wheel, now)
     return done
 
 
-def _remove_or_put_off(wheel: Wheel, now: datetime) -> bool:
-    """Remove a wheel's bytes, or log why they are there still."""
+def try_to_remove(wheel: Wheel, now: datetime) -> bool:
+    """Remove a wheel's bytes, or log why they are there still and put it off."""
     _put_off.pop(wheel.pk, None)
-    faults: tuple[type[Exception], ...] = (Unreachable, *moving.faults())
+    faults: tuple[type[Exception], ...] = moving.faults()
     try:
         remove(wheel, now)
     except faults as error:
@@ -60,10 +59,15 @@ def _remove_or_put_off(wheel: Wheel, now: datetime) -> bool:
     return True
 
 
+def put_off() -> frozenset[int]:
+    """Return the wheels whose bytes this process could not remove."""
+    return frozenset(_put_off)
+
+
 def remove(wheel: Wheel, now: datetime) -> None:
     """Remove a wheel's bytes from every storage; once more does no harm.
 
-    Raises what a storage does that fails, and Unreachable.
+    Raises what a storage does that fails.
     """
     for storage in filter(None, moving.both()):
         # Where a disk is not mounted there is nothing to remove, and later there is again.

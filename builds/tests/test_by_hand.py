@@ -12,6 +12,7 @@ from builds import by_hand, dispatch, logs, storage
 from builds.management.commands.import_wheels import seconds
 from builds.models import Build, Builder, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_target, make_version
+from builds.tests.storages import make_whole_wheel
 from builds.tests.wheels import make_wheel as wheel_bytes
 from builds.tests.wheels import wheel_of
 from packages.clock import database_now
@@ -243,6 +244,18 @@ def test_a_file_that_vanishes_meanwhile_leaves_nothing_behind(version, put):
         by_hand.run(wanted, by_hand.Told(by="me"), database_now())
 
     assert [build.state for build in Build.objects.order_by("pk")] == ["cancelled", "queued"]
+
+
+def test_a_storage_that_is_not_there_leaves_nothing_behind(version, put, tmp_path):
+    path, other = put(NATIVE), make_whole_wheel("other")
+    (tmp_path / "files").rename(tmp_path / "unmounted")
+
+    with pytest.raises(CommandError, match="Nothing was published"):
+        run(path, "--yes")
+
+    assert Build.objects.exclude(pk=other.build_id).get().state == Build.State.CANCELLED
+    (tmp_path / "unmounted").rename(tmp_path / "files")
+    assert "published" in run(path, "--yes")
 
 
 def test_a_real_builder_of_that_name_is_not_used(version, put):

@@ -79,6 +79,20 @@ def test_bytes_that_cannot_be_removed_keep_no_others_and_are_tried_again(caplog)
     assert not Wheel.objects.to_remove().exists()
 
 
+@pytest.mark.parametrize("words", [["--now"], []])
+def test_who_takes_down_what_cannot_be_removed_is_told_and_not_kept(monkeypatch, words):
+    monkeypatch.setattr(takedown, "PATIENCE", timedelta(0))
+    stuck, other = make_whole_wheel(), make_whole_wheel("other")
+    make_stuck(stuck)
+
+    with pytest.raises(CommandError, match="The bytes of 1 wheel cannot be removed"):
+        run(stuck.filename, other.filename, "--reason", "Malware.", *words)
+
+    assert not Wheel.objects.listed().exists()
+    assert Wheel.objects.to_remove().get() == stuck
+    assert not default_storage.exists(other.path)
+
+
 def test_bytes_on_a_disk_that_is_not_mounted_are_not_said_to_be_gone(tmp_path):
     wheel, _ = make_whole_wheel(), make_whole_wheel("other")
     takedown.take_down([wheel], "Malware.", NOW)

@@ -54,22 +54,33 @@ class Command(DestructiveCommand):
         with self.noting("take down wheel", wheels, options["reason"]) as told:
             takedown.take_down(wheels, options["reason"], database_now())
             told.said = f"{what} out of the index; the files go now."
+        taken = {wheel.pk for wheel in wheels}
         with ProgressBar(len(wheels)) as bar:
             if options["at_once"]:
                 for wheel in wheels:
-                    takedown.remove(wheel, database_now())
+                    takedown.try_to_remove(wheel, database_now())
                     bar.advance(1)
             else:
-                self._wait({wheel.pk for wheel in wheels}, bar)
+                self._wait(taken, bar)
+        if left := _left(taken):
+            raise CommandError(
+                f"{were(len(wheels), Wheel._meta)} taken down. The bytes of {many(len(left), Wheel._meta)}"
+                " cannot be removed, as is said above; a worker tries that again until they are gone."
+            )
         self.stdout.write(f"{were(len(wheels), Wheel._meta)} taken down; the bytes are gone.")
 
-    def _wait(self, wheels: set[int], bar: ProgressBar) -> None:
-        """Wait for the bytes to go, here or in a worker."""
+    def _wait(self, taken: set[int], bar: ProgressBar) -> None:
+        """Wait for the bytes to go, here or in a worker, unless all that are left cannot be removed."""
         self.stdout.write(
             "They are out of the index; the bytes go when its pages are written, after"
             f" {takedown.PATIENCE} at the latest. A worker does that, too, if this command is stopped."
         )
-        while left := Wheel.objects.to_remove().filter(pk__in=wheels).count():
-            bar.advance(len(wheels) - left - bar.done)
+        while not (left := _left(taken)) <= takedown.put_off():
+            bar.advance(len(taken) - len(left) - bar.done)
             takedown.remove_bytes(database_now(), limit=100)
             time.sleep(EVERY_S)
+
+
+def _left(taken: set[int]) -> set[int]:
+    """Return those of which bytes are still to be removed."""
+    return set(Wheel.objects.to_remove().filter(pk__in=taken).values_list("pk", flat=True))
