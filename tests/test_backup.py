@@ -25,7 +25,8 @@ class Farm:
 
     def __init__(self, folder):
         self.folder, self.backup = folder, folder / "backup"
-        self.storage, self.before, self.host = folder / "files", "", "/run/postgresql"
+        self.storage, self.before = folder / "files", ""
+        self.database = "/run/postgresql  piwheels"  # and no port
         self.storage.mkdir()
         live, archive = (folder / "etc" / "tls" / name for name in ("live", "archive"))
         write(archive / "chain1.pem", "chain")
@@ -43,7 +44,7 @@ class Farm:
         text = PROGRAM.read_text().replace("/etc/piwheels", f"{self.folder}/etc/piwheels")
         text = text.replace("/etc/systemd/system", f"{self.folder}/etc/units")
         write(self.folder / "program", text.replace("/var/lib/piwheels-redis", f"{self.folder}/redis"), 0o755)
-        told = f"printf '%s\\n' '{self.host}' '{self.before}' '{self.storage}'"
+        told = f"printf '%s\\n' '{self.database}' '{self.before}' '{self.storage}'"
         stand_in(self.folder / "bin" / "piwheels-manage", told)
         stand_in(self.folder / "bin" / "runuser", "echo rows")
         stand_in(self.folder / "bin" / "id", "echo 0")
@@ -117,11 +118,20 @@ def test_it_fails_where_something_is_missing(farm):
     assert farm.save().returncode != 0
 
 
-def test_it_does_not_dump_a_database_that_the_farm_does_not_use(farm):
-    farm.host = "db.example.org"
+@pytest.mark.parametrize(
+    "database",
+    [
+        "db.example.org  piwheels",
+        "/run/postgresql 5433 piwheels",
+        "/run/postgresql  wheels",
+        "None None /x.db",
+    ],
+)
+def test_it_does_not_dump_a_database_that_the_farm_does_not_use(farm, database):
+    farm.database = database
 
     done = farm.save()
 
     assert done.returncode == 1
-    assert "another database than this machine's" in done.stderr
+    assert "another database than the one of the setup" in done.stderr
     assert not list(farm.backup.glob("*.dump"))

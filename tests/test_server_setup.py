@@ -148,6 +148,16 @@ def test_what_an_operator_has_changed_in_the_settings_stays(shell, tmp_path):
     assert "p@db" not in told
 
 
+def test_who_only_tries_it_sees_no_secret_of_an_operators(shell, tmp_path):
+    (tmp_path / "server.env").write_text("PIWHEELS_METRICS_TOKEN='a secret'\nEMAIL_URL=smtp://a-secret\n")
+
+    told = shell("write_settings", "--dry-run", *GIVEN)
+
+    assert "PIWHEELS_METRICS_TOKEN=..." in told
+    assert "EMAIL_URL=..." in told
+    assert "secret" not in told
+
+
 def test_an_option_that_is_said_is_stronger_than_what_an_operator_wrote(shell, tmp_path):
     shell("write_settings", *GIVEN, "--watch", "lxml")
     with (tmp_path / "server.env").open("a") as file:
