@@ -74,15 +74,15 @@ def enrol(name: str, target: Target, now: datetime) -> Keys:
     return _keys(builder, token)
 
 
-def check(name: str) -> bool:
-    """Tell whether a builder of that name is known already, and write nothing; raises BadName."""
+def known(name: str) -> Builder | None:
+    """Return the builder of that name, if there is one, and write nothing; raises BadName."""
     rest = {field.name for field in Builder._meta.fields} - {"name"}
     try:
         Builder(name=name).clean_fields(exclude=rest)
         Builder(name=name).validate_constraints(exclude=rest)
     except ValidationError as error:
         raise _bad(name) from error
-    return Builder.objects.filter(name=name).exists()
+    return Builder.objects.filter(name=name).select_related("target").first()
 
 
 def _bad(name: str) -> BadName:

@@ -2,10 +2,12 @@ import json
 from io import StringIO
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 
 from builds.models import Builder
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target
+from packages import audit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -98,6 +100,40 @@ def test_what_a_builder_has_is_shown():
     assert f"It has {build}." in run("builder", "pi-07", "show")
 
 
+def test_a_known_builder_loses_its_keys_and_target_to_nobody_who_did_not_say_so():
+    builder = make_builder()
+    other = make_target("bookworm-armhf-cp311")
+
+    with pytest.raises(CommandError, match=f"builds for {other}, and no more for {builder.target}") as fault:
+        run("create_builder", "pi-07", other.key)
+
+    assert fault.value.returncode == 2
+    assert Builder.objects.by_token(builder.token).target == builder.target
+    run("create_builder", "pi-07", other.key, "--yes")
+    assert Builder.objects.get().target == other
+
+
+@pytest.mark.parametrize(
+    ("words", "action"),
+    [
+        (["create_builder", "pi-08", "trixie-armhf-cp313"], "enrol builder"),
+        (["create_builder", "pi-07", "trixie-armhf-cp313", "--yes"], "re-key builder"),
+        (["builder", "pi-07", "rekey", "--yes"], "re-key builder"),
+        (["builder", "pi-07", "retire", "--yes"], "retire builder"),
+    ],
+)
+def test_what_was_done_before_redis_failed_is_on_record(settings, words, action):
+    make_builder()
+    settings.PIWHEELS_REDIS_ADMIN_URL = "unix:///nowhere/redis.sock"
+
+    with pytest.raises(CommandError, match="look at PIWHEELS_REDIS_ADMIN_URL"):
+        run(*words)
+
+    noted = LogEntry.objects.get()
+    assert noted.change_message.startswith(f"{action}: {audit.UNFINISHED}")
+    assert noted.object_repr == words[1]
+
+
 def test_to_try_an_enrolment_leaves_the_keys_as_they_are():
     make_target()
     words = "create_builder", "pi-07", "trixie-armhf-cp313"
@@ -105,7 +141,7 @@ def test_to_try_an_enrolment_leaves_the_keys_as_they_are():
     assert "pi-07 is enrolled, and builds for" in run(*words, "--dry-run")
     assert not Builder.objects.exists()
     token = json.loads(run(*words, "--json"))["token"]
-    assert "pi-07 gets new keys" in run(*words, "--dry-run")
+    assert "pi-07 is known: it gets new keys" in run(*words, "--dry-run")
     with pytest.raises(CommandError, match="is no builder's name"):
         run("create_builder", "Pi 7", "trixie-armhf-cp313", "--dry-run")
 

@@ -18,13 +18,12 @@ OURS = [
 ]
 # What takes something away, or does what nobody can take back.
 DESTRUCTIVE = {
-    *("builder", "campaign", "check_packages", "check_storage", "import_wheels", "move_storage", "rebuild"),
-    *("reconcile", "remove_package", "skip", "take_down", "unyank", "yank"),
+    *("builder", "campaign", "check_packages", "check_storage", "create_builder", "import_wheels"),
+    *("move_storage", "rebuild", "reconcile", "remove_package", "skip", "take_down", "unyank", "yank"),
 }
 # What else may be tried before it is done.
 TRIED = {
-    *("add_package", "count_downloads", "create_builder", "import_piwheels", "rebuild_indexes", "sync_pypi"),
-    "unskip",
+    *("add_package", "count_downloads", "import_piwheels", "rebuild_indexes", "sync_pypi", "unskip"),
 }
 ALL = pytest.mark.parametrize(("app", "name"), OURS, ids=[name for _, name in OURS])
 

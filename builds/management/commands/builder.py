@@ -57,25 +57,23 @@ class Command(DestructiveCommand):
     def _do(self, builder: Builder, deed: str, reason: str) -> str:
         """Do what is wanted of a builder, and note it; return what to say."""
         if deed == "rekey":
-            text = enrolment.rekey(builder).text()
-            _note(builder, "re-key builder", "New keys for 1 builder.")
+            with audit.noting_command("re-key builder", [builder], model=Builder) as told:
+                text = enrolment.rekey(builder).text()
+                told.said = "New keys for 1 builder."
             return text
         if deed == "retire":
-            taken = enrolment.retire(builder, reason, database_now())
-            said = f"{builder} is retired; {many(taken, Build._meta)} went back into the queue."
-            _note(builder, "retire builder", said, reason)
-            return said
+            with audit.noting_command("retire builder", [builder], model=Builder, reason=reason) as told:
+                taken = enrolment.retire(builder, reason, database_now())
+                told.said = f"{builder} is retired; {many(taken, Build._meta)} went back into the queue."
+            return told.said
         if deed in MODES:
             getattr(builder, deed)(reason, database_now())
-            _note(builder, f"{deed} builder", f"{builder} is {builder.standing}.", reason)
+            said = f"{builder} is {builder.standing}."
+            audit.note_command(f"{deed} builder", [builder], model=Builder, said=said, reason=reason)
         words = [f"{builder} is {builder.standing}.", builder.mode_reason, builder.problem]
         if build := builder.current_build():
             words.append(f"It has {build}.")
         return " ".join(word for word in words if word)
-
-
-def _note(builder: Builder, action: str, said: str, reason: str = "") -> None:
-    audit.note_command(action, [builder], model=Builder, said=said, reason=reason)
 
 
 def _say(builder: Builder, deed: str) -> str:
