@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 from builder.elf import version_key
 from builds.models import Target
@@ -17,31 +18,38 @@ _DEBIAN = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "armv6l": "
 
 def host_target() -> Target:
     """Return the active target for this machine and the Python that runs this, adding it if need be."""
+    host = fields()
+    target, _ = Target.objects.get_or_create(
+        key=host["key"],
+        # For most hosts upstream has wheels of nearly everything; who builds nothing shows nothing.
+        defaults={**host, "order": 1, "policy": Target.Policy.EVERYTHING},
+    )
+    # The machine may have been upgraded, or was a target before these were kept.
+    target.note_libraries(glibc=host["glibc"], glibcxx=host["glibcxx"])
+    if not target.is_active:
+        target.activate()
+    return target
+
+
+def fields() -> dict[str, Any]:  # Any: of each its own
+    """Return the target that this machine is: the fields of its row that a machine shows."""
     system = _os_release()
     machine = sysconfig.get_platform().split("-", 1)[-1]
     architecture = _DEBIAN.get(machine, machine.replace("_", "-"))
     release = system.get("VERSION_CODENAME") or f"{system['ID']}{system.get('VERSION_ID', '')}"
     abi = f"cp{sys.version_info.major}{sys.version_info.minor}"
-    target, _ = Target.objects.get_or_create(
-        key=f"{release}-{architecture}-{abi}".lower(),
-        defaults={
-            "os_release": release,
-            "os_name": f"{system.get('NAME', 'Linux')} {system.get('VERSION_ID', '')}".strip(),
-            "architecture": architecture,
-            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-            "abi": abi,
-            "platform_tags": [sysconfig.get_platform().replace("-", "_").replace(".", "_")],
-            "order": 1,
-            # For most hosts upstream has wheels of nearly everything; who builds nothing shows nothing.
-            "policy": Target.Policy.EVERYTHING,
-            "preinstalled": _preinstalled(),
-        },
-    )
-    # The machine may have been upgraded, or was a target before these were kept.
-    target.note_libraries(glibc=_glibc(), glibcxx=_glibcxx())
-    if not target.is_active:
-        target.activate()
-    return target
+    return {
+        "key": f"{release}-{architecture}-{abi}".lower(),
+        "os_release": release,
+        "os_name": f"{system.get('NAME', 'Linux')} {system.get('VERSION_ID', '')}".strip(),
+        "architecture": architecture,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "abi": abi,
+        "platform_tags": [sysconfig.get_platform().replace("-", "_").replace(".", "_")],
+        "glibc": _glibc(),
+        "glibcxx": _glibcxx(),
+        "preinstalled": _preinstalled(),
+    }
 
 
 def _os_release() -> dict[str, str]:

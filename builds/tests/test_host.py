@@ -1,6 +1,9 @@
+import json
 import re
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
 from builds.host import host_target
 from builds.models import Target
@@ -14,6 +17,18 @@ def test_this_machine_says_which_c_library_it_has():
     assert re.fullmatch(r"2\.\d\d", target.glibc)
     assert re.fullmatch(r"3\.4\.\d+|", target.glibcxx)
     target.full_clean()
+
+
+def test_a_dry_run_prints_what_to_type_in_elsewhere():
+    out = StringIO()
+
+    call_command("add_host_target", "--dry-run", stdout=out)
+
+    assert not Target.objects.filter(is_active=True).exists()
+    told = json.loads(out.getvalue().partition("\n")[2])
+    Target(**told).full_clean()
+    added = host_target()
+    assert {name: getattr(added, name) for name in told} == told
 
 
 def test_a_machine_that_was_upgraded_says_so():

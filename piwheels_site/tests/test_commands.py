@@ -23,7 +23,8 @@ DESTRUCTIVE = {
 }
 # What else may be tried before it is done.
 TRIED = {
-    *("add_package", "count_downloads", "import_piwheels", "rebuild_indexes", "sync_pypi", "unskip"),
+    *("add_host_target", "add_package", "count_downloads", "import_piwheels", "rebuild_indexes", "sync_pypi"),
+    "unskip",
 }
 ALL = pytest.mark.parametrize(("app", "name"), OURS, ids=[name for _, name in OURS])
 
