@@ -292,6 +292,7 @@ MIDDLEWARE = [
     # What pip asks for needs nothing of what follows.
     "simple.straight.StraightToIndex",
     "piwheels_site.about_request.AboutRequest",
+    "piwheels_site.knocks.KnocksNoted",
     # Pages and logs; with random bytes, so that a length tells nothing of what else is on a page (BREACH).
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

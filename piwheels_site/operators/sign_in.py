@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from piwheels_site import limits
+from piwheels_site import knocks, limits
 from piwheels_site.operators import second_factor
 
 
@@ -34,6 +34,7 @@ class SignInForm(AdminAuthenticationForm):
             self._check_second_factor(self.get_user())
         except ValidationError:
             limits.count_failed_sign_in(request, name, now)
+            knocks.tell(request, "a password or code")
             raise
         return cleaned
 
