@@ -18,8 +18,18 @@ OURS = [
 ]
 # What takes something away, or does what nobody can take back.
 DESTRUCTIVE = {
-    *("builder", "campaign", "check_packages", "check_storage", "create_builder", "import_wheels"),
-    *("move_storage", "rebuild", "reconcile", "remove_package", "skip", "take_down", "unyank", "yank"),
+    *("builder", "campaign", "check_packages", "check_storage", "create_builder", "distrust"),
+    *(
+        "import_wheels",
+        "move_storage",
+        "rebuild",
+        "reconcile",
+        "remove_package",
+        "skip",
+        "take_down",
+        "unyank",
+        "yank",
+    ),
 }
 # What else may be tried before it is done.
 TRIED = {

@@ -1,0 +1,81 @@
+"""`manage.py distrust BUILDER --since DATE --reason TEXT`: take back what a builder has published."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from builds import distrust
+from builds.distrust import Doubt
+from builds.models import Build, Builder, Wheel
+from packages.clock import database_now
+from packages.command import DestructiveCommand
+from packages.progress_bar import ProgressBar
+from packages.wording import are, were
+
+
+class Command(DestructiveCommand):
+    """Take back what a builder has published, and have it built again."""
+
+    help = (
+        "Withdraw all wheels that a builder has published since a day, as it was in wrong hands or spoilt "
+        "them, and have them built again. It must not be at work any more: pause, stop or retire it first. "
+        "Their files stay; `take_down` removes those that do harm."
+    )
+    examples = (
+        'distrust pi-07 --since 2026-11-01 --reason "Its card was stolen." --dry-run',
+        'distrust pi-07 --since 2026-11-01 --reason "Its card was stolen." --yes',
+        'distrust pi-07 --always --reason "It was never ours." --yes',
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Name the builder, the time and the reason."""
+        super().add_arguments(parser)
+        parser.add_argument("name", metavar="BUILDER")
+        when = parser.add_mutually_exclusive_group(required=True)
+        when.add_argument("--since", type=datetime.fromisoformat, help="a date, or a date and time, in UTC")
+        when.add_argument("--always", action="store_true", help="all that it has ever published")
+        parser.add_argument("--reason", required=True, help="kept with each wheel")
+
+    def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
+        """Take its wheels back, and say how many are built again."""
+        builder = Builder.objects.filter(name=options["name"]).first()
+        if builder is None:
+            raise CommandError(f"There is no builder {options['name']}.")
+        if builder.is_enabled and builder.mode == Builder.Mode.ACTIVE:
+            raise CommandError(
+                f"{builder} is at work, and would build them again itself: `builder {builder} retire`, or"
+                " pause, first."
+            )
+        since = options["since"]
+        doubt = Doubt(builder, since and (since if since.tzinfo else since.replace(tzinfo=UTC)))
+        wheels = list(doubt.wheels())
+        when = f"since {doubt.since:%Y-%m-%d %H:%M}" if doubt.since else "ever"
+        deed = (
+            f"{are(len(wheels), Wheel._meta)} withdrawn that {builder} has published {when}, and built again."
+        )
+        if not self.may(deed, options):
+            return
+        with self.noting("withdraw wheel", wheels or [builder], options["reason"]) as told:
+            self._withdraw(doubt, len(wheels), options["reason"])
+            told.said = f"{were(len(wheels), Wheel._meta)} withdrawn that {builder} had published {when}."
+            told.said += f" {self._rebuild(doubt, options['reason'])}"
+
+    def _withdraw(self, doubt: Doubt, count: int, reason: str) -> None:
+        """Take them out of the index."""
+        with ProgressBar(count) as bar:
+            for _ in doubt.withdraw(reason, database_now()):
+                bar.advance(1)
+
+    def _rebuild(self, doubt: Doubt, reason: str) -> str:
+        """Queue them again, also those of a try that was cut short; say how many, and why others are not."""
+        wanted, queued = doubt.to_rebuild(), 0
+        with ProgressBar(len(wanted)) as bar:
+            for package, pairs in wanted.items():
+                answer = distrust.rebuild(package, pairs, reason, database_now())
+                queued += answer.queued
+                for refusal in answer.refused:
+                    self.stderr.write(refusal)
+                bar.advance(1)
+        return f"{were(queued, Build._meta)} queued."

@@ -1,0 +1,117 @@
+"""What a builder has published is taken back when it is not believed any more."""
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import CommandError, call_command
+
+from builds.models import Build, Wheel
+from builds.tests.rebuilds import Farm
+from builds.tests.rows import make_build, make_version, make_wheel
+from packages.clock import database_now
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+WHY = ("--reason", "Its card was stolen.")
+
+
+def distrust(*words):
+    out, err = StringIO(), StringIO()
+    call_command("distrust", "pi-07", *words, *WHY, stdout=out, stderr=err)
+    return out.getvalue() + err.getvalue()
+
+
+@pytest.fixture
+def farm():
+    return Farm("pi-07")
+
+
+def built(farm, number, package="demo", days_ago=0):
+    """A wheel that a builder has published so long ago."""
+    version = make_version(number, package=package)
+    build = make_build(version, farm.builder.target, state="succeeded", finished_at=database_now())
+    Build.objects.filter(pk=build.pk).update(builder=farm.builder)
+    wheel = make_wheel(build, filename=f"{package}-{number}-py3-none-any.whl")
+    wheel.published_at = database_now() - timedelta(days=days_ago)
+    wheel.save(update_fields=["published_at"])
+    return wheel
+
+
+def waiting():
+    return {(str(build.version), build.rebuild_reason) for build in Build.objects.open()}
+
+
+def test_T38_what_it_published_since_then_is_withdrawn_and_built_again(farm):
+    before = built(farm, "1.0", days_ago=9)
+    since = [built(farm, "2.0", days_ago=1), built(farm, "3.0", "other")]
+    of_another = built(Farm("pi-08"), "4.0")
+    farm.builder.retire("Stolen.", database_now())
+    day = (database_now() - timedelta(days=5)).date()
+
+    told = distrust("--since", str(day), "--yes")
+
+    assert f"2 wheels were withdrawn that pi-07 had published since {day}" in told
+    assert "2 builds were queued." in told
+    assert set(Wheel.objects.standing()) == {before, of_another}
+    assert {wheel.withdrawn_reason for wheel in Wheel.objects.filter(pk__in=[w.pk for w in since])} == {
+        WHY[1]
+    }
+    assert waiting() == {("demo 2.0", WHY[1]), ("other 3.0", WHY[1])}
+    noted = LogEntry.objects.get()
+    assert noted.change_message.startswith("withdraw wheel: 2 wheels were withdrawn")
+    assert noted.change_message.endswith(WHY[1])
+
+
+def test_what_an_honest_builder_makes_instead_is_published_under_a_name_of_its_own(farm):
+    farm.make(make_build())
+    farm.builder.stop("Odd.", database_now())
+
+    distrust("--always", "--yes")
+    honest = Farm("pi-08")
+    answer = honest.make(Build.objects.waiting().get())
+
+    assert answer.status_code == 200
+    shown = Wheel.objects.listed().get()
+    assert (shown.build.builder, shown.build_tag()) == (honest.builder, (1, ""))
+
+
+def test_who_is_cut_short_says_it_again_and_it_goes_on(farm):
+    wheel, _ = built(farm, "1.0"), built(farm, "2.0")
+    farm.builder.pause("Odd.", database_now())
+    # As if it had been killed after the first.
+    wheel.withdraw(database_now(), WHY[1])
+
+    assert "1 wheel was withdrawn" in distrust("--always", "--yes")
+    assert {version for version, _ in waiting()} == {"demo 1.0", "demo 2.0"}
+    assert "0 builds were queued." in distrust("--always", "--yes")
+
+
+def test_what_cannot_be_built_again_is_said(farm):
+    built(farm, "1.0")
+    farm.builder.retire("Stolen.", database_now())
+    farm.builder.target.deactivate()
+
+    told = distrust("--always", "--yes")
+
+    assert "1 wheel was withdrawn" in told
+    assert "demo 1.0 cannot be built" in told
+    assert not Wheel.objects.standing().exists()
+
+
+def test_a_builder_at_work_would_build_them_itself(farm):
+    built(farm, "1.0")
+
+    with pytest.raises(CommandError, match="pi-07 is at work"):
+        distrust("--always", "--yes")
+
+    assert Wheel.objects.standing().exists()
+
+
+def test_to_try_it_withdraws_nothing(farm):
+    built(farm, "1.0")
+    farm.builder.retire("Stolen.", database_now())
+
+    assert "1 wheel is withdrawn that pi-07 has published ever" in distrust("--always", "--dry-run")
+    assert Wheel.objects.standing().exists()
