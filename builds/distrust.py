@@ -1,7 +1,7 @@
 """Takes back what a builder has published while it could not be believed, and has it built by others.
 
-All of it is out of the index before the first is queued again.  Each wheel is a transaction of its own, so who is
-cut short says it again, and it goes on.
+All of it is out of the index before the first is queued again.  Each wheel is a transaction of its own, so
+who is cut short says it again, and it goes on.
 """
 
 from collections import defaultdict
@@ -41,9 +41,7 @@ class Doubt:
         # What was lost is queued by whoever finds that, and what was taken down nobody wants.
         out = self._published().filter(withdrawn_at__isnull=False, lost_at=None, taken_down_at=None)
         found = defaultdict(set)
-        for package, *pair in out.exclude(Exists(later)).values_list(
-            "package", "version", "build__target", named=False
-        ):
+        for package, *pair in out.exclude(Exists(later)).values_list("package", "version", "build__target"):
             found[package].add((pair[0], pair[1]))
         return found
 
