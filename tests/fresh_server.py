@@ -33,6 +33,7 @@ SETUP = "/srv/piwheels/deploy/server-setup"
 PROXIED = "127.0.0.1:8480"
 CERTIFICATES = "/etc/ssl/piwheels-test"
 UNITS = [f"piwheels-{name}.service" for name in ("redis", "web", "worker", "beat", "downloads")]
+OTHERS = ("piwheels-web.socket", "piwheels-backup.service", "piwheels-backup.timer")
 SECRETS = ("secret-key", "redis-url", "orders-url", "redis-admin-url")
 VICTIMS = (
     "piwheels-web",
@@ -212,7 +213,7 @@ class Proof:
 
     def look_at_units(self) -> None:
         """Have the release's own systemd read the units and measure what is open in them."""
-        told = self.machine.run("systemd-analyze", "verify", "--man=no", *UNITS, "piwheels-web.socket")
+        told = self.machine.run("systemd-analyze", "verify", "--man=no", *UNITS, *OTHERS)
         assert told == ""
         for unit in UNITS:
             self.machine.run("systemd-analyze", "security", "--no-pager", "--threshold=20", unit)
@@ -387,8 +388,9 @@ class Proof:
         self.machine.path(override).parent.mkdir(exist_ok=True)
         self.machine.path(override).write_text("[Service]\nReadWritePaths=-/srv/wheels\n")
         self.machine.run_page("backups.md", "Make one")
-        # And again as cron does it, which knows few folders of programs.
+        # And again as cron does it, which knows few folders of programs, and as the timer does.
         self.machine.run("env", "-i", "PATH=/usr/bin:/bin", "/srv/piwheels/deploy/backup")
+        self.machine.run("systemctl", "start", "piwheels-backup.service")
         self.machine.run("systemctl", "stop", "builder-by-hand", "piwheels-web.socket", "nginx", *UNITS)
         self.machine.run("runuser", "-u", "postgres", "--", "dropdb", "piwheels")
         gone = [f"/var/lib/piwheels-{name}" for name in ("server", "redis")]

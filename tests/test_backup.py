@@ -44,7 +44,7 @@ class Farm:
         text = PROGRAM.read_text().replace("/etc/piwheels", f"{self.folder}/etc/piwheels")
         text = text.replace("/etc/systemd/system", f"{self.folder}/etc/units")
         write(self.folder / "program", text.replace("/var/lib/piwheels-redis", f"{self.folder}/redis"), 0o755)
-        told = f"printf '%s\\n' '{self.database}' '{self.before}' '{self.storage}'"
+        told = f"printf '%s\\n' '{self.database}' '{self.folder}' '{self.before}' '{self.storage}'"
         stand_in(self.folder / "bin" / "piwheels-manage", told)
         stand_in(self.folder / "bin" / "runuser", "echo rows")
         stand_in(self.folder / "bin" / "id", "echo 0")
@@ -80,6 +80,7 @@ def test_it_has_rows_files_settings_and_what_the_setup_needs_to_begin(farm):
     wanted = ["etc/piwheels/server-setup.conf", "etc/tls/live/chain.pem", "etc/tls/archive/chain1.pem"]
     wanted += ["etc/units/piwheels-web.service.d/override.conf", "redis/users.acl"]
     assert {str(farm.folder / name) for name in wanted} <= farm.settings()
+    assert (farm.folder / "backed-up").exists()
     assert {path.stat().st_mode & 0o777 for path in (dump, farm.backup / "settings.tar.gz")} == {0o600}
 
 
@@ -116,6 +117,7 @@ def test_it_fails_where_something_is_missing(farm):
     farm.storage = farm.folder / "not-mounted"
 
     assert farm.save().returncode != 0
+    assert not (farm.folder / "backed-up").exists()
 
 
 @pytest.mark.parametrize(
