@@ -9,7 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -54,6 +54,8 @@ JUDGED, BAD_SHARE, LATELY = 20, 0.5, timedelta(days=7)
 REFUSED, LAST_REFUSED = timedelta(days=1), 200
 # Somebody has downloaded something of a farm whose first wheel is so old.
 NOBODY_COUNTS = timedelta(days=1)
+# Backups are made each night.
+NOT_BACKED_UP = timedelta(hours=26)
 # A message that has not arrived after so long is a matter, as nobody was told.
 UNTOLD = timedelta(hours=1)
 # A disk of the server's is full beyond this part of it.
@@ -353,6 +355,17 @@ def _downloads(now: datetime) -> Iterator[Matter]:
         yield Matter("uncounted", said, first, _admin("simple_log"), "Look at follow_downloads")
 
 
+def _backup(now: datetime) -> Iterator[Matter]:
+    """Find that deploy/backup has ended well once, and not of late; of other backups nobody here knows."""
+    try:
+        at = datetime.fromtimestamp((settings.VAR / "backed-up").stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return
+    if now - at > NOT_BACKED_UP:
+        said = f"The farm was backed up for the last time {rough((now - at).total_seconds())} ago."
+        yield Matter("backup-late", said, at, reverse("status"), "Look at piwheels-backup.service")
+
+
 def _messages(now: datetime) -> Iterator[Matter]:
     """Find that messages to people do not arrive, of which no message can tell."""
     channels = [channel for channel in Message.Channel if couriers.is_set(channel)]
@@ -378,5 +391,6 @@ LOOKS: dict[str, Look] = {
     "index": _index,
     "storage": _storage,
     "downloads": _downloads,
+    "backup": _backup,
     "messages": _messages,
 }

@@ -1,6 +1,7 @@
 """What needs a decision: each matter is found, leads to where it is decided, and goes when it is settled."""
 
 import ast
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -344,3 +345,15 @@ def test_each_alert_has_a_section_that_says_what_to_do():
 
     assert sorted(sections) == sorted(raised())
     assert [name for name, said in sections.items() if len(said.split()) < 10] == []
+
+
+@pytest.mark.parametrize(("hours", "is_told"), [(25, False), (27, True)])
+def test_that_the_backup_is_late_is_told(now, settings, tmp_path, hours, is_told):
+    settings.VAR = tmp_path
+    assert "backup-late" not in keys(now)
+
+    (tmp_path / "backed-up").touch()
+    ended = (now - timedelta(hours=hours)).timestamp()
+    os.utime(tmp_path / "backed-up", (ended, ended))
+
+    assert ("backup-late" in keys(now)) is is_told
