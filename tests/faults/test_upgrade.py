@@ -1,4 +1,4 @@
-"""The database of a million versions is migrated under the code of before, which goes on serving and writing.
+"""The database of a million versions is migrated under the code of before, which goes on at its work.
 
 The code of before is that of the commit before the last one that added a migration, from git;
 PIWHEELS_TEST_BEFORE names another.
@@ -19,8 +19,9 @@ import pytest
 import requests
 
 from deploy.demo import free_port
-from deploy.farm import ROOT
-from tests.stack import wait_for_answer
+from deploy.farm import QUIET, ROOT
+from tests import services
+from tests.stack import NOWHERE, wait_for_answer
 
 pytestmark = [
     pytest.mark.whole,
@@ -34,13 +35,13 @@ BEFORE = os.environ.get("PIWHEELS_TEST_BEFORE", "")
 LONGEST_S = 5.0
 # What old code is asked for meanwhile, of packages that are there.
 PATHS = ("/project/p{}/", "/simple/p{}/", "/queue/", "/project/p{}/json", "/packages.html?q=p{}")
-# These packages have versions and no wheels.
-EXPECTED = {"/simple/p{}/": 404}
+# Some of these packages have wheels by then, and most do not.
+EXPECTED = {"/simple/p{}/": {200, 404}}
 
 FILL = """
-from builds.models import Target
 from benchmarks.many_versions import fill
-Target.objects.filter(pk=Target.objects.order_by("pk").first().pk).update(is_active=True)
+from builds.host import host_target
+host_target()
 fill({versions})
 """
 # Old code's own ORM writes what it writes at work until it is told to end, and says how long that took.
@@ -118,20 +119,57 @@ class Code:
         }
 
     @contextmanager
+    def running(self, log, *module, **env):
+        """Run a module of Python's, and give its process."""
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                env={**self.env, **env},
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+
+    @contextmanager
     def serving(self, log):
         """Run the site and give its address."""
         address = f"127.0.0.1:{free_port()}"
         words = ["gunicorn", "piwheels_site.wsgi", "--bind", address, "--config", "deploy/gunicorn.py"]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *words], env=self.env, cwd=self.folder, stdout=output, stderr=output
-            )
-        try:
+        with self.running(log, *words) as process:
             wait_for_answer(process, f"http://{address}/simple/", log)
             yield f"http://{address}"
-        finally:
-            process.terminate()
-            process.wait(60)
+
+    @contextmanager
+    def building(self, address, folder):
+        """Run beat, a worker and a builder that needs no time for a build; give what that one says."""
+        target = self.ask("from builds.models import Target; print(Target.objects.active().first().key)")
+        keys = json.loads(self.manage("create_builder", "pi-07", target, "--json").splitlines()[-1])
+        own = {
+            "PIWHEELS_SERVER": f"{address}/",
+            "PIWHEELS_BUILDER": "pi-07",
+            "PIWHEELS_BUILDER_TOKEN": keys["token"],
+            "PIWHEELS_ORDERS_URL": self.env["REDIS_URL"],
+            "PIWHEELS_WORK": str(folder),
+            "QUICK_PAUSE_S": "0.05",
+        }
+        celery = ["celery", "--quiet", "-A", "piwheels_site"]
+        worker = [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning", *QUIET]
+        beat = [*celery, "beat", "-l", "warning", "--schedule", str(folder / "beat")]
+        with (
+            self.running(folder / "worker.log", *worker),
+            self.running(folder / "beat.log", *beat),
+            self.running(folder / "builder.log", "tests.quick_builders", **own),
+        ):
+            yield folder / "builder.log"
+
+    def ask(self, code):
+        """Return what lines of Python print."""
+        return self.manage("shell", "--no-imports", "-v", "0", "-c", code).strip()
 
     @contextmanager
     def writing(self, stop):
@@ -186,7 +224,7 @@ class Reader(threading.Thread):
                     continue
                 self.slowest_s = max(self.slowest_s, time.monotonic() - began)
                 self.answers += 1
-                if status != EXPECTED.get(page, 200):
+                if status not in EXPECTED.get(page, {200}):
                     self.wrong.append(f"{path}: {status}")
 
 
@@ -195,28 +233,55 @@ def migrations_of(code):
     return set(re.findall(r"\[X\] (\S+)", code.manage("showmigrations")))
 
 
-def test_T22_old_code_goes_on_while_the_database_is_migrated(tmp_path, old_code, database, record_property):
+@pytest.fixture
+def env(tmp_path, database):
+    """Return the settings of a farm that follows nobody, on a Redis of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIWHEELS")}
-    env = {**kept, "DATABASE_URL": database, "PIWHEELS_VAR": str(tmp_path / "var"), "LOG_LEVEL": "WARNING"}
+    with services.private_redis(tmp_path / "redis") as broker:
+        yield kept | {
+            "DATABASE_URL": database,
+            "REDIS_URL": broker,
+            "PIWHEELS_VAR": str(tmp_path / "var"),
+            "PIWHEELS_PYPI": NOWHERE,
+            "PIWHEELS_SANDBOX": "bare",
+            "LOG_LEVEL": "WARNING",
+        }
+
+
+def published(log):
+    """Return how many wheels a builder has brought, and what else it says."""
+    lines = log.read_text().splitlines()
+    others = [line for line in lines if not line.startswith("published ")]
+    return len(lines) - len(others), others
+
+
+def test_T22_old_code_goes_on_while_the_database_is_migrated(tmp_path, old_code, env, record_property):
     old, new = Code(old_code, env), Code(ROOT, env)
     old.manage("migrate", "-v", "0")
     had = migrations_of(old)
-    old.manage("shell", "--no-imports", "-v", "0", "-c", FILL.format(versions=VERSIONS))
+    old.ask(FILL.format(versions=VERSIONS))
 
-    with old.serving(tmp_path / "web.log") as address, old.writing(tmp_path / "stop") as writer:
+    with (
+        old.serving(tmp_path / "web.log") as address,
+        old.writing(tmp_path / "stop") as writer,
+        old.building(address, tmp_path) as builder,
+    ):
         time.sleep(5)
         with Reader(address) as reader:
             time.sleep(2)
             began = time.monotonic()
             new.manage("migrate", "-v", "0")
             up_s = time.monotonic() - began
+            built_before = published(builder)[0]
             time.sleep(5)
             has = migrations_of(new)
+            built = published(builder)[0] - built_before
             began = time.monotonic()
             for app, name in old.last_migrations().items():
                 new.manage("migrate", "-v", "0", app, name)
             down_s = time.monotonic() - began
             time.sleep(5)
+        wheels, others = published(builder)
 
     print(f"\n{sorted(has - had)} up in {up_s:.1f} s, down in {down_s:.1f} s")
     told = {
@@ -226,6 +291,7 @@ def test_T22_old_code_goes_on_while_the_database_is_migrated(tmp_path, old_code,
         "ms for the slowest": 1000 * reader.slowest_s,
         "times written by old code": writer["done"],
         "ms for the slowest of them": 1000 * writer["slowest_s"],
+        "wheels built by old code": wheels,
     }
     for name, number in told.items():
         record_property(name, number)
@@ -235,4 +301,10 @@ def test_T22_old_code_goes_on_while_the_database_is_migrated(tmp_path, old_code,
     assert (reader.wrong, writer["errors"]) == ([], ""), (tmp_path / "web.log").read_text()[-3000:]
     assert reader.answers > 50
     assert writer["done"] > 50
+    assert others == []
+    assert min(built, built_before, wheels - built - built_before) > 5
     assert max(reader.slowest_s, writer["slowest_s"]) < LONGEST_S
+    lost = old.ask(
+        "from builds.models import Build; print(Build.objects.filter(losses__gt=0, attempt__gt=1).count())"
+    )
+    assert lost == "0"
