@@ -201,6 +201,38 @@ def test_a_zip_of_a_zip_bomb_is_not_unpacked(pi, upstream):
     assert "it has no METADATA that can be read" in made("pure", pi).problem
 
 
+def test_what_no_database_can_hold_is_said_in_other_signs(pi, upstream):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("pure-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pu\0re\nVersion: 1.0\n")
+    upstream.add_wheel("pure", "1.0", content.getvalue())
+    follow(upstream, "pure")
+    UpstreamFile.objects.update(metadata_sha256="")
+
+    bundle = made("pure", pi)
+
+    assert (bundle.state, bundle.slot) == ("failed", None)
+    assert "its METADATA is of pu\ufffdre" in bundle.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\0b\nMore.", "a\ufffdb\nMore."),
+        ("a\ud800b", "a\ufffdb"),
+        ("a" * 1_000_000, "a" * Bundle.MOST_PROBLEM),
+    ],
+)
+def test_a_bundle_fails_whatever_there_is_to_say(pi, text, said):
+    bundle = asked("one", pi)
+    bundle.claim(1, database_now())
+
+    assert bundle.fail(text, database_now())
+
+    bundle.refresh_from_db()
+    assert (bundle.state, bundle.problem) == ("failed", said)
+
+
 @pytest.mark.parametrize(
     "filename",
     ["pure-1.0-py3-none-any/../x.whl", "pure-1.0-py3-none-a$(id).whl", "pure-1.0-py3-none-a\nb.whl"],
