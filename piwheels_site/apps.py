@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
+from django.core.checks import register
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 
@@ -16,10 +17,11 @@ class SiteConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        """Have the roles made right after each `migrate`, which is when there are permissions to give."""
-        # By its name, as there are no models yet when Django reads this.
+        """Have roles made after each `migrate`, as there are permissions then, and mails checked."""
+        # By their names, as there are no models yet when Django reads this.
         settle = import_string("piwheels_site.operators.roles.settle")
         post_migrate.connect(settle, dispatch_uid="roles")
+        register(import_string("piwheels_site.deployment.mails_can_be_sent"), deploy=True)
 
 
 class OperatorsConfig(SimpleAdminConfig):

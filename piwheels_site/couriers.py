@@ -10,11 +10,11 @@ import logging
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from smtplib import SMTPException
 
 import requests
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.core.mail.message import sanitize_address
 
 from piwheels_site.models import Message
 
@@ -24,14 +24,12 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 10
 # What a server of Mastodon takes, unless its operator chose otherwise.
 LONGEST_POST = 500
-# What can go wrong between us and somebody else.
-FAULTS = (requests.RequestException, SMTPException, OSError, UnicodeError)
 
 _CHANNEL = Message.Channel
 
 
 class Refused(Exception):
-    """The other side answered, and did not take it; the text says what it answered."""
+    """A message is not taken; the text says why, by the other side's answer or by our settings."""
 
 
 def all_set() -> list[str]:
@@ -84,9 +82,12 @@ def _send(message: Message, now: datetime) -> str:
     """Send a message; return why it did not arrive, or nothing if it did."""
     try:
         _SEND[_CHANNEL(message.channel)](message, now)
-    except (*FAULTS, Refused) as error:
-        # Their own texts may have addresses with secrets in them.
-        return str(error) if isinstance(error, Refused) else type(error).__name__
+    except Refused as error:
+        return str(error)
+    # Whatever it is, it is this message's fault, and those behind it want to be sent too.
+    except Exception as error:
+        # Its own text may have addresses with secrets in them.
+        return type(error).__name__
     return ""
 
 
@@ -101,8 +102,23 @@ def is_set(channel: str) -> bool:
     )
 
 
+def wrong_addresses() -> list[str]:
+    """Say of each setting with an address that a mail can neither go to nor come from what is wrong."""
+    said = []
+    for name in ("PIWHEELS_ALERT_MAIL", "PIWHEELS_MAIL_FROM") if settings.PIWHEELS_ALERT_MAIL else ():
+        value = getattr(settings, name)
+        try:
+            for address in [value] if isinstance(value, str) else value:
+                sanitize_address(address, "utf-8")
+        except ValueError as error:
+            said.append(f"{name}: {error}")
+    return said
+
+
 def _mail(message: Message, now: datetime) -> None:
     """Send a message by mail."""
+    if wrong := wrong_addresses():
+        raise Refused(" ".join(wrong))
     EmailMessage(
         subject=f"[piwheels] {message.subject}",
         body=message.text,

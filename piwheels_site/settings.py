@@ -205,8 +205,8 @@ PIWHEELS_BEHIND_PROXY = env.bool("PIWHEELS_BEHIND_PROXY", default=False)
 
 # --- Whom the farm tells what -------------------------------------------------------------------------
 
-# Who gets a mail when something needs a person, separated by spaces; empty: nobody.
-PIWHEELS_ALERT_MAIL = env("PIWHEELS_ALERT_MAIL", default="").split()
+# Who gets a mail when something needs a person, separated by spaces or commas; empty: nobody.
+PIWHEELS_ALERT_MAIL = env("PIWHEELS_ALERT_MAIL", default="").replace(",", " ").split()
 # From whom it comes, and who carries it: smtp://host:25, or smtp+tls://user:password@host:587.
 PIWHEELS_MAIL_FROM = env("PIWHEELS_MAIL_FROM", default="piwheels@localhost")
 _mail = env.email_url("EMAIL_URL", default="smtp://localhost:25")

@@ -42,6 +42,7 @@ class Follower:
         self._moved_away_at: float | None = None
         self._missed_some = True
         self._was_there = True
+        self._passed_over: set[Path] = set()
 
     def run(self, stop: Event, poll_s: float = POLL_S) -> None:
         """Count until told to stop; no trouble of database or disk ends it."""
@@ -154,15 +155,25 @@ class Follower:
             # Nothing was followed before: what is there is for `manage.py count_downloads`.
             return True
         all_over = True
-        for path in sorted(self._rotated(), key=lambda each: each.stat().st_mtime):
-            is_over = time.time() - path.stat().st_mtime >= self._quiet_s
-            all_over &= is_over
+        for path in sorted(self._rotated(), key=_modified_at):
             try:
+                is_over = time.time() - path.stat().st_mtime >= self._quiet_s
+                all_over &= is_over
                 with LogFile(path, is_over=is_over) as file:
                     self._finish(file, newest)
-            except BadLog as error:
-                logger.warning("A rotated log cannot be counted to its end: %s", error)
+                self._passed_over.discard(path)
+            except FileNotFoundError:
+                # It was renamed meanwhile, and has to be looked for again.
+                all_over = False
+            except (BadLog, OSError) as error:
+                self._pass_over(path, error)
         return all_over
+
+    def _pass_over(self, path: Path, error: Exception) -> None:
+        """Tell once that a rotated log is not read: it may be anybody's copy, and the log itself goes on."""
+        if path not in self._passed_over:
+            logger.warning("A rotated log, %s, cannot be counted to its end: %s", path, error)
+        self._passed_over.add(path)
 
     def _rotated(self) -> list[Path]:
         """Return the files that this log may have become."""
@@ -188,6 +199,14 @@ class Follower:
         """Count the rest of a log, which may take its time."""
         while self._counter.count_some(log, file, now=database_now()):
             _live()
+
+
+def _modified_at(path: Path) -> float:
+    """Return when a file was written last; one that cannot be looked at is the first to be missed."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _live() -> None:

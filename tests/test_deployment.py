@@ -62,6 +62,15 @@ def written(*options):
     return {name: value for name, value in found.items() if name not in ("PIWHEELS_VAR", "DATABASE_URL")}
 
 
+@pytest.mark.parametrize("between", [" ", ",", ", "])
+def test_addresses_of_mails_may_stand_between_spaces_or_commas(monkeypatch, tmp_path, between):
+    told = between.join(("ann@example.org", "ben@example.org"))
+
+    settings = read(monkeypatch, tmp_path, PIWHEELS_ALERT_MAIL=told)
+
+    assert settings["PIWHEELS_ALERT_MAIL"] == ["ann@example.org", "ben@example.org"]
+
+
 @pytest.mark.parametrize("options", [["--self-signed"], ["--behind-proxy", "[::1]:8080", "--hsts", "9999"]])
 def test_T54_the_check_of_deployment_finds_nothing(tmp_path, options):
     settings = written(*options)

@@ -315,6 +315,30 @@ def test_a_mail_server_that_takes_nothing_now_is_asked_again(mailbox):
     assert couriers.deliver(NOON + MINUTE) == 1
 
 
+def test_an_address_that_is_none_is_said_and_stops_no_other_channel(mailbox, hook, settings, capsys):
+    settings.PIWHEELS_ALERT_MAIL = ["ann@example.org;ben@example.org"]
+    write(Message.Channel.MAIL, key="1")
+    write(key="2")
+
+    assert couriers.deliver(NOON) == 1
+
+    mail = Message.objects.get(key="1")
+    assert mail.attempts == 1
+    assert mail.error.startswith("PIWHEELS_ALERT_MAIL: Invalid address; only ann@example.org could be parsed")
+    with pytest.raises(CommandError, match="not taken"):
+        call_command("send_test_message")
+    assert f"mail: {mail.error}\n" in capsys.readouterr().out
+
+
+def test_a_message_that_nobody_can_send_stops_no_other(mailbox, hook):
+    write(Message.Channel.MAIL, key="1", subject="A disk\nis full.")
+    write(key="2")
+
+    assert couriers.deliver(NOON) == 1
+
+    assert Message.objects.get(key="1").error == "BadHeaderError"
+
+
 def test_mastodon_gets_a_post_that_is_not_too_long_and_comes_once(settings):
     with receivers.web() as received:
         settings.PIWHEELS_MASTODON = f"http://127.0.0.1:{received.port}/"

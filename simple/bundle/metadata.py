@@ -13,6 +13,8 @@ from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from packages.legible import legible
+
 # The largest METADATA seen had 300 kB, most of it a README.
 MOST_BYTES = 4 << 20
 # One package of many extras had 800.
@@ -54,14 +56,15 @@ def read(content: bytes, name: str) -> Metadata:
     headers = HeaderParser().parsestr(content.decode(errors="replace"))
     whose = str(headers.get("Name", ""))
     if canonicalize_name(whose) != name:
-        raise Unusable(f"its METADATA is of {whose[:100] or 'nothing'}")
+        raise Unusable(f"its METADATA is of {legible(whose[:100]) or 'nothing'}")
     said = [str(each) for each in headers.get_all("Requires-Dist", [])]
     if len(said) > MOST_REQUIREMENTS:
         raise Unusable(f"it needs {len(said)} packages")
     try:
         requires = tuple(Requirement(each) for each in said)
     except (ValueError, RecursionError) as error:
-        raise Unusable(f"what it needs cannot be read: {str(error).splitlines()[0][:200]}") from error
+        why = legible(str(error).splitlines()[0][:200])
+        raise Unusable(f"what it needs cannot be read: {why}") from error
     elsewhere = [each.name for each in requires if each.url]
     if elsewhere:
         raise Unusable(f"it needs {elsewhere[0]} from an address, and no index has that")

@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from packages.sync import upstream
 from simple import explain
 from simple.bundle import archive, papers, tidying
 from simple.bundle.archive import Member, WrongBytes
-from simple.bundle.pantry import Pantry
+from simple.bundle.pantry import NoRoom, Pantry
 from simple.bundle.papers import Content, Entry
 from simple.bundle.resolve import CannotResolve, Pick, Resolved, resolve
 from simple.bundle.shelf import FarmShelf
@@ -91,7 +91,7 @@ class _Work:
             yield
         except Lost:
             logger.warning("%s was given to another worker.", self.bundle)
-        except (CannotResolve, CannotRead, CannotRun, TooMuch) as error:
+        except (CannotResolve, CannotRead, CannotRun, TooMuch, NoRoom) as error:
             self.bundle.fail(str(error), self._expiry())
         except UpstreamUnavailable as error:
             logger.warning("%s: %s", self.bundle, error)
@@ -120,6 +120,7 @@ class _Work:
             session=pypi.session,
             most_bytes=settings.PIWHEELS_BUNDLE_BYTES,
             most_s=settings.PIWHEELS_BUNDLE_S,
+            room=room_left(),
             pulse=self._pulse,
         )
         return FarmShelf(self.bundle.target, machine, pantry)
@@ -162,6 +163,7 @@ class _Work:
 
     def _members(self, shelf: FarmShelf, resolved: Resolved) -> list[tuple[Pick, Member]]:
         """Return the wheels as files of this farm's, which fetches those that are not."""
+        _refuse_without_room(shelf, resolved)
         found = []
         for number, pick in enumerate(resolved.wheels, 1):
             if pick.offer is None:
@@ -205,11 +207,21 @@ class _Work:
     ) -> int:
         self.step, self.done = "Writing", 0
         self.total = sum(member.size for _, member in members)
-        if space_taken() + self.total > settings.PIWHEELS_BUNDLES_BYTES:
-            raise TooMuch("There is no room for another bundle of this size now; ask again in some hours.")
+        if self.total > room_left():
+            raise NoRoom
         self._say()
         wheels = [member for _, member in members]
         return archive.write(path, f"bundle-{digest[:12]}", papers.papers(content), wheels, self._pulse)
+
+
+def _refuse_without_room(shelf: FarmShelf, resolved: Resolved) -> None:
+    """Raise NoRoom if wheels that are still to be fetched would leave none for the archive."""
+    sources = [shelf.source(pick.name, pick.offer) for pick in resolved.wheels if pick.offer]
+    missing = sum(shelf.pantry.missing(source) for source in sources if not isinstance(source, Wheel))
+    shelf.pantry.room = room_left() - sum(source.size or 0 for source in sources)
+    # Where nothing is missing the archive may be there, too.
+    if missing and missing > shelf.pantry.room:
+        raise NoRoom
 
 
 def _refuse_larger(sizes: Sequence[tuple[str, int | None]]) -> None:
@@ -246,7 +258,18 @@ def is_ready(bundle: Bundle, now: datetime) -> bool:
     )
 
 
+def room_left() -> int:
+    """Return how many bytes bundles, and what they are made of, may still have."""
+    most: int = settings.PIWHEELS_BUNDLES_BYTES
+    return most - space_taken()
+
+
 def space_taken() -> int:
     """Return how many bytes all bundles, and what they are made of, have now."""
     folder: Path = settings.PIWHEELS_BUNDLES
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    taken = 0
+    for path in folder.rglob("*"):
+        # What is kept no longer is removed meanwhile.
+        with suppress(FileNotFoundError):
+            taken += path.stat().st_size if path.is_file() else 0
+    return taken

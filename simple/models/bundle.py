@@ -8,6 +8,7 @@ from django.db import IntegrityError, models, transaction
 from django.db.models import F, Q
 
 from builds.models import Target
+from packages.legible import legible
 
 
 def _key() -> str:
@@ -49,6 +50,8 @@ class Bundle(models.Model):
     SILENCE = timedelta(minutes=3)
     # How often a worker may die with it, until it seems to be its fault.
     TRIES = 3
+    # That of each of 300 packages something is said fits.
+    MOST_PROBLEM = 50_000
 
     key = models.CharField(max_length=20, unique=True, default=_key, editable=False)
     day = models.DateField()
@@ -148,7 +151,9 @@ class Bundle(models.Model):
 
     def fail(self, problem: str, expires_at: datetime) -> bool:
         """Note why there will be no zip; False if the work is no longer ours."""
-        return self._update(state=self.State.FAILED, slot=None, problem=problem, expires_at=expires_at)
+        # It may name what strangers wrote.
+        said = "\n".join(legible(line) for line in problem[: self.MOST_PROBLEM].splitlines())
+        return self._update(state=self.State.FAILED, slot=None, problem=said, expires_at=expires_at)
 
     def give_back(self) -> bool:
         """Let another worker have it, as this one's fell silent; False if somebody else did."""

@@ -1,5 +1,6 @@
 import io
 import os
+import random
 import time
 import zipfile
 from datetime import timedelta
@@ -26,6 +27,7 @@ from simple.requirements import CannotRead
 from simple.tests.rows import PI, make_wheel
 from tests.fake_pypi import FakePyPI
 from tests.sdists import make_wheel as wheel_bytes
+from tests.sdists import metadata
 
 pytestmark = pytest.mark.django_db
 
@@ -201,6 +203,38 @@ def test_a_zip_of_a_zip_bomb_is_not_unpacked(pi, upstream):
     assert "it has no METADATA that can be read" in made("pure", pi).problem
 
 
+def test_what_no_database_can_hold_is_said_in_other_signs(pi, upstream):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("pure-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pu\0re\nVersion: 1.0\n")
+    upstream.add_wheel("pure", "1.0", content.getvalue())
+    follow(upstream, "pure")
+    UpstreamFile.objects.update(metadata_sha256="")
+
+    bundle = made("pure", pi)
+
+    assert (bundle.state, bundle.slot) == ("failed", None)
+    assert "its METADATA is of pu\ufffdre" in bundle.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a\0b\nMore.", "a\ufffdb\nMore."),
+        ("a\ud800b", "a\ufffdb"),
+        ("a" * 1_000_000, "a" * Bundle.MOST_PROBLEM),
+    ],
+)
+def test_a_bundle_fails_whatever_there_is_to_say(pi, text, said):
+    bundle = asked("one", pi)
+    bundle.claim(1, database_now())
+
+    assert bundle.fail(text, database_now())
+
+    bundle.refresh_from_db()
+    assert (bundle.state, bundle.problem) == ("failed", said)
+
+
 @pytest.mark.parametrize(
     "filename",
     ["pure-1.0-py3-none-any/../x.whl", "pure-1.0-py3-none-a$(id).whl", "pure-1.0-py3-none-a\nb.whl"],
@@ -295,6 +329,65 @@ def test_a_bundle_has_limits(pi, settings, setting, value, why):
     setattr(settings, setting, value)
 
     assert why in made("one", pi).problem
+
+
+def fetched():
+    """Return the wheels of upstream's that were fetched and are kept."""
+    return [path for path in work.zip_path("").parent.glob("upstream/*") if path.suffix != ".metadata"]
+
+
+def add_large(upstream, *names):
+    """Upload wheels of some 50 kB."""
+    for name in names:
+        upstream.add_wheel(name, "1.0", wheel_bytes(name, "1.0", padding=random.Random(1).randbytes(50_000)))
+    follow(upstream, *names)
+
+
+def test_what_there_is_no_room_for_with_its_archive_is_not_fetched(pi, upstream, settings):
+    add_large(upstream, "pure")
+    # What it needs is known already, so that nothing of it is fetched to find that out.
+    UpstreamFile.objects.update(metadata_sha256="d" * 64)
+    known = work.zip_path("").parent / "upstream" / f"{UpstreamFile.objects.get().sha256}.metadata"
+    known.parent.mkdir(parents=True)
+    known.write_text(metadata("pure", "1.0"))
+    settings.PIWHEELS_BUNDLES_BYTES = 90_000
+
+    bundle = made("pure", pi)
+
+    assert "There is no room" in bundle.problem
+    assert fetched() == []
+
+
+def test_what_is_fetched_to_find_out_what_it_needs_has_room_or_is_not_fetched(pi, upstream, settings):
+    add_large(upstream, "one", "two")
+    settings.PIWHEELS_BUNDLES_BYTES = 90_000
+
+    bundle = made("one\ntwo", pi)
+
+    assert "There is no room" in bundle.problem
+    assert len(fetched()) == 1
+
+
+def test_a_wheel_of_unknown_size_is_fetched_as_far_as_there_is_room(pi, upstream, settings):
+    add_large(upstream, "pure")
+    UpstreamFile.objects.update(size=None)
+    settings.PIWHEELS_BUNDLES_BYTES = 20_000
+
+    bundle = made("pure", pi)
+
+    assert "has more than 20000 bytes" in bundle.problem
+    assert fetched() == []
+
+
+def test_what_is_there_already_needs_no_room(pi, upstream, settings):
+    add_large(upstream, "pure")
+    first = made("pure", pi)
+    settings.PIWHEELS_BUNDLES_BYTES = 1
+
+    second = made("pure # again", pi, address=OTHER)
+
+    assert second.pk != first.pk
+    assert (second.state, second.digest) == ("ready", first.digest)
 
 
 def test_a_client_has_so_many_a_day(pi, settings):

@@ -397,6 +397,67 @@ def test_trouble_is_told_and_outlived(log, follower, caplog):
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
+def opening(monkeypatch, path, fail):
+    """Have it fail to open one file."""
+    really_open = Path.open
+
+    def open_or_fail(self, *args, **kwargs):
+        if self == path:
+            fail()
+        return really_open(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", open_or_fail)
+
+
+def test_a_file_beside_the_log_that_cannot_be_read_is_told_once_and_stops_nothing(
+    log, follower, monkeypatch, caplog
+):
+    wheel = make_wheel()
+    append(log, lines(wheel, 1))
+    follow(follower)
+    copy = Path(f"{log}.bak")
+    shutil.copy(log, copy)
+
+    def refuse():
+        raise PermissionError(13, "Permission denied", str(copy))
+
+    opening(monkeypatch, copy, refuse)
+    for turn in range(2):
+        append(log, lines(wheel, 2))
+        log.rename(f"{log}.{turn}")
+        append(log, lines(wheel, 4))
+        follow(follower)
+
+    assert downloads.total() == 13
+    assert caplog.text.count(f"Permission denied: '{copy}'") == 1
+
+
+def test_a_rotated_log_that_is_renamed_while_it_is_looked_for_is_found_by_its_new_name(
+    log, follower, monkeypatch
+):
+    wheel = make_wheel()
+    append(log, lines(wheel, 1))
+    follow(follower)
+    follower.close()
+    append(log, lines(wheel, 2))
+    first, second = Path(f"{log}.1"), Path(f"{log}.2")
+    log.rename(first)
+    # It was quiet for long, so that by itself it is nothing to come back for.
+    os.utime(first, (1, 1))
+    append(log, lines(wheel, 4))
+
+    def be_renamed():
+        first.rename(second)
+        raise FileNotFoundError(2, "No such file or directory", str(first))
+
+    opening(monkeypatch, first, be_renamed)
+    again = follower_anew(follower)
+    follow(again)
+    again.close()
+
+    assert downloads.total() == 7
+
+
 def test_a_log_that_is_not_there_is_told_once_until_it_is(log, follower, caplog):
     def told():
         return caplog.text.count(f"There is no {log}: nothing is counted")
