@@ -116,6 +116,11 @@ class Move:
                 if of and not of.ending and of.sha256 != sha256:
                     raise _Spoilt("its bytes are not those of its name; `check_storage --hashes` tells more.")
                 self.new.save(old.name, File(source))
+            if _is_taken_down(old.name):
+                # They may have been removed from both while we still had them open.  That the old storage
+                # lacks them tells nothing: another move deletes what it has found whole in the new one.
+                self.new.delete(old.name)
+                return
             if stored_sha256(self.new, old.name) != sha256:
                 raise _Spoilt("other bytes came out of the new storage than went in; look at its disk.")
         self.done.copied += 1
@@ -148,6 +153,12 @@ def _pairs(old: Iterator[Stored], new: Iterator[Stored]) -> Iterator[tuple[Store
         files = {is_new: file for _, is_new, file in group}
         if False in files:
             yield files[False], files.get(True)
+
+
+def _is_taken_down(name: str) -> bool:
+    """Tell whether a file has bytes that must be nowhere, whichever name of theirs it has."""
+    of = wheel_file(name.removeprefix(f"{LOST_AND_FOUND}/"))
+    return of is not None and of.is_exact and Wheel.objects.is_taken_down(of.filename)
 
 
 def _show_anew(prefix: str, hashes: set[str]) -> None:

@@ -8,9 +8,10 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from builds import logs, moving, storage
+from builds import logs, moving, storage, takedown
 from builds.relocation import STAYS, Move
 from builds.storage import WholeFileStorage
+from builds.stored import LOST_AND_FOUND
 from builds.tests.storages import folder, make_whole_wheel, opened, path_of, places, use
 from packages.models import ANEW, Package
 
@@ -141,6 +142,49 @@ def test_nothing_is_deleted_before_the_index_is_told(settings, tmp_path):
     Move(Watched(before.said()), new, LATER, deletes=True).run(wheel.path[:2], lambda name: None)
 
     assert told == 3 * [{"demo"}]
+
+
+class Opened(WholeFileStorage):
+    """A folder of which somebody opens a file while others do something."""
+
+    def __init__(self, location, meanwhile):
+        super().__init__(location)
+        self.meanwhile = meanwhile
+
+    def open(self, name, mode="rb"):
+        file = super().open(name, mode)
+        self.meanwhile(name)
+        return file
+
+
+@pytest.mark.parametrize("is_set_aside", [False, True])
+def test_what_is_taken_down_while_it_is_copied_does_not_come_back(settings, tmp_path, is_set_aside):
+    wheel = two_folders(settings, tmp_path)
+    new, before = moving.both()
+    stray = f"{LOST_AND_FOUND}/{wheel.path}" if is_set_aside else wheel.path
+    if is_set_aside:
+        before.rename(wheel.path, stray)
+
+    def take_down(name):
+        if name == stray:
+            takedown.take_down([wheel], "Malware.", LATER)
+            takedown.remove(wheel, LATER)
+
+    deed = Move(Opened(before.said(), take_down), new, LATER)
+    for part in deed.parts():
+        deed.run(part, lambda name: None)
+
+    assert [names_of(new), names_of(before)] == [[wheel.provenance_path], [wheel.provenance_path]]
+    assert deed.done.faults == []
+
+
+def test_what_another_move_deletes_while_it_is_copied_stays(settings, tmp_path):
+    wheel = two_folders(settings, tmp_path)
+    new, before = moving.both()
+
+    Move(Opened(before.said(), before.delete), new, LATER).run(wheel.path[:2], lambda name: None)
+
+    assert len(names_of(new)) == 3
 
 
 def test_what_broke_off_is_done_anew_and_the_rest_is_passed_over(settings, tmp_path):
