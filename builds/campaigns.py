@@ -4,7 +4,10 @@ A campaign waits behind new releases and newest versions, before history.  It go
 to, in an order that was settled when it began, so that it may be interrupted anywhere.
 """
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +22,10 @@ from builds.places import places_of
 from builds.plan import Outlook, is_dropped, look, new_build
 from builds.wishes import Candidate
 from packages.batches import batches
+from packages.database import DATABASE_AWAY
 from packages.models import Package
+
+logger = logging.getLogger(__name__)
 
 # How many builds of a campaign wait at a time, and how much of what it goes through a tick looks at: to find
 # that there is nothing to do for a package costs as much as to queue it.
@@ -129,9 +135,26 @@ def _failed(campaign: Campaign) -> QuerySet[Build]:
 def advance(now: datetime, *, run_s: float = RUN_S) -> int:
     """Queue the next builds of all campaigns, and end those that are through; return how many were queued."""
     for campaign in Campaign.objects.left_waiting():
-        _drop_waiting(campaign, f"Its campaign {campaign} was stopped.", now)
+        with _apart(f"What waits for the campaign {campaign}, which was stopped, cannot be dropped."):
+            _drop_waiting(campaign, f"Its campaign {campaign} was stopped.", now)
     running = list(Campaign.objects.running().select_related("target"))
-    return sum(_advance(campaign, now, run_s / len(running)) for campaign in running)
+    queued = 0
+    for campaign in running:
+        with _apart(f"The campaign {campaign} cannot go on; it is tried again."):
+            queued += _advance(campaign, now, run_s / len(running))
+    return queued
+
+
+@contextmanager
+def _apart(said: str) -> Iterator[None]:
+    """Log what fails with one campaign or package, which must not keep those behind it."""
+    try:
+        yield
+    except DATABASE_AWAY:
+        # It was the database, and the next tick begins where this one began.
+        raise
+    except Exception:
+        logger.exception("%s", said)
 
 
 def _advance(campaign: Campaign, now: datetime, run_s: float) -> int:
@@ -141,7 +164,9 @@ def _advance(campaign: Campaign, now: datetime, run_s: float) -> int:
     last, until = campaign.cursor, time.monotonic() + run_s
     coming = _next(campaign, room)
     for package, version, key in coming:
-        queued += package is not None and _want(campaign, package, version, now)
+        if package is not None:
+            with _apart(f"The campaign {campaign} passes over {package}, which cannot be looked at."):
+                queued += _want(campaign, package, version, now)
         looked_at, last = looked_at + 1, key
         if time.monotonic() >= until:
             break

@@ -6,6 +6,7 @@ already is passed over, so a move that was stopped goes on.
 
 import heapq
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -66,32 +67,47 @@ class Move:
         ]
 
     def run(self, part: str, tell: Callable[[str], None]) -> None:
-        """Move what is in a folder, and have the index follow."""
-        touched = set()
-        for old, new in _pairs(self.before.walk(part), self.new.walk(part)):
-            if stored.is_temporary(old.name):
-                continue
-            tell(old.name)
-            if self._move(old, new) and (of := wheel_file(old.name)):
-                touched.add(of.sha256)
-        if touched:
-            _show_anew(part, touched)
+        """Move what is in a folder, and have the index follow.
 
-    def _move(self, old: Stored, new: Stored | None) -> bool:
-        """Move one file; True if it is somewhere else now than it was."""
+        It follows with what is there already, too: whoever was killed having copied it has told nobody.  And
+        it does before anything is deleted, after which nobody comes by that name again.
+        """
+        hashes: set[str] = set()
+        there: list[tuple[Stored, Stored]] = []
         try:
-            if new is None or new.size != old.size:
-                return self._copy(old)
-            self.done.there += 1
-            return self.deletes and self._delete(old, new)
+            for old, new in _pairs(self.before.walk(part), self.new.walk(part)):
+                if stored.is_temporary(old.name):
+                    continue
+                tell(old.name)
+                if of := wheel_file(old.name):
+                    hashes.add(of.sha256)
+                if new is None or new.size != old.size:
+                    with self._apart(old.name):
+                        self._copy(old)
+                else:
+                    there.append((old, new))
+        finally:
+            if hashes and not self.is_dry:
+                _show_anew(part, hashes)
+        self.done.there += len(there)
+        if self.deletes:
+            for old, new in there:
+                tell(old.name)
+                with self._apart(old.name):
+                    self._delete(old, new)
+
+    @contextmanager
+    def _apart(self, name: str) -> Iterator[None]:
+        """Note what is wrong with one file, which keeps no others."""
+        try:
+            yield
         except FileNotFoundError:
             # It was taken down, or tidied away, as we came to it.
-            return False
+            pass
         except _Spoilt as error:
-            self.done.faults.append(f"{old.name}: {error}")
-            return False
+            self.done.faults.append(f"{name}: {error}")
 
-    def _copy(self, old: Stored) -> bool:
+    def _copy(self, old: Stored) -> None:
         """Copy a file, and read it back."""
         if not self.is_dry:
             with self.before.open(old.name) as source:
@@ -100,23 +116,26 @@ class Move:
                 if of and not of.ending and of.sha256 != sha256:
                     raise _Spoilt("its bytes are not those of its name; `check_storage --hashes` tells more.")
                 self.new.save(old.name, File(source))
+            if _is_taken_down(old.name):
+                # They may have been removed from both while we still had them open.  That the old storage
+                # lacks them tells nothing: another move deletes what it has found whole in the new one.
+                self.new.delete(old.name)
+                return
             if stored_sha256(self.new, old.name) != sha256:
                 raise _Spoilt("other bytes came out of the new storage than went in; look at its disk.")
         self.done.copied += 1
         self.done.copied_bytes += old.size
-        return not self.is_dry
 
-    def _delete(self, old: Stored, new: Stored) -> bool:
+    def _delete(self, old: Stored, new: Stored) -> None:
         """Delete a file from the old storage that has been in the new one for long enough."""
         if self.now - new.modified_at < STAYS:
             self.done.too_new += 1
-            return False
+            return
         if stored_sha256(self.before, old.name) != stored_sha256(self.new, old.name):
             raise _Spoilt("the two storages have other bytes of it; `check_storage --hashes` tells which.")
         if not self.is_dry:
             self.before.delete(old.name)
         self.done.deleted += 1
-        return not self.is_dry
 
 
 class _Spoilt(Exception):
@@ -134,6 +153,12 @@ def _pairs(old: Iterator[Stored], new: Iterator[Stored]) -> Iterator[tuple[Store
         files = {is_new: file for _, is_new, file in group}
         if False in files:
             yield files[False], files.get(True)
+
+
+def _is_taken_down(name: str) -> bool:
+    """Tell whether a file has bytes that must be nowhere, whichever name of theirs it has."""
+    of = wheel_file(name.removeprefix(f"{LOST_AND_FOUND}/"))
+    return of is not None and of.is_exact and Wheel.objects.is_taken_down(of.filename)
 
 
 def _show_anew(prefix: str, hashes: set[str]) -> None:

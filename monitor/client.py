@@ -64,7 +64,11 @@ class Client:
         said, rest = [], iter(names)
         while some := list(islice(rest, _MOST_BUILDERS)):
             sent = {"deed": deed, "builders": some, "reason": reason}
-            said.append(self._ask("POST", "/operators/builders", sent).text("said"))
+            answer = self._ask("POST", "/operators/builders", sent)
+            try:
+                said.append(answer.text("said"))
+            except Nonsense as error:
+                raise _other(str(error)) from error
         return " ".join(said)
 
     def _ask(self, method: str, path: str, sent: object = None) -> Record:

@@ -201,18 +201,18 @@ class Monitor(App[int]):
         keys = list(table.rows)
         return str(keys[table.cursor_row].value) if 0 <= table.cursor_row < len(keys) else _FARM
 
-    def _chosen(self) -> Builder | None:
-        """Return the chosen builder, None for the farm."""
-        key = self._chosen_key()
+    def _builder(self, key: str) -> Builder | None:
+        """Return the builder of a row, None for the farm or one that has left."""
         builders = self._farm.builders if self._farm else ()
         return next((builder for builder in builders if builder.name == key), None)
 
     def _say_facts(self, alerts: dict[str, list[Alert]]) -> Text:
         """Say what is known of the chosen one."""
-        builder = self._chosen()
+        key = self._chosen_key()
+        builder = self._builder(key)
         if builder is not None:
             return boxes.about_builder(builder, alerts[builder.name], self._history)
-        if self._farm is None or self._chosen_key() != _FARM:
+        if self._farm is None or key != _FARM:
             return Text("It has left the farm.")
         return boxes.about_farm(self._farm, self._history)
 
@@ -220,10 +220,11 @@ class Monitor(App[int]):
         """Show the one that is chosen now."""
         self._draw()
 
-    def on_data_table_row_selected(self) -> None:
+    def on_data_table_row_selected(self, selected: DataTable.RowSelected) -> None:
         """Offer what may be done to it."""
-        builder = self._chosen()
-        self.push_screen(Menu(builder.name if builder else "all builders"), self._begin)
+        # Not to whom the cursor is on when the answer comes: below the menu builders come and go.
+        key = str(selected.row_key.value)
+        self.push_screen(Menu("all builders" if key == _FARM else key), lambda deed: self._begin(deed, key))
 
     def action_move(self, by: int) -> None:
         """Choose the next or the last one, as the original's keys do."""
@@ -239,19 +240,19 @@ class Monitor(App[int]):
 
     def action_do(self, name: str) -> None:
         """Begin a deed."""
-        self._begin(next(deed for deed in DEEDS if deed.name == name))
+        self._begin(next(deed for deed in DEEDS if deed.name == name), self._chosen_key())
 
-    def _begin(self, deed: Deed | None) -> None:
-        """Ask whether it is meant; say why it cannot be."""
+    def _begin(self, deed: Deed | None, key: str) -> None:
+        """Ask whether it is meant, of the builder of a row or of all; say why it cannot be."""
         if deed is None or self._farm is None:
             return
-        operators, builder = self._farm.operators, self._chosen()
+        operators, builder = self._farm.operators, self._builder(key)
         if operators is None or not operators.may_act:
             why = "Give a token (--token-file)." if operators is None else "Your role may only look."
             self._say(f"Nothing was done. {why}", "warning")
             return
-        if builder is None and self._chosen_key() != _FARM:
-            self._say("Nothing was done: it has left the farm.", "warning")
+        if builder is None and key != _FARM:
+            self._say(f"Nothing was done: {key} has left the farm.", "warning")
             return
         chosen = [builder] if builder else of_all(deed, self._farm.builders)
         if not chosen or (builder and not deed.changes(builder)):

@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.urls import reverse
 
 from builds import campaigns, counting, plan
@@ -196,6 +196,48 @@ def test_it_goes_on_when_a_package_vanishes_meanwhile(target, monkeypatch):
     campaigns.advance(NOON)
 
     assert sorted(waiting()) == ["one 2.0", "three 2.0"]
+
+
+def test_a_package_that_cannot_be_looked_at_is_passed_over(target, caplog):
+    make_packages("one", "bad", "three")
+    Version.objects.filter(package__name="bad").update(canonical="this is no version")
+    campaign = begin(target, packages="one bad three")
+
+    assert campaigns.advance(NOON) == 2
+
+    assert sorted(waiting()) == ["one 2.0", "three 2.0"]
+    campaign.refresh_from_db()
+    assert campaign.looked_at == 3
+    assert caplog.text.count("The campaign spring passes over bad") == 1
+
+
+def test_a_campaign_that_fails_keeps_no_other(target, caplog):
+    make_packages("one", "two")
+    bad = begin(target, packages="one")
+    Campaign.objects.filter(pk=bad.pk).update(todo=["this is no key"])
+    begin(target, name="summer", packages="two")
+
+    assert campaigns.advance(NOON) == 1
+
+    assert waiting() == ["two 2.0"]
+    assert "spring cannot go on" in caplog.text
+
+
+def test_no_package_is_passed_over_because_the_database_is_away(target):
+    make_packages("one")
+    campaign = begin(target, packages="one")
+
+    def away(execute, sql, *rest):
+        if "packages_version" in sql:
+            raise OperationalError("the connection is closed")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(away), pytest.raises(OperationalError):
+        campaigns.advance(NOON)
+
+    campaign.refresh_from_db()
+    assert campaign.looked_at == 0
+    assert campaigns.advance(NOON) == 1
 
 
 def test_what_waits_already_joins_it_and_is_not_queued_twice(target):

@@ -8,9 +8,11 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from builds import logs, moving, storage
+from builds import logs, moving, storage, takedown
 from builds.relocation import STAYS, Move
-from builds.tests.storages import make_whole_wheel, opened, path_of, places, use
+from builds.storage import WholeFileStorage
+from builds.stored import LOST_AND_FOUND
+from builds.tests.storages import folder, make_whole_wheel, opened, path_of, places, use
 from packages.models import ANEW, Package
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -35,7 +37,22 @@ def command(*words):
 
 
 def names(place):
-    return [file.name for file in opened(place).walk("")]
+    return names_of(opened(place))
+
+
+def names_of(holder):
+    return [file.name for file in holder.walk("")]
+
+
+def all_are_shown():
+    """Have the index show all packages as they are."""
+    for package in Package.objects.all():
+        Package.objects.note_shown({package.pk: package.revision})
+
+
+def shown_anew():
+    """The packages whose links are to be made anew."""
+    return set(Package.objects.filter(shown_revision=ANEW).values_list("name", flat=True))
 
 
 @BOTH_WAYS
@@ -67,13 +84,107 @@ def test_the_index_follows_with_its_links(settings, tmp_path):
     use(settings, both["bucket"])
     wheel, other = make_whole_wheel("demo"), make_whole_wheel("other")
     other.withdraw(timezone.now())
-    for package in Package.objects.all():
-        Package.objects.note_shown({package.pk: package.revision})
+    all_are_shown()
     use(settings, both["folder"], both["bucket"])
 
     move()
 
-    assert Package.objects.get(pk=wheel.package_id).shown_revision == ANEW
+    assert {wheel.package.name} <= shown_anew()
+
+
+def two_folders(settings, tmp_path):
+    """A wheel in the first of two folders, of which the second is written to from now on."""
+    old, new = folder(tmp_path / "old"), folder(tmp_path / "new")
+    use(settings, old)
+    wheel = make_whole_wheel()
+    use(settings, new, old)
+    all_are_shown()
+    return wheel
+
+
+def test_the_index_follows_with_what_a_move_did_before_it_was_stopped(settings, tmp_path):
+    wheel = two_folders(settings, tmp_path)
+    new, before = moving.both()
+
+    def stop(name):
+        if name != wheel.path:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Move(before, new, LATER).run(wheel.path[:2], stop)
+
+    assert names_of(new) == [wheel.path]
+    assert shown_anew() == {"demo"}
+
+
+def test_the_index_follows_with_what_a_move_did_before_it_was_killed(settings, tmp_path):
+    """That one told nobody, so whoever goes on tells of all that is there."""
+    two_folders(settings, tmp_path)
+    move()
+    all_are_shown()
+
+    assert (move(is_dry=True).there, shown_anew()) == (3, set())
+    assert (move().there, shown_anew()) == (3, {"demo"})
+
+
+def test_nothing_is_deleted_before_the_index_is_told(settings, tmp_path):
+    wheel = two_folders(settings, tmp_path)
+    move()
+    all_are_shown()
+    new, before = moving.both()
+    told = []
+
+    class Watched(WholeFileStorage):
+        def delete(self, name):
+            told.append(shown_anew())
+            super().delete(name)
+
+    Move(Watched(before.said()), new, LATER, deletes=True).run(wheel.path[:2], lambda name: None)
+
+    assert told == 3 * [{"demo"}]
+
+
+class Opened(WholeFileStorage):
+    """A folder of which somebody opens a file while others do something."""
+
+    def __init__(self, location, meanwhile):
+        super().__init__(location)
+        self.meanwhile = meanwhile
+
+    def open(self, name, mode="rb"):
+        file = super().open(name, mode)
+        self.meanwhile(name)
+        return file
+
+
+@pytest.mark.parametrize("is_set_aside", [False, True])
+def test_what_is_taken_down_while_it_is_copied_does_not_come_back(settings, tmp_path, is_set_aside):
+    wheel = two_folders(settings, tmp_path)
+    new, before = moving.both()
+    stray = f"{LOST_AND_FOUND}/{wheel.path}" if is_set_aside else wheel.path
+    if is_set_aside:
+        before.rename(wheel.path, stray)
+
+    def take_down(name):
+        if name == stray:
+            takedown.take_down([wheel], "Malware.", LATER)
+            takedown.remove(wheel, LATER)
+
+    deed = Move(Opened(before.said(), take_down), new, LATER)
+    for part in deed.parts():
+        deed.run(part, lambda name: None)
+
+    assert [names_of(new), names_of(before)] == [[wheel.provenance_path], [wheel.provenance_path]]
+    assert deed.done.faults == []
+
+
+def test_what_another_move_deletes_while_it_is_copied_stays(settings, tmp_path):
+    wheel = two_folders(settings, tmp_path)
+    new, before = moving.both()
+
+    Move(Opened(before.said(), before.delete), new, LATER).run(wheel.path[:2], lambda name: None)
+
+    assert len(names_of(new)) == 3
 
 
 def test_what_broke_off_is_done_anew_and_the_rest_is_passed_over(settings, tmp_path):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.widgets import DataTable, Input
 
+from monitor import history
 from monitor.client import Client
 from monitor.screen import Monitor
 from monitor.tests.api import TOKEN, FakeFarm, builder, building, farm, operators, serving
@@ -179,6 +180,40 @@ def test_a_deed_for_one_builder_is_for_that_one():
     assert fake.sent == [{"deed": "pause", "builders": ["pi-2"], "reason": ""}]
 
 
+def test_a_deed_for_a_builder_that_leaves_meanwhile_is_for_nobody(monkeypatch):
+    monkeypatch.setattr(history, "LEFT_S", 0.0)
+    fake = FakeFarm(builder("pi-1"), builder("pi-2"))
+
+    async def scene(watcher):
+        await watcher.see("pi-2")
+        await watcher.press("j", "j", "enter")
+        await watcher.see("What is wanted of pi-2?")
+        fake.set("/farm", farm(builder("pi-1")))
+        await watcher.see("1 of 1 at work")
+        assert watcher.app.screen_stack[0].query_one(DataTable).row_count == 2
+        await watcher.press(*"jjjjj", "enter")
+        await watcher.see("Nothing was done: pi-2 has left the farm.", absent=["Kill 1 builder"])
+
+    watch(fake, scene)
+
+    assert fake.sent == []
+
+
+def test_nothing_is_wanted_of_all_where_the_chosen_one_has_left(monkeypatch):
+    monkeypatch.setattr(history, "LEFT_S", 3600.0)
+    fake = FakeFarm(builder("pi-1"), builder("pi-2"))
+
+    async def scene(watcher):
+        await watcher.see("pi-2")
+        await watcher.press("j", "j")
+        fake.set("/farm", farm(builder("pi-1")))
+        await watcher.see("LEFT")
+        await watcher.press("enter")
+        await watcher.see("What is wanted of pi-2?")
+
+    watch(fake, scene)
+
+
 @pytest.mark.parametrize("keys", [["escape"], ["enter", "tab", "enter"], ["tab", "tab", "enter"]])
 def test_who_does_not_say_yes_does_nothing(keys):
     fake = FakeFarm()
@@ -223,6 +258,21 @@ def test_a_deed_that_was_refused_says_so():
         await watcher.see("Pause 1 builder")
         await watcher.press("enter", "enter")
         await watcher.see("It may not have been done", "Your role")
+
+    watch(fake, scene)
+
+
+@pytest.mark.parametrize("answer", [{}, {"said": ["Done."]}])
+def test_a_deed_whose_answer_cannot_be_read_says_so(answer):
+    fake = FakeFarm()
+    fake.set("/operators/builders", answer)
+
+    async def scene(watcher):
+        await watcher.see("pi-1")
+        await watcher.press("p")
+        await watcher.see("Pause 1 builder")
+        await watcher.press("enter", "enter")
+        await watcher.see("It may not have been done: The farm")
 
     watch(fake, scene)
 
