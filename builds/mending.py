@@ -42,7 +42,8 @@ class Mender:
         if fault.kind is Kind.STRANGER:
             return self._set_aside(fault.name)
         wheel = fault.wheel
-        if wheel is None:
+        if wheel is None or fault.kind is Kind.UNREADABLE:
+            # What a disk or its rights keep from us now may be whole.
             return "left"
         if fault.kind is Kind.TAKEN_DOWN:
             takedown.remove(wheel, self.now)

@@ -9,9 +9,9 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+from builds import moving
 from builds.checking import Check, Step
 from builds.models import StorageCheck
-from builds.storage import Unreachable
 from builds.stored import PREFIXES
 
 logger = logging.getLogger(__name__)
@@ -40,14 +40,16 @@ class Tally:
 def look(now: datetime, *, for_s: float = 30.0) -> int:
     """Go on with this night's check for about so many seconds; return how many parts came to their end.
 
-    The time is looked at between two hashes: one large wheel is always read to its end.
+    The time is looked at between two hashes: one large wheel is always read to its end.  What fails inside a
+    part is a fault of it; a storage that fails as a whole has nothing looked at.
     """
+    faults: tuple[type[Exception], ...] = moving.faults()
     until = time.monotonic() + for_s
     ended = 0
     try:
         while time.monotonic() < until and (part := _next(now)):
             ended += _go_on(part, now, until)
-    except Unreachable as error:
+    except faults as error:
         logger.error("The storage cannot be checked: %s", error)
     return ended
 

@@ -339,6 +339,10 @@ def _storage(now: datetime) -> Iterator[Matter]:
         said = f"{counted(faults)} {noun} found in the storage."
         url = _admin("builds_storagecheck")
         yield Matter("storage", said, summary["oldest"], url, "Run check_storage --fix")
+    if late := StorageCheck.objects.late_since(now):
+        said = "Files in the storage are not compared with the database any more, or were never."
+        url = _admin("builds_storagecheck")
+        yield Matter("storage-unchecked", said, late, url, "Read what the worker says")
 
 
 def _downloads(now: datetime) -> Iterator[Matter]:

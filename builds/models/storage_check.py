@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Max, Min, Sum
 
 from packages.models import NEVER
@@ -30,12 +31,25 @@ class StorageCheckQuerySet(models.QuerySet["StorageCheck"]):
             oldest=Min("checked_at"), oldest_read=Min("read_at"), last=Max("checked_at"), faults=Sum("faults")
         )
 
+    def late_since(self, now: datetime) -> datetime | None:
+        """Return when the part was compared that waits longest, if that is too long; None if none is late.
+
+        What was never compared comes before all others, so it waits no longer than the oldest of them; and
+        where nothing was, since the farm was made.
+        """
+        since: datetime | None = self.filter(checked_at__gt=NEVER).aggregate(at=Min("checked_at"))["at"]
+        since = since or MigrationRecorder.Migration.objects.aggregate(at=Min("applied"))["at"]
+        # A time far ahead is from before the database's clock was put back.
+        return since if since and abs(now - since) > StorageCheck.LATE else None
+
 
 class StorageCheck(models.Model):
     """The last check of the files whose hashes begin with two digits, and of one part of the logs."""
 
     # Each part is looked at every night, and read as a whole in about a month.
     NIGHTLY = timedelta(hours=20)
+    # Three nights have left out what was compared so long ago.
+    LATE = timedelta(days=4)
     READ = timedelta(days=28)
     # 256 parts in 26 nights.
     READ_PER_NIGHT = 10

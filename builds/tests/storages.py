@@ -1,11 +1,12 @@
 """Storages for tests, and wheels that have all of their files."""
 
+import errno
 import hashlib
 import io
 import zipfile
 from pathlib import Path
 
-from django.core.files.storage import storages
+from django.core.files.storage import default_storage, storages
 
 from builds import storage
 from builds.models import Build
@@ -67,3 +68,14 @@ def metadata_of(content):
 
 def path_of(holder, name):
     return Path(holder.path(name))
+
+
+def unreadable(monkeypatch, name):
+    """Have the disk give an error in place of one file's bytes."""
+
+    def open_other(path, *words):
+        if path == default_storage.path(name):
+            raise OSError(errno.EIO, "Input/output error")
+        return Path(path).open(*words)
+
+    monkeypatch.setattr("django.core.files.storage.filesystem.open", open_other, raising=False)

@@ -22,7 +22,16 @@ from builds.management.commands import check_storage
 from builds.models import Build, Wheel
 from builds.stored import GRACE, PREFIXES, Stored
 from builds.tests.rows import make_build, make_version
-from builds.tests.storages import folder, make_whole_wheel, metadata_of, opened, path_of, places, use
+from builds.tests.storages import (
+    folder,
+    make_whole_wheel,
+    metadata_of,
+    opened,
+    path_of,
+    places,
+    unreadable,
+    use,
+)
 from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -248,6 +257,34 @@ def test_no_more_wheels_are_withdrawn_than_an_operator_allows():
     assert said.count("[withdrawn,") == 2
     assert said.count("see --withdraw]") == 1
     assert Wheel.objects.listed().count() == 1
+
+
+def test_a_file_that_cannot_be_read_is_no_reason_to_withdraw_its_wheel(monkeypatch):
+    wheel = make_whole_wheel()
+    unreadable(monkeypatch, wheel.path)
+
+    assert check(at=wheel)[1] == 0
+    said, status = check("--hashes", "--fix", at=wheel)
+
+    assert status == 1
+    assert f"unreadable: {wheel.path}: It cannot be read: [Errno 5] Input/output error [left]" in said
+    wheel.refresh_from_db()
+    assert wheel.withdrawn_at is None
+
+
+def test_what_cannot_be_listed_is_named_and_left_and_the_rest_is_compared():
+    wheel = make_whole_wheel()
+    default_storage.delete(wheel.metadata_path)
+    strange = path_of(default_storage, "00/loop")
+    strange.parent.mkdir(exist_ok=True)
+    strange.symlink_to(strange)
+
+    said, status = check("--fix")
+
+    assert status == 1
+    assert "unreadable: 00: It cannot be listed" in said
+    assert said.count("[left]") == 1
+    assert f"missing: {wheel.metadata_path}: It is not there. [restored from the wheel]" in said
 
 
 def test_a_disk_that_is_not_mounted_is_no_reason_to_withdraw_all(settings, tmp_path):

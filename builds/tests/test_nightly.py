@@ -1,4 +1,5 @@
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
@@ -6,7 +7,7 @@ from django.utils import timezone
 
 from builds import nightly
 from builds.models import StorageCheck
-from builds.tests.storages import make_whole_wheel
+from builds.tests.storages import make_whole_wheel, unreadable, use
 from packages.models import NEVER
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -55,6 +56,53 @@ def test_a_check_that_has_no_more_time_goes_on_where_it_was():
     assert (part.wheels, part.position, part.so_far) == (3, "", {})
     # Their files are below other hashes.
     assert part.faults == 9
+
+
+def test_a_folder_that_cannot_be_listed_keeps_no_part_from_its_turn():
+    unlistable("TRASH")
+    wheel = make_whole_wheel()
+    unlistable(wheel.sha256[:2])
+
+    assert nightly.look(NIGHT, for_s=60) == 256
+
+    found = dict(StorageCheck.objects.filter(faults__gt=0).values_list("prefix", "report"))
+    assert set(found) == {"00", wheel.sha256[:2]}
+    assert found["00"].startswith("unreadable: TRASH: It cannot be listed")
+    assert str(Path(default_storage.path(wheel.sha256[:2]), "loop")) in found[wheel.sha256[:2]]
+
+
+def unlistable(folder):
+    """Put something into a folder by which not even root can list it."""
+    path = Path(default_storage.path(folder), "loop")
+    path.parent.mkdir(exist_ok=True)
+    path.symlink_to(path)
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_are_compared(monkeypatch):
+    wheel = make_whole_wheel()
+    default_storage.delete(wheel.metadata_path)
+    unreadable(monkeypatch, wheel.path)
+    part = StorageCheck.objects.create(prefix=wheel.sha256[:2])
+
+    assert nightly.look(NIGHT, for_s=60) == 1
+
+    part.refresh_from_db()
+    assert part.report.splitlines() == [
+        f"unreadable: {wheel.path}: It cannot be read: [Errno 5] Input/output error",
+        f"missing: {wheel.metadata_path}: It is not there.",
+    ]
+
+
+def test_a_storage_that_fails_as_a_whole_is_no_fault_of_a_part(settings, tmp_path, caplog):
+    make_whole_wheel()
+    # No file system takes such a name, so even to ask for it is an error.
+    place = {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": tmp_path / ("x" * 300)}}
+    use(settings, place)
+
+    assert nightly.look(NIGHT, for_s=60) == 0
+
+    assert "The storage cannot be checked" in caplog.text
+    assert not StorageCheck.objects.exclude(checked_at=NEVER).exists()
 
 
 def test_health_tells_what_was_found(client):

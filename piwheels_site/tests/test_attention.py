@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from builds import counting
@@ -173,6 +174,17 @@ def storage_faults(now):
     StorageCheck.objects.create(prefix="ab", faults=3, checked_at=now)
 
 
+def storage_unchecked(now):
+    for number, days in enumerate([0, 5, 0]):
+        StorageCheck.objects.create(prefix=f"0{number}", checked_at=now - timedelta(days=days))
+    StorageCheck.objects.create(prefix="03")
+
+
+def storage_never_checked(now):
+    StorageCheck.objects.create(prefix="00")
+    MigrationRecorder.Migration.objects.update(applied=now - timedelta(days=5))
+
+
 def tasks_stand_still(now):
     counting.Counting.objects.update(at=now - HOUR)
 
@@ -199,6 +211,8 @@ MATTERS = [
     (index_late, "index-late"),
     (index_fault, "index-fault"),
     (storage_faults, "storage"),
+    (storage_unchecked, "storage-unchecked"),
+    (storage_never_checked, "storage-unchecked"),
     (tasks_stand_still, "tasks"),
 ]
 
@@ -245,6 +259,15 @@ def test_a_full_disk_of_the_server_is_told(now, monkeypatch):
 
     assert {matter.key.partition(":")[0] for matter in matters} == {"disk"}
     assert matters[0].is_urgent
+
+
+@pytest.mark.parametrize("days", [0, 3, -3])
+def test_a_storage_that_is_compared_or_to_be_compared_soon_is_no_matter(now, days):
+    StorageCheck.objects.create(prefix="00")
+    assert keys(now) == []
+
+    StorageCheck.objects.create(prefix="01", checked_at=now - timedelta(days=days))
+    assert keys(now) == []
 
 
 def test_a_storage_that_is_not_mounted_is_told_at_once(now, tmp_path):
@@ -313,7 +336,7 @@ def test_what_is_urgent_comes_first_and_then_the_oldest(now):
 
 def test_it_costs_as_many_queries_however_much_there_is(admin_client, now, django_assert_max_num_queries):
     for happens, _ in MATTERS:
-        if happens not in (quarantined, drained, given_up_for_its_network):
+        if happens not in (quarantined, drained, given_up_for_its_network, storage_never_checked):
             happens(now)
     for number in range(20):
         make_builder(f"silent-{number}", heard_at=now - HOUR)
