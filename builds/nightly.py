@@ -13,6 +13,7 @@ from builds import moving
 from builds.checking import Check, Step
 from builds.models import StorageCheck
 from builds.stored import PREFIXES
+from packages.clock import is_over
 
 logger = logging.getLogger(__name__)
 
@@ -58,13 +59,13 @@ def _next(now: datetime) -> StorageCheck | None:
     """Return the part to look at: one that was begun, or the one that was neglected longest."""
     if begun := StorageCheck.objects.begun().first():
         return begun
-    part = StorageCheck.objects.due(now - StorageCheck.NIGHTLY).first()
+    part = StorageCheck.objects.due(now).first()
     if part is None and not StorageCheck.objects.exists():
         StorageCheck.objects.bulk_create(map(StorageCheck, PREFIXES), ignore_conflicts=True)
         return _next(now)
     if part:
-        read_tonight = StorageCheck.objects.read_since(now - StorageCheck.NIGHTLY)
-        is_old = now - part.read_at >= StorageCheck.READ
+        read_tonight = StorageCheck.objects.read_between(now - StorageCheck.NIGHTLY, now)
+        is_old = is_over(part.read_at, StorageCheck.READ, now)
         part.begin(is_reading=is_old and read_tonight < StorageCheck.READ_PER_NIGHT)
     return part
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Max, Min, Sum
+from django.db.models import Max, Min, Q, Sum
 
 from packages.models import NEVER
 
@@ -17,13 +17,16 @@ class StorageCheckQuerySet(models.QuerySet["StorageCheck"]):
         """Parts of which a check has begun and not come to its end."""
         return self.exclude(position="")
 
-    def due(self, before: datetime) -> Self:
-        """Parts that were last looked at before that, the oldest first."""
-        return self.filter(position="", checked_at__lt=before).order_by("checked_at", "prefix")
+    def due(self, now: datetime) -> Self:
+        """Parts that were not looked at this night, the oldest first."""
+        night = StorageCheck.NIGHTLY
+        # What is a night ahead is from before the database's clock was put back; less is another worker's.
+        due = Q(checked_at__lt=now - night) | Q(checked_at__gt=now + night)
+        return self.filter(due, position="").order_by("checked_at", "prefix")
 
-    def read_since(self, time: datetime) -> int:
-        """Return how many parts have been read with all of their bytes since then."""
-        return self.filter(read_at__gte=time).count()
+    def read_between(self, start: datetime, end: datetime) -> int:
+        """Return how many parts were last read with all of their bytes between these times."""
+        return self.filter(read_at__range=(start, end)).count()
 
     def summary(self) -> dict[str, Any]:  # Any: Django's answer
         """Return how old the results are, and what all of them found."""

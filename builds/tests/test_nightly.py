@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from builds import nightly
 from builds.models import StorageCheck
+from builds.stored import PREFIXES
 from builds.tests.storages import make_whole_wheel, unreadable, use
 from packages.models import NEVER
 
@@ -22,7 +23,7 @@ def test_a_night_looks_at_all_parts_and_reads_some():
     assert nightly.look(NIGHT, for_s=60) == 256
     assert nightly.look(NIGHT, for_s=60) == 0
 
-    assert StorageCheck.objects.read_since(NIGHT) == StorageCheck.READ_PER_NIGHT
+    assert StorageCheck.objects.read_between(NIGHT, NIGHT) == StorageCheck.READ_PER_NIGHT
     [part] = StorageCheck.objects.filter(faults__gt=0)
     assert (part.prefix, part.wheels, part.files, part.faults) == (wheel.sha256[:2], 1, 2, 1)
     assert part.report == f"missing: {wheel.path}: It is not there."
@@ -38,6 +39,19 @@ def test_in_a_month_everything_is_read():
 
     assert list(StorageCheck.objects.filter(read_at=NIGHT).values_list("prefix", flat=True)) == ["aa"]
     assert StorageCheck.READ.days > 256 / StorageCheck.READ_PER_NIGHT
+
+
+def test_what_was_checked_in_a_time_to_come_is_checked_and_read_again():
+    ahead = NIGHT + timedelta(days=400)
+    StorageCheck.objects.bulk_create(
+        StorageCheck(prefix=prefix, checked_at=ahead, read_at=ahead) for prefix in PREFIXES
+    )
+    assert StorageCheck.objects.late_since(NIGHT) == ahead
+
+    assert nightly.look(NIGHT, for_s=60) == 256
+
+    assert StorageCheck.objects.late_since(NIGHT) is None
+    assert StorageCheck.objects.filter(read_at=NIGHT).count() == StorageCheck.READ_PER_NIGHT
 
 
 def test_a_check_that_has_no_more_time_goes_on_where_it_was():
