@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,10 @@ def server() -> Server:
 
 
 def disks() -> tuple[Disk, ...]:
-    """Return each disk that the farm writes to once, however many of its folders are on it."""
+    """Return each disk that the farm writes to once, however many of its folders are on it.
+
+    One that gives only errors has no size, and is left out.
+    """
     places = {
         "everything else": settings.VAR,
         "uploads": settings.PIWHEELS_INCOMING,
@@ -59,9 +63,10 @@ def disks() -> tuple[Disk, ...]:
         places["wheels"] = settings.PIWHEELS_STORAGE
     folders: dict[int, dict[str, Path]] = {}
     for name, place in places.items():
-        if Path(place).is_dir():
-            folders.setdefault(Path(place).stat().st_dev, {})[name] = Path(place)
-    return tuple(_disk(found) for found in folders.values())
+        with suppress(OSError):
+            if Path(place).is_dir():
+                folders.setdefault(Path(place).stat().st_dev, {})[name] = Path(place)
+    return tuple(disk for found in folders.values() if (disk := _disk(found)))
 
 
 def _memory() -> dict[str, int]:
@@ -85,9 +90,13 @@ def _temperature_c() -> float | None:
     return int(text) / 1000 if text.lstrip("-").isdecimal() else None
 
 
-def _disk(folders: dict[str, Path]) -> Disk:
+def _disk(folders: dict[str, Path]) -> Disk | None:
+    """Return the disk that these folders are on; None if it does not say how large it is."""
     place = next(iter(folders.values()))
-    told = shutil.disk_usage(place)
+    try:
+        told = shutil.disk_usage(place)
+    except OSError:
+        return None
     return Disk(tuple(folders), place, told.total, told.free, used=told.used / max(1, told.used + told.free))
 
 

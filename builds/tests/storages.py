@@ -36,6 +36,12 @@ def use(settings, new, before=None):
     settings.STORAGES = {**settings.STORAGES, "default": both if before else new}
 
 
+def dead(path):
+    """A folder on a disk that answers each question with an error: no file system takes such a name."""
+    location = str(path / ("x" * 300))
+    return {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": location}}
+
+
 def opened(place):
     return storages.create_storage(place)
 

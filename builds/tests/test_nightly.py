@@ -8,7 +8,7 @@ from django.utils import timezone
 from builds import nightly
 from builds.models import StorageCheck
 from builds.stored import PREFIXES
-from builds.tests.storages import make_whole_wheel, unreadable, use
+from builds.tests.storages import dead, make_whole_wheel, unreadable, use
 from packages.models import NEVER
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -109,9 +109,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_compared(monkeyp
 
 def test_a_storage_that_fails_as_a_whole_is_no_fault_of_a_part(settings, tmp_path, caplog):
     make_whole_wheel()
-    # No file system takes such a name, so even to ask for it is an error.
-    place = {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": tmp_path / ("x" * 300)}}
-    use(settings, place)
+    use(settings, dead(tmp_path))
 
     assert nightly.look(NIGHT, for_s=60) == 0
 

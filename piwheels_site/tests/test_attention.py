@@ -1,12 +1,14 @@
 """What needs a decision: each matter is found, leads to where it is decided, and goes when it is settled."""
 
 import ast
+import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
@@ -21,8 +23,9 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
+from builds.tests.storages import dead, use
 from packages.models import Dirty, Package, SyncCursor
-from piwheels_site import attention
+from piwheels_site import attention, machine
 from simple.models import Log, Shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -277,6 +280,34 @@ def test_a_storage_that_is_not_mounted_is_told_at_once(now, tmp_path):
     matters = attention.found(now)
 
     assert [matter.is_urgent for matter in matters if matter.key == "storage-away"] == [True]
+
+
+def test_a_disk_that_gives_only_errors_takes_nothing_else_from_the_first_screen(
+    admin_client, now, settings, tmp_path
+):
+    never_heard(now)
+    use(settings, dead(tmp_path))
+    settings.PIWHEELS_STORAGE = default_storage.path("")
+
+    assert keys(now) == ["storage-away", "builder-new:pi-08"]
+    assert "gives only errors" in admin_client.get("/admin/").content.decode()
+    assert [disk.holds for disk in machine.disks()] == [("everything else",)]
+
+
+def test_a_disk_of_which_only_the_size_is_not_told_is_left_out(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: os.statvfs(f"{place}/{'x' * 300}"))
+
+    assert machine.disks() == ()
+
+
+def test_a_look_that_failed_is_a_matter_and_the_others_are_shown(admin_client, now, monkeypatch):
+    never_heard(now)
+    monkeypatch.setitem(attention.LOOKS, "moon", lambda now: 1 / 0)
+
+    assert sorted(keys(now)) == ["builder-new:pi-08", "look-failed"]
+    first = admin_client.get("/admin/").content.decode()
+    assert "The look at moon failed (ZeroDivisionError)" in first
+    assert "pi-08 was enrolled" in first
 
 
 def test_several_folders_of_one_disk_are_one_matter(now, monkeypatch, settings, tmp_path):
