@@ -294,6 +294,39 @@ def test_a_disk_that_gives_only_errors_takes_nothing_else_from_the_first_screen(
     assert [disk.holds for disk in machine.disks()] == [("everything else",)]
 
 
+@pytest.mark.parametrize(
+    ("engine", "host", "is_here"),
+    [
+        ("postgresql", "/run/postgresql", True),
+        ("postgresql", "", True),
+        ("postgresql", "localhost", True),
+        ("postgresql", "127.0.0.1", True),
+        ("postgresql", "::1", True),
+        ("postgresql", "db.example.org", False),
+        ("sqlite3", "", False),
+    ],
+)
+def test_the_disk_of_a_database_on_this_machine_is_watched(monkeypatch, engine, host, is_here):
+    # A file system of its own, wherever this runs.
+    monkeypatch.setattr(machine, "POSTGRESQL", Path("/proc"))
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", f"django.db.backends.{engine}")
+    monkeypatch.setitem(settings.DATABASES["default"], "HOST", host)
+
+    assert [disk.holds for disk in machine.disks() if disk.place == Path("/proc")] == (
+        [("the database",)] if is_here else []
+    )
+
+
+def test_folders_that_somebody_wants_watched_are_and_each_disk_is_told_once(settings, tmp_path):
+    settings.VAR = tmp_path
+    settings.PIWHEELS_WATCH_DISKS = ["/proc", str(tmp_path), "/proc/self", "/nowhere"]
+
+    assert [disk.holds for disk in machine.disks()] == [
+        ("everything else", str(tmp_path)),
+        ("/proc", "/proc/self"),
+    ]
+
+
 def test_a_disk_of_which_only_the_size_is_not_told_is_left_out(monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda place: os.statvfs(f"{place}/{'x' * 300}"))
 
