@@ -18,6 +18,7 @@ from builds.models import Build, Wheel
 from builds.storage import Holder, Unreachable, stored_sha256
 from builds.stored import GRACE, LOGS, PREFIXES, Stored
 from packages.batches import batches
+from packages.legible import legible
 
 _HASH = re.compile(r"[0-9a-f]{64}/")
 
@@ -45,7 +46,8 @@ class Fault:
     wheel: Wheel | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.name}: {self.said}"
+        # A name may have bytes that are no text, which neither a database nor a terminal takes.
+        return legible(f"{self.kind}: {self.name}: {self.said}")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import shutil
 import tracemalloc
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -134,6 +135,18 @@ def test_a_file_without_a_row_is_set_aside_after_a_day(name):
     assert f"stranger: {name}: It belongs to no row. [moved to lost-and-found/{name}]" in said
     assert storage.read_bytes(f"lost-and-found/{name}") == b"?"
     assert check(at=name)[1] == 0
+
+
+def test_a_file_whose_name_is_no_text_is_set_aside_too():
+    make_whole_wheel()
+    path = Path(os.fsdecode(os.fsencode(default_storage.path("")) + b"/\xff.txt"))
+    path.touch()
+
+    said, _ = check("--fix", at="00", after=2 * GRACE)
+
+    assert "[moved to lost-and-found/�.txt]" in said
+    assert not path.exists()
+    assert "lost-and-found/�.txt" in LogEntry.objects.get().change_message
 
 
 def test_a_folder_beside_that_of_a_hash_hides_no_wheel():

@@ -1,3 +1,4 @@
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from django.utils import timezone
 
 from builds import nightly
 from builds.models import StorageCheck
-from builds.stored import PREFIXES
+from builds.stored import GRACE, PREFIXES
 from builds.tests.storages import dead, make_whole_wheel, unreadable, use
 from packages.models import NEVER
 
@@ -104,6 +105,22 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_compared(monkeyp
     assert part.report.splitlines() == [
         f"unreadable: {wheel.path}: It cannot be read: [Errno 5] Input/output error",
         f"missing: {wheel.metadata_path}: It is not there.",
+    ]
+
+
+def test_no_name_of_a_file_ends_a_check():
+    """Neither one that is no text, nor a log's of a build that no database could have."""
+    for name in (b"00/\xff\x1b[2J.whl", b"logs/0000/0000/" + b"9" * 30 + b".txt.gz"):
+        path = Path(os.fsdecode(os.fsencode(default_storage.path("")) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    StorageCheck.objects.create(prefix="00")
+
+    assert nightly.look(NIGHT + 2 * GRACE, for_s=60) == 1
+
+    assert StorageCheck.objects.get().report.splitlines() == [
+        "stranger: 00/��[2J.whl: It belongs to no row.",
+        f"stranger: logs/0000/0000/{'9' * 30}.txt.gz: It belongs to no row.",
     ]
 
 
