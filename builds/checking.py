@@ -18,6 +18,7 @@ from builds.models import Build, Wheel
 from builds.storage import Holder, Unreachable, stored_sha256
 from builds.stored import GRACE, LOGS, PREFIXES, Stored
 from packages.batches import batches
+from packages.legible import legible
 
 _HASH = re.compile(r"[0-9a-f]{64}/")
 
@@ -27,6 +28,7 @@ class Kind(StrEnum):
 
     MISSING = "missing"
     SPOILT = "spoilt"
+    UNREADABLE = "unreadable"
     TAKEN_DOWN = "taken down"
     FOUND = "found again"
     STRANGER = "stranger"
@@ -44,7 +46,8 @@ class Fault:
     wheel: Wheel | None = None
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.name}: {self.said}"
+        # A name may have bytes that are no text, which neither a database nor a terminal takes.
+        return legible(f"{self.kind}: {self.name}: {self.said}")
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,20 @@ class Check:
         return cls(now, reads, holder, before, with_logs)
 
     def part(self, prefix: str, after: str = "") -> Iterator[Step]:
-        """Compare the wheels whose hashes begin so, from after one of them; then this part of the rest."""
+        """Compare the wheels whose hashes begin so, from after one of them; then this part of the rest.
+
+        What cannot be listed is a fault, and keeps nobody from the rest.
+        """
+        number = PREFIXES.index(prefix)
+        yield from _to_its_end(prefix, self._wheels(prefix, after))
+        yield from _to_its_end(LOGS, self._logs(number))
+        if self.with_logs:
+            yield from _to_its_end(LOGS, self._unlogged(number))
+        if prefix == PREFIXES[0]:
+            yield from _to_its_end(self.holder.said(), self._others())
+
+    def _wheels(self, prefix: str, after: str) -> Iterator[Step]:
+        """Compare the wheels whose hashes begin so, from after one of them."""
         start = f"{prefix}/{after}0" if after else ""  # what comes after all in the folder of that hash
         rows = ((f"{row.sha256}/", row) for row in _rows(prefix, after))
         files = ((stored.hash_folder(file.name), file) for file in self.holder.walk(prefix, start))
@@ -95,11 +111,6 @@ class Check:
             found = [thing for thing in things if isinstance(thing, Stored)]
             position = key.rstrip("/") if _HASH.fullmatch(key) else ""
             yield self._compared(position, wheels, {file.name: file for file in found})
-        yield from self._logs(PREFIXES.index(prefix))
-        if self.with_logs:
-            yield from self._unlogged(PREFIXES.index(prefix))
-        if prefix == PREFIXES[0]:
-            yield from self._others()
 
     def _compared(self, position: str, wheels: Collection[Wheel], files: Mapping[str, Stored]) -> Step:
         """Compare what must be below one hash with what is."""
@@ -134,12 +145,16 @@ class Check:
 
     def _all_of(self, wheel: Wheel, files: Mapping[str, Stored], *, reads: bool) -> Iterator[Fault]:
         """Give what is wrong with the files that a wheel must have."""
+        failures: tuple[type[Exception], ...] = moving.faults()
         for name, size, sha256 in (
             (wheel.path, wheel.size, wheel.sha256),
             (wheel.metadata_path, None, wheel.metadata_sha256),
             (wheel.provenance_path, None, ""),
         ):
-            kind, said = self._one(name, files, size, sha256 if reads else "")
+            try:
+                kind, said = self._one(name, files, size, sha256 if reads else "")
+            except failures as error:
+                kind, said = Kind.UNREADABLE, f"It cannot be read: {error}"
             if kind:
                 yield Fault(kind, name, said, wheel)
 
@@ -221,13 +236,28 @@ class Check:
         yield self._batch(files, files)
         for top in self.holder.folders(""):
             if not stored.is_ours(top):
-                for batch in batches(self.holder.walk(top)):
-                    yield self._batch(batch, batch)
+                yield from _to_its_end(top, self._below(top))
+
+    def _below(self, top: str) -> Iterator[Step]:
+        """Look at what is in a folder that is not ours."""
+        for batch in batches(self.holder.walk(top)):
+            yield self._batch(batch, batch)
 
     def _batch(self, files: Collection[Stored], strangers: Iterable[Stored]) -> Step:
         """Return what was seen of some files that are no wheels'."""
         size = sum(file.size for file in files)
         return Step("", wheels=0, files=len(files), size=size, faults=tuple(self._strange(strangers)))
+
+
+def _to_its_end(name: str, steps: Iterator[Step]) -> Iterator[Step]:
+    """Give these steps; that the storage fails before the last of them is a fault of what has that name."""
+    failures: tuple[type[Exception], ...] = moving.faults()
+    try:
+        yield from steps
+    except failures as error:
+        said = f"It cannot be listed, and what comes after that was not looked at: {error}"
+        fault = Fault(Kind.UNREADABLE, name, said)
+        yield Step("", wheels=0, files=0, size=0, faults=(fault,))
 
 
 def _rows(prefix: str, after: str) -> Iterator[Wheel]:

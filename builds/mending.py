@@ -16,6 +16,7 @@ from builds.checking import Fault, Kind
 from builds.models import Build, Wheel
 from builds.storage import Holder, stored_sha256
 from builds.stored import LOST_AND_FOUND, log_build, wheel_file
+from packages.legible import legible
 from packages.models import Package
 
 # The longest METADATA that is published is shorter.
@@ -42,7 +43,8 @@ class Mender:
         if fault.kind is Kind.STRANGER:
             return self._set_aside(fault.name)
         wheel = fault.wheel
-        if wheel is None:
+        if wheel is None or fault.kind is Kind.UNREADABLE:
+            # What a disk or its rights keep from us now may be whole.
             return "left"
         if fault.kind is Kind.TAKEN_DOWN:
             takedown.remove(wheel, self.now)
@@ -60,7 +62,7 @@ class Mender:
         if _has_row(name):
             self.holder.rename(aside, name)
             return "left, as it has a row by now"
-        return f"moved to {aside}"
+        return f"moved to {legible(aside)}"
 
     def _show(self, wheel: Wheel) -> str:
         """Show a wheel again whose file is back."""

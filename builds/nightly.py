@@ -9,10 +9,11 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+from builds import moving
 from builds.checking import Check, Step
 from builds.models import StorageCheck
-from builds.storage import Unreachable
 from builds.stored import PREFIXES
+from packages.clock import is_over
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +41,16 @@ class Tally:
 def look(now: datetime, *, for_s: float = 30.0) -> int:
     """Go on with this night's check for about so many seconds; return how many parts came to their end.
 
-    The time is looked at between two hashes: one large wheel is always read to its end.
+    The time is looked at between two hashes: one large wheel is always read to its end.  What fails inside a
+    part is a fault of it; a storage that fails as a whole has nothing looked at.
     """
+    faults: tuple[type[Exception], ...] = moving.faults()
     until = time.monotonic() + for_s
     ended = 0
     try:
         while time.monotonic() < until and (part := _next(now)):
             ended += _go_on(part, now, until)
-    except Unreachable as error:
+    except faults as error:
         logger.error("The storage cannot be checked: %s", error)
     return ended
 
@@ -56,13 +59,13 @@ def _next(now: datetime) -> StorageCheck | None:
     """Return the part to look at: one that was begun, or the one that was neglected longest."""
     if begun := StorageCheck.objects.begun().first():
         return begun
-    part = StorageCheck.objects.due(now - StorageCheck.NIGHTLY).first()
+    part = StorageCheck.objects.due(now).first()
     if part is None and not StorageCheck.objects.exists():
         StorageCheck.objects.bulk_create(map(StorageCheck, PREFIXES), ignore_conflicts=True)
         return _next(now)
     if part:
-        read_tonight = StorageCheck.objects.read_since(now - StorageCheck.NIGHTLY)
-        is_old = now - part.read_at >= StorageCheck.READ
+        read_tonight = StorageCheck.objects.read_between(now - StorageCheck.NIGHTLY, now)
+        is_old = is_over(part.read_at, StorageCheck.READ, now)
         part.begin(is_reading=is_old and read_tonight < StorageCheck.READ_PER_NIGHT)
     return part
 

@@ -183,8 +183,16 @@ class WholeFileStorage(FileSystemStorage):
     def require(self) -> None:
         """Raise Unreachable if the folder is not the storage: a disk that is not mounted leaves an empty one.
 
-        It is known by a mark, which is made where the farm has no wheels yet, or some of them are there.
+        It is known by a mark, which is made where the farm has no wheels yet, or some of them are there.  A
+        disk that gives only errors is as good as not mounted.
         """
+        try:
+            self._know()
+        except OSError as error:
+            raise Unreachable(f"{self.said()} gives only errors: mend or mount it. {error}") from error
+
+    def _know(self) -> None:
+        """Look for the mark, or make it; raises Unreachable."""
         mark = Path(self.path(MARK))
         if mark.exists():
             return

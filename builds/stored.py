@@ -31,7 +31,7 @@ PREFIXES = tuple(f"{number:02x}" for number in range(256))
 _BY_HASH = re.compile(
     r"([0-9a-f]{2})/((?:\1)[0-9a-f]{62})/([^/]+\.whl)(\.metadata|\.[0-9]{1,18}\.provenance)?"
 )
-_LOG = re.compile(rf"{LOGS}/([0-9]{{4}})/([0-9]{{4}})/([0-9]{{4,}})\.txt\.gz")
+_LOG = re.compile(rf"{LOGS}/([0-9]{{4}})/([0-9]{{4}})/([0-9]{{4,10}})\.txt\.gz")
 
 
 @dataclass(frozen=True)

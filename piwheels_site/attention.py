@@ -83,23 +83,26 @@ Look = Callable[[datetime], Iterable[Matter]]
 
 def found(now: datetime) -> list[Matter]:
     """Return all that needs a decision, what is urgent first and then what has been there longest."""
-    matters = [matter for find in LOOKS.values() for matter in find(now)]
-    return sorted(matters, key=lambda each: (not each.is_urgent, each.since or now))
+    matters, _ = look(now)
+    return sorted(matters.values(), key=lambda each: (not each.is_urgent, each.since or now))
 
 
 def look(now: datetime, looks: "Mapping[str, Look] | None" = None) -> tuple[dict[str, Matter], set[str]]:
     """Return all of it by key, for whoever tells people, and which looks failed.
 
     A key begins with the name of its look.  One that fails says nothing of whether its matters are settled,
-    and keeps no other from looking.
+    keeps no other from looking, and is a matter itself.
     """
     found: dict[str, Matter] = {}
     failed = set()
     for name, find in (LOOKS if looks is None else looks).items():
         try:
             found |= {f"{name}:{matter.key}": matter for matter in find(now)}
-        except Exception:
+        except Exception as error:
             logger.exception("The look at %s failed; what it found before is left as it is.", name)
+            said = f"The look at {name} failed ({type(error).__name__}), so what is wrong there is not shown."
+            url = reverse("status")
+            found[f"{name}:look-failed"] = Matter("look-failed", said, None, url, "Read the log")
             failed.add(name)
     return found, failed
 
@@ -334,13 +337,19 @@ def _storage(now: datetime) -> Iterator[Matter]:
             if isinstance(holder, WholeFileStorage):
                 holder.require()
         except Unreachable as error:
-            yield Matter("storage-away", str(error), None, reverse("status"), "Mount it", is_urgent=True)
+            yield Matter(
+                "storage-away", str(error), None, reverse("status"), "Mount or mend it", is_urgent=True
+            )
     summary = StorageCheck.objects.summary()
     if faults := summary["faults"]:
         noun = "fault was" if faults == 1 else "faults were"
         said = f"{counted(faults)} {noun} found in the storage."
         url = _admin("builds_storagecheck")
         yield Matter("storage", said, summary["oldest"], url, "Run check_storage --fix")
+    if late := StorageCheck.objects.late_since(now):
+        said = "Files in the storage are not compared with the database any more, or were never."
+        url = _admin("builds_storagecheck")
+        yield Matter("storage-unchecked", said, late, url, "Read what the worker says")
 
 
 def _downloads(now: datetime) -> Iterator[Matter]:

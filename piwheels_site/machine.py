@@ -1,7 +1,8 @@
-"""How the machine is that answers: its load, memory, heat, and the disks that the farm writes to."""
+"""How the machine is that answers: its load, memory, heat, and the disks that the farm needs."""
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from django.conf import settings
 
 _MEMORY = Path("/proc/meminfo")
 _HEAT = Path("/sys/class/thermal/thermal_zone0/temp")
+# Where Debian's PostgreSQL has its rows; anybody may ask how full that is, though not what is there.
+POSTGRESQL = Path("/var/lib/postgresql")
+_HERE = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ def server() -> Server:
 
 
 def disks() -> tuple[Disk, ...]:
-    """Return each disk that the farm writes to once, however many of its folders are on it."""
+    """Return each disk that the farm needs once, however many of its folders are on it.
+
+    One that gives only errors has no size, and is left out.
+    """
     places = {
         "everything else": settings.VAR,
         "uploads": settings.PIWHEELS_INCOMING,
@@ -57,11 +64,23 @@ def disks() -> tuple[Disk, ...]:
     }
     if "://" not in settings.PIWHEELS_STORAGE:
         places["wheels"] = settings.PIWHEELS_STORAGE
+    if _is_database_here():
+        places["the database"] = POSTGRESQL
+    places |= {folder: folder for folder in settings.PIWHEELS_WATCH_DISKS}
     folders: dict[int, dict[str, Path]] = {}
     for name, place in places.items():
-        if Path(place).is_dir():
-            folders.setdefault(Path(place).stat().st_dev, {})[name] = Path(place)
-    return tuple(_disk(found) for found in folders.values())
+        with suppress(OSError):
+            if Path(place).is_dir():
+                folders.setdefault(Path(place).stat().st_dev, {})[name] = Path(place)
+    return tuple(disk for found in folders.values() if (disk := _disk(found)))
+
+
+def _is_database_here() -> bool:
+    """Tell whether PostgreSQL is on this machine, as far as the settings tell."""
+    database = settings.DATABASES["default"]
+    host = str(database["HOST"])
+    is_here = not host or host.startswith("/") or host in _HERE
+    return str(database["ENGINE"]).endswith("postgresql") and is_here
 
 
 def _memory() -> dict[str, int]:
@@ -85,9 +104,13 @@ def _temperature_c() -> float | None:
     return int(text) / 1000 if text.lstrip("-").isdecimal() else None
 
 
-def _disk(folders: dict[str, Path]) -> Disk:
+def _disk(folders: dict[str, Path]) -> Disk | None:
+    """Return the disk that these folders are on; None if it does not say how large it is."""
     place = next(iter(folders.values()))
-    told = shutil.disk_usage(place)
+    try:
+        told = shutil.disk_usage(place)
+    except OSError:
+        return None
     return Disk(tuple(folders), place, told.total, told.free, used=told.used / max(1, told.used + told.free))
 
 

@@ -225,6 +225,8 @@ PIWHEELS_MASTODON_TOKEN = env("PIWHEELS_MASTODON_TOKEN", default="")
 PIWHEELS_MASTODON_POSTS = env("PIWHEELS_MASTODON_POSTS", default="daily monthly").split()
 # How many messages about alerts go out in an hour at the most; what is more comes together in the next.
 PIWHEELS_ALERTS_AN_HOUR = env.int("PIWHEELS_ALERTS_AN_HOUR", default=6)
+# Folders of this machine whose disks are watched beside the farm's own, separated by spaces.
+PIWHEELS_WATCH_DISKS = env("PIWHEELS_WATCH_DISKS", default="").split()
 
 # What Prometheus must send as a bearer token to read /metrics.  Empty: only who asks from this very machine,
 # with no proxy between, may read it.

@@ -181,21 +181,19 @@ def _downloads(now: datetime) -> Iterator[Line]:
 
 
 def _storage(now: datetime) -> Iterator[Line]:
-    """Say what the nightly checks of the files have found."""
-    found = StorageCheck.objects.summary()
+    """Say what the nightly checks of the files have found, and whether there are any."""
+    found, late = StorageCheck.objects.summary(), StorageCheck.objects.late_since(now)
     if found["last"] is None or found["last"] == NEVER:
-        yield Line("Files", GOOD, "They are compared with the database each night; the first one is to come.")
+        so_far = "it was never done" if late else "the first one is to come"
+        yield Line(
+            "Files", BAD if late else GOOD, f"They are compared with the database each night; {so_far}."
+        )
         return
     faults = found["faults"] or 0
-    what = (
-        f"{counted(faults)} {'fault was' if faults == 1 else 'faults were'} found"
-        if faults
-        else "All is well"
-    )
-    said = (
-        f"Each night they are compared with the database, the last time {_ago(found['last'], now)}. {what}."
-    )
-    yield Line("Files", BAD if faults else GOOD, said)
+    bad = [f"{counted(faults)} {'fault was' if faults == 1 else 'faults were'} found."] if faults else []
+    bad += ["Some have been left out for days."] if late else []
+    said = f"Each night they are compared with the database, the last time {_ago(found['last'], now)}."
+    yield Line("Files", BAD if bad else GOOD, " ".join([said, *(bad or ["All is well."])]))
 
 
 _LINES: list[Callable[[datetime], Iterator[Line]]] = [

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Max, Min, Sum
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Max, Min, Q, Sum
 
 from packages.models import NEVER
 
@@ -16,13 +17,16 @@ class StorageCheckQuerySet(models.QuerySet["StorageCheck"]):
         """Parts of which a check has begun and not come to its end."""
         return self.exclude(position="")
 
-    def due(self, before: datetime) -> Self:
-        """Parts that were last looked at before that, the oldest first."""
-        return self.filter(position="", checked_at__lt=before).order_by("checked_at", "prefix")
+    def due(self, now: datetime) -> Self:
+        """Parts that were not looked at this night, the oldest first."""
+        night = StorageCheck.NIGHTLY
+        # What is a night ahead is from before the database's clock was put back; less is another worker's.
+        due = Q(checked_at__lt=now - night) | Q(checked_at__gt=now + night)
+        return self.filter(due, position="").order_by("checked_at", "prefix")
 
-    def read_since(self, time: datetime) -> int:
-        """Return how many parts have been read with all of their bytes since then."""
-        return self.filter(read_at__gte=time).count()
+    def read_between(self, start: datetime, end: datetime) -> int:
+        """Return how many parts were last read with all of their bytes between these times."""
+        return self.filter(read_at__range=(start, end)).count()
 
     def summary(self) -> dict[str, Any]:  # Any: Django's answer
         """Return how old the results are, and what all of them found."""
@@ -30,12 +34,25 @@ class StorageCheckQuerySet(models.QuerySet["StorageCheck"]):
             oldest=Min("checked_at"), oldest_read=Min("read_at"), last=Max("checked_at"), faults=Sum("faults")
         )
 
+    def late_since(self, now: datetime) -> datetime | None:
+        """Return when the part was compared that waits longest, if that is too long; None if none is late.
+
+        What was never compared comes before all others, so it waits no longer than the oldest of them; and
+        where nothing was, since the farm was made.
+        """
+        since: datetime | None = self.filter(checked_at__gt=NEVER).aggregate(at=Min("checked_at"))["at"]
+        since = since or MigrationRecorder.Migration.objects.aggregate(at=Min("applied"))["at"]
+        # A time far ahead is from before the database's clock was put back.
+        return since if since and abs(now - since) > StorageCheck.LATE else None
+
 
 class StorageCheck(models.Model):
     """The last check of the files whose hashes begin with two digits, and of one part of the logs."""
 
     # Each part is looked at every night, and read as a whole in about a month.
     NIGHTLY = timedelta(hours=20)
+    # Three nights have left out what was compared so long ago.
+    LATE = timedelta(days=4)
     READ = timedelta(days=28)
     # 256 parts in 26 nights.
     READ_PER_NIGHT = 10

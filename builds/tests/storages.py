@@ -1,11 +1,12 @@
 """Storages for tests, and wheels that have all of their files."""
 
+import errno
 import hashlib
 import io
 import zipfile
 from pathlib import Path
 
-from django.core.files.storage import storages
+from django.core.files.storage import default_storage, storages
 
 from builds import storage
 from builds.models import Build
@@ -33,6 +34,12 @@ def use(settings, new, before=None):
     """Have the farm write to one place, and read from another one, too."""
     both = {"BACKEND": "builds.moving.MovingStorage", "OPTIONS": {"new": new, "before": before}}
     settings.STORAGES = {**settings.STORAGES, "default": both if before else new}
+
+
+def dead(path):
+    """A folder on a disk that answers each question with an error: no file system takes such a name."""
+    location = str(path / ("x" * 300))
+    return {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": location}}
 
 
 def opened(place):
@@ -67,3 +74,14 @@ def metadata_of(content):
 
 def path_of(holder, name):
     return Path(holder.path(name))
+
+
+def unreadable(monkeypatch, name):
+    """Have the disk give an error in place of one file's bytes."""
+
+    def open_other(path, *words):
+        if path == default_storage.path(name):
+            raise OSError(errno.EIO, "Input/output error")
+        return Path(path).open(*words)
+
+    monkeypatch.setattr("django.core.files.storage.filesystem.open", open_other, raising=False)

@@ -6,6 +6,7 @@ import shutil
 import tracemalloc
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -22,7 +23,16 @@ from builds.management.commands import check_storage
 from builds.models import Build, Wheel
 from builds.stored import GRACE, PREFIXES, Stored
 from builds.tests.rows import make_build, make_version
-from builds.tests.storages import folder, make_whole_wheel, metadata_of, opened, path_of, places, use
+from builds.tests.storages import (
+    folder,
+    make_whole_wheel,
+    metadata_of,
+    opened,
+    path_of,
+    places,
+    unreadable,
+    use,
+)
 from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -125,6 +135,18 @@ def test_a_file_without_a_row_is_set_aside_after_a_day(name):
     assert f"stranger: {name}: It belongs to no row. [moved to lost-and-found/{name}]" in said
     assert storage.read_bytes(f"lost-and-found/{name}") == b"?"
     assert check(at=name)[1] == 0
+
+
+def test_a_file_whose_name_is_no_text_is_set_aside_too():
+    make_whole_wheel()
+    path = Path(os.fsdecode(os.fsencode(default_storage.path("")) + b"/\xff.txt"))
+    path.touch()
+
+    said, _ = check("--fix", at="00", after=2 * GRACE)
+
+    assert "[moved to lost-and-found/�.txt]" in said
+    assert not path.exists()
+    assert "lost-and-found/�.txt" in LogEntry.objects.get().change_message
 
 
 def test_a_folder_beside_that_of_a_hash_hides_no_wheel():
@@ -248,6 +270,34 @@ def test_no_more_wheels_are_withdrawn_than_an_operator_allows():
     assert said.count("[withdrawn,") == 2
     assert said.count("see --withdraw]") == 1
     assert Wheel.objects.listed().count() == 1
+
+
+def test_a_file_that_cannot_be_read_is_no_reason_to_withdraw_its_wheel(monkeypatch):
+    wheel = make_whole_wheel()
+    unreadable(monkeypatch, wheel.path)
+
+    assert check(at=wheel)[1] == 0
+    said, status = check("--hashes", "--fix", at=wheel)
+
+    assert status == 1
+    assert f"unreadable: {wheel.path}: It cannot be read: [Errno 5] Input/output error [left]" in said
+    wheel.refresh_from_db()
+    assert wheel.withdrawn_at is None
+
+
+def test_what_cannot_be_listed_is_named_and_left_and_the_rest_is_compared():
+    wheel = make_whole_wheel()
+    default_storage.delete(wheel.metadata_path)
+    strange = path_of(default_storage, "00/loop")
+    strange.parent.mkdir(exist_ok=True)
+    strange.symlink_to(strange)
+
+    said, status = check("--fix")
+
+    assert status == 1
+    assert "unreadable: 00: It cannot be listed" in said
+    assert said.count("[left]") == 1
+    assert f"missing: {wheel.metadata_path}: It is not there. [restored from the wheel]" in said
 
 
 def test_a_disk_that_is_not_mounted_is_no_reason_to_withdraw_all(settings, tmp_path):

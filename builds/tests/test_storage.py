@@ -9,6 +9,7 @@ from django.core.files.storage import default_storage
 from builds import incoming, logs, storage
 from builds.stored import MARK
 from builds.tests.rows import make_build, make_wheel
+from builds.tests.storages import dead, use
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +83,15 @@ def test_nothing_is_written_where_the_storage_is_not_mounted(unmarked):
         storage.store_bytes("aa/x.whl", b"content")
 
     assert list(unmarked.parent.iterdir()) == []
+
+
+def test_a_disk_that_only_gives_errors_is_away_as_one_that_is_not_mounted(settings, tmp_path):
+    use(settings, dead(tmp_path))
+
+    with pytest.raises(storage.Unreachable, match="gives only errors"):
+        default_storage.require()
+
+    assert not incoming.has_room()
 
 
 def test_a_stored_file_can_be_read_by_the_web_server():

@@ -152,9 +152,18 @@ def test_a_check_that_fails_ends_nothing(farm, caplog):
     for minute in range(3, 30):
         farm.watch(minute)
 
-    assert len(texts()) == 1
-    assert Alert.objects.going_on().exists()
+    begun, failed = texts()
+    assert (begun.partition(".")[0], failed.partition(".")[0]) == (
+        "disk is wrong",
+        "The look at test failed (RuntimeError), so what is wrong there is not shown",
+    )
+    assert Alert.objects.going_on().count() == 2
     assert "The look at test failed" in caplog.text
+
+    farm.is_broken = False
+    for minute in range(30, 60):
+        farm.watch(minute)
+    assert Alert.objects.going_on().get().key == "test:disk"
 
 
 def test_a_check_that_fails_keeps_no_other_from_looking(farm):
@@ -163,7 +172,7 @@ def test_a_check_that_fails_keeps_no_other_from_looking(farm):
         NOON, {"broken": farm._check, "good": lambda now: [Matter("x", "x", now, "", "")]}
     )
 
-    assert (set(found), failed) == ({"good:x"}, {"broken"})
+    assert (set(found), failed) == ({"good:x", "broken:look-failed"}, {"broken"})
 
 
 def test_with_no_channel_nothing_is_kept_to_be_told_later(settings):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from builds import counting
@@ -21,8 +23,9 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
+from builds.tests.storages import dead, use
 from packages.models import Dirty, Package, SyncCursor
-from piwheels_site import attention
+from piwheels_site import attention, machine
 from simple.models import Log, Shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -174,6 +177,17 @@ def storage_faults(now):
     StorageCheck.objects.create(prefix="ab", faults=3, checked_at=now)
 
 
+def storage_unchecked(now):
+    for number, days in enumerate([0, 5, 0]):
+        StorageCheck.objects.create(prefix=f"0{number}", checked_at=now - timedelta(days=days))
+    StorageCheck.objects.create(prefix="03")
+
+
+def storage_never_checked(now):
+    StorageCheck.objects.create(prefix="00")
+    MigrationRecorder.Migration.objects.update(applied=now - timedelta(days=5))
+
+
 def tasks_stand_still(now):
     counting.Counting.objects.update(at=now - HOUR)
 
@@ -200,6 +214,8 @@ MATTERS = [
     (index_late, "index-late"),
     (index_fault, "index-fault"),
     (storage_faults, "storage"),
+    (storage_unchecked, "storage-unchecked"),
+    (storage_never_checked, "storage-unchecked"),
     (tasks_stand_still, "tasks"),
 ]
 
@@ -248,6 +264,15 @@ def test_a_full_disk_of_the_server_is_told(now, monkeypatch):
     assert matters[0].is_urgent
 
 
+@pytest.mark.parametrize("days", [0, 3, -3])
+def test_a_storage_that_is_compared_or_to_be_compared_soon_is_no_matter(now, days):
+    StorageCheck.objects.create(prefix="00")
+    assert keys(now) == []
+
+    StorageCheck.objects.create(prefix="01", checked_at=now - timedelta(days=days))
+    assert keys(now) == []
+
+
 def test_a_storage_that_is_not_mounted_is_told_at_once(now, tmp_path):
     make_wheel(make_build())
     (tmp_path / "files" / MARK).unlink()
@@ -255,6 +280,67 @@ def test_a_storage_that_is_not_mounted_is_told_at_once(now, tmp_path):
     matters = attention.found(now)
 
     assert [matter.is_urgent for matter in matters if matter.key == "storage-away"] == [True]
+
+
+def test_a_disk_that_gives_only_errors_takes_nothing_else_from_the_first_screen(
+    admin_client, now, settings, tmp_path
+):
+    never_heard(now)
+    use(settings, dead(tmp_path))
+    settings.PIWHEELS_STORAGE = default_storage.path("")
+
+    assert keys(now) == ["storage-away", "builder-new:pi-08"]
+    assert "gives only errors" in admin_client.get("/admin/").content.decode()
+    assert [disk.holds for disk in machine.disks()] == [("everything else",)]
+
+
+@pytest.mark.parametrize(
+    ("engine", "host", "is_here"),
+    [
+        ("postgresql", "/run/postgresql", True),
+        ("postgresql", "", True),
+        ("postgresql", "localhost", True),
+        ("postgresql", "127.0.0.1", True),
+        ("postgresql", "::1", True),
+        ("postgresql", "db.example.org", False),
+        ("sqlite3", "", False),
+    ],
+)
+def test_the_disk_of_a_database_on_this_machine_is_watched(monkeypatch, engine, host, is_here):
+    # A file system of its own, wherever this runs.
+    monkeypatch.setattr(machine, "POSTGRESQL", Path("/proc"))
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", f"django.db.backends.{engine}")
+    monkeypatch.setitem(settings.DATABASES["default"], "HOST", host)
+
+    assert [disk.holds for disk in machine.disks() if disk.place == Path("/proc")] == (
+        [("the database",)] if is_here else []
+    )
+
+
+def test_folders_that_somebody_wants_watched_are_and_each_disk_is_told_once(settings, tmp_path):
+    settings.VAR = tmp_path
+    settings.PIWHEELS_WATCH_DISKS = ["/proc", str(tmp_path), "/proc/self", "/nowhere"]
+
+    assert [disk.holds for disk in machine.disks()] == [
+        ("everything else", str(tmp_path)),
+        ("/proc", "/proc/self"),
+    ]
+
+
+def test_a_disk_of_which_only_the_size_is_not_told_is_left_out(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: os.statvfs(f"{place}/{'x' * 300}"))
+
+    assert machine.disks() == ()
+
+
+def test_a_look_that_failed_is_a_matter_and_the_others_are_shown(admin_client, now, monkeypatch):
+    never_heard(now)
+    monkeypatch.setitem(attention.LOOKS, "moon", lambda now: 1 / 0)
+
+    assert sorted(keys(now)) == ["builder-new:pi-08", "look-failed"]
+    first = admin_client.get("/admin/").content.decode()
+    assert "The look at moon failed (ZeroDivisionError)" in first
+    assert "pi-08 was enrolled" in first
 
 
 def test_several_folders_of_one_disk_are_one_matter(now, monkeypatch, settings, tmp_path):
@@ -314,7 +400,7 @@ def test_what_is_urgent_comes_first_and_then_the_oldest(now):
 
 def test_it_costs_as_many_queries_however_much_there_is(admin_client, now, django_assert_max_num_queries):
     for happens, _ in MATTERS:
-        if happens not in (quarantined, drained, given_up_for_its_network):
+        if happens not in (quarantined, drained, given_up_for_its_network, storage_never_checked):
             happens(now)
     for number in range(20):
         make_builder(f"silent-{number}", heard_at=now - HOUR)

@@ -151,6 +151,17 @@ def test_faults_of_the_storage_need_a_look(client, well, now):
     assert "the last time 5 hours ago. 2 faults were found." in page(client)
 
 
+def test_files_that_the_nights_leave_out_need_a_look(client, well, now):
+    StorageCheck.objects.create(prefix="00")
+    StorageCheck.objects.create(prefix="01", checked_at=now - timedelta(hours=5))
+    StorageCheck.objects.create(prefix="02", checked_at=now - timedelta(days=5))
+
+    found = page(client)
+
+    assert "1 thing needs a look" in found
+    assert "the last time 5 hours ago. Some have been left out for days." in found
+
+
 def test_a_server_whose_tasks_stand_still_says_so(client, well, now):
     counting.Counting.objects.update(at=now - timedelta(hours=2))
 
@@ -193,8 +204,8 @@ def test_however_much_there_is_the_queries_are_the_same(client, well, now, djang
         Notice.objects.create(title="x", begins_at=now, ends_at=now)
     cache.delete("status")
 
-    # The time, incidents, and what the lines ask: 2 + 1, 2, 1, 2, 2, 1.
-    with django_assert_num_queries(13):
+    # The time, incidents, and what the lines ask: 2 + 1, 2, 1, 2, 2, 3.
+    with django_assert_num_queries(15):
         client.get("/status/")
     with django_assert_num_queries(2):
         client.get("/status/")
