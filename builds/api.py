@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from builder import contract
 from builder.log_lines import about
-from builds import attached, hearing, incoming, logs, orders, results
+from builds import attached, dispatch, hearing, incoming, logs, orders, results
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
 from builds.storage import Unreachable
@@ -89,6 +89,7 @@ def for_ticket(view: View) -> View:
     def door(request: HttpRequest, build: int, **path: str) -> HttpResponse:
         now = database_now()
         if not Build(pk=build).renew(_secret(request), now):
+            _heed_repetition(request, build, now)
             return error(409, "This ticket is not, or no longer, good for this build: stop it and forget it.")
         try:
             with about(build=build):
@@ -102,6 +103,20 @@ def for_ticket(view: View) -> View:
             return error(507, "The server can store nothing now: try again later.")
 
     return door
+
+
+def _heed_repetition(request: HttpRequest, build: int, now: datetime) -> None:
+    """Take back the order that came with the verdict on a report, if its builder reports once more."""
+    if builder := _reporter(request):
+        ended = builder.builds.filter(pk=build, finished_at__isnull=False).first()
+        if ended and ended.finished_at:
+            dispatch.take_back_unheard(builder, ended.finished_at, now)
+
+
+def _reporter(request: HttpRequest) -> Builder | None:
+    """Return the builder that reports and asks for its next order, by its own token."""
+    secret = request.headers.get("Next-For", "")
+    return Builder.objects.by_token(secret) if secret else None
 
 
 def _running(build: int) -> Build:
@@ -138,6 +153,8 @@ def claim(request: HttpRequest, builder: Builder, build: int, attempt: int) -> H
     try:
         order = orders.claim(found, builder, now)
     except orders.NotGiven as refusal:
+        if found.state == Build.State.BUILDING and found.claimed_at:
+            dispatch.take_back_unheard(builder, found.claimed_at, now)
         return error(409, str(refusal))
     builder.hear(now)
     return answer(order)
@@ -215,8 +232,7 @@ def report(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
 
 def _next(request: HttpRequest, ended: Build) -> contract.BuildOrder | None:
     """Return the next order of the builder that reports, if it asks for one with its own token."""
-    secret = request.headers.get("Next-For", "")
-    builder = Builder.objects.by_token(secret) if secret else None
+    builder = _reporter(request)
     # A ticket alone opens no other build, and a token only what is its own builder's.
     if builder is None or builder.pk != ended.builder_id:
         return None

@@ -192,15 +192,30 @@ def _lose(build: Build, now: datetime) -> bool:
 
 def take_back(builder: Builder, reason: str, now: datetime) -> int:
     """Take away what a builder has and queue it again for the others; return how many builds that were."""
-    taken = 0
-    for build in builder.builds.filter(state__in=Build.ASSIGNED).select_related("version__package"):
-        with transaction.atomic():
-            build.version.package.hold()
-            if build.abandon(reason, now):
-                retry.elsewhere(build)
-                way.say("Taken back from its builder.", build, builder)
-                taken += 1
-    return taken
+    had = builder.builds.filter(state__in=Build.ASSIGNED).select_related("version__package")
+    return sum(_take_back(build, builder, reason, now) for build in had)
+
+
+def take_back_unheard(builder: Builder, since: datetime, now: datetime) -> None:
+    """Queue again what a builder was given since then, if it never said anything of it.
+
+    It asks once more for what it was answered then, so that answer got lost on its way, as of a web server
+    that was killed.  Until its lease is over nobody else would get the build, nor the builder another.
+    """
+    build = builder.current_build()
+    if build and build.is_unheard() and build.claimed_at and build.claimed_at >= since:
+        _take_back(build, builder, "The answer that gave it to its builder got lost.", now)
+
+
+def _take_back(build: Build, builder: Builder, reason: str, now: datetime) -> bool:
+    """Queue a build again that a builder has; False if it has ended meanwhile."""
+    with transaction.atomic():
+        build.version.package.hold()
+        if not build.abandon(reason, now):
+            return False
+        retry.elsewhere(build)
+        way.say("Taken back from its builder.", build, builder)
+    return True
 
 
 def tidy() -> int:

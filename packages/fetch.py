@@ -19,7 +19,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.exceptions import HTTPError, TimeoutError
 
 CONNECT_S, READ_S = 5, 30
-# A look-up is two answers; together they take less than the time that a dirty name is held.
+# Of an answer about one project; PyPI's own take a second or two.
 PAGE_S = 120
 PAGE_BYTES = 64 << 20
 MAX_REDIRECTS = 3

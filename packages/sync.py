@@ -9,10 +9,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from django.conf import settings
 from django.db import transaction
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = 10
 # A run begins no look-up after this many seconds: it keeps a worker's thread from giving out builds.
 RUN_S = 20
+# How often a run says of the names that it holds that it is still at them.
+KEEP_S = 10.0
 # How many new packages are written together, and how many names are asked for meanwhile.
 AT_ONCE = 100
 
@@ -95,7 +98,7 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
         return 0
     doubt.relax(now)
     held = Dirty.hold_due(now, limit)
-    run = _Run(pypi, now)
+    run = _Run(pypi, now, held)
     left: list[Dirty] = []
     with ThreadPoolExecutor(fetchers) as pool:
         questions = iter(_questions(held))
@@ -115,7 +118,7 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
                     future.cancel()
             if not asked:
                 break
-            future = done.get()
+            future = run.next_of(done)
             question = asked.pop(future)
             if future.cancelled():
                 left.append(question.dirty)
@@ -174,10 +177,12 @@ class _Run:
 
     pypi: PyPI
     began_at: datetime
+    held: list[Dirty]
     settled: int = 0
     is_stopped: bool = False
     new: list[tuple[Question, Project]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    kept: float = field(default_factory=time.monotonic)
 
     @property
     def now(self) -> datetime:
@@ -188,6 +193,15 @@ class _Run:
     def goes_on(self) -> bool:
         """Whether to begin another look-up."""
         return not self.is_stopped and time.monotonic() - self.began <= RUN_S
+
+    def next_of(self, done: "SimpleQueue[Future[Project]]") -> "Future[Project]":
+        """Return the next that is done, and meanwhile keep the names that are held from others."""
+        while True:
+            if time.monotonic() - self.kept > KEEP_S:
+                self.kept = time.monotonic()
+                Dirty.keep(self.held, self.now)
+            with suppress(Empty):
+                return done.get(timeout=KEEP_S)
 
     def settle(self, question: Question, answer: Future[Project]) -> None:
         """Write down an answer and forget the mark, or put the name off."""

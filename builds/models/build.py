@@ -230,6 +230,11 @@ class Build(models.Model):
         """Prolong the lease while we ourselves keep the builder waiting."""
         statements.prolong(self.pk, self._lease(now))
 
+    def is_unheard(self) -> bool:
+        """Tell whether its builder said nothing of it since it was begun: each word prolongs the lease."""
+        began_at = self.claimed_at if self.state == self.State.BUILDING else None
+        return began_at is not None and self.lease_until == self._lease(began_at)
+
     def _lease(self, now: datetime) -> datetime:
         return now + timedelta(seconds=settings.PIWHEELS_LEASE_S)
 

@@ -238,6 +238,29 @@ def test_a_claim_for_a_build_that_is_taken_is_refused():
     assert "building" in error(second)
 
 
+def test_a_claim_whose_answer_got_lost_is_said_again_and_the_build_waits_for_another():
+    builder, build = make_builder(), make_build()
+    build.assign(builder, database_now())
+    Pi(builder.token).claim(build)
+
+    Pi(builder.token).claim(build)
+
+    build.refresh_from_db()
+    assert build.state == "lost"
+    (anew,) = Build.objects.waiting()
+    assert (anew.losses, anew.not_before, anew.avoid) == (0, None, builder)
+
+
+def test_a_build_that_its_builder_spoke_of_is_not_taken_back_by_a_second_claim():
+    builder, build = make_builder(), make_build()
+    build.assign(builder, database_now())
+    ticket = json.loads(Pi(builder.token).claim(build).content)["ticket"]
+    Pi(ticket).heartbeat(build)
+
+    assert Pi(builder.token).claim(build).status_code == 409
+    assert Pi(ticket).heartbeat(build).status_code == 200
+
+
 def test_nobody_claims_what_was_given_to_another_or_to_nobody():
     build, other = make_build(), make_builder("pi-08")
 
@@ -408,6 +431,44 @@ def test_a_builder_that_reports_gets_its_next_order(running, waiting):
     waiting.refresh_from_db()
     assert (order["build"], waiting.state, waiting.builder) == (waiting.pk, "building", build.builder)
     assert Pi(order["ticket"]).heartbeat(waiting).status_code == 200
+
+
+def test_an_order_whose_answer_got_lost_waits_again_as_soon_as_its_builder_reports_again(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    again = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    waiting.refresh_from_db()
+    assert (again.status_code, waiting.state) == (409, "lost")
+    (anew,) = Build.objects.waiting()
+    assert (anew.version, anew.losses, anew.not_before) == (waiting.version, 0, None)
+    assert Builder.objects.get().current_build() is None
+
+
+@pytest.mark.parametrize("token", ["", "no-such-token", "another's"])
+def test_nobody_else_takes_an_order_back_by_reporting_again(running, waiting, token):
+    build, pi = running
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=build.builder.rekey())
+    token = make_builder("pi-08").token if token == "another's" else token
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    waiting.refresh_from_db()
+    assert waiting.state == "building"
+
+
+def test_an_order_that_its_builder_spoke_of_stays_when_an_old_report_comes_late(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+    ticket = json.loads(verdict.content)["next"]["ticket"]
+    Pi(ticket).heartbeat(waiting)
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert Pi(ticket).heartbeat(waiting).status_code == 200
 
 
 def test_an_order_that_comes_with_a_verdict_begins_after_the_report(running, waiting):

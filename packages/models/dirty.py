@@ -1,6 +1,6 @@
 """Which names are to be looked up upstream, and why."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -47,8 +47,8 @@ class Dirty(models.Model):
 
     # What somebody waits for; a first look at all of upstream takes days, and must not be in its way.
     URGENT = (Why.JOURNAL, Why.PERSON)
-    # One look-up takes seconds; a name whose fetcher died is taken again after this.
-    HOLD = timedelta(minutes=5)
+    # Who takes longer says so in time; a name whose fetcher died is taken again after this.
+    HOLD = timedelta(seconds=45)
     # A name is put off for an hour, and for one more if upstream asks for it.
     LONGEST = timedelta(hours=2)
 
@@ -146,6 +146,18 @@ class Dirty(models.Model):
         for dirty in held:
             dirty.not_before = until
         return held
+
+    @classmethod
+    def keep(cls, held: "Sequence[Dirty]", now: datetime) -> None:
+        """Go on keeping others from those of these names that are still ours."""
+        if not held:
+            return
+        until, ours = now + cls.HOLD, Dirty.objects.filter(not_before=held[0].not_before)
+        for batch in range(0, len(held), MARKED_AT_ONCE):
+            names = [dirty.name for dirty in held[batch : batch + MARKED_AT_ONCE]]
+            ours.filter(name__in=names).update(not_before=until)
+        for dirty in held:
+            dirty.not_before = until
 
     @classmethod
     def let_go(cls, held: "Collection[Dirty]", now: datetime) -> None:

@@ -121,6 +121,24 @@ def test_a_hold_ends_by_itself():
     assert Dirty.objects.exists()
 
 
+def test_who_is_still_at_names_keeps_those_that_are_not_settled():
+    now = timezone.now() + timedelta(seconds=1)
+    for name in ("demo", "settled", "marked-again"):
+        Dirty.mark(name)
+    held = Dirty.hold_due(now, 10)
+    next(dirty for dirty in held if dirty.name == "settled").put_off(now, "No.")
+    Dirty.mark("marked-again")
+    later = now + Dirty.HOLD - timedelta(seconds=1)
+
+    Dirty.keep(held, later)
+
+    assert {dirty.name for dirty in Dirty.objects.due(now + Dirty.HOLD)} == {"settled", "marked-again"}
+    demo = next(dirty for dirty in held if dirty.name == "demo")
+    assert "demo" in {dirty.name for dirty in Dirty.objects.due(later + Dirty.HOLD)}
+    demo.clear()
+    assert not Dirty.objects.filter(name="demo").exists()
+
+
 def test_a_name_is_forgotten_once_it_is_looked_up():
     Dirty.mark("demo")
     dirty = Dirty.objects.get()

@@ -67,6 +67,25 @@ def test_a_name_whose_look_up_died_is_looked_up_again(upstream, refresh, now):
     assert refresh(after=Dirty.HOLD.total_seconds() + 1) == 1
 
 
+@pytest.mark.parametrize(("is_there", "left"), [(True, []), (False, [("demo", 1)])])
+def test_whoever_waits_for_an_answer_keeps_the_name_until_it_comes(
+    upstream, refresh, now, monkeypatch, is_there, left
+):
+    monkeypatch.setattr(sync, "KEEP_S", 0.02)
+    if is_there:
+        upstream.add_sdist("demo", "1.0")
+    mark("demo", now)
+    upstream.delay("/simple/demo/", 0.3)
+
+    with CaptureQueriesContext(connection) as captured:
+        refresh()
+
+    kept = [query for query in captured if "UPDATE" in query["sql"] and "not_before" in query["sql"]]
+    # Held once and put off once, if at all.
+    assert len(kept) > 3
+    assert [(dirty.name, dirty.attempts) for dirty in Dirty.objects.all()] == left
+
+
 def test_a_failure_puts_a_name_off_and_stops_no_other(upstream, refresh, now):
     for name in ("bad", "good"):
         upstream.add_sdist(name, "1.0")
