@@ -283,11 +283,12 @@ def test_a_storage_that_is_not_mounted_is_told_at_once(now, tmp_path):
 
 
 def test_a_disk_that_gives_only_errors_takes_nothing_else_from_the_first_screen(
-    admin_client, now, settings, tmp_path
+    admin_client, now, settings, tmp_path, monkeypatch
 ):
     never_heard(now)
     use(settings, dead(tmp_path))
     settings.PIWHEELS_STORAGE = default_storage.path("")
+    monkeypatch.setattr(machine, "POSTGRESQL", tmp_path / "nowhere")
 
     assert keys(now) == ["storage-away", "builder-new:pi-08"]
     assert "gives only errors" in admin_client.get("/admin/").content.decode()
@@ -317,7 +318,8 @@ def test_the_disk_of_a_database_on_this_machine_is_watched(monkeypatch, engine, 
     )
 
 
-def test_folders_that_somebody_wants_watched_are_and_each_disk_is_told_once(settings, tmp_path):
+def test_folders_that_somebody_wants_watched_are_and_each_disk_is_told_once(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "POSTGRESQL", tmp_path / "nowhere")
     settings.VAR = tmp_path
     settings.PIWHEELS_WATCH_DISKS = ["/proc", str(tmp_path), "/proc/self", "/nowhere"]
 

@@ -9,7 +9,6 @@ from django.core.management.base import CommandError
 from django.db import Error
 
 from builds import moving
-from builds.storage import Unreachable
 from packages import audit
 from packages.clock import database_now
 from packages.command import TrialCommand
@@ -136,7 +135,7 @@ class Command(TrialCommand):
                 told.said = f"{options['folder']} was taken over; {report.refused} things were refused."
         except KeyboardInterrupt:
             raise CommandError(f"Stopped. {again}", returncode=2) from None
-        except (NotReadable, Unreachable) as error:
+        except NotReadable as error:
             raise CommandError(str(error), returncode=2) from error
         except faults as error:
             raise CommandError(f"{error} {again}", returncode=2) from error
