@@ -6,6 +6,7 @@ none" is an answer like others, and all that the rest of the code knows of a jou
 
 import re
 import xmlrpc.client
+from collections.abc import Callable
 from dataclasses import dataclass
 from xml.parsers.expat import ExpatError
 
@@ -58,13 +59,14 @@ class Changelog:
             return serial
         raise UpstreamUnavailable(f"{self.url} says that {str(serial)[:80]!r} is its last serial.")
 
-    def since(self, serial: int) -> list[Event]:
+    def since(self, serial: int, pulse: Callable[[], None] = lambda: None) -> list[Event]:
         """Return the events after one, the first 50,000 at most, in the order that upstream has them.
 
+        `pulse` is called while they come, which may take a while.
         Raises NoJournal, and UpstreamUnavailable when the answer is not known: an event that cannot be read
         is not passed over, as nobody would come back for it.
         """
-        rows = self._call("changelog_since_serial", serial)
+        rows = self._call("changelog_since_serial", serial, pulse=pulse)
         if not isinstance(rows, list):
             raise UpstreamUnavailable(f"{self.url} answers {type(rows).__name__} instead of a list.")
         return [self._event(row) for row in rows]
@@ -75,7 +77,7 @@ class Changelog:
                 return Event(serial, name if isinstance(name, str) else "", str(action))
         raise UpstreamUnavailable(f"{self.url} has an event that makes no sense: {str(row)[:200]}")
 
-    def _call(self, method: str, *arguments: int) -> object:
+    def _call(self, method: str, *arguments: int, pulse: Callable[[], None] = lambda: None) -> object:
         """Return what a method returns."""
         request = xmlrpc.client.dumps(arguments, method).encode()
         with fetch.post(self.session, self.url, request) as response:
@@ -87,8 +89,11 @@ class Changelog:
                 )
             if "html" in response.headers.get("Content-Type", ""):
                 raise NoJournal(f"{self.url} answers with a page for people.")
-            body = b"".join(fetch.chunks(response, PAGE_BYTES, PAGE_S))
-        return self._read(body)
+            body = bytearray()
+            for chunk in fetch.chunks(response, PAGE_BYTES, PAGE_S):
+                body += chunk
+                pulse()
+        return self._read(bytes(body))
 
     def _read(self, body: bytes) -> object:
         """Return what an answer says."""

@@ -34,6 +34,8 @@ NOISE = (
 )
 # PyPI's people ask for a second between two calls.
 BETWEEN_PAGES_S = 1.0
+# How often whoever reads says that he is still at it.
+KEEP_S = 10.0
 
 
 class Overtaken(Exception):
@@ -70,16 +72,24 @@ def _read(changelog: Changelog, cursor: SyncCursor, watched: Collection[str], no
     """Read page by page to the journal's end, and tell of each how many names it marked."""
     if not cursor.serial:
         yield _begin(changelog.last_serial(), cursor, now)
-    began = time.monotonic()
+    began = kept = time.monotonic()
+
+    def keep() -> None:
+        nonlocal kept
+        if time.monotonic() - kept > KEEP_S:
+            kept = time.monotonic()
+            cursor.prolong_poll(now + timedelta(seconds=kept - began))
+
     while True:
         passed = timedelta(seconds=time.monotonic() - began)
-        events = changelog.since(cursor.serial)
+        events = changelog.since(cursor.serial, keep)
         before = cursor.serial
         yield _note(events, cursor, watched, now + passed)
         if len(events) < PAGE_ROWS or cursor.serial == before:
             cursor.hear_journal(now + passed, cursor.serial)
             return
-        cursor.prolong_poll(now + passed, changelog.last_serial())
+        cursor.note_end(changelog.last_serial())
+        keep()
         time.sleep(BETWEEN_PAGES_S)
 
 

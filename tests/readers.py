@@ -114,7 +114,7 @@ class Reader(threading.Thread):
     def check(self, downloads: int = 1) -> None:
         """Check that it read until it was told to end, so many files at least, and found nothing wrong."""
         assert not self.is_alive(), "somebody who reads hangs"
-        assert self.wrong == []
+        assert self.wrong == [], self.wrong
         assert self.pages > 0
         assert self.downloads >= downloads
 

@@ -34,8 +34,8 @@ class SyncCursor(models.Model):
         NAMES = "names", "names only"
         EACH = "each", "not read, as few packages are followed"
 
-    # Reading a page of the journal takes two minutes at most; a poller that died is replaced after this.
-    POLLING = timedelta(minutes=3)
+    # Who takes longer for a page of the journal says so in time; a poller that died is replaced after this.
+    POLLING = timedelta(seconds=45)
     # Reading the list of all projects takes an hour at most (`pypi.ROOT_S`).
     LISTING = timedelta(minutes=65)
     # Upstream may ask for an hour (`fetch.MAX_RETRY_AFTER_S`).
@@ -139,9 +139,13 @@ class SyncCursor(models.Model):
         free = _over("polling_until", now, self.POLLING) & _over("paused_until", now, self.PAUSE)
         return self._rows().filter(free).update(polling_until=now + self.POLLING) == 1
 
-    def prolong_poll(self, now: datetime, upstream_serial: int) -> None:
+    def prolong_poll(self, now: datetime) -> None:
         """Stay the only poller, as there is more to read."""
-        self._rows().update(polling_until=now + self.POLLING, upstream_serial=upstream_serial)
+        self._rows().update(polling_until=now + self.POLLING)
+
+    def note_end(self, upstream_serial: int) -> None:
+        """Note where upstream's journal ends, as we are far behind."""
+        self._rows().update(upstream_serial=upstream_serial)
 
     def release_poll(self, now: datetime) -> None:
         """Let the next poll begin."""

@@ -1,6 +1,6 @@
 import xmlrpc.client
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
@@ -243,21 +243,47 @@ def test_what_a_clock_that_was_put_back_has_left_keeps_nobody_from_reading(journ
 
 
 def test_one_poller_reads_at_a_time(journal, poll, now):
-    start(polling_until=now + timedelta(minutes=1))
+    start(polling_until=now + timedelta(seconds=30))
 
     assert poll() == 0
     assert journal.requests == []
 
-    assert poll(after=61) == 0
+    assert poll(after=31) == 0
     assert len(journal.requests) == 1
 
 
 class Slow(Changelog):
     """A client that somebody else overtakes."""
 
-    def since(self, serial):
+    def since(self, serial, pulse=lambda: None):
         SyncCursor.objects.update(serial=1001)
-        return super().since(serial)
+        return super().since(serial, pulse)
+
+
+class Watching(Changelog):
+    """A client that sees until when others are kept away, after each piece of an answer."""
+
+    kept: list[datetime] = []
+
+    def since(self, serial, pulse=lambda: None):
+        def pulse_and_look():
+            pulse()
+            self.kept.append(cursor().polling_until)
+
+        return super().since(serial, pulse_and_look)
+
+
+def test_whoever_reads_for_long_keeps_others_away(journal, changelog, now, monkeypatch):
+    monkeypatch.setattr(module, "KEEP_S", 0)
+    start()
+    journal.write("demo")
+    watching = Watching(f"{journal.url}/pypi", changelog.session)
+
+    module.poll(watching, ["all"], now=now)
+
+    assert watching.kept
+    assert min(watching.kept) > now + SyncCursor.POLLING
+    assert cursor().polling_until < now + SyncCursor.POLLING
 
 
 def test_a_poller_that_was_overtaken_marks_nothing(journal, changelog, now):
