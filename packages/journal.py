@@ -16,6 +16,7 @@ from packages.changelog import PAGE_ROWS, Changelog, Event, NoJournal
 from packages.fetch import UpstreamUnavailable
 from packages.models import Dirty, Package, SyncCursor
 from packages.project import canonical
+from packages.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +73,8 @@ def _read(changelog: Changelog, cursor: SyncCursor, watched: Collection[str], no
     """Read page by page to the journal's end, and tell of each how many names it marked."""
     if not cursor.serial:
         yield _begin(changelog.last_serial(), cursor, now)
-    began = kept = time.monotonic()
-
-    def keep() -> None:
-        nonlocal kept
-        if time.monotonic() - kept > KEEP_S:
-            kept = time.monotonic()
-            cursor.prolong_poll(now + timedelta(seconds=kept - began))
-
+    began = time.monotonic()
+    keep = Pulse(KEEP_S, lambda: cursor.prolong_poll(now + timedelta(seconds=time.monotonic() - began)))
     while True:
         passed = timedelta(seconds=time.monotonic() - began)
         events = changelog.since(cursor.serial, keep)

@@ -25,6 +25,7 @@ from packages.fetch import Unchanged, UpstreamTimeout
 from packages.legible import legible
 from packages.models import Dirty, Package, SyncCursor
 from packages.project import Project
+from packages.pulse import Pulse
 from packages.pypi import NoSuchProject, PyPI, UpstreamUnavailable
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,8 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
         return 0
     doubt.relax(now)
     held = Dirty.hold_due(now, limit)
-    run = _Run(pypi, now, held)
+    run = _Run(pypi, now)
+    keep = Pulse(KEEP_S, lambda: Dirty.keep(held, run.now))
     left: list[Dirty] = []
     with ThreadPoolExecutor(fetchers) as pool:
         questions = iter(_questions(held))
@@ -118,7 +120,7 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
                     future.cancel()
             if not asked:
                 break
-            future = run.next_of(done)
+            future = _next(done, keep)
             question = asked.pop(future)
             if future.cancelled():
                 left.append(question.dirty)
@@ -127,6 +129,14 @@ def refresh(pypi: PyPI, *, now: datetime, limit: int, fetchers: int = 1) -> int:
         run.write_new()
     Dirty.let_go([*left, *(question.dirty for question in questions)], now)
     return run.settled
+
+
+def _next(done: "SimpleQueue[Future[Project]]", keep: Pulse) -> "Future[Project]":
+    """Return the next that is done, and meanwhile keep the names that are held from others."""
+    while True:
+        keep()
+        with suppress(Empty):
+            return done.get(timeout=KEEP_S)
 
 
 def _questions(held: list[Dirty]) -> Iterator[Question]:
@@ -177,12 +187,10 @@ class _Run:
 
     pypi: PyPI
     began_at: datetime
-    held: list[Dirty]
     settled: int = 0
     is_stopped: bool = False
     new: list[tuple[Question, Project]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
-    kept: float = field(default_factory=time.monotonic)
 
     @property
     def now(self) -> datetime:
@@ -193,15 +201,6 @@ class _Run:
     def goes_on(self) -> bool:
         """Whether to begin another look-up."""
         return not self.is_stopped and time.monotonic() - self.began <= RUN_S
-
-    def next_of(self, done: "SimpleQueue[Future[Project]]") -> "Future[Project]":
-        """Return the next that is done, and meanwhile keep the names that are held from others."""
-        while True:
-            if time.monotonic() - self.kept > KEEP_S:
-                self.kept = time.monotonic()
-                Dirty.keep(self.held, self.now)
-            with suppress(Empty):
-                return done.get(timeout=KEEP_S)
 
     def settle(self, question: Question, answer: Future[Project]) -> None:
         """Write down an answer and forget the mark, or put the name off."""
