@@ -8,6 +8,7 @@ import textwrap
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
@@ -120,6 +121,12 @@ class DestructiveCommand(TrialCommand):
         if not _says_yes():
             raise CommandError("Nothing was done.", returncode=REFUSED)
         return True
+
+
+def moment(text: str) -> datetime:
+    """Return a date, or a date and time, as somebody writes it; in UTC unless it says otherwise."""
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _says_yes() -> bool:

@@ -1,7 +1,6 @@
 """`manage.py campaign`: start, watch and stop a great many builds."""
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,7 +11,7 @@ from builds import campaigns
 from builds.models import Build, Campaign, Target
 from packages import audit
 from packages.clock import database_now
-from packages.command import REFUSED, DestructiveCommand
+from packages.command import REFUSED, DestructiveCommand, moment
 from packages.wording import are, were
 
 
@@ -42,7 +41,7 @@ class Command(DestructiveCommand):
         what.add_argument("--most-wanted", type=int, metavar="N")
         what.add_argument("--failed", metavar="CLASS")
         what.add_argument("--packages", nargs="+", metavar="NAME")
-        parser.add_argument("--since", type=datetime.fromisoformat, help="with --failed: a date, in UTC")
+        parser.add_argument("--since", type=moment, help="with --failed: a date, in UTC")
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Do it and say so."""
@@ -104,11 +103,10 @@ class Command(DestructiveCommand):
 def _kind(options: dict[str, Any]) -> dict[str, Any]:
     """Return what a campaign goes through, as its row has it."""
     if options["failed"]:
-        since = options["since"]
         return {
             "kind": Campaign.Kind.FAILED,
             "failure": options["failed"],
-            "since": since and (since if since.tzinfo else since.replace(tzinfo=UTC)),
+            "since": options["since"],
         }
     if options["packages"]:
         return {"kind": Campaign.Kind.PACKAGES, "packages": " ".join(options["packages"])}

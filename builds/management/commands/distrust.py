@@ -1,16 +1,16 @@
 """`manage.py distrust BUILDER --since DATE --reason TEXT`: take back what a builder has published."""
 
 from argparse import ArgumentParser
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import distrust
+from builds import rebuilding
 from builds.distrust import Doubt
 from builds.models import Build, Builder, Wheel
 from packages.clock import database_now
-from packages.command import DestructiveCommand
+from packages.command import DestructiveCommand, moment
+from packages.models import Package
 from packages.progress_bar import ProgressBar
 from packages.wording import are, were
 
@@ -34,7 +34,7 @@ class Command(DestructiveCommand):
         super().add_arguments(parser)
         parser.add_argument("name", metavar="BUILDER")
         when = parser.add_mutually_exclusive_group(required=True)
-        when.add_argument("--since", type=datetime.fromisoformat, help="a date, or a date and time, in UTC")
+        when.add_argument("--since", type=moment, help="a date, or a date and time, in UTC")
         when.add_argument("--always", action="store_true", help="all that it has ever published")
         parser.add_argument("--reason", required=True, help="kept with each wheel")
 
@@ -48,8 +48,7 @@ class Command(DestructiveCommand):
                 f"{builder} is at work, and would build them again itself: `builder {builder} retire`, or"
                 " pause, first."
             )
-        since = options["since"]
-        doubt = Doubt(builder, since and (since if since.tzinfo else since.replace(tzinfo=UTC)))
+        doubt = Doubt(builder, options["since"])
         wheels = list(doubt.wheels())
         when = f"since {doubt.since:%Y-%m-%d %H:%M}" if doubt.since else "ever"
         deed = (
@@ -58,14 +57,15 @@ class Command(DestructiveCommand):
         if not self.may(deed, options):
             return
         with self.noting("withdraw wheel", wheels or [builder], options["reason"]) as told:
-            self._withdraw(doubt, len(wheels), options["reason"])
+            self._withdraw(wheels, options["reason"])
             told.said = f"{were(len(wheels), Wheel._meta)} withdrawn that {builder} had published {when}."
             told.said += f" {self._rebuild(doubt, options['reason'])}"
 
-    def _withdraw(self, doubt: Doubt, count: int, reason: str) -> None:
+    def _withdraw(self, wheels: list[Wheel], reason: str) -> None:
         """Take them out of the index."""
-        with ProgressBar(count) as bar:
-            for _ in doubt.withdraw(reason, database_now()):
+        with ProgressBar(len(wheels)) as bar:
+            for wheel in wheels:
+                wheel.withdraw(database_now(), reason)
                 bar.advance(1)
 
     def _rebuild(self, doubt: Doubt, reason: str) -> str:
@@ -73,7 +73,8 @@ class Command(DestructiveCommand):
         wanted, queued = doubt.to_rebuild(), 0
         with ProgressBar(len(wanted)) as bar:
             for package, pairs in wanted.items():
-                answer = distrust.rebuild(package, pairs, reason, database_now())
+                of = Package.objects.get(pk=package)
+                answer = rebuilding.rebuild(of, pairs, reason, database_now())
                 queued += answer.queued
                 for refusal in answer.refused:
                     self.stderr.write(refusal)
