@@ -5,6 +5,7 @@ The bytes behind a name never change, so of a version that had wheels before the
 
 from packaging.utils import parse_wheel_filename
 
+from builds.coverage import covers
 from builds.models import Build, Wheel
 from builds.verify import VerifiedWheel
 
@@ -24,11 +25,14 @@ def next_tag(build: Build) -> int | None:
 def same_before(build: Build, file: VerifiedWheel) -> Wheel | None:
     """Return the wheel that installs just what a rebuild's does and that nothing has replaced; None if none.
 
-    Its row must be ours, as everybody's who publishes.
+    One that is not known to run on the target stands for nothing there.  The package's row must be ours, as
+    everybody's who publishes.
     """
     if build.build_tag is None:
         return None
-    standing = Wheel.objects.of_version(build.version).standing().sourced().select_related("package")
-    alike = [wheel for wheel in standing if wheel.tags() == file.tags]
+    standing = Wheel.objects.of_version(build.version).standing().sourced()
+    standing = standing.select_related("package", "build__target")
+    need = build.target.need()
+    alike = [wheel for wheel in standing if wheel.tags() == file.tags and covers(wheel.offer(), need)]
     latest = max(alike, key=Wheel.build_tag, default=None)
     return latest if latest and latest.content_sha256 == file.content_sha256 else None

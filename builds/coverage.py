@@ -3,6 +3,7 @@
 Decided from tags, Requires-Python and what the machine code asks of the system, never from the text of names.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -56,6 +57,11 @@ def _runs(offer: Offer, need: Need) -> bool:
         and version_key(offer.glibc) <= version_key(need.glibc)
         and version_key(offer.glibcxx) <= version_key(need.glibcxx)
     )
+
+
+def replaces(offer: Offer, earlier: Offer, needs: Iterable[Need]) -> bool:
+    """Tell whether a file serves every one of these targets that an earlier one serves."""
+    return all(covers(offer, need) for need in needs if covers(earlier, need))
 
 
 def is_pure(tags: frozenset[Tag]) -> bool:

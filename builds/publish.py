@@ -42,6 +42,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+class NameTaken(Refused):
+    """Another build has published a file of this name since the build of this one was given out."""
+
+
 class Ended(Exception):
     """The build has ended in the meantime, so nothing of it is published."""
 
@@ -58,8 +62,9 @@ class Checked:
 def publish(build: Build, report: BuildReport, came: Attached, now: datetime) -> None:
     """Publish all wheels of a build and close it as succeeded, or raise and publish none.
 
-    Raises Refused for a file that does not fit, Ended when the build is no longer running.  Doing it twice
-    is the same as once: the second time the build is no longer running.
+    Raises Refused for a file that does not fit, NameTaken for one that came too late to have its name, and
+    Ended when the build is no longer running.  Doing it twice is the same as once: the second time the build
+    is no longer running.
     """
     checked = [
         _check_and_store(build, report, number, came.wheel(number), now)
@@ -167,7 +172,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
     if before := Wheel.objects.published(file.filename):
         build_id, sha256 = before
         if sha256 != file.sha256:
-            raise Refused(
+            raise NameTaken(
                 told,
                 f"build {build_id} has published another file of this name, "
                 "and the bytes behind a name never change.",
@@ -191,13 +196,6 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
         published_at=now,
         **_tried(told),
     )
-    if other := wheel.endangers():
-        raise Refused(
-            told,
-            f"{other.filename} of build {other.build_id} runs where this file does not, and installers there "
-            "would take this one, as its build tag is higher. Build it on the oldest system that has it, or "
-            "withdraw that one first.",
-        )
     wheel.publish()
     if not wheel.held_reason:
         wheel.take_over()

@@ -1,5 +1,6 @@
 """From a builder's report to a closed build."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from builds.attached import Attached
 from builds.log_text import clean
 from builds.models import Build, Refusal
 from builds.outcome import outcome_of
-from builds.publish import Ended, Refused, publish
+from builds.publish import Ended, NameTaken, Refused, publish
 
 
 def close(build: Build, report: BuildReport, came: Attached, now: datetime) -> Verdict:
@@ -39,6 +40,10 @@ def _close(build: Build, report: BuildReport, came: Attached, now: datetime) -> 
         return _fail(build, reason, report, now, told=told)
     try:
         publish(build, report, came, now)
+    except NameTaken as taken:
+        # Nobody's fault, and nothing for a person to look at.
+        reason = f"The wheel came too late: {taken}"
+        return _fail(build, reason, report, now, told="name-taken", follow=retry.after_race)
     except Refused as refused:
         Refusal.objects.create(
             build=build,
@@ -51,7 +56,15 @@ def _close(build: Build, report: BuildReport, came: Attached, now: datetime) -> 
     return Verdict(state=Build.State.SUCCEEDED, reason=build.reason)
 
 
-def _fail(build: Build, reason: str, report: BuildReport, now: datetime, *, told: str) -> Verdict:
+def _fail(
+    build: Build,
+    reason: str,
+    report: BuildReport,
+    now: datetime,
+    *,
+    told: str,
+    follow: Callable[[Build], None] | None = None,
+) -> Verdict:
     """Close a build as failed, of what its log shows, and let follow what follows by itself."""
     log, _ = logs.tail(build, failures.END + failures.MORE)
     found = failures.classify(log, told)
@@ -67,6 +80,9 @@ def _fail(build: Build, reason: str, report: BuildReport, now: datetime, *, told
             **outcome_of(report),
         ):
             raise Ended
-        retry.after_failure(build, now)
+        if follow:
+            follow(build)
+        else:
+            retry.after_failure(build, now)
         build.version.package.mark_changed()
     return Verdict(state=Build.State.FAILED, reason=reason)

@@ -29,6 +29,19 @@ def elsewhere(build: Build) -> None:
     _queue(build, losses=build.losses, not_before=None)
 
 
+def after_race(build: Build) -> None:
+    """Queue an attempt that gets another name, as another build has published one of this name meanwhile.
+
+    If that one serves the target too, the plan drops the attempt.
+    """
+    build.again(
+        losses=build.losses,
+        priority=build.priority,
+        why="Another build had published a wheel of the same name before.",
+    )
+    _tell(build)
+
+
 def after_failure(build: Build, now: datetime) -> None:
     """Follow a build that failed: later if it was not the package's fault, on a larger builder for memory."""
     if failures.is_infrastructure(build.failure) or (build.failure == "no-source" and _is_young(build, now)):

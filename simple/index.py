@@ -12,7 +12,7 @@ from packaging.tags import Tag
 from packaging.utils import BuildTag, parse_wheel_filename
 from packaging.version import Version as ParsedVersion
 
-from builds.coverage import covers, is_pure
+from builds.coverage import Need, covers, is_pure, replaces
 from builds.models import Wheel, WheelQuerySet
 from builds.upstream import tags_of
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
@@ -116,7 +116,8 @@ def _by_package(wheels: WheelQuerySet, key: Callable[[Wheel], int]) -> Mapping[i
 # All that a page tells of a wheel; Django would read 25 columns, one by one in Python.
 _TOLD = (
     *("package_id", "filename", "size", "sha256", "metadata_sha256", "requires_python", "published_at"),
-    *("yanked", "yanked_reason", "superseded_by_id", "version__yanked", "version__yanked_reason"),
+    *("yanked", "yanked_reason", "superseded_by_id", "version__canonical", "version__yanked"),
+    "version__yanked_reason",
     *("build__source__yanked", "build__source__yanked_reason"),
     *("is_portable", "glibc", "glibcxx", "build__target__os_release"),
 )
@@ -191,15 +192,40 @@ def details(held: Holdings, indexes: Indexes) -> dict[str, ProjectDetail]:
     if held.package.status == Package.Status.QUARANTINED:
         return dict.fromkeys(indexes.names, _page(held.package, []))
     ours = _ours(held)
-    chosen = {ALL: list(ours.values()), PLATFORM: _without_upstreams_pure(held, ours)}
+    needs = [need for each in indexes.releases.values() for need in each]
+    apart = confined([wheel for wheel, entry in ours.items() if not entry.file.yanked], needs)
+    for_all = {wheel: entry for wheel, entry in ours.items() if wheel not in apart}
+    chosen = {ALL: list(for_all.values()), PLATFORM: _without_upstreams_pure(held, for_all)}
     for index, needs in indexes.releases.items():
         offers = {wheel: wheel.offer() for wheel in held.wheels}
         chosen[index] = [
             ours[wheel] for wheel, offer in offers.items() if any(covers(offer, need) for need in needs)
         ]
     if indexes.has_full:
-        chosen[FULL] = _with_upstream(held, list(ours.values()))
+        chosen[FULL] = _with_upstream(held, list(for_all.values()))
     return {index: _page(held.package, entries) for index, entries in chosen.items() if entries}
+
+
+def confined(wheels: Collection[Wheel], needs: Collection[Need]) -> set[Wheel]:
+    """Return which of a package's wheels the indexes of releases alone may list.
+
+    Of files with the same tags installers take the one with the highest build tag, wherever they are, and ask
+    no C library: so what all systems see must run wherever those before it do.
+    """
+    apart: set[Wheel] = set()
+    if not any(wheel.has_build_tag for wheel in wheels):
+        return apart
+    alike: dict[tuple[str, frozenset[Tag]], list[Wheel]] = defaultdict(list)
+    for wheel in wheels:
+        alike[wheel.version.canonical, wheel.tags()].append(wheel)
+    for same in alike.values():
+        standing: list[Wheel] = []
+        for wheel in sorted(same, key=Wheel.build_tag):
+            if all(replaces(wheel.offer(), other.offer(), needs) for other in standing):
+                standing.append(wheel)
+            else:
+                apart.add(wheel)
+    return apart
 
 
 def _page(package: Package, entries: list[_Entry]) -> ProjectDetail:

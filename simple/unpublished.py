@@ -70,6 +70,9 @@ def _project(
 ) -> HttpResponseBase:
     """Return the page of one project, if it has one in this index."""
     [held] = holdings([package], with_upstream=index == FULL)
+    if index in OWN and any(wheel.has_build_tag for wheel in held.wheels):
+        # What a rebuild runs on decides whether it is listed for all.
+        there_are = indexes.current()
     found = details(held, there_are)
     if detail := found.get(index):
         return HttpResponse(pages.project(detail, format), content_type=content_type(format))

@@ -11,7 +11,7 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from builds import statements
-from builds.coverage import Offer, covers
+from builds.coverage import Offer, replaces
 from builds.models.build import Build
 from builds.models.target import Target
 from packages.models import Package, Version
@@ -224,6 +224,11 @@ class Wheel(models.Model):
         """Return the tags in the file's name."""
         return parse_wheel_filename(self.filename)[3]
 
+    @property
+    def has_build_tag(self) -> bool:
+        """Whether its name has a sixth part (PEP 427)."""
+        return self.filename.count("-") == 5
+
     def build_tag(self) -> tuple[int, str] | tuple[()]:
         """Return the build tag in the file's name, as installers compare it."""
         return parse_wheel_filename(self.filename)[2]
@@ -324,23 +329,11 @@ class Wheel(models.Model):
 
     def take_over(self) -> None:
         """Yank the earlier wheels that this rebuild replaces, if it is one."""
-        for wheel in self._earlier():
-            if self._replaces(wheel):
+        if not self.has_build_tag:
+            return
+        for wheel in self._rivals():
+            if wheel.build_tag() < self.build_tag() and self._replaces(wheel):
                 wheel.supersede(self)
-
-    def endangers(self) -> "Wheel | None":
-        """Return a wheel that this rebuild would keep from systems that it does not run on itself.
-
-        Between two files with the same tags installers choose by the build tag alone.
-        """
-        same = (wheel for wheel in self._earlier() if wheel.tags() == self.tags())
-        return next((wheel for wheel in same if not self._replaces(wheel)), None)
-
-    def _earlier(self) -> "list[Wheel]":
-        """Return the wheels of lower build tags that installers may choose now."""
-        if not self.build_tag():
-            return []
-        return [other for other in self._rivals() if other.build_tag() < self.build_tag()]
 
     def _rivals(self) -> "list[Wheel]":
         """Return the wheels of other builds that installers may choose now, of the same tags or target."""
@@ -354,9 +347,8 @@ class Wheel(models.Model):
 
     def _replaces(self, earlier: "Wheel") -> bool:
         """Tell whether this file serves every target that an earlier one serves."""
-        mine, theirs = self.offer(), earlier.offer()
         needs = [target.need() for target in (*Target.objects.active(), earlier.build.target)]
-        return all(covers(mine, need) for need in needs if covers(theirs, need))
+        return replaces(self.offer(), earlier.offer(), needs)
 
     def _show(self, **fields: object) -> None:
         """Set fields that the index shows."""

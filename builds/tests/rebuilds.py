@@ -31,7 +31,10 @@ class Farm:
 
     def make(self, build, content=b"1", tag=PURE, *, ignores_tag=False, **more):
         """Build and report; return the answer."""
-        order = self.order(build)
+        return self.report(build, self.order(build), content, tag, ignores_tag=ignores_tag, **more)
+
+    def report(self, build, order, content=b"1", tag=PURE, *, ignores_tag=False, **more):
+        """Report what came of an order; return the answer."""
         build_tag = "" if ignores_tag else order["build_tag"]
         lines = wheel_of(tag) + (f"Build: {build_tag}\n".encode() if build_tag else b"")
         wheel = wheel_bytes(tag=tag, files={"demo/x": content, **more}, wheel=lines)

@@ -3,7 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from builds.models import Target
+from builds.models import Target, Wheel
+from builds.tests.rows import make_build
 from packages.models import Package, UpstreamFile
 from simple.index import SUPERSEDED
 from simple.tests.pages import HTML_V1, JSON, json_of, page_of
@@ -189,6 +190,53 @@ def test_a_releases_index_has_what_some_target_of_it_takes_and_runs(client):
 
     assert files_of(client, RELEASE).keys() == {runs.filename, pure.filename, bound.filename}
     assert files_of(client, "/next/simple/demo/").keys() == {runs.filename, pure.filename}
+
+
+STABLE = "cp311-abi3-linux_armv6l.linux_armv7l"
+EARLIER, LATER = f"demo-1.0-{STABLE}.whl", f"demo-1.0-1-{STABLE}.whl"
+
+
+@pytest.fixture
+def twins():
+    """Return two wheels for the stable ABI, the second of which has a build tag and is of another release."""
+    earlier = make_wheel(tag=STABLE)
+    Target.objects.update(is_active=True, glibc="2.36")
+    fields = {"architecture": "armhf", "python": "3.13", "abi": "cp313"}
+    platforms = ["linux_armv6l", "linux_armv7l"]
+    later = Target.objects.create(
+        key="next", os_release="next", is_active=True, glibc="2.41", platform_tags=platforms, **fields
+    )
+    return earlier, make_wheel(tag=STABLE, build_tag="-1", build=make_build(earlier.version, later))
+
+
+@pytest.mark.parametrize("path", ["/simple/demo/", PLATFORM, FULL])
+def test_what_does_not_run_everywhere_is_kept_from_installers_that_would_take_it(client, twins, path):
+    """Between equal tags they go by the build tag alone."""
+    assert files_of(client, path).keys() == {EARLIER}
+
+
+def test_it_is_in_the_index_of_its_own_release(client, twins):
+    assert files_of(client, RELEASE).keys() == {EARLIER}
+    assert files_of(client, "/next/simple/demo/").keys() == {LATER}
+    assert client.get(twins[1].url).status_code == 200
+
+
+def test_what_runs_wherever_the_one_before_does_is_for_all(client, twins):
+    Wheel.objects.filter(pk=twins[1].pk).update(is_portable=True, glibc="2.34")
+
+    assert files_of(client, "/simple/demo/").keys() == {EARLIER, LATER}
+
+
+def test_what_nobody_takes_keeps_nothing_apart(client, twins):
+    twins[0].yank("It crashes.")
+
+    assert files_of(client, "/simple/demo/").keys() == {EARLIER, LATER}
+
+
+def test_it_is_for_all_when_the_one_before_is_out(client, twins):
+    twins[0].withdraw(timezone.now())
+
+    assert files_of(client, "/simple/demo/").keys() == {LATER}
 
 
 @pytest.mark.parametrize(
