@@ -222,15 +222,17 @@ class World:
             name = f"quick-{number}"
             self.farm.hire(name, self.operators.ask("enrol", name=name), self.size.pause_s)
 
-    def reader(self, index: str, seed: int) -> Reader:
-        """Return somebody who reads an index."""
+    def reader(self, index: str, seed: int, *, cut_by: str = "web") -> Reader:
+        """Return somebody who reads an index, and whom the death of one part can cut off.
+
+        What nginx has from the web server has begun when its first bytes are there.
+        """
         return Reader(
             self.farm.nginx.url,
             self.names,
             index=index,
             excuses=lambda since: self.farm.was_away("nginx", since),
-            # What nginx has from the web server has begun when its first bytes are there.
-            cuts=lambda since: self.farm.was_away("web", since),
+            cuts=lambda since: self.farm.was_away(cut_by, since),
             good_for_s=LINGER_S,
             is_gone=self.taken_down.__contains__,
             seed=seed,

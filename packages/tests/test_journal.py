@@ -196,7 +196,7 @@ class Killed(BaseException):
     """The machine lost its power."""
 
 
-class Killer:
+class StatementKiller:
     """Kills at the n-th statement."""
 
     def __init__(self, statement):
@@ -219,7 +219,7 @@ def test_T02_a_poll_that_is_killed_at_any_statement_loses_no_event(journal, poll
         SyncCursor.objects.all().delete()
         Dirty.objects.all().delete()
         start()
-        killer = Killer(statement)
+        killer = StatementKiller(statement)
         with suppress(Killed), connection.execute_wrapper(killer):
             poll()
         if killer.left:

@@ -36,7 +36,7 @@ class Killed(BaseException):
     """The process is no more."""
 
 
-class Killer:
+class StepKiller:
     """Kills the process at the n-th thing that it does to a file or with the database."""
 
     def __init__(self):
@@ -71,7 +71,7 @@ class Killer:
 forgets_files = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 # Who listens to the interpreter listens for ever.
-killer = Killer()
+killer = StepKiller()
 sys.addaudithook(killer.hear)
 
 
