@@ -5,15 +5,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from os import getuid
+from os import getpid, getuid
 from pathlib import Path
 
 from builder.contract import BuildOrder
 from builder.settings import BadSettings, Settings
 
-# How the folder's name begins in which we try what a build could do.
+# How the folder's name begins in which a process, by its number, tries what a build could do.
 PREFLIGHT = "preflight-"
-_OF_A_BUILD = re.compile(rf"[0-9]+-[0-9]+|{PREFLIGHT}.+")
+_OF_A_BUILD = re.compile(rf"[0-9]+-[0-9]+|{PREFLIGHT}(?:(?P<process>[0-9]+)-)?.+")
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,19 @@ def workshop(settings: Settings) -> Path:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what builds left when their builder was killed."""
+    """Remove what builds left when their builder was killed.
+
+    A check of this machine may go on in the same folder, as when `deploy/builder-setup` starts the builder.
+    """
     for path in folder.iterdir():
-        if _OF_A_BUILD.fullmatch(path.name):
+        found = _OF_A_BUILD.fullmatch(path.name)
+        if found and not _is_another(found["process"]):
             remove(path)
+
+
+def _is_another(process: str | None) -> bool:
+    """Tell whether that is another process, which lives."""
+    return bool(process) and int(process) != getpid() and Path(f"/proc/{process}").exists()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Finds out which sandbox this machine offers, by trying; what is missing becomes a sentence that helps."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,11 +14,13 @@ from builder.place import PREFLIGHT, made
 from builder.sandbox import Box, BrokenBox, Kind, Level, interpreter
 
 _LIMITS = Limits(time_s=30.0, memory_bytes=256 << 20, disk_bytes=64 << 20, processes=32)
-# Asked inside: whether there is anything of ours, and what the kernel says of the filter.
-_QUESTION = """
+# How many filters of system calls a process has (Linux 5.9); under systemd, some for what the unit forbids.
+_FILTERS = "Seccomp_filters"
+# Asked inside: whether there is anything of ours, and how many filters there are.
+_QUESTION = f"""
 import os
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-print("box", os.getpid() < 9, os.path.exists("/etc/shadow"), os.listdir("/in"), status["Seccomp"].strip())
+print("box", os.getpid() < 9, os.path.exists("/etc/shadow"), os.listdir("/in"), int(status["{_FILTERS}"]))
 """
 _USER_NAMESPACES = (
     ("/proc/sys/kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
@@ -64,7 +67,7 @@ def _try(kind: Kind, folder: Path) -> str:
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed: apt install bubblewrap."
     with (
-        tempfile.TemporaryDirectory(prefix=PREFLIGHT, dir=folder) as scratch,
+        tempfile.TemporaryDirectory(prefix=f"{PREFLIGHT}{os.getpid()}-", dir=folder) as scratch,
         Log(Path(scratch)) as log,
         made(Path(scratch, "place")) as place,
     ):
@@ -82,9 +85,15 @@ def _try(kind: Kind, folder: Path) -> str:
         answer = _words(log)
     if outcome.code != 0 or outcome.ended != "exit":
         return _explain(f"A trial in the sandbox ended with {outcome.ended} {outcome.code}: {answer}")
-    if answer != f"box True False [] {2 if kind.filter else 0}":
+    if answer != f"box True False [] {_filters() + bool(kind.filter)}":
         return f"The sandbox does not keep what it promises: it says {answer!r}."
     return ""
+
+
+def _filters() -> int:
+    """Return how many filters this process has, which all that it starts has too."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[_FILTERS])
 
 
 def _explain(complaint: str) -> str:

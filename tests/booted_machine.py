@@ -35,7 +35,9 @@ class Booted(Machine):
         super().run("apt-get", "-qq", "install", "-y", "--no-install-recommends", "systemd-sysv", "dbus")
         words = ["systemd-nspawn", "--quiet", f"--directory={self.folder}", "--register=no", "--keep-unit"]
         words += ["--resolv-conf=off", "--boot", "--console=pipe"]
-        self._nspawn = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        # With parts of /proc covered, as they are otherwise, bubblewrap may mount none of its own inside.
+        env = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "yes"}
+        self._nspawn = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:
             self.wait_until(self._is_up, 120)
         except BaseException:

@@ -1,10 +1,10 @@
 """`make test-server-setup`: deploy/server-setup in a fresh Debian that boots, and a farm's life on it.
 
-It is set up twice, builds a package and has pip install it over TLS, loses each of its services, is upgraded
-while others read, is backed up, destroyed and restored by the commands of docs/backups.md, and moves behind
-another proxy.  `RELEASE=trixie` takes another Debian than bookworm.  Needs root, systemd-nspawn and
-debootstrap (which it installs), Debian's archive, PyPI, the ports 80, 443, 5432, 6380 and 8480, and a quarter
-of an hour.
+It is set up twice, becomes a builder too, by deploy/builder-setup, builds a package in the sandbox and has
+pip install it over TLS, loses each of its services, is upgraded while others read, is backed up, destroyed
+and restored by the commands of docs/backups.md, and moves behind another proxy.  `RELEASE=trixie` takes
+another Debian than bookworm.  Needs root, systemd-nspawn and debootstrap (which it installs), Debian's
+archive, PyPI, the ports 80, 443, 5432, 6380 and 8480, and a quarter of an hour.
 """
 
 import json
@@ -30,6 +30,8 @@ from tests.fake_pypi import FakePyPI
 
 NAME = "wheels.example.org"
 SETUP = "/srv/piwheels/deploy/server-setup"
+BUILDER_SETUP = "/srv/piwheels/deploy/builder-setup"
+BUILDER = "piwheels-builder.service"
 PROXIED = "127.0.0.1:8480"
 CERTIFICATES = "/etc/ssl/piwheels-test"
 UNITS = [f"piwheels-{name}.service" for name in ("redis", "web", "worker", "beat", "downloads")]
@@ -41,6 +43,7 @@ VICTIMS = (
     "piwheels-beat",
     "piwheels-downloads",
     "piwheels-redis",
+    "piwheels-builder",
     "nginx",
 )
 
@@ -138,9 +141,7 @@ class Proof:
                 step()
             except BaseException:
                 # The machine is thrown away, and with it what it had to say.
-                self.machine.run(
-                    "journalctl", "--no-pager", "--lines=200", "-u", "piwheels-*", "-u", "builder-*"
-                )
+                self.machine.run("journalctl", "--no-pager", "--lines=200", "-u", "piwheels-*")
                 raise
             print(f"##### {step.__name__}: {time.monotonic() - began:.0f} s", flush=True)
 
@@ -161,7 +162,7 @@ class Proof:
         assert "/healthz: ok" in first
         assert re.search(r"admin, with the password \S{24} ", first)
         with self.machine.path("/etc/piwheels/server.env").open("a") as file:
-            file.write("PIWHEELS_SANDBOX=bare\nPIWHEELS_REFRESH_S=1\nPIWHEELS_POLL_S=1\n")
+            file.write("PIWHEELS_REFRESH_S=1\nPIWHEELS_POLL_S=1\n")
             file.write("EMAIL_URL_FILE=/etc/piwheels/secrets/mail\n")
             # A shell would run this; systemd and piwheels-manage read it.
             file.write("PIWHEELS_MAIL_FROM=The farm <farm@example.org>\n")
@@ -249,37 +250,27 @@ class Proof:
         target = self.machine.run("piwheels-manage", "add_host_target").splitlines()[-1]
         told = self.machine.run("piwheels-manage", "create_builder", "pi-07", target, "--json")
         self.keys = json.loads(told.splitlines()[-1])
-        self.machine.run("useradd", "--system", "--create-home", "piwheels")
-        self.start_builder()
+        self.set_up_builder()
         self.upstream.add_sdist("demo", "1.0")
         self.wait_for_wheel("demo")
+        levels = "from builds.models import Build; print(*Build.objects.values_list('sandbox', flat=True))"
+        assert self.machine.run("piwheels-manage", "shell", "-c", levels).split()[-1] == "full"
+        self.machine.run("systemd-analyze", "security", "--no-pager", "--threshold=40", BUILDER)
         self.install("demo", "1.0")
         counted = "from simple.models import Download; import sys; sys.exit(not Download.objects.exists())"
         self.machine.wait_until(lambda: self.succeeds("piwheels-manage", "shell", "-c", counted), 60)
 
-    def start_builder(self) -> None:
-        """Run a builder on the machine, as what it would be on another."""
-        settings = {
-            "PIWHEELS_SERVER": f"https://{NAME}/",
-            "PIWHEELS_BUILDER": "pi-07",
-            "PIWHEELS_BUILDER_TOKEN": self.keys["token"],
-            "PIWHEELS_ORDERS_URL": self.keys["orders_url"].replace("@HOST:", "@127.0.0.1:"),
-            "PIWHEELS_BUILD_INDEX": self.upstream.simple_url,
-            "REQUESTS_CA_BUNDLE": f"{CERTIFICATES}/ca.pem",
-        }
-        self.machine.run(
-            *(
-                "systemd-run",
-                "--quiet",
-                "--collect",
-                "--unit=builder-by-hand",
-                "--uid=piwheels",
-                "--property=Restart=always",
-            ),
-            "--working-directory=/opt/piwheels-server/current",
-            *(f"--setenv={name}={value}" for name, value in settings.items()),
-            *("/opt/piwheels-server/current/venv/bin/python", "-m", "builder"),
+    def set_up_builder(self) -> None:
+        """Make the machine a builder as well, with the builder's own unit, as another would be one."""
+        settings = self.machine.path("/etc/piwheels/builder.env")
+        # An operator's lines stay.
+        settings.write_text(
+            f"PIWHEELS_BUILD_INDEX={self.upstream.simple_url}\nREQUESTS_CA_BUNDLE={CERTIFICATES}/ca.pem\n"
         )
+        orders_url = self.keys["orders_url"].replace("@HOST:", "@127.0.0.1:")
+        # There is no disk to mount in a folder that is a machine.
+        words = [f"https://{NAME}/", "pi-07", "--few-packages", "--no-disk-image"]
+        self.machine.run(BUILDER_SETUP, *words, given=f"{self.keys['token']}\n{orders_url}\n")
 
     def wait_for_wheel(self, package: str) -> None:
         """Wait until the index has a wheel of a package."""
@@ -391,7 +382,7 @@ class Proof:
         # And again as cron does it, which knows few folders of programs, and as the timer does.
         self.machine.run("env", "-i", "PATH=/usr/bin:/bin", "/srv/piwheels/deploy/backup")
         self.machine.run("systemctl", "start", "piwheels-backup.service")
-        self.machine.run("systemctl", "stop", "builder-by-hand", "piwheels-web.socket", "nginx", *UNITS)
+        self.machine.run("systemctl", "stop", BUILDER, "piwheels-web.socket", "nginx", *UNITS)
         self.machine.run("runuser", "-u", "postgres", "--", "dropdb", "piwheels")
         gone = [f"/var/lib/piwheels-{name}" for name in ("server", "redis")]
         gone += [
@@ -409,7 +400,7 @@ class Proof:
         assert self.site.is_well()
         assert "ReadWritePaths=-/srv/wheels" in self.machine.path(override).read_text()
         self.install("demo", "1.0")
-        self.start_builder()
+        self.set_up_builder()
         self.upstream.add_sdist("later", "2.0")
         self.wait_for_wheel("later")
         self.install("later", "2.0")

@@ -3,6 +3,7 @@
 import configparser
 import os
 import pty
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -236,7 +237,10 @@ def test_a_stopped_builder_is_not_started_again():
 
 @pytest.mark.parametrize(
     "name",
-    ["RestrictSUIDSGID", "ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset", "ProtectControlGroups"],
+    [
+        *("RestrictSUIDSGID", "ProtectKernelTunables", "ProtectKernelLogs", "ProtectHostname", "ProcSubset"),
+        "ProtectControlGroups",
+    ],
 )
 def test_nothing_in_the_unit_breaks_the_sandbox(name):
     service = unit()["Service"]
@@ -244,6 +248,15 @@ def test_nothing_in_the_unit_breaks_the_sandbox(name):
     assert name not in service
     assert "AF_NETLINK" in service["RestrictAddressFamilies"]
     assert service["RestrictNamespaces"] != "yes"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
+def test_systemd_finds_as_little_to_fear_in_it_as_the_sandbox_allows():
+    words = ["systemd-analyze", "security", "--offline=true", "--threshold=40", "--no-pager", UNIT]
+
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
 
 
 def test_what_must_be_there_is_named_before_what_is_wanted():

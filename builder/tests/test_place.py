@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from builder.place import fresh, remove_leftovers
+from builder.place import PREFLIGHT, fresh, remove_leftovers
 from builder.tests.server import make_order
 
 
@@ -45,6 +45,19 @@ def test_a_link_in_a_builds_place_leads_nowhere(tmp_path):
         assert not place.root.is_symlink()
 
     assert precious.stat().st_mode & 0o777 == 0o500
+
+
+def test_what_another_process_tries_at_the_moment_is_no_leftover(tmp_path):
+    with subprocess.Popen(["sleep", "60"]) as other:
+        used = tmp_path / f"{PREFLIGHT}{other.pid}-abc"
+        used.mkdir()
+        remove_leftovers(tmp_path)
+        assert used.exists()
+        other.kill()
+
+    remove_leftovers(tmp_path)
+
+    assert not used.exists()
 
 
 def test_leftovers_of_a_killed_builder_are_removed_and_nothing_else(tmp_path):

@@ -85,3 +85,26 @@ def test_T39_where_there_are_no_groups_the_box_is_left(tmp_path):
 
     assert "Level.BOX" in told
     assert "The kernel's tree of cgroups is not mounted at /sys/fs/cgroup." in told
+
+
+# What systemd does to a unit that forbids something.
+_IN_A_UNIT = """
+import sys
+from pathlib import Path
+import pyseccomp
+rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+rules.add_rule(pyseccomp.ERRNO(1), "reboot")
+rules.load()
+from builder.preflight import find
+kind = find(Path(sys.argv[1]))
+print(kind.level, bool(kind.filter), *kind.lacks)
+"""
+
+
+def test_a_filter_that_the_builder_itself_is_under_is_not_taken_for_the_sandboxs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_A_UNIT, tmp_path], capture_output=True, text=True, check=False
+    )
+
+    level, has_filter, *_ = done.stdout.split()
+    assert (level != Level.BARE, has_filter) == (True, "True"), done.stdout + done.stderr
