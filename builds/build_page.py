@@ -18,7 +18,7 @@ class Came:
 
     wheel: Wheel
     remarks: list[str]
-    apt: list[str]
+    apt: list[str]  # beyond what the target's image has
     others: list[Dependency]  # what is no package of Debian's
     is_offered: bool
 
@@ -52,10 +52,10 @@ def _progress(build: Build, now: datetime) -> float | None:
 def _came(wheel: Wheel) -> Came:
     """Return a wheel with what it needs."""
     needs = list(wheel.dependencies.all())
-    apt = [need.name for need in needs if need.tool == Dependency.Tool.APT]
+    apt = wheel.build.target.lacks(need.name for need in needs if need.tool == Dependency.Tool.APT)
     others = [need for need in needs if need.tool != Dependency.Tool.APT]
     is_offered = not wheel.held_reason and wheel.withdrawn_at is None and not wheel.yanked
-    return Came(wheel, remarks_on(wheel), sorted(apt), others, is_offered)
+    return Came(wheel, remarks_on(wheel), apt, others, is_offered)
 
 
 def log_of(build: Build, word: str, first: str) -> dict[str, object]:

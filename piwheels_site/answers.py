@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from builds import failures, position
-from builds.models import Build, Target, Wheel
+from builds.models import Build, Dependency, Target, Wheel
 from packages.models import Placed, Version
-from piwheels_site.matrix import Cell, Kind, Matrix, apt_names
+from piwheels_site.matrix import Cell, Kind, Matrix, needed
 from piwheels_site.templatetags.said import rough
 
 # Among so many of the newest versions one is looked for that has a wheel, where the very newest has none.
@@ -37,8 +37,8 @@ class Answer:
 
     @property
     def apt(self) -> list[str]:
-        """The apt packages that what pip takes needs."""
-        return apt_names(self.wheel) if self.wheel else []
+        """The apt packages that what pip takes needs beyond what this target's image has."""
+        return self.target.lacks(needed(self.wheel, Dependency.Tool.APT)) if self.wheel else []
 
     @property
     def name(self) -> str:

@@ -205,5 +205,4 @@ def needed(wheel: Wheel, tool: Dependency.Tool) -> list[str]:
 
 def apt_names(wheel: Wheel) -> list[str]:
     """Return the apt packages that a wheel needs beyond those that the target's image has."""
-    present = set(wheel.build.target.preinstalled)
-    return [name for name in needed(wheel, Dependency.Tool.APT) if name not in present]
+    return wheel.build.target.lacks(needed(wheel, Dependency.Tool.APT))

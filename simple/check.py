@@ -230,7 +230,7 @@ def apt_of(wheels: Iterable[int], target: Target) -> tuple[str, ...]:
     for some in batches(wheels):
         needs = Dependency.objects.filter(wheel__in=some, tool=Dependency.Tool.APT)
         names |= set(needs.values_list("name", flat=True))
-    return tuple(sorted(names - set(target.preinstalled)))
+    return tuple(target.lacks(names))
 
 
 def by_verdict(checked: Checked) -> dict[Verdict, list[Line]]:

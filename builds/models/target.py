@@ -156,6 +156,10 @@ class Target(models.Model):
             self.preinstalled = both
             self.save(update_fields=["preinstalled"])
 
+    def lacks(self, packages: Iterable[str]) -> list[str]:
+        """Return which of these apt packages the OS image does not have, sorted, each once."""
+        return sorted(set(packages) - set(self.preinstalled))
+
     def clean(self) -> None:
         """Refuse what no wheel's tags could be made of."""
         if not re.fullmatch(r"3\.\d{1,2}", self.python):

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from builds import logs, relatives, timeline
-from builds.models import Build, Wheel
+from builds.models import Build, Target, Wheel
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -14,7 +14,7 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
-from tests.seen import text
+from tests.seen import markup, text
 
 pytestmark = pytest.mark.django_db
 
@@ -156,6 +156,19 @@ def test_nobody_is_told_to_install_what_pip_is_not_offered(client, fields, says)
 
     assert says.replace(" :", ":") in page
     assert "pip install" not in page
+
+
+def test_what_the_image_has_is_not_asked_for(client):
+    build, _ = make_running_build()
+    wheel = make_wheel(build=build)
+    wheel.dependencies.create(tool="apt", name="libc6")
+    build.close(Build.State.SUCCEEDED, "", NOON, 72.0)
+    Target.objects.update(preinstalled=["libc6"])
+
+    page = markup(client.get(build.get_absolute_url()))
+
+    assert "libc6" not in page
+    assert "<dt>apt packages</dt><dd>none</dd>" in page
 
 
 def test_a_page_that_is_read_elsewhere_in_the_log_stays_as_it_is(client):

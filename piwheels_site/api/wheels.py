@@ -44,7 +44,6 @@ class WheelWhole(Schema):
     @staticmethod
     def of(wheel: Wheel) -> "WheelWhole":
         """Return it from its row."""
-        present = set(wheel.build.target.preinstalled)
         upstreams = index.upstreams_yanks(wheel)
         reasons = [wheel.yanked_reason, *(each.yanked_reason for each in upstreams)]
         return WheelWhole(
@@ -59,7 +58,7 @@ class WheelWhole(Schema):
             tags=sorted(str(tag) for tag in wheel.tags()),
             requires_python=wheel.requires_python,
             glibc=wheel.glibc,
-            apt=[name for name in _names(wheel, Dependency.Tool.APT) if name not in present],
+            apt=wheel.build.target.lacks(_names(wheel, Dependency.Tool.APT)),
             missing=_names(wheel, Dependency.Tool.NONE),
             pip=sorted(need.requirement or need.name for need in _needs(wheel, Dependency.Tool.PIP)),
             yanked=wheel.yanked or bool(upstreams),
