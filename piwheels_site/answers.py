@@ -19,6 +19,10 @@ LOOKED_AT = 25
 BITS = {"armhf": "32-bit", "arm64": "64-bit"}
 
 
+# What a request may change, of what there is not.
+_MAY_HELP = (Kind.UNCHOSEN, Kind.ENDED)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What one target gets."""
@@ -31,8 +35,8 @@ class Answer:
     url: str = ""
     more: list[str] = field(default_factory=list)
     apt_to_build: str = ""  # that a build of one's own needs
-    version: str = ""  # that pip would take from us
-    wheel: Wheel | None = None
+    wheel: Wheel | None = None  # of ours, that pip takes
+    is_upstreams: bool = False  # whether the address is upstream's
     can_ask: bool = False  # whether to ask for a build says anything new
 
     @property
@@ -80,29 +84,20 @@ def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], no
 def _with_older(answer: Answer, matrix: Matrix, older: Sequence[Placed]) -> Answer:
     """Add to an answer which older version has a wheel, if any of these has."""
     for version in older:
-        if wheel := matrix.serving(version.pk, answer.target):
+        if wheel := matrix.taken(version.pk, answer.target):
             said = f"{version.number} has a wheel, which pip takes. {answer.said}"
-            return replace(answer, word="an older one", said=said, version=version.number, wheel=wheel)
+            return replace(answer, word="an older one", said=said, wheel=wheel)
     return answer
 
 
 def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:
     """Return what a target gets of one version."""
-    if cell.kind is Kind.WHEEL:
-        whose = "a wheel" if cell.word != "served by another target's wheel" else "a wheel that fits"
-        return Answer(
-            target,
-            "good",
-            "✔",
-            "yes",
-            f"{number} has {whose}.",
-            cell.url,
-            version=number if cell.wheel else "",
-            wheel=cell.wheel,
-        )
+    if cell.kind in (Kind.WHEEL, Kind.FITS):
+        whose = "a wheel" if cell.kind is Kind.WHEEL else "a wheel that fits"
+        return Answer(target, "good", "✔", "yes", f"{number} has {whose}.", cell.url, wheel=cell.wheel)
     if cell.kind is Kind.UPSTREAM:
-        said = f"PyPI's own wheel of {number} fits, so none is built here."
-        return Answer(target, "good", "✔", "yes", said, cell.url)
+        said = f"PyPI's own wheel of {number} fits, so none is needed from here."
+        return Answer(target, "good", "✔", "yes", said, cell.url, is_upstreams=True)
     if cell.kind is Kind.HELD:
         said = f"{number} is built; an operator has to look at it before anybody gets it."
         return Answer(target, "busy", "…", "soon", said, cell.url)
@@ -110,19 +105,19 @@ def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:
         return _waiting(cell.build, number, target, now)
     if cell.kind is Kind.FAILED and cell.build:
         return _failed(cell.build, number, target)
-    return Answer(
-        target, "none", "–", "no", f"{number} is {_lowered(cell.word)}.", cell.url, can_ask=_may_help(cell)
-    )
+    return Answer(target, "none", "–", "no", _none(cell, number), cell.url, can_ask=cell.kind in _MAY_HELP)
 
 
-def _lowered(word: str) -> str:
-    """Return a reason as it continues a sentence."""
-    return {"no source": "there upstream without a source to build from"}.get(word, word)
-
-
-def _may_help(cell: Cell) -> bool:
-    """Tell whether a request may change what a table says."""
-    return cell.word.startswith("not among") or cell.kind is Kind.ENDED
+def _none(cell: Cell, number: str) -> str:
+    """Say why there is nothing of a version."""
+    word = cell.word.rstrip(".")
+    if cell.kind is Kind.YANKED and cell.yank:
+        return f"{number} has a wheel, but it is {cell.yank.said}. pip passes over it."
+    if cell.kind is Kind.AWAY:
+        return f"{number} was {word}."
+    if cell.kind is Kind.SOURCELESS:
+        return f"{number} is there upstream without a source that can be built."
+    return f"{number} is {word}."
 
 
 def _waiting(build: Build, number: str, target: Target, now: datetime) -> Answer:

@@ -142,7 +142,7 @@ def _held(wanted: Sequence[Wanted]) -> dict[str, Holdings]:
     packages: list[Package] = []
     for names in batches({each.name for each in wanted}):
         packages += Package.objects.filter(name__in=names)
-    visible = [package.pk for package in packages if package.status not in index.HIDDEN]
+    visible = [package.pk for package in packages if not package.is_hidden]
     pinned = [_spellings(each.pinned) for each in wanted]
     versions = frozenset[str]().union(*pinned) if all(pinned) else None
     theirs: dict[int, list[index.UpstreamEntry]] = {}

@@ -181,8 +181,10 @@ class Target(models.Model):
 
     def served_upstream(self, wheels: Iterable[upstream.UpstreamWheel]) -> list[str]:
         """Return upstream's files that this target needs no other than, if its policy lets them count."""
-        if self.policy != self.Policy.GAPS:
-            return []
+        return self.takes(wheels) if self.policy == self.Policy.GAPS else []
+
+    def takes(self, wheels: Iterable[upstream.UpstreamWheel]) -> list[str]:
+        """Return upstream's files that this target's pip takes, the first for each of its machines."""
         machines = upstream.machines(self.python, self.abi, tuple(self.platform_tags), self.glibc)
         return upstream.serving(wheels, machines, self.python)
 
