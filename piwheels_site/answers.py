@@ -36,6 +36,7 @@ class Answer:
     more: list[str] = field(default_factory=list)
     apt_to_build: str = ""  # that a build of one's own needs
     wheel: Wheel | None = None  # of ours, that pip takes
+    pin: str = ""  # the version that pip has to be told, as it would compile a newer one
     is_upstreams: bool = False  # whether the address is upstream's
     can_ask: bool = False  # whether to ask for a build says anything new
 
@@ -77,16 +78,30 @@ def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], no
             found.append(Answer(target, "none", "–", "no", said))
             continue
         answer = _answer(matrix.cell(newest, target), newest.number, target, now)
-        found.append(answer if answer.mood == "good" else _with_older(answer, matrix, others[1:]))
+        found.append(answer if answer.mood == "good" else _with_older(answer, matrix, others))
     return found
 
 
-def _with_older(answer: Answer, matrix: Matrix, older: Sequence[Placed]) -> Answer:
-    """Add to an answer which older version has a wheel, if any of these has."""
-    for version in older:
+def _with_older(answer: Answer, matrix: Matrix, versions: Sequence[Placed]) -> Answer:
+    """Add to an answer which older version has a wheel, if any of these has.
+
+    pip looks for the newest version before it looks for a wheel: where it can compile a newer one it does so,
+    unless it is told which version to take.
+    """
+    compiled = ""
+    for version in versions:
         if wheel := matrix.taken(version.pk, answer.target):
-            said = f"{version.number} has a wheel, which pip takes. {answer.said}"
-            return replace(answer, word="an older one", said=said, wheel=wheel)
+            has = f"{version.number} has a wheel"
+            how = (
+                f"but pip compiles {compiled} instead unless you name the version"
+                if compiled
+                else "which pip takes"
+            )
+            said = f"{has}, {how}. {answer.said}"
+            pin = version.canonical if compiled else ""
+            return replace(answer, word="an older one", said=said, pin=pin, wheel=wheel)
+        if not compiled and matrix.compiles(version.pk, answer.target):
+            compiled = version.number
     return answer
 
 

@@ -145,6 +145,16 @@ def test_a_summary_gives_no_orders_to_a_terminal(client):
     assert b"\x07" not in card
 
 
+def test_the_card_names_an_older_version_that_pip_would_not_take_by_itself(client):
+    make_built("1.0")
+    make_build(make_version("1.1"), state="failed", finished_at=NOON, failure="unknown")
+
+    card = client.get("/project/demo/", headers={"User-Agent": "curl/8", "Accept": "*/*"}).content.decode()
+
+    assert "an older one. 1.0 has a wheel, but pip compiles 1.1 instead unless" in " ".join(card.split())
+    assert "--trusted-host testserver demo==1.0\n" in card
+
+
 # --- apt's line
 
 

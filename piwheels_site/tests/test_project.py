@@ -264,17 +264,48 @@ def test_a_failure_says_of_what_and_what_helps(client):
     assert "To build it yourself: sudo apt install libffi-dev" in answer
 
 
-def test_after_a_failure_an_older_wheel_is_what_pip_takes(client):
+def test_after_a_failure_an_older_wheel_is_for_who_names_it(client):
     make_built("2.3.4")
     make_build(make_version("2.3.5"), state="failed", finished_at=NOON, failure="unknown")
 
     (answer,) = answers(client)
 
     assert "✘ An older one" in answer
-    assert "2.3.4 has a wheel, which pip takes. 2.3.5 failed to build" in answer
-    assert "pip install --extra-index-url http://testserver/simple/ --trusted-host testserver demo" in text(
-        client.get("/project/demo/")
+    assert (
+        "2.3.4 has a wheel, but pip compiles 2.3.5 instead unless you name the version. 2.3.5 failed to build"
+    ) in answer
+    page = text(client.get("/project/demo/"))
+    assert (
+        "pip install --extra-index-url http://testserver/simple/ --trusted-host testserver demo==2.3.4"
+        in page
     )
+    assert "uv pip install --default-index http://testserver/simple-full/ demo==2.3.4" in page
+    assert "pipx install demo==2.3.4" in page
+
+
+@pytest.mark.parametrize(
+    "source", [{"ending": ".tar.Z"}, {"yanked": True}, {"requires_python": ">=3.14"}, {"gone_at": NOON}]
+)
+def test_where_pip_can_compile_nothing_newer_it_takes_the_older_wheel_by_itself(client, source):
+    make_built("2.3.4")
+    make_source(make_version("2.3.5", source=False), **source)
+
+    assert "2.3.4 has a wheel, which pip takes. 2.3.5 is" in answers(client)[0]
+    assert "demo==" not in text(client.get("/project/demo/"))
+
+
+def test_each_target_names_the_version_that_it_needs(client):
+    make_built("2.3.4")
+    failed = make_version("2.3.5")
+    make_build(failed, state="failed", finished_at=NOON, failure="unknown")
+    bookworm = make_target("bookworm-armhf-cp311")
+    build = make_build(failed, bookworm, state="succeeded", finished_at=NOON)
+    make_wheel(build=build, filename="demo-2.3.5-cp311-cp311-linux_armv7l.whl")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "Python 3.13 uv pip install --default-index http://testserver/simple-full/ demo==2.3.4" in page
+    assert "Python 3.11 uv pip install --default-index http://testserver/simple-full/ demoPIPX_" in page
 
 
 LATER = NOON + timedelta(days=36500)
