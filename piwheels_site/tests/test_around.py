@@ -17,6 +17,7 @@ from builds.tests.rows import (
 )
 from packages.models import Package
 from piwheels_site import snippets
+from tests.seen import text
 
 pytestmark = pytest.mark.django_db
 
@@ -169,22 +170,27 @@ def test_a_shell_gets_the_debian_packages(client):
 
 
 @pytest.mark.parametrize(
-    ("path", "status"),
+    "path",
     [
-        ("/apt/trixie/nothing", 404),
-        ("/apt/sarge/demo", 404),
-        ("/apt/trixie/-", 400),
-        ("/apt/trixie/" + ",".join(["demo"] * 21), 400),
-        ("/apt/trixie/%3Cscript%3E", 400),
+        "/apt/trixie/nothing",
+        "/apt/sarge/demo",
+        "/apt/trixie/-",
+        "/apt/trixie/" + ",".join(["demo"] * 21),
+        "/apt/trixie/%3Cscript%3E",
     ],
 )
-def test_a_shell_gets_no_nonsense(client, path, status):
+def test_a_shell_gets_no_nonsense(client, path):
     make_built()
 
     response = client.get(path)
 
-    assert response.status_code == status
-    assert b"<script>" not in response.content
+    assert response.status_code == 404
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    assert b"<" not in response.content
+
+
+def test_the_line_for_a_shell_gives_it_nothing_where_there_is_a_fault(client):
+    assert "$(curl -fsS http://testserver/apt/trixie/" in text(client.get("/faq.html"))
 
 
 # --- Sitemap, robots, FAQ
