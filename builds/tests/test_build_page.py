@@ -175,13 +175,14 @@ def test_what_the_image_has_is_not_asked_for(client):
     build, _ = make_running_build()
     wheel = make_wheel(build=build)
     wheel.dependencies.create(tool="apt", name="libc6")
+    wheel.dependencies.create(tool="pip", name="numpy", requirement="numpy>=2")
     build.close(Build.State.SUCCEEDED, "", NOON, 72.0)
     Target.objects.update(preinstalled=["libc6"])
 
     page = markup(client.get(build.get_absolute_url()))
 
     assert "libc6" not in page
-    assert "<dt>apt packages</dt><dd>none</dd>" in page
+    assert "<dt>apt packages</dt><dd>none</dd> <dt>pip</dt><dd>numpy&gt;=2</dd>" in page
 
 
 def test_a_page_that_is_read_elsewhere_in_the_log_stays_as_it_is(client):

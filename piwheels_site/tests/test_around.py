@@ -227,6 +227,7 @@ def test_the_faq_has_the_lines_of_each_client_and_each_target(client):
     for snippet in [*snippets.once("http://testserver/"), *snippets.for_good("http://testserver/")]:
         assert snippet.text in page
     assert "Raspberry Pi OS 13 (Trixie), 32-bit, Python 3.13" in page
+    assert "runs on every Pi with a 32-bit system" in page
 
 
 @pytest.mark.parametrize(("path", "leads_to"), [("/faq", "/faq.html"), ("/stats", "/stats.html")])

@@ -21,7 +21,7 @@ from builds.tests.rows import (
 )
 from packages.models import Package, UpstreamFile, Version
 from simple.models import PackageDownload
-from tests.seen import text
+from tests.seen import markup, text
 
 pytestmark = pytest.mark.django_db
 
@@ -202,7 +202,9 @@ def test_the_pages_say_what_is_known_of_a_wheel(client, fields, says):
     assert "in no package: libfoo.so.1" in package
     assert says in build
     assert "ImportError: libpq.so.5" in build
-    assert "library of no package: libfoo.so.1" in build
+    assert "<dt>library of no package</dt><dd>libfoo.so.1</dd>" in markup(
+        client.get(wheel.build.get_absolute_url())
+    )
 
 
 def test_a_held_wheel_is_no_file_yet_and_its_target_says_so(client):
