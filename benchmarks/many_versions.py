@@ -57,7 +57,7 @@ _BUILDS = f"""
            '', '', false,
            CASE WHEN nth < 0.1 THEN 4000000 ELSE 2000000 END
                + (999 - (v.id %% {VERSIONS})) * 1000 + {_SPREAD.format("v.id")},
-           'It is an older version. 7 of its package''s are newer.', v.released_at, '', '', '',
+           'It is an older version. 7 newer versions of it come first.', v.released_at, '', '', '',
            CASE WHEN nth < 0.03 THEN 'large' WHEN nth < 0.05 THEN 'medium' ELSE 'small' END,
            nth BETWEEN 0.05 AND 0.1,
            CASE WHEN nth < 0.02 THEN now() + interval '1 day' END

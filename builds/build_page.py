@@ -6,7 +6,10 @@ from datetime import datetime
 from builds import failures, log_live, log_page, logs, position, relatives, timeline
 from builds.log_lines import Lines
 from builds.models import Build, Dependency, Wheel
-from builds.remarks import remarks_on
+from builds.remarks import remarks_on, why_not_offered
+from builds.wishes import upstream_wheels
+from builds.yanks import Yank, yanks
+from packages.models import UpstreamFile
 
 # How the last phase of a log ended, by the state of its build.
 _OUTCOMES = {Build.State.SUCCEEDED: "done", Build.State.FAILED: "failed"}
@@ -18,20 +21,21 @@ class Came:
 
     wheel: Wheel
     remarks: list[str]
-    apt: list[str]
+    apt: list[str]  # beyond what the target's image has
     others: list[Dependency]  # what is no package of Debian's
-    is_offered: bool
+    why_not: str  # why pip may not have it; "": it may
+    yank: Yank | None
 
 
 def told(build: Build, now: datetime) -> dict[str, object]:
     """Return what a build's rows tell: how it went, why it failed, what came out, what is around it."""
     failure = failures.of(build.failure, build.failure_about)
     release = build.target.os_release
-    wheels = [_came(row) for row in build.wheels.select_related("package").prefetch_related("dependencies")]
+    wheels = _came(build)
     return {
         "steps": timeline.steps(build, now),
         "wheels": wheels,
-        "offered": next((came for came in wheels if came.is_offered), None),
+        "offered": next((came for came in wheels if not came.why_not and not came.yank), None),
         "refusals": build.refusals.all(),
         "relatives": relatives.of(build),
         "failure": failure,
@@ -49,13 +53,23 @@ def _progress(build: Build, now: datetime) -> float | None:
     return max(0.0, (now - build.claimed_at).total_seconds())
 
 
-def _came(wheel: Wheel) -> Came:
-    """Return a wheel with what it needs."""
-    needs = list(wheel.dependencies.all())
-    apt = [need.name for need in needs if need.tool == Dependency.Tool.APT]
-    others = [need for need in needs if need.tool != Dependency.Tool.APT]
-    is_offered = not wheel.held_reason and wheel.withdrawn_at is None and not wheel.yanked
-    return Came(wheel, remarks_on(wheel), sorted(apt), others, is_offered)
+def _came(build: Build) -> list[Came]:
+    """Return the wheels that came out of a build, each with what it needs and whether pip takes it."""
+    wheels = list(build.wheels.select_related("package", "version").prefetch_related("dependencies"))
+    theirs = upstream_wheels(UpstreamFile.objects.filter(version=build.version_id)) if wheels else {}
+    yanked = yanks(wheels, theirs)
+    return [
+        Came(
+            wheel,
+            remarks_on(wheel),
+            build.target.lacks(need.name for need in needs if need.tool == Dependency.Tool.APT),
+            [need for need in needs if need.tool != Dependency.Tool.APT],
+            why_not_offered(wheel),
+            yanked.get(wheel.pk),
+        )
+        for wheel in wheels
+        for needs in [list(wheel.dependencies.all())]
+    ]
 
 
 def log_of(build: Build, word: str, first: str) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The line with which pip installs from here, as pages show it (no Django)."""
 
+import shlex
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -9,6 +10,11 @@ def install(index: str, wanted: str) -> str:
     host = untrusted(index)
     trust = f" --trusted-host {host}" if host else ""
     return f"pip install --extra-index-url {index}{trust} {wanted}"
+
+
+def wanted(package: str, version: str) -> str:
+    """Return a package, or one version of it, as a shell hands it to an installer."""
+    return shlex.quote(f"{package}=={version}" if version else package)
 
 
 def untrusted(address: str) -> str:

@@ -183,7 +183,11 @@ def _say_rank(rank: Rank, raised: Collection[Rank]) -> str:
 
 def _say_depth(facts: Facts) -> str:
     """Say how many of the package's own builds go before."""
-    return f"{facts.depth - 1:,} of its package's are newer." if facts.depth > 1 else ""
+    newer = facts.depth - 1
+    if newer < 1:
+        return ""
+    versions = "version of it comes" if newer == 1 else "versions of it come"
+    return f"{newer:,} newer {versions} first."
 
 
 def _say_demand(facts: Facts) -> str:

@@ -1,6 +1,7 @@
 """What the pages say of a wheel beside its name, in plain words."""
 
 from builds.models import Wheel
+from packages.models import Package
 
 _REPRODUCIBLE = {
     True: "A second build gave the same bytes.",
@@ -22,6 +23,30 @@ def remarks_on(wheel: Wheel) -> list[str]:
         *_needs(wheel),
         _REPRODUCIBLE[wheel.reproducible],
     ]
+
+
+def why_not_offered(wheel: Wheel) -> str:
+    """Return why pip may not have a wheel, as it continues "built, but"; "" where it may.
+
+    It needs the wheel's package, version and build with its source.
+    """
+    package, source = wheel.package, wheel.build.source
+    anew = package.registered_anew_at
+    reasons = [
+        (wheel.taken_down_at, "taken down", wheel.withdrawn_reason),
+        (wheel.withdrawn_at, "withdrawn", wheel.withdrawn_reason),
+        (wheel.held_reason, "held until an operator has looked at it", ""),
+        (
+            package.status == Package.Status.QUARANTINED,
+            "its package is quarantined upstream",
+            package.status_reason,
+        ),
+        (package.status == Package.Status.GONE or wheel.version.gone_at, "removed upstream", ""),
+        (source and source.gone_at, "its source was removed upstream", ""),
+        (anew and wheel.published_at < anew, "somebody else has had the package's name since", ""),
+    ]
+    found = ((said, why.rstrip(".")) for applies, said, why in reasons if applies)
+    return next((f"{said}: {why}" if why else said for said, why in found), "")
 
 
 def _needs(wheel: Wheel) -> list[str]:

@@ -21,7 +21,8 @@ def build(request: HttpRequest, pk: int) -> HttpResponse:
         "build": found,
         "now": now,
         "command": pip_line.install(
-            request.build_absolute_uri("/simple/"), f"{found.version.package.name}=={found.version.number}"
+            request.build_absolute_uri("/simple/"),
+            pip_line.wanted(found.version.package.name, found.version.number),
         ),
     }
     response = render(request, "builds/build.html", context)

@@ -33,9 +33,9 @@ def candidates(package: Package, pythons: Collection[str]) -> dict[str, list[Can
     cannot read, or that the Python may not have: for a Python that the newest one no longer admits, the
     newest is the last one that does, as it is for pip.
     """
-    if package.skip_reason or package.status in (Package.Status.QUARANTINED, Package.Status.GONE):
+    if package.skip_reason or package.is_hidden:
         return {python: [] for python in pythons}
-    sources = _best_of(UpstreamFile.objects.filter(version__package=package))
+    sources = best_sources(UpstreamFile.objects.filter(version__package=package))
     versions = _versions(package, sources)
     limit = package.depth if package.depth is not None else settings.PIWHEELS_DEPTH or None
     return {
@@ -112,8 +112,8 @@ def source_of(build: Build) -> UpstreamFile | None:
     return _best(build.sources())
 
 
-def _best_of(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
-    """Return the one of these files that each version is built from."""
+def best_sources(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
+    """Return the one of these files that each version is built from, where there is one; by version."""
     found: dict[int, list[UpstreamFile]] = {}
     needed = files.only("version", "filename", "url", "sha256", "requires_python", "uploaded_at")
     for file in needed.listed().sources().filter(yanked=False):

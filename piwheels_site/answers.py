@@ -8,15 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from builds import failures, position
-from builds.models import Build, Target, Wheel
+from builds.models import Build, Dependency, Target, Wheel
 from packages.models import Placed, Version
-from piwheels_site.matrix import Cell, Kind, Matrix, apt_names
+from piwheels_site.matrix import Cell, Kind, Matrix, needed
 from piwheels_site.templatetags.said import rough
 
 # Among so many of the newest versions one is looked for that has a wheel, where the very newest has none.
 LOOKED_AT = 25
 
 BITS = {"armhf": "32-bit", "arm64": "64-bit"}
+
+
+# What a request may change, of what there is not.
+_MAY_HELP = (Kind.UNCHOSEN, Kind.ENDED)
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,15 @@ class Answer:
     url: str = ""
     more: list[str] = field(default_factory=list)
     apt_to_build: str = ""  # that a build of one's own needs
-    version: str = ""  # that pip would take from us
-    wheel: Wheel | None = None
+    wheel: Wheel | None = None  # of ours, that pip takes
+    pin: str = ""  # the version that pip has to be told, as it would compile a newer one
+    is_upstreams: bool = False  # whether the address is upstream's
     can_ask: bool = False  # whether to ask for a build says anything new
 
     @property
     def apt(self) -> list[str]:
-        """The apt packages that what pip takes needs."""
-        return apt_names(self.wheel) if self.wheel else []
+        """The apt packages that what pip takes needs beyond what this target's image has."""
+        return self.target.lacks(needed(self.wheel, Dependency.Tool.APT)) if self.wheel else []
 
     @property
     def name(self) -> str:
@@ -73,36 +78,41 @@ def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], no
             found.append(Answer(target, "none", "–", "no", said))
             continue
         answer = _answer(matrix.cell(newest, target), newest.number, target, now)
-        found.append(answer if answer.mood == "good" else _with_older(answer, matrix, others[1:]))
+        found.append(answer if answer.mood == "good" else _with_older(answer, matrix, others))
     return found
 
 
-def _with_older(answer: Answer, matrix: Matrix, older: Sequence[Placed]) -> Answer:
-    """Add to an answer which older version has a wheel, if any of these has."""
-    for version in older:
-        if wheel := matrix.serving(version.pk, answer.target):
-            said = f"{version.number} has a wheel, which pip takes. {answer.said}"
-            return replace(answer, word="an older one", said=said, version=version.number, wheel=wheel)
+def _with_older(answer: Answer, matrix: Matrix, versions: Sequence[Placed]) -> Answer:
+    """Add to an answer which older version has a wheel, if any of these has.
+
+    pip looks for the newest version before it looks for a wheel: where it can compile a newer one it does so,
+    unless it is told which version to take.
+    """
+    compiled = ""
+    for version in versions:
+        if wheel := matrix.taken(version.pk, answer.target):
+            has = f"{version.number} has a wheel"
+            how = (
+                f"but pip compiles {compiled} instead unless you name the version"
+                if compiled
+                else "which pip takes"
+            )
+            said = f"{has}, {how}. {answer.said}"
+            pin = version.canonical if compiled else ""
+            return replace(answer, word="an older one", said=said, pin=pin, wheel=wheel)
+        if not compiled and matrix.compiles(version.pk, answer.target):
+            compiled = version.number
     return answer
 
 
 def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:
     """Return what a target gets of one version."""
-    if cell.kind is Kind.WHEEL:
-        whose = "a wheel" if cell.word != "served by another target's wheel" else "a wheel that fits"
-        return Answer(
-            target,
-            "good",
-            "✔",
-            "yes",
-            f"{number} has {whose}.",
-            cell.url,
-            version=number if cell.wheel else "",
-            wheel=cell.wheel,
-        )
+    if cell.kind in (Kind.WHEEL, Kind.FITS):
+        whose = "a wheel" if cell.kind is Kind.WHEEL else "a wheel that fits"
+        return Answer(target, "good", "✔", "yes", f"{number} has {whose}.", cell.url, wheel=cell.wheel)
     if cell.kind is Kind.UPSTREAM:
-        said = f"PyPI's own wheel of {number} fits, so none is built here."
-        return Answer(target, "good", "✔", "yes", said, cell.url)
+        said = f"PyPI's own wheel of {number} fits, so none is needed from here."
+        return Answer(target, "good", "✔", "yes", said, cell.url, is_upstreams=True)
     if cell.kind is Kind.HELD:
         said = f"{number} is built; an operator has to look at it before anybody gets it."
         return Answer(target, "busy", "…", "soon", said, cell.url)
@@ -110,19 +120,19 @@ def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:
         return _waiting(cell.build, number, target, now)
     if cell.kind is Kind.FAILED and cell.build:
         return _failed(cell.build, number, target)
-    return Answer(
-        target, "none", "–", "no", f"{number} is {_lowered(cell.word)}.", cell.url, can_ask=_may_help(cell)
-    )
+    return Answer(target, "none", "–", "no", _none(cell, number), cell.url, can_ask=cell.kind in _MAY_HELP)
 
 
-def _lowered(word: str) -> str:
-    """Return a reason as it continues a sentence."""
-    return {"no source": "there upstream without a source to build from"}.get(word, word)
-
-
-def _may_help(cell: Cell) -> bool:
-    """Tell whether a request may change what a table says."""
-    return cell.word.startswith("not among") or cell.kind is Kind.ENDED
+def _none(cell: Cell, number: str) -> str:
+    """Say why there is nothing of a version."""
+    word = cell.word.rstrip(".")
+    if cell.kind is Kind.YANKED and cell.yank:
+        return f"{number} has a wheel, but it is {cell.yank.said}. pip passes over it."
+    if cell.kind is Kind.AWAY:
+        return f"{number} was {word}."
+    if cell.kind is Kind.SOURCELESS:
+        return f"{number} is there upstream without a source that can be built."
+    return f"{number} is {word}."
 
 
 def _waiting(build: Build, number: str, target: Target, now: datetime) -> Answer:

@@ -8,30 +8,40 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from itertools import chain
 
-from django.db.models import Prefetch
+from django.db.models import Exists, OuterRef, Prefetch
 
 from builds import failures
 from builds.coverage import Need, Offer, admits, covers
 from builds.models import Build, Dependency, Skip, Target, Wheel, WheelQuerySet
-from builds.remarks import remarks_on
+from builds.remarks import remarks_on, why_not_offered
 from builds.upstream import UpstreamWheel
-from builds.wishes import upstream_wheels
+from builds.wishes import best_sources, upstream_wheels
+from builds.yanks import Yank, yanks
 from packages.models import Package, UpstreamFile, Version
 from piwheels_site.templatetags.said import STATES
 from simple import index
+
+# What decides whom a wheel serves, and whether it is offered.
+_BUILD = ("build__target", "build__source")
 
 
 class Kind(Enum):
     """What a target has of a version."""
 
-    HELD = "held"  # a wheel that an operator has to look at
     WHEEL = "wheel"
+    FITS = "fits"  # a wheel that was built for another target
+    HELD = "held"  # a wheel that an operator has to look at
+    YANKED = "yanked"  # a wheel that installers pass over
+    AWAY = "away"  # what was built is not offered
     UPSTREAM = "upstream"  # upstream's own wheel fits
     OPEN = "open"  # a build that waits or goes on
     FAILED = "failed"
     ENDED = "ended"  # a build that was cancelled or lost
-    NEVER = "never"  # nothing, for a reason
+    UNCHOSEN = "unchosen"  # nothing, as only the newest versions are built
+    SOURCELESS = "sourceless"  # nothing, as there is no source that can be built
+    NEVER = "never"  # nothing, for another reason
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class Cell:
     state: str  # the class of its colour
     build: Build | None = None  # the last attempt
     wheel: Wheel | None = None  # that installers take
+    yank: Yank | None = None  # why they do not take the one that there is
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class File:
     missing: list[str]  # libraries that it needs and that are in no package
     pip: list[str]
     remarks: list[str]
+    yank: Yank | None
 
 
 @dataclass(frozen=True)
@@ -65,11 +77,12 @@ class Matrix:
     package: Package
     targets: Sequence[Target]
     upstream_page: str
-    wheels: Mapping[int, list[Wheel]]  # by version
+    wheels: Mapping[int, list[Wheel]]  # by version; those that the index offers
+    yanks: Mapping[int, Yank]  # by wheel
+    kept_back: Mapping[int, list[Wheel]]  # by version; those that the index does not offer, the newest first
     builds: Mapping[tuple[int, int], Build]  # by version and target
-    sources: Mapping[int, UpstreamFile]
+    sources: Mapping[int, UpstreamFile]  # by version; what it would be built from
     upstream: Mapping[int, list[UpstreamWheel]]
-    held: Collection[int]  # builds
     skips: Mapping[int, str]  # by target
     _offers: dict[int, Offer] = field(default_factory=dict)
 
@@ -79,66 +92,98 @@ class Matrix:
         return {target.pk: target.need() for target in self.targets}
 
     def serving(self, version: int, target: Target) -> Wheel | None:
-        """Return the wheel of a version that serves a target, its own before others'."""
+        """Return the wheel of a version that serves a target, its own before others', a yanked one last."""
         found = [wheel for wheel in self.wheels.get(version, ()) if self._covers(wheel, target)]
-        own = [wheel for wheel in found if wheel.build.target_id == target.pk]
-        current = [wheel for wheel in own or found if not wheel.yanked]
-        return next(iter(current or own or found), None)
+        return min(
+            found,
+            key=lambda wheel: (wheel.pk in self.yanks, wheel.build.target_id != target.pk),
+            default=None,
+        )
+
+    def taken(self, version: int, target: Target) -> Wheel | None:
+        """Return the wheel of a version that installers take on a target without being told to."""
+        wheel = self.serving(version, target)
+        return wheel if wheel and wheel.pk not in self.yanks else None
+
+    def compiles(self, version: int, target: Target) -> bool:
+        """Tell whether pip would compile a version on a target, where it has no wheel."""
+        source = self.sources.get(version)
+        return source is not None and admits(source.requires_python, target.python)
 
     def _covers(self, wheel: Wheel, target: Target) -> bool:
         if wheel.pk not in self._offers:
             self._offers[wheel.pk] = wheel.offer()
         return covers(self._offers[wheel.pk], self._needs[target.pk])
 
-    def is_upstreams(self, version: int, target: Target) -> bool:
-        """Tell whether a target needs no wheel of ours, as upstream has one."""
-        return bool(target.served_upstream(self.upstream.get(version, [])))
-
     def cell(self, version: Version, target: Target) -> Cell:
         """Return what a target has of a version."""
         build = self.builds.get((version.pk, target.pk))
-        if build and build.pk in self.held:
+        wheel = self.serving(version.pk, target)
+        if wheel and wheel.pk not in self.yanks:
+            return _of_wheel(wheel, target, build)
+        if build and self._is_held(build):
             url = build.get_absolute_url()
             return Cell(Kind.HELD, "…", "built, waits for an operator", url, "none", build)
-        wheel = self.serving(version.pk, target)
-        if build and build.state == Build.State.SUCCEEDED:
-            return Cell(
-                Kind.WHEEL,
-                *STATES[Build.State.SUCCEEDED],
-                build.get_absolute_url(),
-                build.state,
-                build,
-                wheel,
-            )
-        if wheel:
-            url, word = wheel.build.get_absolute_url(), "served by another target's wheel"
-            return Cell(Kind.WHEEL, "✔", word, url, "succeeded", build, wheel)
         # What is built nevertheless is said by its build.
-        if not (build and build.is_open) and self.is_upstreams(version.pk, target):
+        if build and build.is_open:
+            return _of_build(build)
+        return self._without_wheel(version, target, build, wheel)
+
+    def _without_wheel(
+        self, version: Version, target: Target, build: Build | None, yanked: Wheel | None
+    ) -> Cell:
+        """Return what there is where installers take no wheel of ours, and none is being built."""
+        # pip goes from a wheel of ours that is yanked to upstream's, whatever we build for the target.
+        theirs = self.upstream.get(version.pk, [])
+        if not self.package.is_hidden and (
+            target.takes(theirs) if yanked else target.served_upstream(theirs)
+        ):
             word = "served by upstream's wheel"
             return Cell(Kind.UPSTREAM, "✔", word, self.upstream_page, "succeeded", build)
-        if build:
-            return _of_build(build)
-        return Cell(Kind.NEVER, "–", self._why_not(version, target), "", "none")
+        if yanked:
+            yank, url = self.yanks[yanked.pk], yanked.build.get_absolute_url()
+            return Cell(Kind.YANKED, "–", f"built, but {yank.said}", url, "none", build, yank=yank)
+        if build and build.state == Build.State.SUCCEEDED:
+            word = f"built, but {self._why_away(build, target)}"
+            return Cell(Kind.AWAY, "–", word, build.get_absolute_url(), "none", build)
+        return _of_build(build) if build else self._why_not(version, target)
 
-    def _why_not(self, version: Version, target: Target) -> str:
+    def _is_held(self, build: Build) -> bool:
+        """Tell whether a wheel of a build waits for an operator."""
+        return any(
+            wheel.held_reason and wheel.withdrawn_at is None
+            for wheel in self.kept_back.get(build.version_id, ())
+            if wheel.build_id == build.pk
+        )
+
+    def _why_away(self, build: Build, target: Target) -> str:
+        """Return why what a build has made is not offered, or what it found made before."""
+        kept_back = self.kept_back.get(build.version_id, ())
+        own = [wheel for wheel in kept_back if wheel.build_id == build.pk]
+        fitting = own or [wheel for wheel in kept_back if self._covers(wheel, target)]
+        if fitting:
+            return why_not_offered(fitting[0])
+        is_offered = any(wheel.build_id == build.pk for wheel in self.wheels.get(build.version_id, ()))
+        return "its wheel does not fit this system" if is_offered else "no wheel of it is here"
+
+    def _why_not(self, version: Version, target: Target) -> Cell:
         """Return why a version is not even queued for a target."""
         source, skip = self.sources.get(version.pk), self.skips.get(target.pk, "")
         reasons = [
-            (version.gone_at, "removed upstream"),
-            (version.yanked, "yanked upstream"),
-            (self.package.skip_reason, f"skipped: {self.package.skip_reason}"),
-            (version.skip_reason, f"skipped: {version.skip_reason}"),
-            (skip, f"skipped: {skip}"),
-            (not version.canonical, "not a version that pip can read"),
-            (source is None, "no source"),
-            (
-                source and not admits(source.requires_python, target.python),
-                f"not for Python {target.python}",
-            ),
-            (not target.is_active, "no longer built"),
+            (version.gone_at or self.package.status == Package.Status.GONE, Kind.NEVER, "removed upstream"),
+            (version.yanked, Kind.NEVER, "yanked upstream"),
+            (self.package.is_hidden, Kind.NEVER, "quarantined upstream"),
+            (self.package.skip_reason, Kind.NEVER, f"skipped: {self.package.skip_reason}"),
+            (version.skip_reason, Kind.NEVER, f"skipped: {version.skip_reason}"),
+            (skip, Kind.NEVER, f"skipped: {skip}"),
+            (not version.canonical, Kind.NEVER, "not a version that pip can read"),
+            (source is None, Kind.SOURCELESS, "no source that can be built"),
+            (not self.compiles(version.pk, target), Kind.NEVER, f"not for Python {target.python}"),
+            (not target.is_active, Kind.NEVER, "no longer built"),
         ]
-        return next((text for applies, text in reasons if applies), "not among the newest, which are built")
+        found = ((kind, text) for applies, kind, text in reasons if applies)
+        kind, text = next(found, (Kind.UNCHOSEN, "not among the newest, which are built"))
+        return Cell(kind, "–", text, "", "none")
 
     def files(self, version: int) -> list[File]:
         """Return the wheels of a version, with what there is to say of each."""
@@ -149,9 +194,18 @@ class Matrix:
                 missing=needed(wheel, Dependency.Tool.NONE),
                 pip=needed(wheel, Dependency.Tool.PIP),
                 remarks=remarks_on(wheel),
+                yank=self.yanks.get(wheel.pk),
             )
             for wheel in self.wheels.get(version, ())
         ]
+
+
+def _of_wheel(wheel: Wheel, target: Target, build: Build | None) -> Cell:
+    """Return what a wheel says that installers take."""
+    sign, built = STATES[Build.State.SUCCEEDED]
+    is_own = wheel.build.target_id == target.pk
+    kind, word = (Kind.WHEEL, built) if is_own else (Kind.FITS, "served by another target's wheel")
+    return Cell(kind, sign, word, wheel.build.get_absolute_url(), "succeeded", build, wheel)
 
 
 def _of_build(build: Build) -> Cell:
@@ -175,18 +229,22 @@ def read(
     for wheel in described(index.offered().filter(version__in=versions)):
         wheel.package = package
         wheels[wheel.version_id].append(wheel)
+    away: dict[int, list[Wheel]] = defaultdict(list)
+    for wheel in kept_back(Wheel.objects.filter(version__in=versions)):
+        away[wheel.version_id].append(wheel)
     files = UpstreamFile.objects.filter(version__in=versions)
+    upstream = upstream_wheels(files)
     attempts = Build.objects.filter(version__in=versions).order_by("attempt")
-    held = Wheel.objects.standing().filter(version__in=versions).exclude(held_reason="")
     return Matrix(
         package=package,
         targets=targets,
         upstream_page=upstream_page,
         wheels=wheels,
+        yanks=yanks(chain(*wheels.values()), upstream),
+        kept_back=away,
         builds={(build.version_id, build.target_id): build for build in attempts},
-        sources={file.version_id: file for file in files.listed().sources()},
-        upstream=upstream_wheels(files),
-        held=set(held.values_list("build", flat=True)),
+        sources=best_sources(files),
+        upstream=upstream,
         skips=dict(Skip.objects.filter(package=package).values_list("target", "reason")),
     )
 
@@ -194,8 +252,14 @@ def read(
 def described(wheels: WheelQuerySet) -> WheelQuerySet:
     """Return wheels with all that pages say of them."""
     dependencies = Prefetch("dependencies", Dependency.objects.order_by("name"))
-    found = wheels.select_related("build__target", "package", "version", "superseded_by")
+    found = wheels.select_related("package", "version", *_BUILD)
     return found.prefetch_related(dependencies)
+
+
+def kept_back(wheels: WheelQuerySet) -> WheelQuerySet:
+    """Return those of these wheels that the index does not offer, the newest first, with what says why."""
+    offered = index.offered().filter(pk=OuterRef("pk"))
+    return wheels.exclude(Exists(offered)).select_related("package", "version", *_BUILD).order_by("-pk")
 
 
 def needed(wheel: Wheel, tool: Dependency.Tool) -> list[str]:
@@ -205,5 +269,4 @@ def needed(wheel: Wheel, tool: Dependency.Tool) -> list[str]:
 
 def apt_names(wheel: Wheel) -> list[str]:
     """Return the apt packages that a wheel needs beyond those that the target's image has."""
-    present = set(wheel.build.target.preinstalled)
-    return [name for name in needed(wheel, Dependency.Tool.APT) if name not in present]
+    return wheel.build.target.lacks(needed(wheel, Dependency.Tool.APT))

@@ -23,23 +23,23 @@ class Snippet:
 
 def command(site: str, package: str, version: str = "") -> str:
     """Return the line with which pip installs a package from here."""
-    wanted = f"{package}=={version}" if version else package
-    return pip_line.install(f"{site}{ALL}/", wanted)
+    return pip_line.install(f"{site}{ALL}/", pip_line.wanted(package, version))
 
 
-def uv_command(site: str, package: str) -> str:
+def uv_command(site: str, package: str, version: str = "") -> str:
     """Return the line with which uv does: it looks no further than the first index that has a package."""
+    wanted = pip_line.wanted(package, version)
     if settings.PIWHEELS_FULL_INDEX:
-        return f"uv pip install --default-index {site}{FULL}/ {package}"
-    return f"uv pip install --index {site}{PLATFORM}/ {package}"
+        return f"uv pip install --default-index {site}{FULL}/ {wanted}"
+    return f"uv pip install --index {site}{PLATFORM}/ {wanted}"
 
 
-def once(site: str, package: str = "PACKAGE") -> list[Snippet]:
+def once(site: str, package: str = "PACKAGE", version: str = "") -> list[Snippet]:
     """Return the command of each client that installs one package, with nothing written anywhere."""
     return [
-        Snippet("pip", "", command(site, package)),
-        Snippet("uv", "", uv_command(site, package)),
-        Snippet("pipx", "", " ".join([*_pipx(site), f"pipx install {package}"])),
+        Snippet("pip", "", command(site, package, version)),
+        Snippet("uv", "", uv_command(site, package, version)),
+        Snippet("pipx", "", " ".join([*_pipx(site), "pipx install", pip_line.wanted(package, version)])),
     ]
 
 

@@ -142,7 +142,7 @@ def _held(wanted: Sequence[Wanted]) -> dict[str, Holdings]:
     packages: list[Package] = []
     for names in batches({each.name for each in wanted}):
         packages += Package.objects.filter(name__in=names)
-    visible = [package.pk for package in packages if package.status not in index.HIDDEN]
+    visible = [package.pk for package in packages if not package.is_hidden]
     pinned = [_spellings(each.pinned) for each in wanted]
     versions = frozenset[str]().union(*pinned) if all(pinned) else None
     theirs: dict[int, list[index.UpstreamEntry]] = {}
@@ -230,7 +230,7 @@ def apt_of(wheels: Iterable[int], target: Target) -> tuple[str, ...]:
     for some in batches(wheels):
         needs = Dependency.objects.filter(wheel__in=some, tool=Dependency.Tool.APT)
         names |= set(needs.values_list("name", flat=True))
-    return tuple(sorted(names - set(target.preinstalled)))
+    return tuple(target.lacks(names))
 
 
 def by_verdict(checked: Checked) -> dict[Verdict, list[Line]]:

@@ -95,7 +95,7 @@ def ours(offer: Offer, held: Holdings) -> Wheel | None:
 def held(package: Package) -> Holdings:
     """Return what there is of a package, with upstream's files also where there is nothing of ours."""
     [found] = index.holdings([package], with_upstream=True)
-    if found.wheels or package.status in index.HIDDEN:
+    if found.wheels or package.is_hidden:
         return found
     return replace(found, upstream=tuple(index.upstream_files([package.pk]).get(package.pk, ())))
 

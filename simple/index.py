@@ -15,23 +15,19 @@ from packaging.version import Version as ParsedVersion
 from builds.coverage import Need, covers, is_pure, replaces
 from builds.models import Wheel, WheelQuerySet
 from builds.upstream import tags_of
-from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
+from builds.yanks import Yank, yank_of
+from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
 from simple.formats import File, ListedProject, ProjectDetail
 from simple.indexes import ALL, FULL, PLATFORM, Indexes
-
-SUPERSEDED = "PyPI has a wheel of its own of this version, which replaces this one"
-
-
-# What upstream took away, or put into quarantine, we do not hand out either: it may be malware.
-HIDDEN = (Package.Status.QUARANTINED, Package.Status.GONE)
 
 
 def offered() -> WheelQuerySet:
     """Return the wheels that pip may have; the rest of the index follows from this.
 
-    What we built before somebody else got the package's name is hidden as what upstream hides.
+    What we built before somebody else got the package's name is hidden as what upstream hides.  The words for
+    all that is left out are those of `builds.remarks.why_not_offered`.
     """
-    return Wheel.objects.listed().sourced().exclude(package__status__in=HIDDEN)
+    return Wheel.objects.listed().sourced().exclude(package__status__in=Package.HIDDEN)
 
 
 def project_list() -> Iterator[ListedProject]:
@@ -248,34 +244,13 @@ def _ours(held: Holdings) -> dict[Wheel, _Entry]:
     entries = {}
     for wheel in held.wheels:
         _, version, build_tag, _ = parse_wheel_filename(wheel.filename)
-        file = _file(held.package, wheel, is_superseded=_is_superseded(wheel, pure))
+        file = _file(held.package, wheel, yank_of(wheel, pure.get(wheel.version_id, frozenset())))
         entries[wheel] = _Entry(version, file, build_tag)
     return entries
 
 
-def _is_superseded(wheel: Wheel, pure: Mapping[int, frozenset[Tag]]) -> bool:
-    """Tell whether upstream has a wheel for the same Pythons by now, where ours is a pure one.
-
-    Ours stays in the list and where it is, for the lock files that have its hash; who chooses anew gets
-    upstream's.
-    """
-    tags = tags_of(wheel.filename) if wheel.version_id in pure else frozenset()
-    return is_pure(tags) and not tags.isdisjoint(pure.get(wheel.version_id, ()))
-
-
-def _file(package: Package, wheel: Wheel, *, is_superseded: bool) -> File:
-    """Return a wheel as a page describes it.
-
-    What an operator says of a yank goes before what upstream says, and that before which rebuild there is.
-    """
-    own = wheel.yanked_reason if wheel.yanked else ""
-    yanked_upstream = upstreams_yanks(wheel)
-    reasons = [
-        "" if wheel.superseded_by_id else own,
-        SUPERSEDED if is_superseded else "",
-        *(each.yanked_reason for each in yanked_upstream),
-        own,
-    ]
+def _file(package: Package, wheel: Wheel, yank: Yank | None) -> File:
+    """Return a wheel as a page describes it."""
     return File(
         filename=wheel.filename,
         url=_url(package, wheel),
@@ -284,18 +259,9 @@ def _file(package: Package, wheel: Wheel, *, is_superseded: bool) -> File:
         metadata_sha256=wheel.metadata_sha256,
         requires_python=wheel.requires_python,
         uploaded_at=wheel.published_at,
-        yanked=wheel.yanked or is_superseded or bool(yanked_upstream),
-        yanked_reason=next((reason for reason in reasons if reason), ""),
+        yanked=yank is not None,
+        yanked_reason=yank.reason if yank else "",
     )
-
-
-def upstreams_yanks(wheel: Wheel) -> list[Version | UpstreamFile]:
-    """Return what upstream has yanked of what a wheel was made of: its version, and the very source.
-
-    A yank is of one file (PEP 592), and a version is yanked when all of its files are.
-    """
-    made_of = (wheel.version, wheel.build.source)
-    return [each for each in made_of if each is not None and each.yanked]
 
 
 def _url(package: Package, wheel: Wheel) -> str:

@@ -208,7 +208,7 @@ class _Writer:
             folders.sweep(package.name, doomed)
             left = [path for path in left if path not in doomed]
         is_time = row.sweep_at is not None and row.sweep_at <= self.now and not is_new
-        if not left or is_time or package.status in index.HIDDEN:
+        if not left or is_time or package.is_hidden:
             folders.sweep(package.name, left)
             return None
         # Others were written before this one, and it was there meanwhile.

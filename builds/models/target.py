@@ -156,6 +156,10 @@ class Target(models.Model):
             self.preinstalled = both
             self.save(update_fields=["preinstalled"])
 
+    def lacks(self, packages: Iterable[str]) -> list[str]:
+        """Return which of these apt packages the OS image does not have, sorted, each once."""
+        return sorted(set(packages) - set(self.preinstalled))
+
     def clean(self) -> None:
         """Refuse what no wheel's tags could be made of."""
         if not re.fullmatch(r"3\.\d{1,2}", self.python):
@@ -177,8 +181,10 @@ class Target(models.Model):
 
     def served_upstream(self, wheels: Iterable[upstream.UpstreamWheel]) -> list[str]:
         """Return upstream's files that this target needs no other than, if its policy lets them count."""
-        if self.policy != self.Policy.GAPS:
-            return []
+        return self.takes(wheels) if self.policy == self.Policy.GAPS else []
+
+    def takes(self, wheels: Iterable[upstream.UpstreamWheel]) -> list[str]:
+        """Return upstream's files that this target's pip takes, the first for each of its machines."""
         machines = upstream.machines(self.python, self.abi, tuple(self.platform_tags), self.glibc)
         return upstream.serving(wheels, machines, self.python)
 

@@ -20,3 +20,10 @@ def test_without_it_pip_is_told_that_this_is_meant():
 @pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]"])
 def test_its_own_machine_is_trusted_by_pip_anyway(host):
     assert pip_line.untrusted(f"http://{host}/simple/") == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "wanted"), [("", "demo"), ("2.1", "demo==2.1"), ("1!2.0", "'demo==1!2.0'")]
+)
+def test_a_shell_reads_nothing_into_a_version(version, wanted):
+    assert pip_line.wanted("demo", version) == wanted

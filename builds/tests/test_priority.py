@@ -82,9 +82,13 @@ def test_a_person_can_read_why():
     )
 
     assert why == (
-        "It is an older version. 3 of its package's are newer. "
+        "It is an older version. 3 newer versions of it come first. "
         "Wanted in 30 days: 1,200 downloads, 7 in vain. 35 packages need it. It takes about 2 min."
     )
+
+
+def test_one_newer_version_is_one():
+    assert "1 newer version of it comes first." in priority.why(facts(depth=2))
 
 
 def test_what_nobody_knows_is_not_said():

@@ -307,7 +307,7 @@ class TestAnOperatorsPush:
         begun[0].refresh_from_db()
         assert begun[0].builder == builder
         assert begun[0].why == (
-            "A museum needs it. An operator wants it first. 8 of its package's are newer."
+            "A museum needs it. An operator wants it first. 8 newer versions of it come first."
             " It takes about 60 s."
         )
         rest = []

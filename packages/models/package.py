@@ -71,6 +71,9 @@ class Package(models.Model):
         QUARANTINED = "quarantined"
         GONE = "gone"
 
+    # What upstream took away, or put into quarantine, we do not hand out either: it may be malware.
+    HIDDEN = (Status.QUARANTINED, Status.GONE)
+
     name = models.CharField(max_length=200, unique=True, help_text="The canonical name (PEP 503).")
     display_name = models.CharField(max_length=200, help_text="The spelling that upstream uses.")
     summary = models.CharField(max_length=300, blank=True)
@@ -152,6 +155,11 @@ class Package(models.Model):
     def get_absolute_url(self) -> str:
         """Return the path of the package's page."""
         return f"/project/{self.name}/"
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether nothing of it is handed out."""
+        return self.status in self.HIDDEN
 
     def mark_changed(self) -> None:
         """Tell whoever keeps pages of this package that they are old.

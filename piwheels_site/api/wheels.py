@@ -1,5 +1,6 @@
 """Wheels that pip may have, and what they need."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -9,7 +10,10 @@ from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from builds.models import Dependency, Wheel, WheelQuerySet
+from builds.wishes import upstream_wheels
+from builds.yanks import Yank, yanks
 from packages import keyset
+from packages.models import UpstreamFile
 from piwheels_site.api.answers import ROOT, USUALLY, After, Limit, Next, kept, next_link, package_of, unknown
 from piwheels_site.api.targets import TargetKey, target_of
 from simple import index
@@ -34,7 +38,9 @@ class WheelWhole(Schema):
     apt: list[str] = Field(description="Debian packages that it needs beyond those of the OS image.")
     missing: list[str] = Field(description="Libraries that it needs and that no Debian package has.")
     pip: list[str] = Field(description="What it requires of other packages, as its METADATA has it.")
-    yanked: bool
+    yanked: bool = Field(
+        description="Whether installers pass over it unless they are told to take it (PEP 592)."
+    )
     yanked_reason: str
     published_at: datetime
     url: str = Field(description="Where the file is, below the site's root.")
@@ -42,11 +48,8 @@ class WheelWhole(Schema):
     build: str = Field(description="Where its build is.")
 
     @staticmethod
-    def of(wheel: Wheel) -> "WheelWhole":
+    def of(wheel: Wheel, yank: Yank | None) -> "WheelWhole":
         """Return it from its row."""
-        present = set(wheel.build.target.preinstalled)
-        upstreams = index.upstreams_yanks(wheel)
-        reasons = [wheel.yanked_reason, *(each.yanked_reason for each in upstreams)]
         return WheelWhole(
             id=wheel.pk,
             filename=wheel.filename,
@@ -59,11 +62,11 @@ class WheelWhole(Schema):
             tags=sorted(str(tag) for tag in wheel.tags()),
             requires_python=wheel.requires_python,
             glibc=wheel.glibc,
-            apt=[name for name in _names(wheel, Dependency.Tool.APT) if name not in present],
+            apt=wheel.build.target.lacks(_names(wheel, Dependency.Tool.APT)),
             missing=_names(wheel, Dependency.Tool.NONE),
             pip=sorted(need.requirement or need.name for need in _needs(wheel, Dependency.Tool.PIP)),
-            yanked=wheel.yanked or bool(upstreams),
-            yanked_reason=next(filter(None, reasons), ""),
+            yanked=yank is not None,
+            yanked_reason=yank.reason if yank else "",
             published_at=wheel.published_at,
             url=wheel.url,
             provenance=wheel.provenance_url,
@@ -98,7 +101,7 @@ def wheels(
         fitting = fitting.filter(version__number=version.replace("\0", "")) if version else fitting
     give = keyset.newest_of_few if package else keyset.newest_first
     some = give(fitting, after, limit)
-    return Wheels(wheels=[WheelWhole.of(each) for each in some.rows], next=next_link(request, some.after))
+    return Wheels(wheels=_whole(some.rows), next=next_link(request, some.after))
 
 
 @router.get("/wheels/{filename}", response=kept(WheelWhole, 404, 422), summary="One wheel")
@@ -112,7 +115,14 @@ def wheel(
     found = _told().filter(filename=filename.replace("\0", "")).first()
     if found is None:
         unknown("wheel")
-    return WheelWhole.of(found)
+    return _whole([found])[0]
+
+
+def _whole(wheels: Sequence[Wheel]) -> list[WheelWhole]:
+    """Return wheels with whether they are yanked: one query more, however many they are."""
+    versions = {wheel.version_id for wheel in wheels}
+    yanked = yanks(wheels, upstream_wheels(UpstreamFile.objects.filter(version__in=versions)))
+    return [WheelWhole.of(wheel, yanked.get(wheel.pk)) for wheel in wheels]
 
 
 def _told() -> WheelQuerySet:

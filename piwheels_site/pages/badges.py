@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
@@ -40,22 +40,31 @@ def badge(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def apt_list(request: HttpRequest, os_release: str, names: str) -> HttpResponse:
-    """Answer which Debian packages these packages' wheels need on an OS release, on one line."""
+    """Answer which Debian packages these packages' wheels need on an OS release, on one line.
+
+    A shell takes the words of an answer for names of packages, so all that is no such line is 404, of which
+    `curl -f` prints nothing.
+    """
     wanted = [canonical(name) for name in names.split(",")[: MOST_NAMES + 1]]
     if not all(wanted) or len(wanted) > MOST_NAMES:
-        return _plain(f"Name up to {MOST_NAMES} packages, with commas between them.\n", 400)
+        return _none(f"Name up to {MOST_NAMES} packages, with commas between them.")
     packages = {package.name: package for package in Package.objects.filter(name__in=wanted)}
     if missing := [name for name in wanted if name not in packages]:
-        return _plain(f"There is no {', '.join(missing)} here.\n", 404)
+        return _none(f"There is no {', '.join(missing)} here.")
     now = database_now()
     found: set[str] = set()
     for name in sorted(packages):
         looked = look(packages[name], packages[name].versions.newest_first(), [], now)
         mine = [answer for answer in looked.answers if answer.target.os_release == os_release]
         if not mine:
-            raise Http404("Nothing is built for that release.")
+            return _none("Nothing is built for that release.")
         found.update(apt for answer in mine for apt in answer.apt)
     return _plain(f"{' '.join(sorted(found))}\n", 200)
+
+
+def _none(why: str) -> HttpResponse:
+    """Say why there is no such line."""
+    return _plain(f"{why}\n", 404)
 
 
 def _plain(text: str, status: int) -> HttpResponse:

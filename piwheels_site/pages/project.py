@@ -20,6 +20,7 @@ from piwheels_site import answers, card, matrix, snippets, use
 from piwheels_site.answers import Answer
 from piwheels_site.matrix import Cell, File, Matrix
 from piwheels_site.naming import canonical_or_404, upstream_url
+from piwheels_site.snippets import Snippet
 
 VERSIONS_A_PAGE = 25
 
@@ -92,7 +93,7 @@ def _context(
         "newest": looked.newest,
         "answers": looked.answers,
         "commands": commands(looked.installed, site, package.name),
-        "snippets": snippets.once(site, package.name),
+        "elsewhere": elsewhere(looked.installed, site, package.name),
         "can_ask": any(answer.can_ask for answer in looked.answers),
         "page": page,
         "targets": found.targets,
@@ -121,8 +122,19 @@ def commands(installed: list[Answer], site: str, name: str) -> list[tuple[list[s
     found: dict[str, list[str]] = {}
     for answer in installed:
         apt = f"sudo apt install {' '.join(answer.apt)}\n" if answer.apt else ""
-        found.setdefault(apt + snippets.command(site, name), []).append(answer.name)
+        found.setdefault(apt + snippets.command(site, name, answer.pin), []).append(answer.name)
     return [(names, text) for text, names in found.items()]
+
+
+def elsewhere(installed: list[Answer], site: str, name: str) -> list[tuple[list[str], list[Snippet]]]:
+    """Return what to type for other clients than pip, with the targets that it is for."""
+    found: dict[str, list[str]] = {}
+    for answer in installed:
+        found.setdefault(answer.pin, []).append(answer.name)
+    return [
+        (names, [each for each in snippets.once(site, name, pin) if each.client != "pip"])
+        for pin, names in found.items()
+    ]
 
 
 def _rows(found: Matrix, versions: list[Version]) -> list[tuple[Version, list[Cell], list[File]]]:

@@ -1,7 +1,8 @@
 """What is known of a package, as JSON in piwheels.org's shape: keys are added, none is ever removed."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -9,12 +10,14 @@ from django.views.decorators.http import require_safe
 
 from builds import position
 from builds.models import Build, Dependency, Target, Wheel
+from builds.remarks import why_not_offered
 from builds.upstream import UpstreamWheel
 from builds.wishes import upstream_wheels
+from builds.yanks import Yank, yanks
 from packages.clock import database_now
 from packages.models import Package, UpstreamFile, Version
 from piwheels_site import use
-from piwheels_site.matrix import apt_names, described, needed
+from piwheels_site.matrix import apt_names, described, kept_back, needed
 from piwheels_site.naming import canonical_or_404, upstream_url
 from simple import index
 
@@ -42,9 +45,11 @@ def body(package: Package, site: str) -> dict[str, object]:
     builds = {(build.version_id, build.target_id): build for build in attempts}
     ahead = _ahead(builds.values())
     told: dict[int, dict[str, object]] = defaultdict(dict)
+    away = {wheel.build_id: why_not_offered(wheel) for wheel in kept_back(package.wheels.all())}
     for (version, _), build in builds.items():
-        told[version][build.target.key] = _build(build, ahead.get(build.pk))
+        told[version][build.target.key] = _build(build, ahead.get(build.pk), away.get(build.pk, ""))
     upstream = upstream_wheels(UpstreamFile.objects.filter(version__package=package))
+    yanked = yanks(chain(*wheels.values()), upstream)
     targets = Target.objects.active()
     recent, total = use.counts(package, now)
     return {
@@ -55,7 +60,7 @@ def body(package: Package, site: str) -> dict[str, object]:
         "downloads": {"recent": recent, "all": total},
         "releases": {
             number: {
-                **_release(package, versions[pk], wheels[pk]),
+                **_release(package, versions[pk], wheels[pk], yanked),
                 "builds": told[pk],
                 "served_upstream": _served_upstream(targets, upstream.get(pk, [])),
             }
@@ -78,14 +83,16 @@ def _ahead(builds: Iterable[Build]) -> dict[int, int]:
     return {build.pk: Build.objects.count_before(build, position.COUNTED) for build in first.values()}
 
 
-def _release(package: Package, version: Version, wheels: list[Wheel]) -> dict[str, object]:
+def _release(
+    package: Package, version: Version, wheels: list[Wheel], yanked: Mapping[int, Yank]
+) -> dict[str, object]:
     """Return one version as the JSON has it."""
     return {
         "released": f"{version.released_at:%Y-%m-%d %H:%M:%S}" if version.released_at else None,
         "prerelease": version.is_prerelease,
         "yanked": version.yanked,
         "skip_reason": version.skip_reason or package.skip_reason,
-        "files": {wheel.filename: _file(wheel) for wheel in wheels},
+        "files": {wheel.filename: _file(wheel, yanked.get(wheel.pk)) for wheel in wheels},
     }
 
 
@@ -95,13 +102,14 @@ def _served_upstream(targets: Iterable[Target], wheels: list[UpstreamWheel]) -> 
     return {key: filenames for key, filenames in found.items() if filenames}
 
 
-def _build(build: Build, ahead: int | None) -> dict[str, object]:
+def _build(build: Build, ahead: int | None, not_offered: str) -> dict[str, object]:
     """Return the last attempt for a target as the JSON has it; piwheels.org's has none."""
     return {
         "build_id": build.pk,
         "status": build.state,
         "state": build.state,
         "reason": build.reason,
+        "not_offered": not_offered,
         "why": build.why,
         "failure_class": build.failure,
         "failure": build.failure,
@@ -113,7 +121,7 @@ def _build(build: Build, ahead: int | None) -> dict[str, object]:
     }
 
 
-def _file(wheel: Wheel) -> dict[str, object]:
+def _file(wheel: Wheel, yank: Yank | None) -> dict[str, object]:
     """Return one file as the JSON has it."""
     _, abi, platform = wheel.filename.removesuffix(".whl").rsplit("-", 2)
     return {
@@ -125,6 +133,8 @@ def _file(wheel: Wheel) -> dict[str, object]:
         "file_abi_tag": abi,
         "platform": platform,
         "requires_python": wheel.requires_python or None,
+        "yanked": yank is not None,
+        "yanked_reason": yank.reason if yank else "",
         "glibc": wheel.glibc or None,
         "reproducible": wheel.reproducible,
         "trial": wheel.trial or "unknown",

@@ -14,10 +14,12 @@ from builds.tests.rows import (
     make_build,
     make_builder,
     make_running_build,
+    make_source,
     make_target,
     make_version,
     make_wheel,
 )
+from builds.yanks import SUPERSEDED
 from packages import keyset
 from packages.clock import database_now
 from packages.models import Package
@@ -227,6 +229,24 @@ def test_a_wheel_whose_very_source_upstream_yanked_is_yanked(client):
     told = ask(client, f"/wheels/{wheel.filename}")
 
     assert (told["yanked"], told["yanked_reason"]) == (True, "it deletes files")
+
+
+def test_a_wheel_that_upstreams_own_replaces_is_yanked(client):
+    build, _ = make_running_build()
+    wheel = make_wheel(build)
+    make_source(build.version, "-py3-none-any.whl", kind="wheel")
+
+    told = ask(client, f"/wheels/{wheel.filename}")
+
+    assert (told["yanked"], told["yanked_reason"]) == (True, SUPERSEDED)
+
+
+def test_an_operators_reason_goes_before_upstreams(client):
+    wheel = built()
+    wheel.version.files.update(yanked=True, yanked_reason="it deletes files")
+    wheel.yank("Ours crashes.")
+
+    assert ask(client, "/wheels")["wheels"][0]["yanked_reason"] == "Ours crashes."
 
 
 def test_what_pip_may_not_have_is_no_wheel_here(client):
@@ -484,9 +504,9 @@ QUERIES = {
     "/packages": 2,
     "/packages/demo": 2,
     "/packages/demo/versions": 5,
-    "/wheels": 4,
-    "/wheels?package=demo": 4,
-    "/wheels?package=demo&version=1.0&target=trixie-armhf-cp313": 5,
+    "/wheels": 5,
+    "/wheels?package=demo": 5,
+    "/wheels?package=demo&version=1.0&target=trixie-armhf-cp313": 6,
     "/builds": 3,
     "/builds?package=demo&state=queued": 3,
     "/builds?target=trixie-armhf-cp313": 4,

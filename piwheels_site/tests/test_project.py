@@ -19,9 +19,9 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
-from packages.models import Package
+from packages.models import Package, UpstreamFile, Version
 from simple.models import PackageDownload
-from tests.seen import text
+from tests.seen import markup, text
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +87,24 @@ def test_what_is_not_built_says_why(client, fields, why):
     make_version(**fields)
 
     assert why in text(client.get("/project/demo/"))
+
+
+@pytest.mark.parametrize("source", [{"yanked": True}, {"ending": ".tar.Z"}])
+def test_a_source_that_nobody_can_build_is_none(client, source):
+    make_target()
+    make_source(make_version(source=False), **source)
+
+    assert "– no source that can be built" in text(client.get("/project/demo/"))
+    assert "1.0 is there upstream without a source that can be built." in answers(client)[0]
+    assert "Build this for me" not in text(client.get("/project/demo/"))
+
+
+def test_of_a_quarantined_package_nothing_is_built(client):
+    make_target()
+    make_version()
+    Package.objects.update(status="quarantined")
+
+    assert "1.0 is quarantined upstream." in answers(client)[0]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +202,9 @@ def test_the_pages_say_what_is_known_of_a_wheel(client, fields, says):
     assert "in no package: libfoo.so.1" in package
     assert says in build
     assert "ImportError: libpq.so.5" in build
-    assert "library of no package: libfoo.so.1" in build
+    assert "<dt>library of no package</dt><dd>libfoo.so.1</dd>" in markup(
+        client.get(wheel.build.get_absolute_url())
+    )
 
 
 def test_a_held_wheel_is_no_file_yet_and_its_target_says_so(client):
@@ -195,6 +215,14 @@ def test_a_held_wheel_is_no_file_yet_and_its_target_says_so(client):
 
     assert "built, waits for an operator" in page
     assert wheel.filename not in page
+
+
+def test_a_rebuild_that_is_held_leaves_what_there_is(client):
+    wheel = make_built("1.0")
+    again = make_build(wheel.version, attempt=2, state="succeeded", finished_at=NOON)
+    make_wheel(build=again, filename="demo-1.0-1-cp313-cp313-linux_armv7l.whl", held_reason="Odd.")
+
+    assert "✔ Yes" in answers(client)[0]
 
 
 def test_the_json_lists_equal_versions_apart_and_the_newest_first(client):
@@ -238,17 +266,167 @@ def test_a_failure_says_of_what_and_what_helps(client):
     assert "To build it yourself: sudo apt install libffi-dev" in answer
 
 
-def test_after_a_failure_an_older_wheel_is_what_pip_takes(client):
+def test_after_a_failure_an_older_wheel_is_for_who_names_it(client):
     make_built("2.3.4")
     make_build(make_version("2.3.5"), state="failed", finished_at=NOON, failure="unknown")
 
     (answer,) = answers(client)
 
     assert "✘ An older one" in answer
-    assert "2.3.4 has a wheel, which pip takes. 2.3.5 failed to build" in answer
-    assert "pip install --extra-index-url http://testserver/simple/ --trusted-host testserver demo" in text(
+    assert (
+        "2.3.4 has a wheel, but pip compiles 2.3.5 instead unless you name the version. 2.3.5 failed to build"
+    ) in answer
+    page = text(client.get("/project/demo/"))
+    assert (
+        "pip install --extra-index-url http://testserver/simple/ --trusted-host testserver demo==2.3.4"
+        in page
+    )
+    assert "uv pip install --default-index http://testserver/simple-full/ demo==2.3.4" in page
+    assert "pipx install demo==2.3.4" in page
+
+
+@pytest.mark.parametrize(
+    "source", [{"ending": ".tar.Z"}, {"yanked": True}, {"requires_python": ">=3.14"}, {"gone_at": NOON}]
+)
+def test_where_pip_can_compile_nothing_newer_it_takes_the_older_wheel_by_itself(client, source):
+    make_built("2.3.4")
+    make_source(make_version("2.3.5", source=False), **source)
+
+    assert "2.3.4 has a wheel, which pip takes. 2.3.5 is" in answers(client)[0]
+    assert "demo==" not in text(client.get("/project/demo/"))
+
+
+def test_each_target_names_the_version_that_it_needs(client):
+    make_built("2.3.4")
+    failed = make_version("2.3.5")
+    make_build(failed, state="failed", finished_at=NOON, failure="unknown")
+    bookworm = make_target("bookworm-armhf-cp311")
+    build = make_build(failed, bookworm, state="succeeded", finished_at=NOON)
+    make_wheel(build=build, filename="demo-2.3.5-cp311-cp311-linux_armv7l.whl")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "Python 3.13 uv pip install --default-index http://testserver/simple-full/ demo==2.3.4" in page
+    assert "Python 3.11 uv pip install --default-index http://testserver/simple-full/ demoPIPX_" in page
+
+
+LATER = NOON + timedelta(days=36500)
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "why"),
+    [
+        (Wheel, {"withdrawn_at": NOON, "withdrawn_reason": "It crashes."}, "withdrawn: It crashes"),
+        (Wheel, {"withdrawn_at": NOON}, "withdrawn"),
+        (
+            Wheel,
+            {"withdrawn_at": NOON, "taken_down_at": NOON, "withdrawn_reason": "Malware"},
+            "taken down: Malware",
+        ),
+        (Package, {"status": "quarantined"}, "its package is quarantined upstream"),
+        (Package, {"status": "gone"}, "removed upstream"),
+        (Package, {"registered_anew_at": LATER}, "somebody else has had the package's name since"),
+        (UpstreamFile, {"gone_at": NOON}, "its source was removed upstream"),
+    ],
+)
+def test_what_was_built_and_is_not_offered_is_no_wheel_and_says_why(client, rows, fields, why):
+    wheel = make_built()
+    rows.objects.update(**fields)
+
+    page = text(client.get("/project/demo/"))
+
+    assert "– No" in answers(client)[0]
+    assert f"1.0 was built, but {why}." in answers(client)[0]
+    assert f"– built, but {why}" in page
+    assert "pip install" not in page
+    assert "pip install" not in text(client.get(wheel.build.get_absolute_url()))
+    assert "0 of 1 target" in client.get("/project/demo/badge.svg").content.decode()
+    assert f"was built, but {why}." in " ".join(
+        client.get("/project/demo/", headers={"Accept": "text/plain"}).content.decode().split()
+    )
+    release = client.get("/project/demo/json").json()["releases"]["1.0"]
+    assert (release["files"], release["builds"]["trixie-armhf-cp313"]["not_offered"]) == ({}, why)
+
+
+@pytest.mark.parametrize(
+    ("filename", "why"),
+    [
+        ("demo-1.0-cp312-cp312-linux_armv7l.whl", "its wheel does not fit this system"),
+        ("", "no wheel of it is here"),
+    ],
+)
+def test_a_build_without_a_wheel_for_its_target_is_no_yes(client, filename, why):
+    build = make_build(state="succeeded", finished_at=NOON)
+    if filename:
+        make_wheel(build=build, filename=filename)
+
+    assert f"1.0 was built, but {why}." in answers(client)[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "fields", "word", "reason"),
+    [
+        (Wheel, {"yanked": True, "yanked_reason": "It crashes."}, "yanked here", "It crashes."),
+        (Wheel, {"yanked": True}, "yanked here", ""),
+        (UpstreamFile, {"yanked": True, "yanked_reason": "broken"}, "yanked upstream", "broken"),
+    ],
+)
+def test_a_yanked_wheel_is_no_yes_and_says_why(client, rows, fields, word, reason):
+    wheel = make_built()
+    rows.objects.update(**fields)
+
+    (answer,) = answers(client)
+    page = text(client.get("/project/demo/"))
+
+    said = f"{word}: {reason}".rstrip(" .:")
+    assert "– No" in answer
+    assert f"1.0 has a wheel, but it is {said}. pip passes over it." in answer
+    assert f"– built, but {said}" in page
+    assert f"{wheel.filename} {word} {reason}".strip() in page
+    assert "pip install" not in page
+    assert "0 of 1 target" in client.get("/project/demo/badge.svg").content.decode()
+    told = client.get("/project/demo/json").json()["releases"]["1.0"]["files"][wheel.filename]
+    assert (told["yanked"], told["yanked_reason"]) == (True, reason)
+
+
+def test_a_wheel_that_upstreams_own_replaces_leads_to_that_one(client):
+    build = make_build(target=make_target(policy="everything"), state="succeeded", finished_at=NOON)
+    make_wheel(build=build)
+    make_source(build.version, "-py3-none-any.whl", kind="wheel")
+
+    assert "✔ Yes" in answers(client)[0]
+    assert "PyPI's own wheel of 1.0 fits" in answers(client)[0]
+    assert "demo-1.0-py3-none-any.whl yanked PyPI has a wheel of its own" in text(
         client.get("/project/demo/")
     )
+    assert "pip install" not in text(client.get("/project/demo/"))
+
+
+def test_a_yanked_version_says_so_in_its_row(client):
+    make_built("1.0")
+    make_built("0.9")
+    Version.objects.filter(number="0.9").update(yanked=True, yanked_reason="It eats disks.")
+
+    assert "– built, but yanked upstream: It eats disks" in text(client.get("/project/demo/"))
+
+
+def test_an_older_wheel_that_is_yanked_is_not_offered_instead(client):
+    make_built("2.3.4").yank("It crashes.")
+    make_build(make_version("2.3.5"), state="failed", finished_at=NOON, failure="unknown")
+
+    assert "2.3.4" not in answers(client)[0]
+
+
+def test_another_targets_wheel_serves_where_the_own_one_is_yanked(client):
+    wheel = make_built("1.0")
+    wheel.yank("It crashes.")
+    other = make_build(
+        wheel.version, make_target("bookworm-armhf-cp311"), state="succeeded", finished_at=NOON
+    )
+    make_wheel(build=other, filename="demo-1.0-py3-none-any.whl")
+
+    assert all("✔ Yes" in answer for answer in answers(client))
+    assert "1.0 has a wheel that fits." in " ".join(answers(client))
 
 
 def test_a_waiting_build_says_how_long(client):
@@ -273,7 +451,7 @@ def test_what_upstream_has_is_not_needed_from_here(client):
     make_source(make_version("2.3.5"), "-py3-none-any.whl", kind="wheel")
 
     assert "✔ Yes" in answers(client)[0]
-    assert "PyPI's own wheel of 2.3.5 fits, so none is built here." in answers(client)[0]
+    assert "PyPI's own wheel of 2.3.5 fits, so none is needed from here." in answers(client)[0]
 
 
 def test_where_targets_need_other_debian_packages_each_has_its_command(client):
@@ -295,7 +473,8 @@ def test_a_replaced_file_says_by_which(client):
     new = make_wheel(build=old.build, filename="demo-1.0-1-cp313-cp313-linux_armv7l.whl")
     old.supersede(new)
 
-    assert f"{old.filename} replaced by {new.filename}" in text(client.get("/project/demo/"))
+    says = f"{old.filename} replaced it was built anew, and {new.filename} replaces it"
+    assert says in text(client.get("/project/demo/"))
 
 
 def test_who_needs_it_is_listed_by_popularity(client):

@@ -59,7 +59,7 @@ def test_an_empty_queue_says_so_and_what_to_do(client, now):
 
     found = page(client)
 
-    assert "it is empty" in found
+    assert "</span> nothing waits</span>" in found
     assert "Nothing waits. What is missing can be asked for" in found
 
 
@@ -81,7 +81,7 @@ def test_a_queue_says_how_long_it_is_and_when_it_will_be_empty(client, now):
     found = page(client)
 
     assert 'data-label="Waiting">8<br>' in found
-    assert "and 1 that pauses" in found
+    assert "and 1 waits to be tried again" in found
     assert "8 builds wait for a builder" in found
     assert "4 an hour" in found
     assert "1 at work" in found

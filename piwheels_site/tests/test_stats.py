@@ -141,6 +141,7 @@ def test_targets_and_builders_have_their_share_of_success(client, now):
         "test-armhf-cp313": 100.0,
         "trixie-armhf-cp313": 0.0,
     }
+    assert 'data-label="Build time">1 h 0 min<' in client.get("/stats.html").content.decode()
     assert rows(client, "builders") == [
         {"builder": "pi-1", "succeeded": 1, "failed": 0, "lost": 0, "seconds": 3600},
         {"builder": "pi-2", "succeeded": 0, "failed": 1, "lost": 0, "seconds": 30},

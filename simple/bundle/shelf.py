@@ -11,7 +11,7 @@ from packaging.specifiers import SpecifierSet
 
 from builds.models import Target, Wheel
 from packages.models import Package
-from simple import explain, index, indexes
+from simple import explain, indexes
 from simple.bundle import metadata
 from simple.bundle.archive import Member
 from simple.bundle.metadata import Metadata, Unusable
@@ -64,7 +64,7 @@ class FarmShelf:
         held = self._holdings(name)
         if held is None:
             return f"this farm does not follow {name}"
-        if held.package.status in index.HIDDEN:
+        if held.package.is_hidden:
             return f"{name} is {held.package.status} upstream"
         fitting = self.ranked(name, SpecifierSet(), frozenset())
         if fitting:

@@ -11,7 +11,7 @@ from django.conf import settings
 from packages.batches import batches
 from packages.models import Package
 from simple.bundle.archive import TEMPORARY
-from simple.index import HIDDEN, offered
+from simple.index import offered
 from simple.models import Bundle
 
 logger = logging.getLogger(__name__)
@@ -43,8 +43,9 @@ def withdrawn(bundles: Collection[Bundle]) -> list[Bundle]:
         over -= set(offered().filter(filename__in=names).values_list("filename", flat=True))
     upstreams = {entry["filename"]: entry["name"] for entry in every if not entry["is_ours"]}
     for names in batches(set(upstreams.values())):
-        hidden = set(Package.objects.filter(name__in=names, status__in=HIDDEN).values_list("name", flat=True))
-        over |= {filename for filename, name in upstreams.items() if name in hidden}
+        hidden = Package.objects.filter(name__in=names, status__in=Package.HIDDEN)
+        gone = set(hidden.values_list("name", flat=True))
+        over |= {filename for filename, name in upstreams.items() if name in gone}
     return [bundle for bundle, each in entries.items() if any(entry["filename"] in over for entry in each)]
 
 

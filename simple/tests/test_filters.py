@@ -5,8 +5,8 @@ from django.utils import timezone
 
 from builds.models import Target, Wheel
 from builds.tests.rows import make_build
+from builds.yanks import SUPERSEDED
 from packages.models import Package, UpstreamFile
-from simple.index import SUPERSEDED
 from simple.tests.pages import HTML_V1, JSON, json_of, page_of
 from simple.tests.rows import make_package, make_version, make_wheel
 
