@@ -12,6 +12,7 @@ from builds.models import Build, Dependency, Target, Wheel
 from packages.models import Placed, Version
 from piwheels_site.matrix import Cell, Kind, Matrix, needed
 from piwheels_site.templatetags.said import rough
+from simple.indexes import ALL
 
 # Among so many of the newest versions one is looked for that has a wheel, where the very newest has none.
 LOOKED_AT = 25
@@ -36,6 +37,7 @@ class Answer:
     more: list[str] = field(default_factory=list)
     apt_to_build: str = ""  # that a build of one's own needs
     wheel: Wheel | None = None  # of ours, that pip takes
+    index: str = ALL  # that has what pip is to take
     pin: str = ""  # the version that pip has to be told, as it would compile a newer one
     is_upstreams: bool = False  # whether the address is upstream's
     can_ask: bool = False  # whether to ask for a build says anything new
@@ -78,8 +80,17 @@ def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], no
             found.append(Answer(target, "none", "–", "no", said))
             continue
         answer = _answer(matrix.cell(newest, target), newest.number, target, now)
-        found.append(answer if answer.mood == "good" else _with_older(answer, matrix, others))
+        answer = answer if answer.mood == "good" else _with_older(answer, matrix, others)
+        found.append(_with_index(answer, matrix))
     return found
+
+
+def _with_index(answer: Answer, matrix: Matrix) -> Answer:
+    """Add to an answer which index has the wheel, if not all of them have."""
+    name = matrix.only_in.get(answer.wheel.pk) if answer.wheel else None
+    if not name:
+        return answer
+    return replace(answer, index=name, said=f"{answer.said} It is in the index of this release alone.")
 
 
 def _with_older(answer: Answer, matrix: Matrix, versions: Sequence[Placed]) -> Answer:

@@ -79,6 +79,7 @@ class Matrix:
     upstream_page: str
     wheels: Mapping[int, list[Wheel]]  # by version; those that the index offers
     yanks: Mapping[int, Yank]  # by wheel
+    only_in: Mapping[int, str]  # by wheel; the index of the release that alone lists it
     kept_back: Mapping[int, list[Wheel]]  # by version; those that the index does not offer, the newest first
     builds: Mapping[tuple[int, int], Build]  # by version and target
     sources: Mapping[int, UpstreamFile]  # by version; what it would be built from
@@ -193,11 +194,20 @@ class Matrix:
                 apt=apt_names(wheel),
                 missing=needed(wheel, Dependency.Tool.NONE),
                 pip=needed(wheel, Dependency.Tool.PIP),
-                remarks=remarks_on(wheel),
+                remarks=[*self._remarks_on_index(wheel), *remarks_on(wheel)],
                 yank=self.yanks.get(wheel.pk),
             )
             for wheel in self.wheels.get(version, ())
         ]
+
+    def _remarks_on_index(self, wheel: Wheel) -> list[str]:
+        """Say which index has a wheel, if not all of them have."""
+        name = self.only_in.get(wheel.pk)
+        return (
+            [f"In the index /{name}/ alone, as another one of its name runs where it does not."]
+            if name
+            else []
+        )
 
 
 def _of_wheel(wheel: Wheel, target: Target, build: Build | None) -> Cell:
@@ -234,13 +244,15 @@ def read(
         away[wheel.version_id].append(wheel)
     files = UpstreamFile.objects.filter(version__in=versions)
     upstream = upstream_wheels(files)
+    found = yanks(chain(*wheels.values()), upstream)
     attempts = Build.objects.filter(version__in=versions).order_by("attempt")
     return Matrix(
         package=package,
         targets=targets,
         upstream_page=upstream_page,
         wheels=wheels,
-        yanks=yanks(chain(*wheels.values()), upstream),
+        yanks=found,
+        only_in=index.only_in([wheel for wheel in chain(*wheels.values()) if wheel.pk not in found]),
         kept_back=away,
         builds={(build.version_id, build.target_id): build for build in attempts},
         sources=best_sources(files),

@@ -21,25 +21,28 @@ class Snippet:
     why: str = ""
 
 
-def command(site: str, package: str, version: str = "") -> str:
+def command(site: str, package: str, version: str = "", index: str = ALL) -> str:
     """Return the line with which pip installs a package from here."""
-    return pip_line.install(f"{site}{ALL}/", pip_line.wanted(package, version))
+    return pip_line.install(f"{site}{index}/", pip_line.wanted(package, version))
 
 
-def uv_command(site: str, package: str, version: str = "") -> str:
+def uv_command(site: str, package: str, version: str = "", index: str = ALL) -> str:
     """Return the line with which uv does: it looks no further than the first index that has a package."""
     wanted = pip_line.wanted(package, version)
+    if index != ALL:
+        return f"uv pip install --index {site}{index}/ {wanted}"
     if settings.PIWHEELS_FULL_INDEX:
         return f"uv pip install --default-index {site}{FULL}/ {wanted}"
     return f"uv pip install --index {site}{PLATFORM}/ {wanted}"
 
 
-def once(site: str, package: str = "PACKAGE", version: str = "") -> list[Snippet]:
+def once(site: str, package: str = "PACKAGE", version: str = "", index: str = ALL) -> list[Snippet]:
     """Return the command of each client that installs one package, with nothing written anywhere."""
+    pipx = [*_pipx(site, index), "pipx install", pip_line.wanted(package, version)]
     return [
-        Snippet("pip", "", command(site, package, version)),
-        Snippet("uv", "", uv_command(site, package, version)),
-        Snippet("pipx", "", " ".join([*_pipx(site), "pipx install", pip_line.wanted(package, version)])),
+        Snippet("pip", "", command(site, package, version, index)),
+        Snippet("uv", "", uv_command(site, package, version, index)),
+        Snippet("pipx", "", " ".join(pipx)),
     ]
 
 
@@ -86,11 +89,11 @@ def _pip(site: str) -> str:
     return "\n".join(lines)
 
 
-def _pipx(site: str) -> list[str]:
+def _pipx(site: str, index: str = ALL) -> list[str]:
     """Return pipx's settings: where it finds uv, it would have uv install, which reads none of pip's."""
     host = pip_line.untrusted(site)
     trust = [f"PIP_TRUSTED_HOST={host}"] if host else []
-    return ["PIPX_DEFAULT_BACKEND=pip", f"PIP_EXTRA_INDEX_URL={site}{ALL}/", *trust]
+    return ["PIPX_DEFAULT_BACKEND=pip", f"PIP_EXTRA_INDEX_URL={site}{index}/", *trust]
 
 
 def _unverified(site: str) -> list[str]:

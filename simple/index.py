@@ -18,7 +18,7 @@ from builds.upstream import tags_of
 from builds.yanks import Yank, yank_of
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
 from simple.formats import File, ListedProject, ProjectDetail
-from simple.indexes import ALL, FULL, PLATFORM, Indexes
+from simple.indexes import ALL, FULL, PLATFORM, Indexes, current, of_release
 
 
 def offered() -> WheelQuerySet:
@@ -222,6 +222,14 @@ def confined(wheels: Collection[Wheel], needs: Collection[Need]) -> set[Wheel]:
             else:
                 apart.add(wheel)
     return apart
+
+
+def only_in(wheels: Collection[Wheel]) -> dict[int, str]:
+    """Return the index of each wheel that no index for all systems lists, by the wheels' keys."""
+    if not any(wheel.has_build_tag for wheel in wheels):
+        return {}
+    needs = [need for each in current().releases.values() for need in each]
+    return {wheel.pk: of_release(wheel.build.target.os_release) for wheel in confined(wheels, needs)}
 
 
 def _page(package: Package, entries: list[_Entry]) -> ProjectDetail:

@@ -122,18 +122,18 @@ def commands(installed: list[Answer], site: str, name: str) -> list[tuple[list[s
     found: dict[str, list[str]] = {}
     for answer in installed:
         apt = f"sudo apt install {' '.join(answer.apt)}\n" if answer.apt else ""
-        found.setdefault(apt + snippets.command(site, name, answer.pin), []).append(answer.name)
+        found.setdefault(apt + snippets.command(site, name, answer.pin, answer.index), []).append(answer.name)
     return [(names, text) for text, names in found.items()]
 
 
 def elsewhere(installed: list[Answer], site: str, name: str) -> list[tuple[list[str], list[Snippet]]]:
     """Return what to type for other clients than pip, with the targets that it is for."""
-    found: dict[str, list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for answer in installed:
-        found.setdefault(answer.pin, []).append(answer.name)
+        found.setdefault((answer.pin, answer.index), []).append(answer.name)
     return [
-        (names, [each for each in snippets.once(site, name, pin) if each.client != "pip"])
-        for pin, names in found.items()
+        (names, [each for each in snippets.once(site, name, *told) if each.client != "pip"])
+        for told, names in found.items()
     ]
 
 

@@ -517,3 +517,21 @@ def test_the_cost_is_that_of_the_targets_not_of_the_rows(client, django_assert_n
 
     with django_assert_num_queries(cost):
         client.get("/project/demo/")
+
+
+def test_what_runs_on_its_own_release_alone_is_got_from_the_index_of_that(client):
+    version = make_version("1.0")
+    for target, tag in (make_target("bookworm-armhf-cp311"), ""), (make_target(), "-1"):
+        build = make_build(version, target, state="succeeded", finished_at=NOON)
+        make_wheel(build=build, filename=f"demo-1.0{tag}-cp311-abi3-linux_armv7l.whl")
+
+    bookworm, trixie = sorted(answers(client), key=lambda answer: "Trixie" in answer)
+
+    own = "It is in the index of this release alone."
+    assert (own in bookworm, own in trixie) == (False, True)
+    page = text(client.get("/project/demo/"))
+    pip = "pip install --extra-index-url http://testserver{}/simple/ --trusted-host testserver demo"
+    assert pip.format("/trixie") in page
+    assert pip.format("") in page
+    assert "uv pip install --index http://testserver/trixie/simple/ demo" in page
+    assert "In the index /trixie/simple/ alone" in page
