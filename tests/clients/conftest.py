@@ -43,7 +43,8 @@ def world(django_test_environment, django_db_blocker, tmp_path_factory):
 def client(request):
     """Return a client that is installed, unless it lacks what the test is about; then the test says why.
 
-    What it does otherwise than the test has it is tried all the same: it must really be so.
+    What it does otherwise than the test has it is tried all the same: it must fail of that, and of no other
+    cause.
     """
     client = request.param
     for mark in request.node.iter_markers("lacks"):
@@ -51,8 +52,9 @@ def client(request):
             pytest.skip(mark.args[0][client.name])
     for mark in request.node.iter_markers("deviates"):
         if client.name in mark.args[0]:
-            reason = mark.args[0][client.name]
-            request.applymarker(pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError))
+            other = mark.args[0][client.name]
+            raised = pytest.RaisesExc(AssertionError, match=other.seen)
+            request.applymarker(pytest.mark.xfail(reason=other.reason, strict=True, raises=raised))
     if find_python(client.minor) is None:
         pytest.skip(f"there is no Python {client.minor} on this machine")
     installers.fetched(client)

@@ -34,6 +34,15 @@ class Sources:
     from_beside: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Otherwise:
+    """What a client does in place of what a test says is true."""
+
+    reason: str
+    # A pattern for what the test fails of, which the client or the assertion says.
+    seen: str
+
+
 class Client(ABC):
     """A client as people use it, for a Python of this minor version."""
 
