@@ -152,7 +152,8 @@ def enrol(sim: Sim, old: Target, new: Target) -> None:
     sim.builders = Builder.objects.bulk_create(
         Builder(
             name=f"sim-{number}",
-            target=new if number % OLD_SHARE else old,
+            # A single builder is for the new one.
+            target=old if number % OLD_SHARE == 1 else new,
             token_hash=hashlib.sha256(str(number).encode()).hexdigest(),
             # Each says hello all the time, to the end; what that costs, `server_cpu` measures.
             heard_at=sim.now + timedelta(hours=HOURS + 1),
@@ -349,7 +350,11 @@ def summarise(sim: Sim) -> int:
         Figure("of those are left", len(sim.wanted), ""),
         *figures_of_releases("from a release to the beginning of a build", sim.begun_after),
         *figures_of_releases("from a release to its end", sim.ended_after),
-        *(Figure(f"builders of {key} idle", idle(sim, key) * 100, "%") for key in (NEW, OLD)),
+        *(
+            Figure(f"builders of {key} idle", idle(sim, key) * 100, "%")
+            for key in (NEW, OLD)
+            if count_for(sim, key)
+        ),
         Figure("builds ended", ended / passed_h, "/h"),
         Figure(f"of those for {NEW}", sim.ended[NEW] / passed_h, "/h"),
         Figure(f"builds that wait for {NEW}", waiting, ""),
@@ -376,8 +381,12 @@ def idle(sim: Sim, key: str) -> float:
         for event in sim.events
         if event.kind == "end" and event.target == key
     )
-    count = sum(builder.target.key == key for builder in sim.builders)
-    return max(0.0, 1 - (sim.busy_s[key] + running) / (sim.clock_s * count))
+    return max(0.0, 1 - (sim.busy_s[key] + running) / (sim.clock_s * count_for(sim, key)))
+
+
+def count_for(sim: Sim, key: str) -> int:
+    """Return how many builders a target has."""
+    return sum(builder.target.key == key for builder in sim.builders)
 
 
 def quantile(values: list[float], part: float) -> float:
