@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
-from builds import rebuilding
+from builds import failures, rebuilding
 from builds.admin.filters import FailureFilter, StageFilter
 from builds.models import Build, Push, Recipe, Skip
 from builds.plan import Pair
@@ -49,6 +49,15 @@ class BuildAdmin(RecordAdmin):
         *("requeue", "rebuild", "cancel", "push_version", "push_package"),
         *("skip_here", "skip", "recipe"),
     ]
+
+    readonly_fields = ["may_help"]
+
+    @admin.display(description="what may help")
+    def may_help(self, build: Build) -> str:
+        """Say what to do about a failure, in the words of these pages."""
+        found = failures.of(build.failure, build.failure_about)
+        release = build.target.os_release
+        return (found.for_operators(release) or found.suggestion(release)) if found else "-"
 
     @admin.display(description="log")
     def page(self, build: Build) -> str:

@@ -172,6 +172,15 @@ def test_builds_lead_to_a_recipe(admin_client, builds, leads_to):
     assert leads_to in deeds.ask(admin_client, Build, "recipe", *rows).headers["Location"]
 
 
+def test_the_operators_page_of_a_failed_build_says_what_an_operator_can_do(admin_client):
+    build = make_failed(failure="numpy-too-new", failure_about="float_")
+
+    page = admin_client.get(f"/admin/builds/build/{build.pk}/change/").content.decode()
+
+    assert "A recipe with the rung &quot;older-tools&quot; builds with numpy&lt;2." in page
+    assert "older-tools" not in admin_client.get(build.get_absolute_url()).content.decode()
+
+
 def test_a_recipe_asks_before_it_queues(admin_client):
     build = make_failed()
     form = {"package": build.version.package_id, "apt": '["libffi-dev"]', "environment": "{}"}
