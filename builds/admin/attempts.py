@@ -185,11 +185,16 @@ class BuildAdmin(RecordAdmin):
         description="Write a recipe for their package, or for their failure", permissions=["recipe"]
     )
     def recipe(self, request: HttpRequest, rows: QuerySet[Build]) -> HttpResponse | None:
-        """Go to the recipe that there is, or to a new one; that asks before it does anything."""
-        found = set(rows.order_by().values_list("version__package", "failure")[:_ALIKE])
-        packages, kinds = {package for package, _ in found}, {failure for _, failure in found}
+        """Go to the recipe that there is, or to a new one; that asks before it does anything.
+
+        A new one for a package begins with the Debian packages that have what its builds did not find.
+        """
+        told = ("version__package", "failure", "failure_about", "target__os_release")
+        found = set(rows.order_by().values_list(*told)[:_ALIKE])
+        packages, kinds = {package for package, *_ in found}, {failure for _, failure, *_ in found}
         if len(packages) == 1:
-            return _to_recipe({"package": packages.pop()})
+            missing = _missing((failure, about, release) for _, failure, about, release in found)
+            return _to_recipe({"package": packages.pop()}, apt=missing)
         if len(kinds) == 1 and (failure := kinds.pop()):
             return _to_recipe({"failure": failure})
         text = "Choose builds of one package, or that failed in one way: a recipe is for one of these."
@@ -201,12 +206,19 @@ class BuildAdmin(RecordAdmin):
 _ALIKE = 2000
 
 
-def _to_recipe(subject: dict[str, Any]) -> HttpResponse:
-    """Lead to the recipe for a package or a class."""
+def _missing(failed: Iterable[tuple[str, str, str]]) -> str:
+    """Return the Debian packages with what builds did not find, by what they failed of on which release."""
+    found = ((failures.of(failure, about), release) for failure, about, release in failed)
+    return " ".join(sorted({diagnosis.apt(release) for diagnosis, release in found if diagnosis} - {""}))
+
+
+def _to_recipe(subject: dict[str, Any], *, apt: str = "") -> HttpResponse:
+    """Lead to the recipe for a package or a class; a new one begins with these Debian packages."""
     there = Recipe.objects.filter(**subject).values_list("pk", flat=True).first()
     if there:
         return HttpResponseRedirect(reverse("admin:builds_recipe_change", args=[there]))
-    return HttpResponseRedirect(f"{reverse('admin:builds_recipe_add')}?{urlencode(subject)}")
+    begins = {"apt": apt} if apt else {}
+    return HttpResponseRedirect(f"{reverse('admin:builds_recipe_add')}?{urlencode(subject | begins)}")
 
 
 def _push(pushes: Iterable[Push], wish: Wish) -> Outcome:
