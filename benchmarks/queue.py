@@ -129,7 +129,7 @@ def give_out() -> tuple[float, float]:
 
 def measure_pages(target: Target) -> None:
     """Print what the page of a build asks that waits behind many."""
-    last = Build.objects.in_lane(target, Size.SMALL, is_long=False)[20_000]
+    last = Build.objects.ready().filter(target=target, size=Size.SMALL, is_long=False)[20_000]
     took = min(repeated(lambda: position.of(last, database_now())))
     show(Figure("telling where a build stands that waits behind many", 1000 * took, "ms"))
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Grows with each change that the other side must understand; another number is refused.
 CONTRACT = 2
 
+# What a builder calls itself to indexes, of which this farm's own counts no download of it.
+AGENT = "piwheels-builder"
+
 # The Celery task's name.  Its arguments are a build's id and its attempt, and nothing else.
 BUILD_TASK = "build"
 

@@ -73,7 +73,6 @@ class Facts:
     notes: tuple[str, ...]  # what is worth a line in the log
     libraries: tuple[str, ...]  # that it needs and does not bring, "libpq.so.5"
     asked: tuple[str, ...]  # which versions of their symbols, "libc.so.6@GLIBC_2.34"
-    has_code: bool
     glibc: str
     glibcxx: str
     is_portable: bool
@@ -135,7 +134,6 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
         notes=notes,
         libraries=system.libraries,
         asked=system.asked,
-        has_code=bool(files),
         glibc=system.glibc,
         glibcxx=system.glibcxx,
         is_portable=system.is_portable,
@@ -144,7 +142,7 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
 
 def _refused(why: str) -> Facts:
     """Return the facts of a wheel that cannot be offered."""
-    return Facts("", why[:1000], (), (), (), has_code=False, glibc="", glibcxx="", is_portable=False)
+    return Facts("", why[:1000], (), (), (), glibc="", glibcxx="", is_portable=False)
 
 
 def _elves(archive: zipfile.ZipFile) -> Iterator[tuple[str, Elf]]:

@@ -2,6 +2,9 @@
 
 The formats are those of PEP 503 and PEP 691 with what came after them.  What is not understood is left out,
 so nothing of a page gets through unread.  Nothing is asked for here.
+
+The server has pypi-simple for that.  It gives objects, from which no page could be written again, and needs
+pydantic, which is Rust that somebody would have to compile for a 32-bit Pi before it can build anything.
 """
 
 import hashlib

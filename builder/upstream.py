@@ -18,6 +18,7 @@ import requests
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
+from builder.contract import AGENT
 from builder.simple_page import absolute, shown, without_password
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ _REDIRECTS = 5
 _BLOCK = 64 << 10
 # The largest pages of a package had some 10 MB in 2026.
 _LARGEST_PAGE = 32 << 20
-_USER_AGENT = "piwheels-builder (+https://github.com/piwheels/piwheels)"
+_USER_AGENT = f"{AGENT} (+https://github.com/piwheels/piwheels)"
 
 _Result = TypeVar("_Result")
 

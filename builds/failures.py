@@ -57,6 +57,7 @@ class Failure:
     title: str
     sentence: str
     suggestion: str
+    for_operators: str
     weight: int
     lookup: str
     is_infrastructure: bool
@@ -88,9 +89,16 @@ class Diagnosis:
         return next((package for package in found if package), "")
 
     def suggestion(self, os_release: str) -> str:
-        """Return what may help."""
+        """Return what may help whoever wants the package."""
+        return self._filled(self.failure.suggestion, os_release)
+
+    def for_operators(self, os_release: str) -> str:
+        """Return what an operator may do about it; "" where there is nothing more to say."""
+        return self._filled(self.failure.for_operators, os_release)
+
+    def _filled(self, text: str, os_release: str) -> str:
         apt = self.apt(os_release) or "the Debian package that has it"
-        return self.failure.suggestion.format(about=self.about, apt=apt)
+        return text.format(about=self.about, apt=apt)
 
 
 def classify(log: str, told: str) -> Diagnosis:
@@ -134,6 +142,7 @@ def _failure(row: dict[str, object]) -> Failure:
         title=str(row["title"]),
         sentence=str(row["sentence"]),
         suggestion=str(row["suggestion"]),
+        for_operators=str(row.get("for_operators", "")),
         weight=int(row.get("weight", 1)),  # type: ignore[call-overload]
         lookup=str(row.get("lookup", "")),
         is_infrastructure=bool(row.get("infrastructure")),

@@ -73,7 +73,6 @@ class Page:
     count: int
     before: int = 0  # from which line on to show what comes before; 0: nothing does
     after: int = 0
-    marked: int = 0  # the line that reads like the reason
 
 
 def overview(lines: Lines, outcome: str, marked: int = 0) -> Page:
@@ -86,7 +85,7 @@ def overview(lines: Lines, outcome: str, marked: int = 0) -> Page:
         ends = (_HEAD, phase.count) if is_last or is_short else (_ENDS, _ENDS)
         parts = _ends_of(lines, phase, matters if is_last else others, ends, marked)
         sections.append(Section(phase, _state(phase, found, outcome), is_last or is_short, parts))
-    return Page(sections[::-1], lines.count, marked=marked)
+    return Page(sections[::-1], lines.count)
 
 
 def window(lines: Lines, first: int, outcome: str, marked: int = 0) -> Page:
@@ -102,7 +101,7 @@ def window(lines: Lines, first: int, outcome: str, marked: int = 0) -> Page:
     ]
     earlier = _taken(lines.backwards(first - 1, 1), Room())
     before = earlier[-1].number if earlier else 0
-    return Page(sections, lines.count, before, after if after <= lines.count else 0, marked)
+    return Page(sections, lines.count, before, after if after <= lines.count else 0)
 
 
 def reason(lines: Lines, about: str) -> int:

@@ -178,9 +178,9 @@ def run(packages: Sequence[str], port: int) -> int:
     var.mkdir(parents=True, exist_ok=True)
     held = lock(var)
     check_port(port)
-    env = settings(var, dict(os.environ))
-    prepare(env, packages)
     address = f"http://127.0.0.1:{port}"
+    env = settings(var, {"PIWHEELS_BUILDERS_INDEX": f"{address}/simple/", **os.environ})
+    prepare(env, packages)
     manager = Manager()
     for name, words in commands(env, port).items():
         own = builder_settings(env, address) if name == "builder" else env

@@ -15,6 +15,8 @@ from piwheels_site import clients
 from simple.asking import network
 
 WINDOW_S = 60
+# What counts for more than one request to the API, by the name of its address there.
+COSTS = {"check": 10, "bundles": 10, "requests": 10, "explain": 5, "log": 2}
 
 # So often one client may fail to sign in in a quarter of an hour, as whoever that may be ...
 SIGN_IN_WINDOW_S = 15 * 60

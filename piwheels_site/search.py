@@ -1,10 +1,10 @@
-"""Finds packages by name: the very name, then names that begin so, then names that look like it.
+"""Finds packages by name: the very name, names that begin so, that have the words in them, that look like it.
 
 Among these, what is wanted most comes first.  Whatever is typed, no more than some thousand rows are looked
 at: of a million names a tenth may begin with the same letters.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches
 
@@ -26,13 +26,16 @@ MOST = 25
 _RANKED, _POPULAR, _POPULAR_FOR = 300, 3_000, 60
 # difflib looks at four times so many names, before the database is asked for what looks alike among all.
 _COMPARED, _ALIKE = 400, 0.6
-# Who finds this many names that begin so does not ask for others.
+# Who finds this many names that begin so, or have the words in them, does not ask for others.
 _ENOUGH = 5
+# So many words are looked for within names, if one is as long as a trigram: no index knows shorter ones.
+_WORDS, _TRIGRAM = 5, 3
 
 # Whether PostgreSQL can tell: the migration makes this index where it may.  Asked for this often, in seconds.
 _INDEX, _ASKED_EVERY = "packages_package_name_trigrams", 300
 _HAS_TRIGRAMS = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)"
-# Two letters that changed places leave a third of a word's trigrams as they were.
+# Two letters that changed places leave a third of a word's trigrams as they were.  What PostgreSQL takes for
+# rare, and is not, would be looked for among a million names.
 _LIMITS = "SET LOCAL pg_trgm.similarity_threshold = 0.36; SET LOCAL statement_timeout = 200"
 _SIMILAR = """
     SELECT id FROM packages_package WHERE name %% %s ORDER BY similarity(name, %s) DESC, name LIMIT %s
@@ -48,28 +51,30 @@ class Found:
 
     exact: Package | None
     beginning: list[Package]
+    containing: list[Package]
     alike: list[Package]
 
     @property
     def packages(self) -> list[Package]:
         """All of it, the best first."""
-        return [*([self.exact] if self.exact else []), *self.beginning, *self.alike]
+        return [*([self.exact] if self.exact else []), *self.beginning, *self.containing, *self.alike]
 
 
 def search(typed: str) -> Found:
     """Return the packages that somebody may mean who typed this."""
     wanted = _letters(typed)
     if not wanted:
-        return Found(None, [], [])
+        return Found(None, [], [], [])
     beginning = _beginning(wanted)
     exact = next((package for package in beginning if package.name == wanted), None)
     beginning = [package for package in beginning if package != exact][:MOST]
-    known = {package.pk for package in beginning} | ({exact.pk} if exact else set())
+    containing = _containing(wanted)[:MOST]
+    known = {package.pk for package in [*beginning, *containing, *([exact] if exact else [])]}
     room = MOST - len(beginning)
-    if len(beginning) >= _ENOUGH or (exact and beginning):
-        return Found(exact, beginning, [])
+    if len(beginning) + len(containing) >= _ENOUGH or (exact and beginning):
+        return Found(exact, beginning, containing, [])
     alike = [package for package in _alike(wanted) if package.pk not in known]
-    return Found(exact, beginning, alike[:room])
+    return Found(exact, beginning, containing, alike[:room])
 
 
 def near(name: str, most: int = 5) -> list[str]:
@@ -131,6 +136,31 @@ def _begins(letters: str, most: int) -> list[int]:
     return [key for (key,) in plain_sql.rows(plain_sql.bytewise(_BEGINS), [*beginning(letters), most])]
 
 
+def _containing(letters: str) -> list[Package]:
+    """Return packages whose names have these words in them and do not begin so, the most wanted first."""
+    words = [word for word in letters.split("-") if word][:_WORDS]
+    if max(map(len, words), default=0) < _TRIGRAM:
+        return []
+    keys = [
+        key
+        for name, key in _popular()
+        if not name.startswith(letters) and all(word in name for word in words)
+    ][:_RANKED]
+    if connection.vendor == "sqlite":
+        keys += _with(words, letters)
+    elif has_trigrams():
+        keys += _in_time(lambda: _with(words, letters))
+    return list(_ranked(_most_wanted_of(keys)))
+
+
+def _with(words: Iterable[str], letters: str) -> list[int]:
+    """Return the keys of packages with these words in their names; of a great many, any."""
+    found = Package.objects.exclude(name__startswith=letters).order_by()
+    for word in words:
+        found = found.filter(name__contains=word)
+    return list(found.values_list("pk", flat=True)[:_RANKED])
+
+
 def _alike(letters: str) -> list[Package]:
     """Return packages whose names look like it, most alike first."""
     keys = _compared(letters)
@@ -143,11 +173,15 @@ def _alike(letters: str) -> list[Package]:
 
 def _similar(letters: str) -> list[int]:
     """Return the keys of packages whose names look like it to PostgreSQL; none if that takes it too long."""
+    return _in_time(lambda: [key for (key,) in plain_sql.rows(_SIMILAR, [letters, letters, MOST * 2])])
+
+
+def _in_time(ask: Callable[[], list[int]]) -> list[int]:
+    """Return the keys that PostgreSQL answers with; none if that takes it too long."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(_LIMITS)
-            cursor.execute(_SIMILAR, [letters, letters, MOST * 2])
-            found = [key for (key,) in cursor.fetchall()]
+            found = ask()
             # What is local to a transaction outlives a savepoint that is released, but not one rolled back:
             # whatever came later in the same transaction would have had to do with 200 ms.
             transaction.set_rollback(True)

@@ -155,8 +155,9 @@ if PIWHEELS_SANDBOX not in SANDBOX_LEVELS:
 PIWHEELS_REBUILD_UNDER_S = env.float("PIWHEELS_REBUILD_UNDER_S", default=30.0)
 # The most memory that a build may use, in bytes, where no recipe says otherwise; 0 leaves it to its builder.
 PIWHEELS_BUILD_MEMORY_BYTES = env.int("PIWHEELS_BUILD_MEMORY_BYTES", default=0)
-# The address of this farm's own index as builders reach it, where build dependencies may come from too; empty
-# for none.
+# The address of this farm's own index as builders reach it, where build dependencies come from too: what
+# upstream has no wheel of is then not compiled for each build that wants it.  Empty for none, as nothing here
+# knows what builders call this site; deploy/server-setup and `make run` do, and set it.
 PIWHEELS_BUILDERS_INDEX = env("PIWHEELS_BUILDERS_INDEX", default="")
 # The sparse index of a registry of Rust's crates, as https://index.example.org/, for the many packages with
 # parts in Rust; empty for none, and those packages fail as ones that want the network.

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from linehaul.ua import UserAgent, parser
 
+from builder.contract import AGENT
+
 # pip's agents have some 400 characters; what is much longer is no installer's.
 MAX_LENGTH = 2000
 # A farm sees a few thousand different ones a day.
@@ -58,6 +60,11 @@ class Agent(NamedTuple):
     def is_installer(self) -> bool:
         """Whether it installs packages, and does not just look at pages."""
         return self.installer in INSTALLERS
+
+
+def is_builders(agent: str) -> bool:
+    """Tell whether a builder asks, who fetches for its builds what nobody has installed."""
+    return agent.startswith(AGENT)
 
 
 @lru_cache(maxsize=_CACHED)

@@ -79,7 +79,8 @@ def count(request: HttpRequest, response: HttpResponseBase, project: str, filena
     if not settings.PIWHEELS_COUNT_DOWNLOADS:
         return
     method, range_header = request.method or "", request.headers.get("Range", "")
-    if not is_download(method, response.status_code, range_header):
+    agent = request.headers.get("User-Agent", "")
+    if not is_download(method, response.status_code, range_header, agent):
         return
     now = timezone.now()
     of_this_process.count(
@@ -90,7 +91,7 @@ def count(request: HttpRequest, response: HttpResponseBase, project: str, filena
             filename=filename,
             address=request.META.get("REMOTE_ADDR", ""),
             # One character more, so that what is too long is still seen to be.
-            agent=request.headers.get("User-Agent", "")[: MAX_LENGTH + 1],
+            agent=agent[: MAX_LENGTH + 1],
         )
     )
 

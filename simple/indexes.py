@@ -22,8 +22,12 @@ FULL = "simple-full"
 # Those that do not depend on targets.
 OWN = (ALL, PLATFORM, FULL)
 
-# What no OS release may be called, as other things of the site have these addresses.
-TAKEN = ("admin", "api", "builds", "explain", "healthz", "p", "project", "static", *OWN)
+# What no OS release may be called, as other things of the site have these addresses; nginx has the same list.
+TAKEN = (
+    *("admin", "api", "apt", "builder", "builds", "bundle", "check", "explain", "failures", "farm", "faq"),
+    *("feeds", "healthz", "logs", "metrics", "p", "packages", "project", "queue", "readyz", "static"),
+    *("stats", "status", "theme", *OWN),
+)
 RELEASE = rf"(?!(?:{'|'.join(TAKEN)})(?:/|\Z))[a-z0-9][a-z0-9.-]{{0,29}}"
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from apachelogs import COMBINED, InvalidEntryError, LogParser
 
-from simple.agents import MAX_LENGTH, recognise
+from simple.agents import MAX_LENGTH, is_builders, recognise
 
 # nginx takes no request line and no header beyond 32 KiB, and writes some of their bytes as six.
 MAX_LINE = 1 << 17
@@ -75,13 +75,13 @@ def read(line: bytes) -> Served | Missed | Refusal | None:
     return _of_json(text) if text[0] == "{" else _of_combined(text)
 
 
-def is_download(method: str, status: int | str, range_header: str) -> bool:
+def is_download(method: str, status: int | str, range_header: str, agent: str) -> bool:
     """Tell whether an answer gives somebody a file, or its beginning: each file that is fetched has one.
 
     A redirect to a bucket is an answer with the file.  Parts that begin later continue what was counted, or
-    are looks into a wheel's list of contents.
+    are looks into a wheel's list of contents.  Builders, who build with it, are nobody.
     """
-    if method != "GET":
+    if method != "GET" or is_builders(agent):
         return False
     if str(status) == "200":
         return True
@@ -160,7 +160,7 @@ def _told(
     path = uri.partition("?")[0]
     if "%" in path:
         path = unquote(path)
-    if is_download(method, status, range_header) and (file := _FILE.fullmatch(path)):
+    if is_download(method, status, range_header, agent) and (file := _FILE.fullmatch(path)):
         when = _hour(time) if at is None else _of(at)
         return Served(*when, file[1], file[2], address, agent) if when else Refusal.TIME
     in_vain = _PROJECT.get(status) if method == "GET" else None

@@ -226,6 +226,11 @@ def _pipfile_lock(text: str) -> _Reading:
 
 
 def _pylock(held: Mapping[str, Any]) -> _Reading:
+    """Read PEP 751's form as leniently as the others.
+
+    `packaging.pylock` refuses the whole file for one name that is not canonical, and gives specifiers and
+    markers to their parsers before we can look at how long they are.
+    """
     reading = _Reading()
     for entry in _tables(held.get("packages")):
         files = [*_tables(entry.get("wheels")), _table(entry.get("sdist"))]

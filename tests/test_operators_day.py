@@ -146,6 +146,9 @@ def find_why(ann):
 
 def write_a_recipe(ann):
     ann.choose("recipe")
+    # What its log misses is where its header is, and not what it wants.
+    expect(ann.page.get_by_label("Apt")).to_have_value('["libffi-dev"]')
+    ann.page.get_by_label("Apt").fill("[]")
     ann.page.get_by_label("Environment").fill('{"WITH_FFI": "1"}')
     ann.page.get_by_label("Note").fill("It looks for its header where none is.")
     ann.save_twice("This queues 3 builds of 1 package again.")

@@ -171,6 +171,19 @@ def test_an_option_that_is_said_is_stronger_than_what_an_operator_wrote(shell, t
     assert settings_of(tmp_path)["ALLOWED_HOSTS"] == "'farm.example.org,localhost,127.0.0.1'"
 
 
+def test_builders_build_with_what_the_farm_has_unless_an_operator_says_otherwise(shell, tmp_path):
+    env, index = tmp_path / "server.env", "PIWHEELS_BUILDERS_INDEX"
+    shell("write_settings", *GIVEN)
+    assert settings_of(tmp_path)[index] == "'https://wheels.example.org/simple/'"
+    shell("write_settings", "farm.example.org")
+    assert settings_of(tmp_path)[index] == "'https://farm.example.org/simple/'"
+
+    for own in ("", "https://mirror.example.org/simple/"):
+        env.write_text(re.sub(f"(?m)^{index}=.*$", f"{index}={own}", env.read_text()))
+        shell("write_settings", "wheels.example.org")
+        assert settings_of(tmp_path)[index] == own
+
+
 def test_settings_of_a_run_that_was_cut_short_do_not_pass_for_an_operators(shell, tmp_path):
     shell("write_settings", *GIVEN)
     cut = 'write() { [ "$1" != "$ENV_FILE" ] || touch "$OPT/cut"; [ -e "$OPT/cut" ] || cat >"$1"; }'

@@ -168,7 +168,6 @@ def test_the_facts_say_what_the_code_needs(look):
 
     facts = look("cp313-cp313-linux_armv7l", {"tiny/_tiny.so": code})
 
-    assert facts.has_code
     assert facts.glibc == "2.34"
     assert facts.libraries == ("libc.so.6", "libpq.so.5")
     assert not facts.is_portable

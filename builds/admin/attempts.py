@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
-from builds import rebuilding
+from builds import failures, rebuilding
 from builds.admin.filters import FailureFilter, StageFilter
 from builds.models import Build, Push, Recipe, Skip
 from builds.plan import Pair
@@ -49,6 +49,15 @@ class BuildAdmin(RecordAdmin):
         *("requeue", "rebuild", "cancel", "push_version", "push_package"),
         *("skip_here", "skip", "recipe"),
     ]
+
+    readonly_fields = ["may_help"]
+
+    @admin.display(description="what may help")
+    def may_help(self, build: Build) -> str:
+        """Say what to do about a failure, in the words of these pages."""
+        found = failures.of(build.failure, build.failure_about)
+        release = build.target.os_release
+        return (found.for_operators(release) or found.suggestion(release)) if found else "-"
 
     @admin.display(description="log")
     def page(self, build: Build) -> str:
@@ -176,11 +185,16 @@ class BuildAdmin(RecordAdmin):
         description="Write a recipe for their package, or for their failure", permissions=["recipe"]
     )
     def recipe(self, request: HttpRequest, rows: QuerySet[Build]) -> HttpResponse | None:
-        """Go to the recipe that there is, or to a new one; that asks before it does anything."""
-        found = set(rows.order_by().values_list("version__package", "failure")[:_ALIKE])
-        packages, kinds = {package for package, _ in found}, {failure for _, failure in found}
+        """Go to the recipe that there is, or to a new one; that asks before it does anything.
+
+        A new one for a package begins with the Debian packages that have what its builds did not find.
+        """
+        told = ("version__package", "failure", "failure_about", "target__os_release")
+        found = set(rows.order_by().values_list(*told)[:_ALIKE])
+        packages, kinds = {package for package, *_ in found}, {failure for _, failure, *_ in found}
         if len(packages) == 1:
-            return _to_recipe({"package": packages.pop()})
+            missing = _missing((failure, about, release) for _, failure, about, release in found)
+            return _to_recipe({"package": packages.pop()}, apt=missing)
         if len(kinds) == 1 and (failure := kinds.pop()):
             return _to_recipe({"failure": failure})
         text = "Choose builds of one package, or that failed in one way: a recipe is for one of these."
@@ -192,12 +206,19 @@ class BuildAdmin(RecordAdmin):
 _ALIKE = 2000
 
 
-def _to_recipe(subject: dict[str, Any]) -> HttpResponse:
-    """Lead to the recipe for a package or a class."""
+def _missing(failed: Iterable[tuple[str, str, str]]) -> str:
+    """Return the Debian packages with what builds did not find, by what they failed of on which release."""
+    found = ((failures.of(failure, about), release) for failure, about, release in failed)
+    return " ".join(sorted({diagnosis.apt(release) for diagnosis, release in found if diagnosis} - {""}))
+
+
+def _to_recipe(subject: dict[str, Any], *, apt: str = "") -> HttpResponse:
+    """Lead to the recipe for a package or a class; a new one begins with these Debian packages."""
     there = Recipe.objects.filter(**subject).values_list("pk", flat=True).first()
     if there:
         return HttpResponseRedirect(reverse("admin:builds_recipe_change", args=[there]))
-    return HttpResponseRedirect(f"{reverse('admin:builds_recipe_add')}?{urlencode(subject)}")
+    begins = {"apt": apt} if apt else {}
+    return HttpResponseRedirect(f"{reverse('admin:builds_recipe_add')}?{urlencode(subject | begins)}")
 
 
 def _push(pushes: Iterable[Push], wish: Wish) -> Outcome:

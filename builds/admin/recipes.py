@@ -52,6 +52,11 @@ class RecipeAdmin(FarmAdmin):
     search_fields = ["package__name__startswith", "failure"]
     raw_id_fields = ["package"]
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin a recipe with what the address says; names of Debian packages stand between spaces there."""
+        begins: dict[str, Any] = super().get_changeform_initial_data(request)
+        return {**begins, "apt": str(begins.get("apt", "")).split()}
+
     def save_model(self, request: HttpRequest, obj: Recipe, form: "ModelForm[Recipe]", change: bool) -> None:
         """Save, and say what follows."""
         again = recipes.save(obj, database_now())

@@ -51,10 +51,6 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Waiting builds that need not wait for a time."""
         return self.waiting().filter(not_before=None)
 
-    def in_lane(self, target: "Target", size: str, *, is_long: bool) -> Self:
-        """Builds of a target that are ready, of one size and length; one index has them in their order."""
-        return self.ready().filter(target=target, size=size, is_long=is_long)
-
     def first_in_lanes(
         self, target: "Target", counts: Mapping[str, int], avoid: int | None = None
     ) -> list[statements.Waiting]:

@@ -172,6 +172,34 @@ def test_builds_lead_to_a_recipe(admin_client, builds, leads_to):
     assert leads_to in deeds.ask(admin_client, Build, "recipe", *rows).headers["Location"]
 
 
+def test_a_recipe_for_a_package_begins_with_what_its_builds_did_not_find(admin_client):
+    missing = {"failure": "missing-header", "failure_about": "ffi.h"}
+    rows = [make_failed("1.0", **missing), make_failed("2.0", failure="unknown", failure_about="x")]
+
+    form = admin_client.get(deeds.ask(admin_client, Build, "recipe", *rows).headers["Location"])
+
+    assert form.context["adminform"].form["apt"].value() == '["libffi-dev"]'
+    assert form.context["adminform"].form["package"].value() == str(rows[0].version.package_id)
+
+
+def test_a_recipe_for_a_class_begins_with_no_packages_of_debians(admin_client):
+    missing = {"failure": "missing-header", "failure_about": "ffi.h"}
+    rows = [make_failed("1.0", **missing), make_failed("1.0", "other", **missing)]
+
+    form = admin_client.get(deeds.ask(admin_client, Build, "recipe", *rows).headers["Location"])
+
+    assert form.context["adminform"].form["apt"].value() == "[]"
+
+
+def test_the_operators_page_of_a_failed_build_says_what_an_operator_can_do(admin_client):
+    build = make_failed(failure="numpy-too-new", failure_about="float_")
+
+    page = admin_client.get(f"/admin/builds/build/{build.pk}/change/").content.decode()
+
+    assert "A recipe with the rung &quot;older-tools&quot; builds with numpy&lt;2." in page
+    assert "older-tools" not in admin_client.get(build.get_absolute_url()).content.decode()
+
+
 def test_a_recipe_asks_before_it_queues(admin_client):
     build = make_failed()
     form = {"package": build.version.package_id, "apt": '["libffi-dev"]', "environment": "{}"}

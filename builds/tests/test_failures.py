@@ -4,6 +4,7 @@ The first line of each log tells whether a build printed it, or who wrote it in 
 """
 
 import random
+import re
 import time
 from pathlib import Path
 
@@ -124,8 +125,21 @@ def test_a_log_is_explained(case, key, about, suggests):
     found = failures.classify(log_of(case), told="")
 
     assert (found.failure.key, found.about[:60]) == (key, about)
-    assert suggests in found.suggestion("bookworm")
-    assert "{" not in found.sentence + found.suggestion("bookworm")
+    said, told = found.suggestion("bookworm"), found.for_operators("bookworm")
+    assert suggests in f"{said} {told}"
+    assert "{" not in found.sentence + said + told
+
+
+def test_no_two_classes_have_one_title():
+    titles = [failure.title for failure in failures.classes().values()]
+
+    assert sorted(titles) == sorted(set(titles))
+
+
+@pytest.mark.parametrize("failure", failures.classes().values(), ids=lambda failure: failure.key)
+def test_who_wants_a_package_is_not_told_in_the_words_of_the_admin(failure):
+    assert not re.search(r"\b(recipe|rung|campaign|PIWHEELS_)", failure.suggestion, re.I)
+    assert failure.suggestion
 
 
 def test_every_log_has_a_case_and_says_where_it_is_from():

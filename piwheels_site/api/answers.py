@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Path, Query, Schema
 from pydantic import Field
 
@@ -30,6 +30,11 @@ class Refused(Exception):
         super().__init__(error)
         self.status = status
         self.problem = Problem(error=error, what_to_do=what_to_do)
+
+
+def problem(status: int, error: str, what_to_do: str) -> HttpResponse:
+    """Return a refusal, in the one form that all of them have."""
+    return JsonResponse(Problem(error=error, what_to_do=what_to_do).model_dump(), status=status)
 
 
 # What any address may refuse with.

@@ -37,10 +37,7 @@ from piwheels_site.api import (
     targets,
     wheels,
 )
-from piwheels_site.api.answers import ROOT, Problem, Refused, schemas_of
-
-# What counts for more than one request, by the name of its address.
-COSTS = {"check": 10, "bundles": 10, "requests": 10, "explain": 5, "log": 2}
+from piwheels_site.api.answers import ROOT, Refused, problem, schemas_of
 
 _SAID = (
     "Wheels for the Raspberry Pi, and how they come about. Nothing has to be paid or registered for; answers "
@@ -102,11 +99,6 @@ def _unclear(errors: Iterable[Any]) -> HttpResponse:
     return problem(422, "; ".join(said)[:1000], f"See {ROOT}/docs for what may be asked.")
 
 
-def problem(status: int, error: str, what_to_do: str) -> HttpResponse:
-    """Return a refusal, in the one form that all of them have."""
-    return JsonResponse(Problem(error=error, what_to_do=what_to_do).model_dump(), status=status)
-
-
 def nothing(request: HttpRequest) -> HttpResponse:
     """Answer for an address that there is not."""
     return problem(404, "There is no such address.", f"All addresses are at {ROOT}/docs.")
@@ -133,7 +125,7 @@ def open_to_all(view: View, name: str | None) -> View:
     @csrf_exempt
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if wait_s := limits.wait_s(request, COSTS.get(name or "", 1), time.time()):
+        if wait_s := limits.wait_s(request, limits.COSTS.get(name or "", 1), time.time()):
             said = f"Wait for {wait_s} seconds, or ask for more at a time."
             response = problem(429, "These are more requests than one client may make.", said)
             response["Retry-After"] = str(wait_s)

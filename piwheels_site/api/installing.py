@@ -18,7 +18,7 @@ from piwheels_site.api.answers import (
     read_body,
     takes,
 )
-from piwheels_site.pages.explain import asked_target
+from piwheels_site.asked import asked_target
 from simple import check as checking
 from simple import explain as explaining
 from simple.check import Checked, Line, Verdict

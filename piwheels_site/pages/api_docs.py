@@ -5,9 +5,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from piwheels_site import limits
 from piwheels_site.api import describe
 from piwheels_site.api.answers import MOST, ROOT
-from piwheels_site.api.door import COSTS
 from simple.requirements import MOST_BYTES
 
 
@@ -23,6 +23,6 @@ def api_docs(request: HttpRequest) -> HttpResponse:
         "most": MOST,
         "most_mib": MOST_BYTES >> 20,
         "a_minute": settings.PIWHEELS_API_A_MINUTE,
-        "costs": COSTS,
+        "costs": limits.COSTS,
     }
     return render(request, "api.html", context)

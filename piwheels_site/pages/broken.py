@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 
 from builder import log_lines
 from packages.database import DATABASE_AWAY
-from piwheels_site.api.door import problem
+from piwheels_site.api.answers import problem
 from piwheels_site.context import theme_of
 from simple import straight
 

@@ -14,8 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from builds.models import Target
 from packages.clock import database_now
 from piwheels_site import clients
-from piwheels_site.pages.check import sent_text
-from piwheels_site.pages.explain import asked_target
+from piwheels_site.asked import asked_target, sent_text
 from simple.bundle.asking import MOST_BYTES, Question, Refused, ask
 from simple.bundle.work import is_ready, zip_path
 from simple.explain import CannotRun

@@ -10,8 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from builds.models import Target
 from piwheels_site import limits
-from piwheels_site.api.door import COSTS
-from piwheels_site.pages.explain import asked_target
+from piwheels_site.asked import asked_target, sent_text
 from simple.check import Checked, by_verdict, check
 from simple.explain import SETUPS, CannotRun, Setup
 from simple.machines import BY_KEY, MODELS
@@ -20,7 +19,7 @@ from simple.requirements import MOST_BYTES, CannotRead, read
 # A longer text does not travel a second time: the page of bundles takes the file itself.
 HANDED_ON = 100 << 10
 # Of what one client may ask of the API; it is as much work here as there.
-COST = COSTS["check"]
+COST = limits.COSTS["check"]
 
 
 # Nothing is kept of what is sent, and nobody is signed in here: there is nothing to be forged.
@@ -66,21 +65,6 @@ def _handed_on(text: str) -> dict[str, object]:
         "bundles_a_day": settings.PIWHEELS_BUNDLES_A_DAY,
         "handed_on": text if len(text.encode(errors="replace")) <= HANDED_ON else "",
     }
-
-
-def sent_text(request: HttpRequest) -> str:
-    """Return what was uploaded, or else what was pasted; raises CannotRead."""
-    file = request.FILES.get("file")
-    if file is None:
-        return str(request.POST.get("text", ""))
-    if file.size is None or file.size > MOST_BYTES:
-        raise CannotRead(
-            f"The file is larger than {MOST_BYTES >> 20} MiB, which no lock file of ours has been."
-        )
-    try:
-        return str(file.read().decode())
-    except UnicodeDecodeError as error:
-        raise CannotRead("The file is no text in UTF-8.") from error
 
 
 def _shown(checked: Checked) -> dict[str, object]:

@@ -10,6 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from builds.models import Target
 from packages.models import Package
+from piwheels_site.asked import asked_target
 from piwheels_site.matrix import apt_names
 from piwheels_site.naming import canonical_or_404
 from simple.explain import SETUPS, CannotRun, Explanation, Setup, explain
@@ -90,11 +91,3 @@ def _asked(request: HttpRequest, targets: list[Target]) -> Asked:
         said=said,
         problem=problem,
     )
-
-
-def asked_target(said: str, targets: list[Target], model: Model | None) -> Target:
-    """Return the system by its key or its release; of a release, the first one that the model runs."""
-    named = [target for target in targets if target.key == said]
-    of_release = [target for target in targets if target.os_release == said]
-    fitting = [t for t in of_release or targets if model is None or t.architecture != "arm64" or model.bits64]
-    return (named or fitting or of_release or targets)[0]

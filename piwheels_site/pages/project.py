@@ -1,57 +1,26 @@
 """The page of a package: whether it installs on which Pi, versions by target, files, and what they need."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from builds import dependents
-from builds.models import Build, Dependency, Target
+from builds.models import Dependency
 from packages.clock import database_now
 from packages.models import Package, Placed, Version
-from piwheels_site import answers, card, matrix, snippets, use
+from piwheels_site import card, matrix, snippets, use
 from piwheels_site.answers import Answer
+from piwheels_site.looking import Looked, look
 from piwheels_site.matrix import Cell, File, Matrix
 from piwheels_site.naming import canonical_or_404, upstream_url
 from piwheels_site.snippets import Snippet
 
 VERSIONS_A_PAGE = 25
-
-
-@dataclass(frozen=True)
-class Looked:
-    """What there is of a package: what each target gets, and what that was read from."""
-
-    package: Package
-    newest: Version | None
-    versions: dict[int, Version]
-    found: Matrix
-    answers: list[Answer]
-
-    @property
-    def installed(self) -> list[Answer]:
-        """The answers of targets where pip takes a wheel from here."""
-        return [answer for answer in self.answers if answer.wheel]
-
-
-def look(package: Package, placed: Sequence[Placed], shown: Iterable[Placed], now: datetime) -> Looked:
-    """Read what each target gets of a package, and what there is of the versions that are shown.
-
-    It takes the same few queries for any package.
-    """
-    speaking = answers.spokesmen(placed)
-    keys = {version.pk for version in [*shown, *speaking]}
-    versions = Version.objects.in_bulk(keys)
-    found = matrix.read(package, keys, targets_of(package), upstream_page=upstream_url(package.name))
-    newest = versions.get(speaking[0].pk) if speaking else None
-    return Looked(package, newest, versions, found, answers.answers(found, newest, speaking, now))
 
 
 @require_safe
@@ -105,12 +74,6 @@ def _context(
         "site": site,
         "now": now,
     }
-
-
-def targets_of(package: Package) -> list[Target]:
-    """Return the targets that we build for, and others for which this package was built."""
-    tried = Build.objects.filter(version__package=package).values("target")
-    return list(Target.objects.filter(Q(is_active=True) | Q(pk__in=tried)))
 
 
 def _pip_names(answer: Answer) -> list[str]:

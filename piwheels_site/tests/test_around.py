@@ -1,5 +1,6 @@
 """What is around the pages: badges, feeds, the card for a terminal, apt's line, sitemap, robots, FAQ."""
 
+import re
 import tomllib
 from configparser import ConfigParser
 from html import unescape
@@ -212,6 +213,28 @@ def test_all_pages_are_in_the_sitemap(client):
 
 def test_there_is_no_part_beyond_the_last(client):
     assert client.get("/sitemap9.xml").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "may"),
+    [
+        ("/project/numpy/", True),
+        ("/project/simple/", True),
+        ("/simple/numpy/", False),
+        ("/simple-full/", False),
+        ("/trixie/simple/", False),
+        ("/trixie/simple/numpy/", False),
+    ],
+)
+def test_robots_are_kept_from_every_index_and_from_no_package(client, path, may):
+    rules = re.findall(r"(?m)^(Allow|Disallow): (\S+)$", client.get("/robots.txt").content.decode())
+
+    # RFC 9309, 2.2.2: the longest that fits counts.
+    fitting = [
+        (len(rule), said) for said, rule in rules if re.match(re.escape(rule).replace(r"\*", ".*"), path)
+    ]
+
+    assert (max(fitting, default=(0, "Allow"))[1] == "Allow") == may
 
 
 def test_robots_are_told_where_all_is(client):

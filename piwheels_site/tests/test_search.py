@@ -51,6 +51,37 @@ def test_a_beginning_may_end_in_a_dash():
     assert names(search("types-").packages) == ["types-requests", "typesetting"]
 
 
+def test_a_word_within_a_name_is_found_behind_the_names_that_begin_with_it():
+    cache.clear()
+    make_packages(*(f"gpio{number}" for number in range(30)), "adafruit-gpio", "spidev", lgpio=5)
+    make_packages(**{"rpi-gpio": 90})
+
+    found = search("GPIO")
+
+    assert names(found.containing) == ["rpi-gpio", "lgpio", "adafruit-gpio"]
+    assert names(found.packages)[25:] == names(found.containing)
+    assert names(search("gpio rpi").containing) == ["rpi-gpio"]
+
+
+def test_a_word_that_thousands_have_in_their_names_gives_the_most_wanted_of_them():
+    cache.clear()
+    Package.objects.bulk_create(
+        Package(name=f"a-python-{number:05d}", display_name=f"{number:05d}") for number in range(1500)
+    )
+    make_packages(**{"zzz-python": 1_000_000})
+
+    assert names(search("python").containing)[0] == "zzz-python"
+
+
+def test_letters_that_no_index_knows_are_looked_for_at_beginnings_alone():
+    cache.clear()
+    make_packages("a-io", "io-b")
+
+    found = search("io")
+
+    assert (names(found.beginning), found.containing) == (["io-b"], [])
+
+
 @pytest.mark.parametrize("typed", ["requets", "reqeusts", "requestss"])
 def test_a_slip_of_the_finger_is_forgiven(typed):
     cache.clear()

@@ -77,12 +77,21 @@ Before: the wheels need these packages of the system, which are not in here
 
     sudo apt install {" ".join(content.apt)}
 
-Where there is no network, have a machine with the same system that has one
-write them into a folder, and carry that, too:
+Where there is no network, a machine with the same system that has one can
+fetch them, with all that they need in turn. It has to know what is there
+already: copy /var/lib/dpkg/status, as the machine without a network has it,
+or a fresh card of its system, into the folder of this file. There, where
+the network is:
 
-    apt-get download {" ".join(content.apt)}
+    mkdir -p debs/partial
+    sudo apt-get update
+    sudo apt-get install --download-only --no-install-recommends \\
+      -o Dir::State::status="$PWD/status" -o Dir::Cache::archives="$PWD/debs" \\
+      {" ".join(content.apt)}
 
-Then, where the wheels are to be installed: sudo dpkg -i *.deb
+Carry the folder debs, too. Then, where the wheels are to be installed:
+
+    sudo apt-get install --no-install-recommends ./debs/*.deb
 
 """
         )

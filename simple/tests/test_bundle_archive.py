@@ -1,5 +1,7 @@
 import hashlib
 import io
+import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -99,6 +101,73 @@ def test_the_papers_name_what_the_system_needs_and_has():
     assert found["apt.txt"] == "libpq5 libz\n"
     assert "    sudo apt install libpq5 libz\n" in found["README.txt"]
     assert "    six==1.0\n" in found["README.txt"]
+
+
+def packed_for_apt(name, repository, *, depends=""):
+    """Make a Debian package; return what a list of packages says of it."""
+    tree = repository / "tree" / name
+    (tree / "DEBIAN").mkdir(parents=True)
+    control = f"Package: {name}\nVersion: 1.0\nArchitecture: all\nMaintainer: somebody\nDescription: small\n"
+    control += f"Depends: {depends}\n" if depends else ""
+    (tree / "DEBIAN" / "control").write_text(control)
+    file = repository / f"{name}_1.0_all.deb"
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", tree, file], check=True, capture_output=True)
+    deb = file.read_bytes()
+    return (
+        f"{control}Filename: ./{file.name}\nSize: {len(deb)}\nSHA256: {hashlib.sha256(deb).hexdigest()}\n\n"
+    )
+
+
+def apts_lines(readme, first):
+    """Return what a shell is told in the part of the text that begins with this line, as nobody's root."""
+    part = readme[readme.index(f"    {first}") :]
+    return part[: part.index("\n\n")].replace("sudo ", "")
+
+
+@pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get here")
+def test_what_the_wheels_need_comes_without_a_network_with_all_that_it_needs_itself(tmp_path):
+    repository = tmp_path / "repository"
+    needs = {"libpq5": "libldap2, libc-base", "libldap2": "libsasl2", "libsasl2": "", "libc-base": ""}
+    listed = {name: packed_for_apt(name, repository, depends=needs[name]) for name in needs}
+    (repository / "Packages").write_text("".join(listed.values()))
+    installed = {
+        name: text.replace("Version", "Status: install ok installed\nVersion")
+        for name, text in listed.items()
+    }
+    # The machine with the network has all of it already, and the one without has the base alone.
+    (tmp_path / "helpers").write_text("".join(installed.values()))
+    (tmp_path / "status").write_text(installed["libc-base"])
+    for folder in ("state/lists/partial", "cache/archives/partial"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "sources").write_text(f"deb [trusted=yes] copy:{repository} ./\n")
+    readme = papers.papers(content(apt=("libpq5",)))["README.txt"]
+
+    def told(lines, *, status, sources):
+        own = {"Dir::State": "state", "Dir::State::status": status, "Dir::Cache": "cache", "Dir::Log": "log"}
+        own |= {"Dir::Etc::sourcelist": sources}
+        text = "".join(f'{name} "{tmp_path / value}";\n' for name, value in own.items())
+        text += 'Dir::Etc::sourceparts "-";\nDir::Etc::parts "-";\nDebug::NoLocking "1";\n'
+        text += 'APT::Sandbox::User "root";\nAPT::Get::Assume-Yes "1";\n'
+        (tmp_path / "apt.conf").write_text(text)
+        done = subprocess.run(
+            ["sh", "-euc", lines],
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "APT_CONFIG": str(tmp_path / "apt.conf"), "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    told(apts_lines(readme, "mkdir"), status="helpers", sources="sources")
+    shutil.rmtree(repository)
+    install = apts_lines(readme, "sudo apt-get install --no-install-recommends ./debs")
+    words = told(f"{install} --simulate", status="status", sources="none").splitlines()
+
+    wanted = {"libpq5", "libldap2", "libsasl2"}
+    assert {file.name.partition("_")[0] for file in (tmp_path / "debs").glob("*.deb")} == wanted
+    assert {word.split()[1] for word in words if word.startswith("Inst ")} == wanted
 
 
 def test_only_names_of_debian_packages_get_on_apts_line():

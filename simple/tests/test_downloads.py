@@ -123,6 +123,12 @@ def test_what_is_not_the_beginning_of_a_file_does_not_count(client, wanted):
     assert downloads.total() == 0
 
 
+def test_what_a_builder_fetches_for_its_builds_is_no_download(client):
+    client.get(make_wheel().url, headers={"User-Agent": "piwheels-builder (+https://wheels.example.org)"})
+
+    assert downloads.total() == 0
+
+
 def test_the_kind_of_client_is_counted_and_nothing_else_of_it(client):
     client.get(make_wheel().url, headers={"User-Agent": PIP}, **from_address(77))
 

@@ -1,12 +1,17 @@
 """The indexes that are parts of ours, or ours with upstream's files: same files, other pages."""
 
+import re
+
 import pytest
+from django.urls import get_resolver
 from django.utils import timezone
 
 from builds.models import Target, Wheel
 from builds.tests.rows import make_build
 from builds.yanks import SUPERSEDED
+from deploy.farm import ROOT
 from packages.models import Package, UpstreamFile
+from simple.indexes import OWN, TAKEN, of_release
 from simple.tests.pages import HTML_V1, JSON, json_of, page_of
 from simple.tests.rows import make_package, make_version, make_wheel
 
@@ -261,3 +266,29 @@ def test_other_things_of_the_site_keep_their_addresses(client, path):
     response = client.get(path)
 
     assert "index has nothing here" not in response.content.decode()
+
+
+def first_parts(patterns):
+    """Return what the addresses of a site begin with, of those that something is below or could be."""
+    found = set()
+    for each in patterns:
+        route = str(each.pattern).lstrip("^")
+        if not route and hasattr(each, "url_patterns"):
+            found |= first_parts(each.url_patterns)
+        # What has a dot, or a number at once behind it, is a file and no folder.
+        elif first := re.match(r"([a-z0-9-]+)(?![a-z0-9.<-])", route):
+            found.add(first[1])
+    return found
+
+
+def test_no_release_is_called_as_something_else_of_the_site(settings):
+    of_site = first_parts(get_resolver().url_patterns) | {settings.STATIC_URL.strip("/")}
+    nginx = (ROOT / "deploy" / "nginx" / "piwheels.conf.template").read_text()
+
+    assert {"failures", "bundle", "logs", "simple-full"} <= of_site
+    assert of_site == set(TAKEN)
+    listed = [set(each.split("|")) for each in re.findall(r"\(\?!\(([a-z|]+)\)/\)", nginx)]
+    assert listed == [of_site - set(OWN)] * 2
+    assert [of_release(name) for name in ("farm", "trixie", "farm2", "faq.x")] == [
+        *("", "trixie/simple", "farm2/simple", "faq.x/simple"),
+    ]

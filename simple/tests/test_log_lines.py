@@ -64,7 +64,7 @@ def test_days_and_hours_are_those_of_utc(time, told):
 def test_only_the_beginning_of_a_file_is_a_download(method, status, range_header, counts):
     line = nginx(method=method, status=str(status), range=range_header)
 
-    assert is_download(method, status, range_header) == counts
+    assert is_download(method, status, range_header, PIP) == counts
     assert isinstance(read(line), Served) == counts
 
 
@@ -93,6 +93,7 @@ def test_who_is_sent_to_upstream_looked_here_in_vain():
         nginx("/simple/x/", status="404", method="HEAD"),
         nginx("/simple/x/y/", status="404"),
         nginx("/x/", status="404"),
+        nginx(agent="piwheels-builder (+https://wheels.example.org)"),
         nginx(f"{WHEEL}.metadata"),
         nginx("/simple/demo/../demo/x.whl"),
         nginx("/simple/demo/%00.whl"),

@@ -1,0 +1,49 @@
+"""What there is of a package for each target: one look, for its page, badge and card, and for apt's line."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from builds.models import Build, Target
+from packages.models import Package, Placed, Version
+from piwheels_site import answers, matrix
+from piwheels_site.answers import Answer
+from piwheels_site.matrix import Matrix
+from piwheels_site.naming import upstream_url
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What there is of a package: what each target gets, and what that was read from."""
+
+    package: Package
+    newest: Version | None
+    versions: dict[int, Version]
+    found: Matrix
+    answers: list[Answer]
+
+    @property
+    def installed(self) -> list[Answer]:
+        """The answers of targets where pip takes a wheel from here."""
+        return [answer for answer in self.answers if answer.wheel]
+
+
+def look(package: Package, placed: Sequence[Placed], shown: Iterable[Placed], now: datetime) -> Looked:
+    """Read what each target gets of a package, and what there is of the versions that are shown.
+
+    It takes the same few queries for any package.
+    """
+    speaking = answers.spokesmen(placed)
+    keys = {version.pk for version in [*shown, *speaking]}
+    versions = Version.objects.in_bulk(keys)
+    found = matrix.read(package, keys, _targets_of(package), upstream_page=upstream_url(package.name))
+    newest = versions.get(speaking[0].pk) if speaking else None
+    return Looked(package, newest, versions, found, answers.answers(found, newest, speaking, now))
+
+
+def _targets_of(package: Package) -> list[Target]:
+    """Return the targets that we build for, and others for which this package was built."""
+    tried = Build.objects.filter(version__package=package).values("target")
+    return list(Target.objects.filter(Q(is_active=True) | Q(pk__in=tried)))
