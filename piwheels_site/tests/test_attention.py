@@ -128,6 +128,12 @@ def nobody_builds(now):
     counting.COUNTS[counting.Counting.Thing.QUEUE](None, now, now, 0.0)
 
 
+def upstream_away(now):
+    for number in range(attention.AWAY_LEAST):
+        why = {"state": "failed", "failure": "source-unreachable"}
+        make_build(make_version(f"10.{number}"), finished_at=now, **why)
+
+
 def doubted(now):
     SyncCursor.objects.update(doubted_at=now - HOUR, doubted=33)
 
@@ -204,6 +210,7 @@ MATTERS = [
     (given_up, "given-up"),
     (given_up_for_its_network, "given-up"),
     (nobody_builds, "no-builder:bookworm-arm64-cp311"),
+    (upstream_away, "upstream-away"),
     (doubted, "sync"),
     (behind, "sync-lag"),
     (not_looked_up, "sync-waits"),
@@ -433,6 +440,17 @@ def test_each_alert_has_a_section_that_says_what_to_do():
 
     assert sorted(sections) == sorted(raised())
     assert [name for name, said in sections.items() if len(said.split()) < 10] == []
+
+
+def test_an_upstream_that_is_there_for_others_or_again_is_no_matter(now):
+    upstream_away(now)
+    build, _ = make_running_build(the_builder().get(), now, version=make_version("11.0"))
+    build.close(Build.State.SUCCEEDED, "", now)
+
+    assert keys(now) == []
+    Build.objects.filter(state="succeeded").delete()
+    assert keys(now) == ["upstream-away"]
+    assert list(attention._upstream(now + attention.AWAY + HOUR)) == []
 
 
 @pytest.mark.parametrize(("hours", "is_told"), [(25, False), (27, True)])
