@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.urls import reverse
 
-from builds import failures, farm, moving, readings
+from builds import dispatch, failures, farm, moving, readings
 from builds.log_text import clean
 from builds.models import (
     Build,
@@ -39,6 +39,8 @@ from simple.models import Log, Shown
 
 # A builder that spoilt so many of its last builds is worth a look, although its peers may not do better.
 SPOILT, OF_LAST = 5, farm.LAST
+# A builder with a ring that it has left for so long takes none.
+DEAF = timedelta(minutes=10)
 # Upstream is away if the builds that ended so lately, the last one too, were mostly kept from it, and so many
 # at least: one that waits for it alone is tried each hour.
 AWAY, AWAY_LEAST = timedelta(hours=4), 3
@@ -136,7 +138,9 @@ def _builders(now: datetime) -> Iterator[Matter]:
         yield from _condition(row, row.pk in busy, now)
         yield from _disk(row)
     names = {row.pk: row for row in rows if row.mode == Builder.Mode.ACTIVE}
-    for pk, last in farm.last_of_each().items():
+    last_of_each = farm.last_of_each()
+    yield from _deaf([row for row in rows if row.pk not in busy and row.is_at_work(now)], last_of_each, now)
+    for pk, last in last_of_each.items():
         spoilt = [build for build in last if _is_spoilt(build)]
         if pk in names and len(spoilt) >= SPOILT:
             yield Matter(
@@ -168,6 +172,18 @@ def _condition(row: Builder, is_busy: bool, now: datetime) -> Iterator[Matter]:
     elif row.mode == mode.ACTIVE and row.problem:
         said = f"{row} is not fit to build: {clean(row.problem)[:300]}"
         yield Matter(f"builder-unfit:{row}", said, None, url, "Look at it")
+
+
+def _deaf(
+    free: Iterable[Builder], last_of_each: Mapping[int, list[Build]], now: datetime
+) -> Iterator[Matter]:
+    """Find builders that say hello and have long left a ring untaken, so that they get no more."""
+    since = {row: last_of_each[row.pk][0].finished_at if row.pk in last_of_each else None for row in free}
+    idle = {row: at or row.created_at for row, at in since.items()}
+    for row in dispatch.deaf([row for row, at in idle.items() if at < now - DEAF]):
+        said = f"{row} says hello and takes no orders, so it gets no builds."
+        url = _admin("builds_builder", q=row.name)
+        yield Matter(f"builder-deaf:{row}", said, idle[row], url, "Read its journal, and start it anew")
 
 
 def _disk(row: Builder) -> Iterator[Matter]:

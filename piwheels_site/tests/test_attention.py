@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from builder.contract import queue_for
 from builds import counting
 from builds.models import Build, BuildDay, Builder, Campaign, Refusal, StorageCheck, Target, Wheel
 from builds.stored import MARK
@@ -239,6 +240,26 @@ def test_a_matter_is_found_and_leads_to_where_it_is_decided(admin_client, now, h
     first = admin_client.get("/admin/").content.decode()
     assert f'href="{matter.url.replace("&", "&amp;")}"' in first
     assert matter.deed in first
+
+
+def test_a_builder_that_says_hello_and_takes_no_rings_is_told(now, broker):
+    the_builder().update(created_at=now - HOUR)
+    broker.lpush(queue_for("pi-07"), "A ring.")
+
+    told = keys(now)
+    broker.rpop(queue_for("pi-07"))
+
+    assert (told, keys(now)) == (["builder-deaf:pi-07"], [])
+
+
+def test_a_builder_that_may_yet_take_its_ring_is_not_deaf(now, broker):
+    the_builder().update(created_at=now - HOUR)
+    broker.lpush(queue_for("pi-07"), "A ring.")
+    build, _ = make_running_build(the_builder().get(), now)
+    while_it_builds = keys(now)
+    build.close(Build.State.SUCCEEDED, "", now)
+
+    assert (while_it_builds, keys(now)) == ([], [])
 
 
 def test_a_class_of_failure_that_never_was_is_told(now):
