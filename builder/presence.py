@@ -31,6 +31,7 @@ class Presence:
         self._sandbox: Kind | None = None
         self._look_at = 0.0
         self._build = 0
+        self._over_at = 0.0
         self._ending = False
 
     def facts(self, folder: Path) -> BuilderFacts:
@@ -67,9 +68,15 @@ class Presence:
         """Whether the process is to end as soon as it is idle."""
         return self._ending
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the build should have been over long ago, however it ends."""
+        return bool(self._build) and time.monotonic() > self._over_at
+
     @contextmanager
-    def at(self, build: int) -> Iterator[None]:
-        """Be at a build."""
+    def at(self, build: int, longest_s: float) -> Iterator[None]:
+        """Be at a build, which is stuck if it takes longer."""
+        self._over_at = time.monotonic() + longest_s
         self._build = build
         try:
             yield

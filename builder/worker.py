@@ -32,8 +32,11 @@ logger = logging.getLogger(__name__)
 
 # The exit status after an operator's stop: the unit does not start the builder again after this one.
 STOPPED = 3
-# The exit status of a worker that was told to end a second time.
+# The exit status of a worker that was told to end a second time, or that hangs in a build.
 _ENDED_HARD = 4
+# What an order may take beyond the time limit of its build.  The server waits for its report for two hours of
+# these at the most, and each step has a limit of its own: whoever is at it for longer hangs.
+_BEYOND_S = 3 * 3600.0
 # Until the next hello after one that failed, in seconds.
 _AFTER_FAULT_S = 15.0
 
@@ -152,7 +155,8 @@ def follow(order: BuildOrder, client: Client, settings: Settings, presence: Pres
     next_order: BuildOrder | None = order
     while next_order:
         order = next_order
-        with about(build=order.build, attempt=order.attempt), presence.at(order.build):
+        at_work = presence.at(order.build, order.time_limit_s + _BEYOND_S)
+        with about(build=order.build, attempt=order.attempt), at_work:
             logger.info("Build %s: %s %s for %s.", order.build, order.package, order.version, order.target)
             next_order = carry_out(
                 order, client, settings, presence.sandbox(folder), lambda: not presence.facts(folder).problems
@@ -193,6 +197,10 @@ def say_hello(settings: Settings, presence: Presence, ended: Event) -> None:
     with Client(settings) as client:
         while not ended.is_set():
             presence.news.clear()
+            if presence.is_stuck:
+                # Its thread may hang where nothing reaches it.  The build's warden sees us go, as above.
+                logger.critical("The build hangs past every limit: this builder ends, to be started anew.")
+                os._exit(_ENDED_HARD)
             watchdog.live()
             try:
                 pause, problem = _hello(client, settings, presence)

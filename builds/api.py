@@ -217,10 +217,10 @@ def report(request: HttpRequest, build: int, now: datetime) -> HttpResponse:
     """Close a build as its builder reports it, and tell what became of it."""
     found = _running(build)
     length = _number(request, "Report-Length") if "Report-Length" in request.headers else None
-    told, came = attached.split(request.body, length)
     began = time.monotonic()
     try:
-        verdict = results.close(found, told, came, now)
+        with incoming.place_to_report(found.builder_id):
+            verdict = results.close(found, *attached.split(request.body, length), now)
     except Ended:
         return error(409, "This build has ended in the meantime: forget it.")
     if time.monotonic() - began < IN_TIME_S:

@@ -96,8 +96,18 @@ def listening(builders: Collection[Builder]) -> set[Builder]:
 
     One that reaches us and not Redis takes none: more would fill Redis, and a build lies with it for nothing.
     """
+    return {builder for builder, count in _untaken(builders).items() if not count}
+
+
+def deaf(builders: Collection[Builder]) -> set[Builder]:
+    """Return the builders that have left rings untaken; none when Redis does not answer."""
+    return {builder for builder, count in _untaken(builders).items() if count}
+
+
+def _untaken(builders: Collection[Builder]) -> dict[Builder, int]:
+    """Return how many rings each builder has left untaken; of none when Redis does not answer."""
     if not builders:
-        return set()
+        return {}
     try:
         with (
             bell().producer_or_acquire() as producer,
@@ -108,8 +118,8 @@ def listening(builders: Collection[Builder]) -> set[Builder]:
             untaken = asked.execute()
     except REDIS_AWAY as error:
         logger.warning("%s builders cannot be told of builds: %s", len(builders), error)
-        return set()
-    return {builder for builder, count in zip(builders, untaken, strict=True) if not count}
+        return {}
+    return dict(zip(builders, untaken, strict=True))
 
 
 def dispatch(now: datetime) -> int:

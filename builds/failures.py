@@ -61,6 +61,7 @@ class Failure:
     weight: int
     lookup: str
     is_infrastructure: bool
+    is_upstream: bool
     is_told: bool
     signs: tuple[Sign, ...]
 
@@ -105,7 +106,8 @@ def classify(log: str, told: str) -> Diagnosis:
     """Return what a build failed of, by the end of its log and what its builder told.
 
     A builder is believed in what it alone can see.  It may excuse itself no more often than any build may be
-    lost (`Build.MAX_LOSSES`).
+    lost (`Build.MAX_LOSSES`), and with an upstream that is away for about a day (`Build.MAX_WAITS`); a log
+    never with that.
     """
     told_class = classes().get(told)
     if told_class and told_class.is_told:
@@ -128,6 +130,11 @@ def is_infrastructure(key: str) -> bool:
     return key in classes() and classes()[key].is_infrastructure
 
 
+def is_upstream(key: str) -> bool:
+    """Tell whether a class says that what a build is made of could not be had, wherever that is."""
+    return key in classes() and classes()[key].is_upstream
+
+
 @cache
 def classes() -> dict[str, Failure]:
     """Return all classes by their keys, as the table orders them."""
@@ -146,6 +153,7 @@ def _failure(row: dict[str, object]) -> Failure:
         weight=int(row.get("weight", 1)),  # type: ignore[call-overload]
         lookup=str(row.get("lookup", "")),
         is_infrastructure=bool(row.get("infrastructure")),
+        is_upstream=bool(row.get("upstream")),
         is_told=bool(row.get("told")),
         signs=tuple(
             Sign(literal, re.compile(pattern.replace("<q>", _ANY_QUOTE), re.MULTILINE))

@@ -10,7 +10,7 @@ import re
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -93,11 +93,29 @@ def place(builder: int | None) -> Iterator[None]:
 
     Each takes a thread of the web server's.  Tickets are no measure: a builder may get one after another.
     """
+    with _one_of(f"{builder}-{number}" for number in range(_AT_ONCE)):
+        yield
+
+
+@contextmanager
+def place_to_report(builder: int | None) -> Iterator[None]:
+    """Hold the one place that a builder has for its reports; raises Busy while one of them is looked at.
+
+    That takes a thread, too, and the memory for the wheels that come with it.  Who reports a second time, as
+    the answer took too long, waits for the first.
+    """
+    with _one_of([f"{builder}-report"]):
+        yield
+
+
+@contextmanager
+def _one_of(names: Iterable[str]) -> Iterator[None]:
+    """Hold one of some places until the end, also of the process; raises Busy when none is free."""
     places = settings.PIWHEELS_INCOMING / "places"
     places.mkdir(parents=True, exist_ok=True)
     with ExitStack() as files:
-        for number in range(_AT_ONCE):
-            file = files.enter_context((places / f"{builder}-{number}").open("ab"))
+        for name in names:
+            file = files.enter_context((places / name).open("ab"))
             with suppress(Busy):
                 _lock(file)
                 break

@@ -72,16 +72,30 @@ def _larger(build: Build) -> str:
 
 
 def _later(build: Build, now: datetime) -> None:
-    """Queue an attempt after a pause longer than the last; in the end a person must look."""
+    """Queue an attempt after a pause longer than the last, up to an hour; in the end a person must look."""
     losses = build.losses + 1
-    if losses <= Build.MAX_LOSSES:
-        _queue(
-            build,
-            losses=losses,
-            not_before=now + Build.PAUSES[losses - 1] * timedelta(seconds=settings.PIWHEELS_RETRY_S),
-        )
+    if losses <= Build.MAX_LOSSES or (losses <= Build.MAX_WAITS and _own_losses(build) <= Build.MAX_LOSSES):
+        pause = Build.PAUSES[min(losses, len(Build.PAUSES)) - 1]
+        not_before = now + pause * timedelta(seconds=settings.PIWHEELS_RETRY_S)
+        _queue(build, losses=losses, not_before=not_before)
     else:
         _tell(build)
+
+
+def _own_losses(build: Build) -> int:
+    """Count the attempts in a row, up to this one, that were lost here and not for want of upstream."""
+    begun = Build.objects.filter(
+        version=build.version_id,
+        target=build.target_id,
+        attempt__lte=build.attempt,
+        claimed_at__isnull=False,
+    )
+    count = 0
+    for losses, failure in begun.order_by("-attempt").values_list("losses", "failure"):
+        count += failures.is_infrastructure(failure) and not failures.is_upstream(failure)
+        if losses == 0:
+            break
+    return count
 
 
 def _queue(build: Build, *, losses: int, not_before: datetime | None) -> None:

@@ -1,21 +1,15 @@
 """What Celery beat asks of the farm.  Each may run twice, or at the same time as itself, without harm."""
 
-from threading import Lock
-
 from celery import shared_task
 
 from builds import campaigns, counting, dispatch, nightly, plan, quarantine, raising, takedown
-from packages.alone import alone
 from packages.clock import database_now
-
-# Held by a run that may take long: what the schedule begins meanwhile would take a thread for the same work.
-_planning, _counting, _removing = Lock(), Lock(), Lock()
 
 
 @shared_task(name="builds.plan")
 def plan_changed() -> int:
     """Queue what changed packages lack."""
-    return alone(_planning, lambda: plan.plan_changed(database_now(), limit=200))
+    return plan.plan_changed(database_now(), limit=200)
 
 
 @shared_task(name="builds.advance_campaigns")
@@ -64,10 +58,10 @@ def check_storage() -> int:
 @shared_task(name="builds.remove_taken_down")
 def remove_taken_down() -> int:
     """Remove the bytes of wheels that were taken down."""
-    return alone(_removing, lambda: takedown.remove_bytes(database_now(), limit=100))
+    return takedown.remove_bytes(database_now(), limit=100)
 
 
 @shared_task(name="builds.count")
 def count() -> int:
     """Count what pages say of many builds."""
-    return alone(_counting, lambda: counting.count_due(database_now()))
+    return counting.count_due(database_now())

@@ -86,7 +86,7 @@ def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
     started = {
         "web": web(port),
         # Threads, as all that the server's tasks do is wait for PyPI, the database and Redis.
-        "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning", *QUIET],
+        "worker": [*celery, "worker", "-P", "threads", "-l", "warning", *QUIET],
         "beat": [*celery, "beat", "-l", "warning"],
         "builder": [sys.executable, "-m", "builder"],
     }

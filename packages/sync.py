@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 # How often an answer that contradicts what we know is put off before we believe it.  With the pauses of
 # `Dirty.put_off` that is half an hour, in which caches between upstream and us find out.
 PATIENCE = 10
-# A run begins no look-up after this many seconds: it keeps a worker's thread from giving out builds.
+# A run begins no look-up after this many seconds; the next one goes on.
 RUN_S = 20
 # How often a run says of the names that it holds that it is still at them.
 KEEP_S = 10.0

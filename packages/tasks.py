@@ -1,50 +1,29 @@
 """The schedule's doors to `sync`."""
 
-from threading import Lock
-
 from celery import shared_task
 from django.conf import settings
 
 from packages import journal, reconcile, sync
-from packages.alone import alone
 from packages.clock import database_now
 
-# How many packages a run marks, and how many it looks up.  A look-up takes a second or less, and a run should
-# not keep a worker's thread for long.
+# How many packages a run marks, and how many it looks up: a look-up takes a second or less.
 MARKS = 100
 LOOK_UPS = 100
-
-
-# Held by the run that talks to upstream.  One that is slow to answer must not take all of a worker's threads,
-# which also give out builds and take back lost ones.
-_talking = Lock()
 
 
 @shared_task(name="packages.watch")
 def watch() -> int:
     """Mark the packages that have to be looked up upstream."""
-    return alone(
-        _talking,
-        lambda: reconcile.watch(
-            settings.PIWHEELS_WATCH,
-            now=database_now(),
-            refresh_s=settings.PIWHEELS_REFRESH_S,
-            limit=MARKS,
-        ),
+    return reconcile.watch(
+        settings.PIWHEELS_WATCH, now=database_now(), refresh_s=settings.PIWHEELS_REFRESH_S, limit=MARKS
     )
 
 
 @shared_task(name="packages.sync")
 def refresh() -> int:
     """Look up the packages that are marked."""
-    return alone(
-        _talking,
-        lambda: sync.refresh(
-            sync.upstream(),
-            now=database_now(),
-            limit=LOOK_UPS,
-            fetchers=settings.PIWHEELS_FETCHERS,
-        ),
+    return sync.refresh(
+        sync.upstream(), now=database_now(), limit=LOOK_UPS, fetchers=settings.PIWHEELS_FETCHERS
     )
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.urls import reverse
 
-from builds import failures, farm, moving, readings
+from builds import dispatch, failures, farm, moving, readings
 from builds.log_text import clean
 from builds.models import (
     Build,
@@ -39,6 +39,11 @@ from simple.models import Log, Shown
 
 # A builder that spoilt so many of its last builds is worth a look, although its peers may not do better.
 SPOILT, OF_LAST = 5, farm.LAST
+# A builder with a ring that it has left for so long takes none.
+DEAF = timedelta(minutes=10)
+# Upstream is away if the builds that ended so lately, the last one too, were mostly kept from it, and so many
+# at least: one that waits for it alone is tried each hour.
+AWAY, AWAY_LEAST = timedelta(hours=4), 3
 # A class of failure is new for so many days; single builds of one say nothing.
 NEW_DAYS, NEW_LEAST = 3, 3
 # One grows that has so many times its daily mean of the days before, and so many in all.
@@ -133,7 +138,9 @@ def _builders(now: datetime) -> Iterator[Matter]:
         yield from _condition(row, row.pk in busy, now)
         yield from _disk(row)
     names = {row.pk: row for row in rows if row.mode == Builder.Mode.ACTIVE}
-    for pk, last in farm.last_of_each().items():
+    last_of_each = farm.last_of_each()
+    yield from _deaf([row for row in rows if row.pk not in busy and row.is_at_work(now)], last_of_each, now)
+    for pk, last in last_of_each.items():
         spoilt = [build for build in last if _is_spoilt(build)]
         if pk in names and len(spoilt) >= SPOILT:
             yield Matter(
@@ -165,6 +172,18 @@ def _condition(row: Builder, is_busy: bool, now: datetime) -> Iterator[Matter]:
     elif row.mode == mode.ACTIVE and row.problem:
         said = f"{row} is not fit to build: {clean(row.problem)[:300]}"
         yield Matter(f"builder-unfit:{row}", said, None, url, "Look at it")
+
+
+def _deaf(
+    free: Iterable[Builder], last_of_each: Mapping[int, list[Build]], now: datetime
+) -> Iterator[Matter]:
+    """Find builders that say hello and have long left a ring untaken, so that they get no more."""
+    since = {row: last_of_each[row.pk][0].finished_at if row.pk in last_of_each else None for row in free}
+    idle = {row: at or row.created_at for row, at in since.items()}
+    for row in dispatch.deaf([row for row, at in idle.items() if at < now - DEAF]):
+        said = f"{row} says hello and takes no orders, so it gets no builds."
+        url = _admin("builds_builder", q=row.name)
+        yield Matter(f"builder-deaf:{row}", said, idle[row], url, "Read its journal, and start it anew")
 
 
 def _disk(row: Builder) -> Iterator[Matter]:
@@ -241,8 +260,8 @@ def _stuck(now: datetime) -> Iterator[Matter]:
         )
     given_up = list(Build.objects.given_up().values_list("finished_at", flat=True)[: COUNTED + 1])
     if given_up:
-        said = f"{say_waiting(len(given_up), 'build')} for a person: each ended four times by no fault of its"
-        said += " package."
+        said = f"{say_waiting(len(given_up), 'build')} for a person: each ended four times or more by no"
+        said += " fault of its package."
         url = _admin("builds_build", stage="given-up")
         yield Matter("given-up", said, min(filter(None, given_up)), url, "Requeue, or skip")
     at_work = set(Builder.objects.at_work(now).values_list("target", flat=True))
@@ -270,6 +289,17 @@ def _sync(now: datetime) -> Iterator[Matter]:
         said = f"A package waits for {rough(health.oldest_s or 0)} to be looked up."
         since = now - timedelta(seconds=health.oldest_s or 0)
         yield Matter("sync-waits", said, since, _admin("packages_dirty"), "See why")
+
+
+def _upstream(now: datetime) -> Iterator[Matter]:
+    """Find that builders cannot get what builds are made of, as the last builds say, whoever had them."""
+    ended = Build.objects.ended().filter(finished_at__gte=now - AWAY)
+    last = list(ended.values_list("failure", "finished_at")[:OF_LAST])
+    away = [at for failure, at in last if failures.is_upstream(failure)]
+    if len(away) >= AWAY_LEAST and 2 * len(away) > len(last) and failures.is_upstream(last[0][0]):
+        said = f"Builders cannot reach upstream: {len(away)} of the last {len(last)} builds ended of that."
+        url = _admin("builds_build", stage=Build.State.FAILED)
+        yield Matter("upstream-away", said, away[-1], url, "Read their reasons", is_urgent=True)
 
 
 def _refused(now: datetime) -> Iterator[Matter]:
@@ -394,6 +424,7 @@ LOOKS: dict[str, Look] = {
     "failures": _failures,
     "stuck": _stuck,
     "sync": _sync,
+    "upstream": _upstream,
     "refused": _refused,
     "taken down": _taken_down,
     "campaigns": _campaigns,

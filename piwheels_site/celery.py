@@ -5,6 +5,7 @@ Orders to builders have an app of their own (`builds.dispatch.bell`) and share n
 
 import os
 import sys
+from threading import Semaphore
 
 from celery import Celery, Task
 from celery.schedules import crontab, schedule
@@ -18,13 +19,27 @@ from piwheels_site import watchdog
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 
 
-class AboutTask(Task):  # type: ignore[type-arg] # Celery's own class takes none when the program runs
-    """A task whose lines in the log say which one it is."""
+# What may run more than once at a time in a process.  Nothing else may: what is slow, as upstream, a bucket
+# or a mail server may be, would take one more thread with each tick.
+AT_ONCE = {"simple.make_bundles": settings.PIWHEELS_BUNDLES_AT_ONCE}
+
+
+class Tick(Task):  # type: ignore[type-arg] # Celery's own class takes none when the program runs
+    """A task of the schedule: it takes no more threads than it may, and is named in its lines in the log."""
+
+    def __init__(self) -> None:
+        """Make what counts its runs; there is one object of each task in a process."""
+        self._places = Semaphore(AT_ONCE.get(self.name, 1))
 
     def __call__(self, *args: object, **kwargs: object) -> object:
-        """Run it."""
-        with about(task=self.name, request=self.request.id):
-            return super().__call__(*args, **kwargs)
+        """Run it, unless it runs already: its next tick is not far."""
+        if not self._places.acquire(blocking=False):
+            return 0
+        try:
+            with about(task=self.name, request=self.request.id):
+                return super().__call__(*args, **kwargs)
+        finally:
+            self._places.release()
 
 
 # As around a request: what is too old is closed, and what broke since is noticed.  Who calls a task as a
@@ -32,7 +47,7 @@ class AboutTask(Task):  # type: ignore[type-arg] # Celery's own class takes none
 for around in (task_prerun, task_postrun):
     around.connect(close_old_connections)
 
-app = Celery("piwheels", task_cls=AboutTask)
+app = Celery("piwheels", task_cls=Tick)
 app.conf.update(
     broker_url=settings.REDIS_URL,
     broker_connection_retry_on_startup=True,
@@ -99,3 +114,6 @@ app.conf.beat_schedule["builds.check_storage"] = {
     "schedule": crontab(hour="1-4"),
     "options": {"expires": 60},
 }
+# A thread for each of these, so that nothing urgent (dispatch, sweep, publish) ever waits for what is slow.
+# They are made when they are needed, and those of a calm farm are few.
+app.conf.worker_concurrency = sum(AT_ONCE.get(task, 1) for task in app.conf.beat_schedule)

@@ -213,8 +213,13 @@ class World:
     chance: random.Random
     names: list[str] = field(init=False)
     acts: int = 0
+    asked: int = 0
     taken_down: set[str] = field(default_factory=set)
     released: dict[str, int] = field(default_factory=dict)
+    # The reason of the last rebuild of a version that was accepted: it takes the place of one that waits.
+    wishes: dict[tuple[str, str], str] = field(default_factory=dict)
+    # What upstream has taken away, if only for a while, so that nobody need build it any more.
+    unsettled: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.names = [f"kill{number}" for number in range(self.size.packages)]
@@ -292,15 +297,33 @@ class World:
         if kind == "take_down":
             # From now on nobody can rely on it.
             self.taken_down.add(filename)
-        done = self.operators.ask("act", kind=kind, filename=filename)
-        # What is built again counts when it is.
-        self.acts += bool(done) and kind != "rebuild"
+        if kind == "rebuild":
+            # What is built again counts when it is.
+            self.rebuild(filename)
+        else:
+            self.acts += bool(self.operators.ask("act", kind=kind, filename=filename))
+
+    def rebuild(self, filename: str) -> None:
+        """Have a wheel built again, for a reason of its own."""
+        self.asked += 1
+        reason = f"The compiler was bad, for the {self.asked}th time."
+        if self.operators.ask("act", kind="rebuild", filename=filename, reason=reason):
+            name, number, *_ = filename.split("-")
+            self.wishes[name, number] = reason
 
     def act_upstream(self, kind: str, name: str) -> None:
         """Do something to one of the versions upstream."""
         if versions := sorted(set(self.upstream.projects[name].versions) - {KEPT}):
-            getattr(self.upstream, kind)(name, self.chance.choice(versions))
+            number = self.chance.choice(versions)
+            self.unsettled.add((name, number))
+            getattr(self.upstream, kind)(name, number)
             self.acts += 1
+
+    def unfulfilled(self) -> list[str]:
+        """Return which rebuilds that were accepted came to nothing, of what upstream has had all the time."""
+        settled = {version: why for version, why in self.wishes.items() if version not in self.unsettled}
+        wishes = [(name, number, reason) for (name, number), reason in settled.items()]
+        return list(self.operators.ask("unfulfilled", wishes=wishes))
 
     def wrong(self) -> list[str]:
         """Have nobody write any more, and return what is wrong with what is left."""

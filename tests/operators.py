@@ -16,7 +16,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from builds import rebuilding, takedown
 from builds.host import host_target
@@ -111,12 +111,15 @@ def choose(kind: str, chance: float) -> str | None:
     return names[int(chance * len(names))] if names else None
 
 
-def act(kind: str, filename: str) -> bool:
-    """Do something to a wheel."""
+def act(kind: str, filename: str, reason: str = "") -> bool:
+    """Do something to a wheel; the reason is that of a rebuild, by which its builds are known."""
     wheel, now = Wheel.objects.select_related("package").get(filename=filename), database_now()
     if kind == "rebuild":
+        # Said once more, as the database went away before it could answer.
+        if reason and Build.objects.filter(rebuild_reason=reason).exists():
+            return True
         pairs = {(wheel.version_id, wheel.build.target_id)}
-        return rebuilding.rebuild(wheel.package, pairs, "The compiler was bad.", now).queued == 1
+        return rebuilding.rebuild(wheel.package, pairs, reason or "The compiler was bad.", now).queued == 1
     if kind == "take_down":
         takedown.take_down([wheel], "Somebody else's.", now)
     elif kind == "withdraw":
@@ -163,6 +166,30 @@ def unbuilt() -> list[str]:
     """Return the versions that should have a wheel and never had one, and how each attempt at them ended."""
     versions = _without_wheel(Version.objects.listed().filter(yanked=False))
     return [f"{version}: {[str(build.state) for build in version.builds.all()]}" for version in versions]
+
+
+def twice_built() -> list[str]:
+    """Return what was built more often than once, and once for each reason to rebuild it."""
+    built = Build.objects.filter(state=Build.State.SUCCEEDED).order_by()
+    by = ("version__package__name", "version__number", "target__key", "rebuild_reason")
+    more = built.values_list(*by).annotate(count=Count("pk")).filter(count__gt=1)
+    return [f"{name} {number}: {count} times for {reason!r}" for name, number, _, reason, count in more]
+
+
+def unfulfilled(wishes: list[tuple[str, str, str]]) -> list[str]:
+    """Return which rebuilds, by package, version and reason, came to nothing, and how each attempt ended.
+
+    What was lost so often that it waits for a person is none of them.
+    """
+    found = []
+    for name, number, reason in wishes:
+        builds = Build.objects.filter(
+            version__package__name=name, version__number=number, rebuild_reason=reason
+        )
+        states = [str(build.state) for build in builds]
+        if Build.State.SUCCEEDED not in states and not builds.given_up().exists():
+            found.append(f"{name} {number}, {reason!r}: {states}")
+    return found
 
 
 def _without_wheel(versions: QuerySet[Version]) -> QuerySet[Version]:
@@ -216,5 +243,8 @@ def _faults_of(wheel: Wheel) -> list[str]:
 
 DEEDS: dict[str, Callable[..., object]] = {
     deed.__name__: deed
-    for deed in (enrol, enrol_all, choose, act, known, state, rebuild_lost, lost_for_good, unbuilt, faults)
+    for deed in (
+        *(enrol, enrol_all, choose, act, known, state, rebuild_lost, lost_for_good),
+        *(unbuilt, twice_built, unfulfilled, faults),
+    )
 }

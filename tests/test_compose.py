@@ -112,7 +112,7 @@ def answers_of(size, folder):
     ]
 
 
-@pytest.mark.parametrize(("size", "connections"), [("small", "80"), ("large", "200")])
+@pytest.mark.parametrize(("size", "connections"), [("small", "110"), ("large", "200")])
 def test_postgresql_gets_the_settings_of_its_size_and_listens(size, connections, tmp_path):
     assert answers_of(size, tmp_path) == [connections, "*"]
     assert "./deploy/postgresql:/etc/piwheels:ro" in SERVICES["postgres"]["volumes"]

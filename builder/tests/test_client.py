@@ -186,8 +186,9 @@ def test_a_refused_upload_says_why(server, client):
     assert len(server.asked) == 1
 
 
-def test_a_report_is_answered_by_a_verdict(server, client):
-    server.fail("POST", "report", times=2, status=500)
+@pytest.mark.parametrize("status", [500, 423])
+def test_a_report_is_answered_by_a_verdict(server, client, status):
+    server.fail("POST", "report", times=2, status=status)
 
     assert client.report(make_order(), FAILURE).state == "succeeded"
     assert server.reports == [json.loads(encode(FAILURE))]

@@ -110,7 +110,7 @@ def test_a_builder_that_is_not_well_takes_no_build(server, pi, caplog):
 def test_hellos_say_which_build_a_builder_is_at(tmp_path):
     presence = bare_presence()
 
-    with presence.at(7):
+    with presence.at(7, 60.0):
         during = presence.facts(tmp_path).build
 
     assert (during, presence.facts(tmp_path).build) == (7, 0)
@@ -163,6 +163,27 @@ def test_systemd_hears_of_each_hello_also_while_the_server_refuses_it(server, pi
         hello.join()
 
     assert heard == [b"WATCHDOG=1"] * 2
+
+
+def test_a_builder_that_hangs_in_a_build_past_every_limit_ends_hard(server, pi, monkeypatch):
+    codes: list[int] = []
+    ended, presence = threading.Event(), bare_presence()
+
+    def end(code):
+        codes.append(code)
+        ended.set()
+
+    monkeypatch.setattr(os, "_exit", end)
+    hello = threading.Thread(target=say_hello, args=(pi, presence, ended))
+
+    with presence.at(7, -1.0):
+        hello.start()
+        ended.wait(10)
+        ended.set()
+        presence.news.set()
+        hello.join()
+
+    assert codes == [worker._ENDED_HARD]
 
 
 def test_a_clock_that_lags_by_years_is_refused():

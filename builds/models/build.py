@@ -42,9 +42,13 @@ class Build(models.Model):
     # How often a lost build is queued again.  One that took four builders down will take the fifth: a
     # person must look.
     MAX_LOSSES = 3
-    # How long the first, second and third attempt after a loss wait, in units of PIWHEELS_RETRY_S.  What is
-    # wrong with the network or with a builder is seldom over in a minute, and mostly in an hour.
+    # How long the first, second and third attempt after a loss wait, and all that follow, in units of
+    # PIWHEELS_RETRY_S.  What is wrong with the network or with a builder is seldom over in a minute, and
+    # mostly in an hour.
     PAUSES = (1, 10, 60)
+    # How often one is that upstream kept from its source or its tools: for a day longer, as an outage meets
+    # all that are tried meanwhile, and none of them can help it.
+    MAX_WAITS = MAX_LOSSES + 24
 
     # What a builder has beyond the time limit of the build itself, to fetch the source and bring the wheels.
     UPLOAD = timedelta(hours=2)

@@ -1,6 +1,7 @@
 """The builders' door, by HTTP alone: what it lets in, and every way that it says no."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -818,6 +819,21 @@ def test_a_report_that_comes_twice_changes_nothing(running):
     assert Package.objects.get().revision == revision
 
 
+def test_a_builder_has_one_report_at_a_time_whatever_ticket_it_comes_with(running):
+    build, pi = running
+    content = wheel_bytes()
+    place = incoming.folder(build.pk).parents[1] / "places" / f"{build.builder_id}-report"
+    place.parent.mkdir(parents=True)
+    with place.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        meanwhile = pi.report_with(build, content, (PURE, content), attached=True)
+
+    assert meanwhile.status_code == 423
+    assert pi.report_with(build, content, (PURE, content), attached=True).json()["state"] == "succeeded"
+    assert Wheel.objects.count() == 1
+
+
 def test_T17_a_report_that_comes_too_late_is_thrown_away(running):
     build, pi = running
     content = wheel_bytes()
@@ -844,8 +860,6 @@ def test_other_methods_are_refused(running, method):
 
 
 def test_T44_two_requests_for_one_file_do_not_mix(running):
-    import fcntl
-
     build, pi = running
     pi.upload(build, PURE, b"half", total=8, sha256="a" * 64)
 

@@ -41,6 +41,20 @@ def test_a_free_builder_gets_the_next_build_and_a_ring(redis: Redis):
     assert redis.llen(queue_for("pi-07")) == 1
 
 
+def test_a_builder_that_leaves_its_ring_is_deaf_and_none_is_while_redis_is_away(redis: Redis, settings):
+    make_build()
+    hears, leaves = make_builder("pi-08"), make_builder()
+    redis.lpush(queue_for("pi-07"), "A ring.")
+
+    assert dispatch.deaf([hears, leaves]) == {leaves}
+    settings.PIWHEELS_ORDERS_URL = "redis+socket:///nowhere/redis.sock"
+    dispatch.bell.cache_clear()
+    while_away = dispatch.deaf([hears, leaves])
+    dispatch.bell.cache_clear()
+
+    assert while_away == set()
+
+
 def test_the_message_holds_two_numbers_and_nothing_else(redis: Redis):
     build = make_build()
     make_builder()

@@ -61,6 +61,34 @@ def test_a_fault_of_the_builder_is_tried_again_after_growing_pauses_and_then_lef
     assert Build.objects.count() == 1 + Build.MAX_LOSSES
 
 
+@pytest.mark.parametrize("failure", ["source-unreachable", "proxy-failed", "no-source"])
+def test_while_upstream_is_away_a_build_is_tried_each_hour_for_a_day(failure):
+    builder = make_builder()
+    version = make_version()
+    version.files.update(uploaded_at=NOON)
+    build, _ = make_running_build(builder, version=version)
+    now = NOON
+
+    while follows := fail(build, failure, now):
+        pause, now = follows.not_before - now, follows.not_before
+        build = run(follows, builder, now)
+
+    assert (pause, now - NOON > timedelta(hours=23)) == (60 * MINUTE, True)
+
+
+def test_what_is_lost_here_counts_apart_from_what_upstream_kept_from_us():
+    builder = make_builder()
+    build, _ = make_running_build(builder)
+    ends = [*["source-unreachable"] * 5, "builder-fault", "proxy-failed", *["builder-fault"] * 3]
+
+    for end in ends:
+        if follows := fail(build, end):
+            build = run(follows, builder)
+
+    assert Build.objects.filter(failure="builder-fault").count() == 1 + Build.MAX_LOSSES
+    assert list(Build.objects.given_up()) == [Build.objects.get(attempt=10)]
+
+
 def test_what_must_wait_is_given_to_nobody_before_its_time(broker):
     build, _ = make_running_build(make_builder())
     follows = fail(build, "source-unreachable")

@@ -1,11 +1,7 @@
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
-
 import pytest
 from celery import current_app
 
 from packages import sync, tasks
-from packages.alone import alone
 from packages.models import Dirty, Package, SyncCursor, Version
 
 pytestmark = pytest.mark.django_db
@@ -60,20 +56,3 @@ def test_all_names_are_compared_when_it_is_time(followed, settings):
     followed.add_project("demo")
 
     assert (tasks.compare(), tasks.compare()) == (1, 0)
-
-
-def test_one_run_at_a_time_is_enough():
-    held = Lock()
-    begun, end = Event(), Event()
-
-    def run():
-        begun.set()
-        return end.wait(10) and 1
-
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(alone, held, run)
-        assert begun.wait(10)
-        second = alone(held, lambda: 1)
-        end.set()
-
-    assert (first.result(), second, alone(held, lambda: 1)) == (1, 0, 1)

@@ -8,7 +8,7 @@ from celery import current_app
 from django.test import override_settings
 
 from builder import log_lines
-from piwheels_site.celery import AboutTask, app
+from piwheels_site.celery import Tick, app
 
 pytestmark = pytest.mark.django_db
 
@@ -53,7 +53,7 @@ def test_what_a_task_logs_says_which_task_it_is():
         app.tasks.pop("test.seen", None)
 
     assert seen[0]["task"] == "test.seen"
-    assert isinstance(look, AboutTask)
+    assert isinstance(look, Tick)
     assert current_app.main == "piwheels"
 
 

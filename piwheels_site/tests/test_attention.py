@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from builder.contract import queue_for
 from builds import counting
 from builds.models import Build, BuildDay, Builder, Campaign, Refusal, StorageCheck, Target, Wheel
 from builds.stored import MARK
@@ -128,6 +129,12 @@ def nobody_builds(now):
     counting.COUNTS[counting.Counting.Thing.QUEUE](None, now, now, 0.0)
 
 
+def upstream_away(now):
+    for number in range(attention.AWAY_LEAST):
+        why = {"state": "failed", "failure": "source-unreachable"}
+        make_build(make_version(f"10.{number}"), finished_at=now, **why)
+
+
 def doubted(now):
     SyncCursor.objects.update(doubted_at=now - HOUR, doubted=33)
 
@@ -204,6 +211,7 @@ MATTERS = [
     (given_up, "given-up"),
     (given_up_for_its_network, "given-up"),
     (nobody_builds, "no-builder:bookworm-arm64-cp311"),
+    (upstream_away, "upstream-away"),
     (doubted, "sync"),
     (behind, "sync-lag"),
     (not_looked_up, "sync-waits"),
@@ -232,6 +240,26 @@ def test_a_matter_is_found_and_leads_to_where_it_is_decided(admin_client, now, h
     first = admin_client.get("/admin/").content.decode()
     assert f'href="{matter.url.replace("&", "&amp;")}"' in first
     assert matter.deed in first
+
+
+def test_a_builder_that_says_hello_and_takes_no_rings_is_told(now, broker):
+    the_builder().update(created_at=now - HOUR)
+    broker.lpush(queue_for("pi-07"), "A ring.")
+
+    told = keys(now)
+    broker.rpop(queue_for("pi-07"))
+
+    assert (told, keys(now)) == (["builder-deaf:pi-07"], [])
+
+
+def test_a_builder_that_may_yet_take_its_ring_is_not_deaf(now, broker):
+    the_builder().update(created_at=now - HOUR)
+    broker.lpush(queue_for("pi-07"), "A ring.")
+    build, _ = make_running_build(the_builder().get(), now)
+    while_it_builds = keys(now)
+    build.close(Build.State.SUCCEEDED, "", now)
+
+    assert (while_it_builds, keys(now)) == ([], [])
 
 
 def test_a_class_of_failure_that_never_was_is_told(now):
@@ -433,6 +461,17 @@ def test_each_alert_has_a_section_that_says_what_to_do():
 
     assert sorted(sections) == sorted(raised())
     assert [name for name, said in sections.items() if len(said.split()) < 10] == []
+
+
+def test_an_upstream_that_is_there_for_others_or_again_is_no_matter(now):
+    upstream_away(now)
+    build, _ = make_running_build(the_builder().get(), now, version=make_version("11.0"))
+    build.close(Build.State.SUCCEEDED, "", now)
+
+    assert keys(now) == []
+    Build.objects.filter(state="succeeded").delete()
+    assert keys(now) == ["upstream-away"]
+    assert list(attention._upstream(now + attention.AWAY + HOUR)) == []
 
 
 @pytest.mark.parametrize(("hours", "is_told"), [(25, False), (27, True)])

@@ -5,6 +5,7 @@ import socket
 import pytest
 from celery.signals import after_task_publish, beat_init, task_postrun, task_prerun, worker_ready
 
+from piwheels_site import watchdog
 from piwheels_site.celery import app
 
 
@@ -45,6 +46,19 @@ def test_a_task_that_only_begins_is_none(heard):
     task_prerun.send(sender="packages.watch")
 
     assert heard() is None
+
+
+def test_a_worker_of_which_a_task_hangs_gives_no_sign_of_life(heard, monkeypatch):
+    monkeypatch.setattr(watchdog, "LONGEST_S", 0.0)
+    monkeypatch.setattr(watchdog, "_began", {})
+    task_prerun.send(sender="packages.sync", task_id="1")
+    task_prerun.send(sender="packages.watch", task_id="2")
+
+    task_postrun.send(sender="packages.watch", task_id="2")
+    while_it_hangs = heard()
+    task_postrun.send(sender="packages.sync", task_id="1")
+
+    assert (while_it_hangs, heard()) == (None, b"WATCHDOG=1")
 
 
 def test_without_systemd_nobody_is_told(monkeypatch):

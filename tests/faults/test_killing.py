@@ -60,6 +60,7 @@ def test_T01_T03_T04_T17_whatever_is_killed_no_build_is_lost_or_done_twice(size,
             again = world.operators.ask("rebuild_lost")
             world.farm.wait_until(world.is_calm, 300)
         unbuilt, published, publishes = world.operators.ask("unbuilt"), world.published(), world.publishes()
+        twice, unfulfilled = world.operators.ask("twice_built"), world.unfulfilled()
         wrong = world.wrong()
 
     assert killer.faults == []
@@ -67,6 +68,10 @@ def test_T01_T03_T04_T17_whatever_is_killed_no_build_is_lost_or_done_twice(size,
     for reader in (first, second):
         reader.check(downloads=size.packages)
     assert unbuilt == []
+    # Each version is built once, and once more for each rebuild that an operator was promised.
+    assert twice == []
+    assert unfulfilled == []
+    assert world.wishes
     # A file that two builders published would be a build that was done twice.
     assert len(published) == len(set(published))
     assert len(published) >= size.builds
@@ -79,6 +84,7 @@ def test_T01_T03_T04_T17_whatever_is_killed_no_build_is_lost_or_done_twice(size,
         "builds": len(published),
         "publishes": publishes,
         "rebuilt by hand": again,
+        "versions rebuilt on a wish": len(world.wishes),
         "pages": first.pages + second.pages,
         "files": first.downloads + second.downloads,
         "seconds": round(time.monotonic() - began),
