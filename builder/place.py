@@ -96,7 +96,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def _is_another(process: str | None) -> bool:
     """Tell whether that is another process, which lives."""
-    return bool(process) and int(process) != getpid() and Path(f"/proc/{process}").exists()
+    return process not in (None, str(getpid())) and Path(f"/proc/{process}").exists()
 
 
 @contextmanager

@@ -188,8 +188,8 @@ def details(held: Holdings, indexes: Indexes) -> dict[str, ProjectDetail]:
     if held.package.status == Package.Status.QUARANTINED:
         return dict.fromkeys(indexes.names, _page(held.package, []))
     ours = _ours(held)
-    needs = [need for each in indexes.releases.values() for need in each]
-    apart = confined([wheel for wheel, entry in ours.items() if not entry.file.yanked], needs)
+    systems = [need for each in indexes.releases.values() for need in each]
+    apart = confined([wheel for wheel, entry in ours.items() if not entry.file.yanked], systems)
     for_all = {wheel: entry for wheel, entry in ours.items() if wheel not in apart}
     chosen = {ALL: list(for_all.values()), PLATFORM: _without_upstreams_pure(held, for_all)}
     for index, needs in indexes.releases.items():
@@ -228,8 +228,8 @@ def only_in(wheels: Collection[Wheel]) -> dict[int, str]:
     """Return the index of each wheel that no index for all systems lists, by the wheels' keys."""
     if not any(wheel.has_build_tag for wheel in wheels):
         return {}
-    needs = [need for each in current().releases.values() for need in each]
-    return {wheel.pk: of_release(wheel.build.target.os_release) for wheel in confined(wheels, needs)}
+    systems = [need for each in current().releases.values() for need in each]
+    return {wheel.pk: of_release(wheel.build.target.os_release) for wheel in confined(wheels, systems)}
 
 
 def _page(package: Package, entries: list[_Entry]) -> ProjectDetail:
