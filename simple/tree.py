@@ -45,6 +45,12 @@ class Published:
         return f'"{self.modified:x}-{self.size:x}"'
 
 
+def above(folder: Path) -> set[Path]:
+    """Return the folders of the tree that a folder is in."""
+    public = Path(settings.PIWHEELS_PUBLIC)
+    return {each for each in folder.parents if each.is_relative_to(public)}
+
+
 def page_name(format: Format) -> str:
     """Return the name of the file that holds a page in that format."""
     return PAGES[Format.JSON if format is Format.JSON else Format.HTML]

@@ -1,10 +1,12 @@
 """The published tree: what it holds is what the database says."""
 
 import gzip
+import os
 import shutil
 import tempfile
 import time
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -63,6 +65,70 @@ def test_a_package_gets_pages_and_links_to_its_files():
     assert (folder() / wheel.filename).samefile(default_storage.path(wheel.path))
     assert (folder() / f"{wheel.filename}.metadata").samefile(default_storage.path(wheel.metadata_path))
     assert gzip.decompress((folder() / "index.html.gz").read_bytes()).decode() == page()
+
+
+@pytest.fixture
+def disk_heard(monkeypatch):
+    """What the disk was told, in its order: to sync a file or folder, or to give a file its name."""
+    heard: list[tuple[str, str]] = []
+    synced: set[int] = set()
+    fsync, replace = os.fsync, os.replace
+
+    def hear_fsync(descriptor):
+        heard.append(("sync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def hear_replace(old, new, **more):
+        # With a file, its other names are synced.
+        heard.append(("name" if Path(old).stat().st_ino in synced else "too early", str(new)))
+        replace(old, new, **more)
+
+    monkeypatch.setattr(os, "fsync", hear_fsync)
+    monkeypatch.setattr(os, "replace", hear_replace)
+    return heard
+
+
+def noted(execute, sql, params, many, context, heard):
+    """Hear when rows say what is shown."""
+    if sql.startswith('UPDATE "simple_shown"'):
+        heard.append(("noted", ""))
+    return execute(sql, params, many, context)
+
+
+def test_the_disk_has_pages_before_their_names_and_these_before_the_rows(disk_heard):
+    make_wheel()
+    make_wheel("other")
+
+    with connection.execute_wrapper(partial(noted, heard=disk_heard)):
+        publish()
+
+    pages = {path: (what, at) for at, (what, path) in enumerate(disk_heard) if Path(path).name in PAGES}
+    assert len(pages) == 2 * 3 * len(PAGES)
+    assert {what for what, _ in pages.values()} == {"name"}
+    last = max(at for _, at in pages.values())
+    until = disk_heard.index(("noted", ""))
+    synced_at = {path: at for at, (what, path) in enumerate(disk_heard[:until]) if what == "sync"}
+    for name in ("demo", "other"):
+        for index in ("simple", "simple-full"):
+            for place in (folder(name, index), tree.folder(index), tree.folder(index).parent):
+                assert synced_at[str(place)] > last
+    # One file of all indexes is synced once.
+    files = [path for what, path in disk_heard[:until] if what == "sync" and path.endswith(".new")]
+    assert len(files) == len(set(files)) == 2 * len(PAGES)
+
+
+def test_the_disk_has_what_was_written_by_somebody_who_was_killed_then(disk_heard):
+    make_wheel()
+    publish()
+    Shown.objects.update(modified=0)
+    Package.objects.get().mark_changed()
+    disk_heard.clear()
+
+    publish()
+
+    synced = {path for what, path in disk_heard if what == "sync"}
+    assert {str(folder() / "index.html"), str(folder()), str(tree.folder("simple"))} <= synced
 
 
 def test_what_is_noted_is_not_looked_at_again():
