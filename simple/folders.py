@@ -10,10 +10,12 @@ are for the caller to see to, of many packages at once: of many syncs only the f
 
 import gzip
 import hashlib
+import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from packages import disk
@@ -23,6 +25,8 @@ from simple.indexes import ALL
 
 # What a page of this size or less would spare, its header costs.
 PACKED_FROM = 200
+# The note of since when no page lists files that are still there.
+_UNLISTED = f"{tree.PRIVATE}unlisted"
 
 
 @dataclass(frozen=True)
@@ -184,13 +188,41 @@ def _page_files(name: str, indexes: Collection[str]) -> Iterator[Path]:
 
 
 def leftovers(name: str, wanted: Collection[str]) -> list[Path]:
-    """Return the files in a project's folder that are neither pages nor wanted."""
+    """Return the files in a project's folder that are neither pages nor wanted, nor our note of such."""
     pages = set(tree.PAGES.values()) | {page + tree.PACKED for page in tree.PAGES.values()}
+    ours = {*pages, *wanted, _UNLISTED}
     try:
         entries = list(os.scandir(tree.folder(ALL, name)))
     except FileNotFoundError:
         return []
-    return [Path(entry.path) for entry in entries if entry.name not in pages and entry.name not in wanted]
+    return [Path(entry.path) for entry in entries if entry.name not in ours]
+
+
+def unlisted(name: str) -> dict[str, datetime]:
+    """Return since when no page lists files of a project, as it was noted; nothing if that note is spoilt."""
+    try:
+        noted = json.loads((tree.folder(ALL, name) / _UNLISTED).read_bytes())
+        return {entry: datetime.fromisoformat(at) for entry, at in noted.items()}
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def note_unlisted(name: str, since: Mapping[str, datetime]) -> None:
+    """Note since when no page lists files of a project, beside them; without such, leave no note.
+
+    One that a power cut takes is made anew, and its files stay the longer for it.
+    """
+    path = tree.folder(ALL, name) / _UNLISTED
+    if since == unlisted(name) and (since or not path.exists()):
+        return
+    if since:
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(json.dumps({entry: at.isoformat() for entry, at in sorted(since.items())}))
+        new.replace(path)
+        return
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parent.rmdir()
 
 
 def sweep(name: str, files: Collection[Path]) -> None:
@@ -209,6 +241,7 @@ def remove(name: str, indexes: Collection[str]) -> bool:
         writing.drop(index)
         writing.place()
     sweep(name, leftovers(name, wanted=()))
+    note_unlisted(name, {})
     return bool(there)
 
 

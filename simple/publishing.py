@@ -19,6 +19,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Q
 
 from builds import moving
 from builds.coverage import Need
@@ -30,7 +31,7 @@ from simple import folders, index, indexes, pages, shown, tree
 from simple.folders import Page, Pages, Writing
 from simple.formats import LAYOUT, ProjectDetail
 from simple.index import Holdings
-from simple.indexes import Indexes
+from simple.indexes import ALL, Indexes
 from simple.models import PublishedTree, Shown
 
 logger = logging.getLogger(__name__)
@@ -230,30 +231,34 @@ class _Writer:
         return _Outcome(written, sweep_at=self._sweep(written))
 
     def _sweep(self, written: _Written) -> datetime | None:
-        """Take away files that no page lists, and return when to do so where somebody may have just read one.
+        """Take away each file that no page lists in its time, and return when the next one is to go.
 
         What may be malware, or was taken down, goes at once.
         """
-        package, row = written.package, written.row
+        package = written.package
         left = folders.leftovers(package.name, written.wanted)
-        taken_down = _taken_down(package) if left else set()
-        if doomed := [path for path in left if path.name in taken_down]:
-            folders.sweep(package.name, doomed)
-            left = [path for path in left if path not in doomed]
-        is_new = bool(written.writing.touched) or written.is_unsure
-        is_time = row.sweep_at is not None and row.sweep_at <= self.now and not is_new
-        if not left or is_time or package.status in index.HIDDEN:
-            folders.sweep(package.name, left)
-            return None
         # Others were written before this one, and it was there meanwhile.
-        return self.now + timedelta(seconds=time.monotonic() - self.began) + Shown.LINGER
+        unlisted_at = self.now + timedelta(seconds=time.monotonic() - self.began)
+        # What a pass that was killed has shown, nobody knows.
+        noted = {} if written.is_unsure else folders.unlisted(package.name)
+        since = {path: noted.get(path.name, unlisted_at) for path in left}
+        doomed = _doomed(package, left)
+        gone = {path for path in left if path in doomed or since[path] + Shown.LINGER <= self.now}
+        if gone:
+            folders.sweep(package.name, gone)
+            written.writing.touched.add(tree.folder(ALL, package.name))
+        stays = {path.name: since[path] for path in left if path not in gone}
+        folders.note_unlisted(package.name, stays)
+        return min(stays.values()) + Shown.LINGER if stays else None
 
 
-def _taken_down(package: Package) -> set[str]:
-    """Return the names of files that must be nowhere."""
-    taken = Wheel.objects.filter(package=package, taken_down_at__isnull=False)
-    names = set(taken.values_list("filename", flat=True))
-    return names | {f"{name}.metadata" for name in names}
+def _doomed(package: Package, left: Collection[Path]) -> set[Path]:
+    """Return which files that no page lists must be nowhere, whoever has just read of them."""
+    if not left or package.status in index.HIDDEN:
+        return set(left)
+    never = Wheel.objects.filter(~Q(held_reason="") | Q(taken_down_at__isnull=False), package=package)
+    names = set(never.values_list("filename", flat=True))
+    return {path for path in left if path.name.removesuffix(".metadata") in names}
 
 
 def files(held: Holdings) -> dict[str, dict[str, Path]]:

@@ -3,6 +3,7 @@
     PUBLIC/<index>/index.html .html.gz .v1_json .v1_json.gz           the list of all projects
     PUBLIC/<index>/<name>/  the same four                             the page of a project
     PUBLIC/simple/<name>/<wheel>  <wheel>.metadata                    links to the stored files
+    PUBLIC/simple/<name>/.unlisted                                    since when no page lists some of them
 
 A web server can serve all of it with nothing else alive.  No Django's models here: reading asks no database.
 """

@@ -143,6 +143,7 @@ def test_the_page_of_a_good_build_says_how_to_install_what_came_out(client):
     [
         ({"held_reason": "x"}, "is held until an operator"),
         ({"withdrawn_at": NOON, "withdrawn_reason": "malware"}, "no longer offered : malware"),
+        ({"held_reason": "x", "withdrawn_at": NOON, "withdrawn_reason": "x"}, "no longer offered : x"),
         ({"yanked": True, "yanked_reason": "rebuilt"}, "is yanked : rebuilt"),
     ],
 )

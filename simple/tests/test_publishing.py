@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -23,6 +24,7 @@ from packages.models import Package
 from simple import publishing, tree
 from simple.models import Shown
 from simple.tests.rows import make_package, make_wheel
+from simple.views import PAGE
 
 pytestmark = pytest.mark.django_db
 
@@ -162,10 +164,74 @@ def test_files_go_after_the_pages_and_only_when_nobody_can_have_just_read_of_the
 
     assert gone.filename not in page()
     assert gone.filename in entries()
-    publish(timedelta(seconds=30))
+    publish(Shown.LINGER)
     assert gone.filename in entries()
-    publish(timedelta(seconds=32))
+    publish(Shown.LINGER + timedelta(seconds=2))
     assert entries() == sorted([stays.filename, f"{stays.filename}.metadata", *PAGES])
+
+
+def test_a_file_stays_for_as_long_as_a_cache_may_have_a_page_with_it():
+    (stale_s,) = re.findall(r"stale-if-error=(\d+)", PAGE)
+
+    assert timedelta(seconds=int(stale_s)) <= Shown.LINGER
+
+
+def test_each_file_has_its_own_time_however_often_its_package_changes():
+    wheels = [make_wheel(number=f"{number}.0") for number in range(3)]
+    publish()
+    half = Shown.LINGER / 2
+
+    for turn, wheel in enumerate(wheels[:2]):
+        wheel.withdraw(timezone.now())
+        publish(turn * half)
+    wheels[2].yank("broken")
+    publish(2 * half + timedelta(seconds=5))
+
+    assert wheels[0].filename not in entries()
+    assert wheels[1].filename in entries()
+    publish(3 * half + timedelta(seconds=5))
+    assert entries() == sorted([wheels[2].filename, f"{wheels[2].filename}.metadata", *PAGES])
+    assert Shown.objects.get().sweep_at is None
+
+
+def test_a_file_that_was_listed_again_has_its_whole_time_anew():
+    wheel, _ = make_wheel(), make_wheel(number="2.0")
+    publish()
+    third = Shown.LINGER / 3
+    for turn, withdrawn_at in enumerate([NOW, None, NOW]):
+        Wheel.objects.filter(pk=wheel.pk).update(withdrawn_at=withdrawn_at)
+        wheel.package.mark_changed()
+        publish(turn * third)
+
+    publish(Shown.LINGER + third)
+    assert wheel.filename in entries()
+    publish(Shown.LINGER + 2 * third + timedelta(seconds=5))
+    assert wheel.filename not in entries()
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", "[]", '{"demo-1.0-py3-none-any.whl": 7}'])
+def test_a_note_of_unlisted_files_that_is_spoilt_is_made_anew(spoilt):
+    wheel = make_wheel()
+    publish()
+    wheel.withdraw(timezone.now())
+    publish()
+    (folder() / ".unlisted").write_text(spoilt)
+
+    publish(Shown.LINGER + timedelta(seconds=5))
+
+    assert wheel.filename in entries()
+    publish(Shown.LINGER * 2 + timedelta(seconds=10))
+    assert entries() == []
+
+
+def test_what_a_builder_in_wrong_hands_has_published_goes_at_once():
+    wheel, other = make_wheel(), make_wheel(number="2.0")
+    publish()
+
+    wheel.distrust(timezone.now(), "Its card was stolen.")
+    publish()
+
+    assert entries() == sorted([other.filename, f"{other.filename}.metadata", *PAGES])
 
 
 def test_the_time_of_a_file_begins_when_its_page_is_written_and_not_when_others_were():
@@ -211,8 +277,10 @@ def test_a_package_all_of_whose_wheels_are_hidden_leaves_nothing(hidden):
     wheel.package.mark_changed()
     publish(timedelta(seconds=1))
 
-    assert entries() == [wheel.filename, f"{wheel.filename}.metadata"]
-    publish(timedelta(minutes=1))
+    # What is held may do harm.
+    left = [".unlisted", wheel.filename, f"{wheel.filename}.metadata"]
+    assert entries() == ([] if hidden == "held" else left)
+    publish(Shown.LINGER * 2)
     assert not any(folder(index=index).exists() for index in tree.published_indexes())
 
 
