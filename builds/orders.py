@@ -115,4 +115,5 @@ def _order(build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients
         rung=made_by.rung,
         rebuild_under_s=settings.PIWHEELS_REBUILD_UNDER_S,
         heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
+        lease_s=settings.PIWHEELS_LEASE_S,
     )

@@ -224,7 +224,7 @@ def test_a_claim_gives_the_order_and_a_ticket():
     assert order.sha256 == build.version.files.get().sha256
     assert order.platform == "linux-armv7l"
     assert order.platforms == ("linux_armv6l", "linux_armv7l")
-    assert (order.architecture, order.abi) == ("armhf", "cp313")
+    assert (order.architecture, order.abi, order.lease_s) == ("armhf", "cp313", 900.0)
     assert Pi(order.ticket).heartbeat(build).status_code == 200
 
 
