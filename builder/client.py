@@ -5,6 +5,7 @@ final.  A client belongs to one thread, as a requests.Session does.
 """
 
 import logging
+import math
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,8 @@ _UPLOAD_CHUNK = 4 << 20
 # The server waits 300 s for a claim; later it has rung again or given the build to another builder.
 _CLAIM_S = 120.0
 _LONGEST_PAUSE_S = 30.0
+# A try of which no answer comes may have renewed the lease all the same.
+_BEYOND_LEASE_S = 60.0
 # "Locked": a request of ours that was cut still holds the file.  "Too early" and "Too many" speak of time.
 _PASSING = frozenset({408, 423, 425, 429})
 
@@ -98,8 +101,14 @@ class _SlowLines(HTTPAdapter):
 class Client:
     """One thread's connection to the server."""
 
-    def __init__(self, settings: Settings, *, patience_s: float = 600.0, first_pause_s: float = 1.0) -> None:
-        """Try for `patience_s` what cannot wait for another time; less than a build's lease of 15 minutes."""
+    def __init__(
+        self, settings: Settings, *, patience_s: float = math.inf, first_pause_s: float = 1.0
+    ) -> None:
+        """Try what cannot wait for another time for as long as it is of use, and at most for `patience_s`.
+
+        Of a build that is for as long as its lease may live; when that is over the server has given it away,
+        and says so to whoever reaches it.
+        """
         self._root = settings.server + API.lstrip("/")
         self._token = _Bearer(settings.token)
         self._patience_s = patience_s
@@ -146,7 +155,8 @@ class Client:
         offset = 0
         was_cut = False
         pauses = self._pauses()
-        deadline = time.monotonic() + self._patience_s
+        patience_s = self._patience_for(order)
+        deadline = time.monotonic() + patience_s
         while offset < size:
             file.seek(offset)
             try:
@@ -155,7 +165,7 @@ class Client:
                 # 400 says that the offset does not fit; after a cut, bytes were still on their way.
                 passes = isinstance(fault, Unreachable) or (was_cut and fault.status == 400)
                 if isinstance(fault, NoRoom):
-                    deadline = time.monotonic() + self._patience_s
+                    deadline = time.monotonic() + patience_s
                 if not passes or time.monotonic() > deadline:
                     raise
                 logger.warning("Uploading %s stopped at byte %s: %s", filename, offset, fault)
@@ -164,7 +174,7 @@ class Client:
                 arrived = self._arrived(order, path, headers)
             if arrived > offset:
                 pauses = self._pauses()
-                deadline = time.monotonic() + self._patience_s
+                deadline = time.monotonic() + patience_s
             offset = arrived
 
     def report(
@@ -185,7 +195,7 @@ class Client:
             f"builds/{order.build}/report",
             body=body + behind,
             headers=headers,
-            patience_s=self._patience_s,
+            patience_s=self._patience_for(order),
             accept=422,
         )
         return self._read(Verdict, answer)
@@ -202,7 +212,12 @@ class Client:
 
     def _arrived(self, order: BuildOrder, path: str, headers: Mapping[str, str]) -> int:
         """Return how many bytes of a wheel the server has."""
-        return _offset(self._ask_for_build(order, "HEAD", path, headers=headers, patience_s=self._patience_s))
+        patience_s = self._patience_for(order)
+        return _offset(self._ask_for_build(order, "HEAD", path, headers=headers, patience_s=patience_s))
+
+    def _patience_for(self, order: BuildOrder) -> float:
+        """Return for how long a build's server is worth waiting for, in seconds."""
+        return min(order.lease_s + _BEYOND_LEASE_S, self._patience_s)
 
     def _ask_for_build(
         self,

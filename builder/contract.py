@@ -121,6 +121,7 @@ class BuildOrder:
     heartbeat_s: float  # how often the server wants to hear of this build
     crates: str = ""  # the sparse index of a registry of Rust's crates; "" for none
     build_tag: str = ""  # that the wheel's name must have (PEP 427), "1"; "" for none
+    lease_s: float = 900.0  # how long the build is the builder's after its last word
 
 
 @dataclass(frozen=True)

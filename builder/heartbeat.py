@@ -16,7 +16,7 @@ from builder.log import Log
 
 logger = logging.getLogger(__name__)
 
-# How long the last bytes are worth waiting for; with the report's own patience still less than a lease.
+# How long the last bytes are worth waiting for: the build itself is worth more, and waits behind them.
 _REST_S = 120.0
 # The most of a log that comes with the report, in bytes; what a wheel may take is the other half.
 MOST_REST = ATTACHED_LIMIT // 2

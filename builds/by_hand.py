@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion
 from packaging.version import Version as ParsedVersion
 
 from builder.contract import CONTRACT, LOG_LIMIT, MAX_WHEELS, BuildReport, Verdict, WheelReport
-from builds import incoming, moving, results, wishes
+from builds import incoming, logs, moving, results, wishes
 from builds.attached import Attached
 from builds.models import Build, Builder, Target, Terms
 from builds.publish import Ended, expected_of
@@ -135,6 +135,7 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
     Raises CannotImport when it could not begin.  One that is killed is taken back as any lost build.
     """
     build, waited = _begin(wanted, told, now)
+    logs.begin(build.pk)
     faults: tuple[type[Exception], ...] = (Ended, incoming.BadUpload, OSError, *moving.faults())
     try:
         wheels = tuple(_bring(build, path, told.apt) for path in wanted.paths)

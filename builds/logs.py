@@ -5,6 +5,7 @@ A log is what a stranger's program printed.  Nothing here interprets it; who sho
 
 import codecs
 import gzip
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from builder.contract import LOG_LIMIT
-from builds import storage
+from builds import moving, storage
 from builds.log_text import clean
 from builds.models import Build
+
+logger = logging.getLogger(__name__)
 
 # A page that is open asks every 2 seconds.
 WATCHED_S = 10.0
@@ -34,6 +37,21 @@ def stored_name(build: int) -> str:
 def _growing(build: int) -> Path:
     """Return where the log of a running build gathers."""
     return settings.PIWHEELS_INCOMING / "logs" / f"{build}.log"
+
+
+def begin(build: int) -> None:
+    """Remove the log that lies under the number of a build which has just begun: it is another build's.
+
+    A database that is older than the files, as after a restore, gives numbers a second time.
+    """
+    faults: tuple[type[Exception], ...] = (OSError, *moving.faults())
+    try:
+        _growing(build).unlink(missing_ok=True)
+        if default_storage.exists(stored_name(build)):
+            default_storage.delete(stored_name(build))
+    except faults as error:
+        # The build is worth more than its log.
+        logger.error("What may lie where the log of build %s is to be cannot be removed: %s", build, error)
 
 
 def append(build: int, offset: int, chunk: bytes) -> int:

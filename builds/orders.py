@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builder.contract import CONTRACT, BuildOrder
-from builds import build_tags, incoming, queue, recipes, way, wishes
+from builds import build_tags, incoming, logs, queue, recipes, way, wishes
 from builds.models import Build, Builder, Terms
 from builds.recipes import Ingredients
 from packages.models import UpstreamFile
@@ -34,6 +34,7 @@ def claim(build: Build, builder: Builder, now: datetime) -> BuildOrder:
     ticket = build.claim(builder, source, now, terms)
     if not ticket:
         raise NotGiven(f"This build is {build.state}: it is not this builder's to start. Forget it.")
+    logs.begin(build.pk)
     way.say("Claimed.", build, builder)
     return _order(build, ticket, source, made_by, terms)
 
@@ -55,6 +56,7 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
     if taken is None:
         return None
     build, order = taken
+    logs.begin(build.pk)
     way.say("Given to a builder that had just ended another, and claimed.", build, builder)
     return order
 
@@ -113,4 +115,5 @@ def _order(build: Build, ticket: str, source: UpstreamFile, made_by: Ingredients
         rung=made_by.rung,
         rebuild_under_s=settings.PIWHEELS_REBUILD_UNDER_S,
         heartbeat_s=min(HEARTBEAT_S, settings.PIWHEELS_LEASE_S / 4),
+        lease_s=settings.PIWHEELS_LEASE_S,
     )

@@ -18,7 +18,7 @@ def remarks_on(wheel: Wheel) -> list[str]:
     """Return what a reader should know of a wheel, the most important first."""
     held = f"Not offered to pip until an operator has looked at it: {wheel.held_reason}"
     return [
-        *([held] if wheel.held_reason else []),
+        *([held] if wheel.held_reason and wheel.withdrawn_at is None else []),
         _TRIED.get(wheel.trial, "It was not tried."),
         *_needs(wheel),
         _REPRODUCIBLE[wheel.reproducible],

@@ -121,6 +121,13 @@ class WholeFileStorage(FileSystemStorage):
         for folder in folders | {each.parent for each in fresh}:
             disk.sync(folder)
 
+    def remember(self, names: Iterable[str]) -> None:
+        """Have the disk remember these names: who gave them to files may have been killed before that."""
+        root = Path(self.path(""))
+        for folder in {each for name in names for each in Path(self.path(name)).parents}:
+            if folder.is_relative_to(root):
+                disk.sync(folder)
+
     def take(self, path: Path, *, by_link: bool) -> Path:
         """Return a temporary file of ours with the bytes of another, linked to it or copied.
 
@@ -265,6 +272,7 @@ def store(files: Mapping[str, BinaryIO]) -> None:
     if isinstance(default_storage, WholeFileStorage):
         # Together, as a folder then has to be synced only once.
         default_storage.write({name: file.chunks() for name, file in new.items()})
+        default_storage.remember(files.keys() - new.keys())
     else:
         for name, file in new.items():
             default_storage.save(name, file)

@@ -2,13 +2,20 @@
 
 In this order, so that no page ever lists a file that is not there: files are linked, pages replaced, and only
 then files taken away.  Whatever happens in between, doing it again ends the same.
+
+Pages are written under other names first.  The disk has their bytes before they get their own (`unsynced`),
+as a power cut would leave empty pages otherwise, and their names before anybody notes them (`touched`).  Both
+are for the caller to see to, of many packages at once: of many syncs only the first takes the disk long.
 """
 
 import gzip
+import hashlib
+import json
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from packages import disk
@@ -18,6 +25,8 @@ from simple.indexes import ALL
 
 # What a page of this size or less would spare, its header costs.
 PACKED_FROM = 200
+# The note of since when no page lists files that are still there.
+_UNLISTED = f"{tree.PRIVATE}unlisted"
 
 
 @dataclass(frozen=True)
@@ -69,17 +78,28 @@ def _link(source: Path, entry: Path) -> bool:
 
 @dataclass
 class Writing:
-    """One pass over a project's pages in all indexes."""
+    """One pass over a project's pages in all indexes, which takes effect with `place`."""
 
     name: str
     # Whole seconds that no page of the project has had: nginx tells pages apart by this and by their size.
     stamp: int
-    # What was written in this pass; pages with the same content become one file.
+    # What was written in this pass, by its name and hash; pages with the same content become one file.
     written: dict[tuple[str, bytes], Path] = field(default_factory=dict)
+    # Files whose bytes, and folders whose names, the disk may not have got yet.
+    unsynced: set[Path] = field(default_factory=set)
     touched: set[Path] = field(default_factory=set)
+    # Where each page was written, None if it is to go; and the folders that may be empty then.
+    _places: list[tuple[Path, Path | None]] = field(default_factory=list)
+    _dropped: list[Path] = field(default_factory=list)
+
+    def doubt(self, indexes: Collection[str]) -> None:
+        """Have the disk remember what is there, too, as who put it there may have been killed before that."""
+        for path in _page_files(self.name, indexes):
+            self.unsynced.add(path)
+            self.touched |= {path.parent, *tree.above(path.parent)}
 
     def put(self, index: str, pages: Pages) -> None:
-        """Make the project's page in an index this one."""
+        """Write the project's page in an index, if it is another one now."""
         folder = tree.folder(index, self.name)
         folder.mkdir(parents=True, exist_ok=True)
         self._tidy(folder)
@@ -90,24 +110,37 @@ class Writing:
                 self._write(path.with_name(path.name + tree.PACKED), page.packed, format)
             self._write(path, page.plain, format)
             if page.packed is None:
-                self._remove(path.with_name(path.name + tree.PACKED))
+                self._places.append((path.with_name(path.name + tree.PACKED), None))
 
     def drop(self, index: str) -> None:
         """Have no page of the project in an index."""
         folder = tree.folder(index, self.name)
         self._tidy(folder)
         for page in tree.PAGES.values():
-            self._remove(folder / page)
-            self._remove(folder / (page + tree.PACKED))
-        with suppress(OSError):
-            folder.rmdir()
+            self._places += [(folder / page, None), (folder / (page + tree.PACKED), None)]
+        self._dropped.append(folder)
+
+    def place(self) -> None:
+        """Give each page that was written its name, and take away what is to go, in the order of `put`."""
+        for path, new in self._places:
+            if new is None:
+                self._remove(path)
+            else:
+                new.replace(path)
+                # A rename onto another name of the same file would leave both.
+                new.unlink(missing_ok=True)
+        for folder in self._dropped:
+            with suppress(OSError):
+                folder.rmdir()
 
     def _write(self, path: Path, content: bytes, format: Format) -> None:
-        """Replace a file as a whole, unless it is the same."""
-        if read(path) == content:
+        """Write what is to replace a file as a whole, unless it is the same."""
+        before = read(path)
+        if before == content:
             return
         new = path.with_name(f"{tree.PRIVATE}{path.name}.new")
-        twin = self.written.get((path.name, content))
+        key = path.name, hashlib.sha256(content).digest()
+        twin = self.written.get(key)
         if twin is None or not disk.link(twin, new):
             new.write_bytes(content)
             # The web server is somebody else, whatever this process keeps to itself.
@@ -115,11 +148,11 @@ class Writing:
             # HTML has even seconds and JSON odd ones, so that no two formats ever share a validator.
             modified = self.stamp + (format is Format.JSON)
             os.utime(new, (modified, modified))
-        new.replace(path)
-        # A rename onto another name of the same file would leave both.
-        new.unlink(missing_ok=True)
-        self.written[path.name, content] = path
-        self.touched |= {path, path.parent}
+            self.unsynced.add(new)
+        self.written[key] = new
+        self._places.append((path, new))
+        # The folder of a first page may be new, and those above it.
+        self.touched |= {path.parent, *(tree.above(path.parent) if before is None else ())}
 
     def _tidy(self, folder: Path) -> None:
         """Take away what a pass that was cut off had begun to write."""
@@ -155,13 +188,41 @@ def _page_files(name: str, indexes: Collection[str]) -> Iterator[Path]:
 
 
 def leftovers(name: str, wanted: Collection[str]) -> list[Path]:
-    """Return the files in a project's folder that are neither pages nor wanted."""
+    """Return the files in a project's folder that are neither pages nor wanted, nor our note of such."""
     pages = set(tree.PAGES.values()) | {page + tree.PACKED for page in tree.PAGES.values()}
+    ours = {*pages, *wanted, _UNLISTED}
     try:
         entries = list(os.scandir(tree.folder(ALL, name)))
     except FileNotFoundError:
         return []
-    return [Path(entry.path) for entry in entries if entry.name not in pages and entry.name not in wanted]
+    return [Path(entry.path) for entry in entries if entry.name not in ours]
+
+
+def unlisted(name: str) -> dict[str, datetime]:
+    """Return since when no page lists files of a project, as it was noted; nothing if that note is spoilt."""
+    try:
+        noted = json.loads((tree.folder(ALL, name) / _UNLISTED).read_bytes())
+        return {entry: datetime.fromisoformat(at) for entry, at in noted.items()}
+    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def note_unlisted(name: str, since: Mapping[str, datetime]) -> None:
+    """Note since when no page lists files of a project, beside them; without such, leave no note.
+
+    One that a power cut takes is made anew, and its files stay the longer for it.
+    """
+    path = tree.folder(ALL, name) / _UNLISTED
+    if since == unlisted(name) and (since or not path.exists()):
+        return
+    if since:
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(json.dumps({entry: at.isoformat() for entry, at in sorted(since.items())}))
+        new.replace(path)
+        return
+    path.unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parent.rmdir()
 
 
 def sweep(name: str, files: Collection[Path]) -> None:
@@ -176,8 +237,11 @@ def remove(name: str, indexes: Collection[str]) -> bool:
     """Take away all that the tree has of a name; False if there was nothing."""
     there = [index for index in indexes if tree.folder(index, name).is_dir()]
     for index in there:
-        Writing(name, stamp=0).drop(index)
+        writing = Writing(name, stamp=0)
+        writing.drop(index)
+        writing.place()
     sweep(name, leftovers(name, wanted=()))
+    note_unlisted(name, {})
     return bool(there)
 
 

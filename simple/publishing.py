@@ -9,15 +9,17 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Q
 
 from builds import moving
 from builds.coverage import Need
@@ -29,7 +31,7 @@ from simple import folders, index, indexes, pages, shown, tree
 from simple.folders import Page, Pages, Writing
 from simple.formats import LAYOUT, ProjectDetail
 from simple.index import Holdings
-from simple.indexes import Indexes
+from simple.indexes import ALL, Indexes
 from simple.models import PublishedTree, Shown
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,9 @@ TOGETHER = 50
 PASSED_OVER = 20_000
 # How long one run goes on when there is no end of work.
 RUN_S = 20.0
+
+Of = TypeVar("Of", Holdings, "_Written")
+Done = TypeVar("Done")
 
 LOCK = "writer"
 _KEY = f"{tree.PRIVATE}key"
@@ -102,13 +107,38 @@ def _is_local() -> bool:
 
 
 @dataclass(frozen=True)
+class _Written:
+    """A package whose pages are written, and not shown yet."""
+
+    held: Holdings
+    row: Shown
+    writing: Writing
+    indexes: frozenset[str]
+    wanted: frozenset[str]
+    latest: int
+
+    @property
+    def package(self) -> Package:
+        """Whose pages these are."""
+        return self.held.package
+
+    @property
+    def modified(self) -> int:
+        """The latest second that any page has then."""
+        return self.writing.stamp + 1 if self.writing.written else self.latest
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether a pass that was killed may have changed pages and noted nothing."""
+        return self.latest > self.row.modified or set(self.row.indexes.split()) != self.indexes
+
+
+@dataclass(frozen=True)
 class _Outcome:
     """What there is of a package in the tree after it was written."""
 
-    indexes: frozenset[str]
-    modified: int
+    written: _Written
     sweep_at: datetime | None
-    touched: frozenset[Path]
 
 
 @dataclass(frozen=True)
@@ -131,45 +161,49 @@ class _Writer:
         held = index.holdings(packages, with_upstream=self.there_are.has_full)
         still = dict(Package.objects.filter(pk__in=batch).values_list("pk", "revision"))
         rows = Shown.objects.in_bulk(batch)
-        outcomes = {
-            each.package: outcome
+        written = [
+            done
             for each in held
             if still.get(each.package.pk) == each.package.revision
-            and (outcome := self._write_or_put_off(each, rows[each.package.pk]))
-        }
-        folders.sync(set[Path]().union(*(outcome.touched for outcome in outcomes.values())))
-        self._note(outcomes, rows)
+            and (done := self._or_put_off(self._write, each, rows[each.package.pk]))
+        ]
+        folders.sync(set[Path]().union(*(each.writing.unsynced for each in written)))
+        shown_now = (self._or_put_off(self._show, each, each.row) for each in written)
+        outcomes = [outcome for outcome in shown_now if outcome]
+        folders.sync(set[Path]().union(*(each.written.writing.touched for each in outcomes)))
+        self._note(outcomes)
         return len(batch)
 
     @transaction.atomic
-    def _note(self, outcomes: Mapping[Package, _Outcome], rows: Mapping[int, Shown]) -> None:
+    def _note(self, outcomes: Sequence[_Outcome]) -> None:
         """Note what is shown by now, as the disk will remember it."""
         are_names_new = [
-            rows[package.pk].note(
-                indexes=outcome.indexes,
-                display_name=package.display_name,
-                modified=outcome.modified,
+            outcome.written.row.note(
+                indexes=outcome.written.indexes,
+                display_name=outcome.written.package.display_name,
+                modified=outcome.written.modified,
                 sweep_at=outcome.sweep_at,
             )
-            for package, outcome in outcomes.items()
+            for outcome in outcomes
         ]
         if any(are_names_new):
             PublishedTree.current().rename()
-        Package.objects.note_shown({package.pk: package.revision for package in outcomes})
+        packages = [outcome.written.package for outcome in outcomes]
+        Package.objects.note_shown({package.pk: package.revision for package in packages})
 
-    def _write_or_put_off(self, held: Holdings, row: Shown) -> _Outcome | None:
-        """Write a package, which must not keep others from being written."""
+    def _or_put_off(self, deed: Callable[[Of, Shown], Done], of: Of, row: Shown) -> Done | None:
+        """Do something for a package, which must not keep others from being written."""
         try:
-            return self._write(held, row)
+            return deed(of, row)
         except Unreachable:
             raise
         except Exception:
-            logger.exception("The pages of %s could not be written; they are tried again.", held.package)
+            logger.exception("The pages of %s could not be written; they are tried again.", of.package)
             row.put_off(self.now)
             return None
 
-    def _write(self, held: Holdings, row: Shown) -> _Outcome:
-        """Link a package's files, write its pages, and take away what is offered no more."""
+    def _write(self, held: Holdings, row: Shown) -> _Written:
+        """Link a package's files, and write its pages."""
         name, linked = held.package.name, files(held)
         lost = _lost(
             folders.link(name, {entry: source for each in linked.values() for entry, source in each.items()}),
@@ -186,40 +220,45 @@ class _Writer:
             else:
                 writing.drop(each)
         wanted = {entry for wheel, entries in linked.items() if wheel not in lost for entry in entries}
-        # A pass that was killed may have changed pages and noted nothing.
-        is_new = bool(writing.touched) or latest > row.modified or set(row.indexes.split()) != made.keys()
-        return _Outcome(
-            indexes=frozenset(made),
-            modified=stamp + 1 if writing.written else latest,
-            sweep_at=self._sweep(held.package, row, wanted, is_new=is_new),
-            touched=frozenset(writing.touched),
-        )
+        written = _Written(held, row, writing, frozenset(made), frozenset(wanted), latest)
+        if written.is_unsure:
+            writing.doubt(self.folders)
+        return written
 
-    def _sweep(
-        self, package: Package, row: Shown, wanted: Collection[str], *, is_new: bool
-    ) -> datetime | None:
-        """Take away files that no page lists, and return when to do so where somebody may have just read one.
+    def _show(self, written: _Written, row: Shown) -> _Outcome:
+        """Have the pages that were written read from now on, and take away files that are offered no more."""
+        written.writing.place()
+        return _Outcome(written, sweep_at=self._sweep(written))
+
+    def _sweep(self, written: _Written) -> datetime | None:
+        """Take away each file that no page lists in its time, and return when the next one is to go.
 
         What may be malware, or was taken down, goes at once.
         """
-        left = folders.leftovers(package.name, wanted)
-        taken_down = _taken_down(package) if left else set()
-        if doomed := [path for path in left if path.name in taken_down]:
-            folders.sweep(package.name, doomed)
-            left = [path for path in left if path not in doomed]
-        is_time = row.sweep_at is not None and row.sweep_at <= self.now and not is_new
-        if not left or is_time or package.is_hidden:
-            folders.sweep(package.name, left)
-            return None
+        package = written.package
+        left = folders.leftovers(package.name, written.wanted)
         # Others were written before this one, and it was there meanwhile.
-        return self.now + timedelta(seconds=time.monotonic() - self.began) + Shown.LINGER
+        unlisted_at = self.now + timedelta(seconds=time.monotonic() - self.began)
+        # What a pass that was killed has shown, nobody knows.
+        noted = {} if written.is_unsure else folders.unlisted(package.name)
+        since = {path: noted.get(path.name, unlisted_at) for path in left}
+        doomed = _doomed(package, left)
+        gone = {path for path in left if path in doomed or since[path] + Shown.LINGER <= self.now}
+        if gone:
+            folders.sweep(package.name, gone)
+            written.writing.touched.add(tree.folder(ALL, package.name))
+        stays = {path.name: since[path] for path in left if path not in gone}
+        folders.note_unlisted(package.name, stays)
+        return min(stays.values()) + Shown.LINGER if stays else None
 
 
-def _taken_down(package: Package) -> set[str]:
-    """Return the names of files that must be nowhere."""
-    taken = Wheel.objects.filter(package=package, taken_down_at__isnull=False)
-    names = set(taken.values_list("filename", flat=True))
-    return names | {f"{name}.metadata" for name in names}
+def _doomed(package: Package, left: Collection[Path]) -> set[Path]:
+    """Return which files that no page lists must be nowhere, whoever has just read of them."""
+    if not left or package.is_hidden:
+        return set(left)
+    never = Wheel.objects.filter(~Q(held_reason="") | Q(taken_down_at__isnull=False), package=package)
+    names = set(never.values_list("filename", flat=True))
+    return {path for path in left if path.name.removesuffix(".metadata") in names}
 
 
 def files(held: Holdings) -> dict[str, dict[str, Path]]:

@@ -51,8 +51,8 @@ def _write(now: datetime) -> None:
             for kind in pages.KINDS
         }
         _fill(lists)
-        for each in lists.values():
-            each.finish(int(now.timestamp()))
+        changed = {folder for each in lists.values() for folder in each.finish(int(now.timestamp()))}
+    folders.sync(changed)
     for index in existing.difference(there_are):
         for page in tree.PAGES.values():
             (tree.folder(index) / page).unlink(missing_ok=True)
@@ -128,21 +128,22 @@ class _List:
         self._packed.write(self._zip.compress(self._gathered))
         self._gathered.clear()
 
-    def finish(self, now: int) -> None:
-        """Put the list in the place of the one before, unless it is the same."""
+    def finish(self, now: int) -> set[Path]:
+        """Put the list in the place of the one before, unless it is the same; return what is to be synced."""
         self._gathered += self._closing
         self._flush()
         self._packed.write(self._zip.flush())
         self._plain.close()
         self._packed.close()
         if _is_written(self._path) and _is_written(self._packed_path):
-            return
+            return set()
         modified = self._modified(now)
         folders.sync([_new(self._packed_path), _new(self._path)])
         for path in (self._packed_path, self._path):
             _new(path).chmod(0o644)
             os.utime(_new(path), (modified, modified))
             _new(path).replace(path)
+        return {self._path.parent, *tree.above(self._path.parent)}
 
     def _modified(self, now: int) -> int:
         """Return a second that the list has not had: an even one for HTML, an odd one for JSON."""

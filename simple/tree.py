@@ -3,6 +3,7 @@
     PUBLIC/<index>/index.html .html.gz .v1_json .v1_json.gz           the list of all projects
     PUBLIC/<index>/<name>/  the same four                             the page of a project
     PUBLIC/simple/<name>/<wheel>  <wheel>.metadata                    links to the stored files
+    PUBLIC/simple/<name>/.unlisted                                    since when no page lists some of them
 
 A web server can serve all of it with nothing else alive.  No Django's models here: reading asks no database.
 """
@@ -43,6 +44,12 @@ class Published:
     def etag(self) -> str:
         """The validator that nginx makes of the same file."""
         return f'"{self.modified:x}-{self.size:x}"'
+
+
+def above(folder: Path) -> set[Path]:
+    """Return the folders of the tree that a folder is in."""
+    public = Path(settings.PIWHEELS_PUBLIC)
+    return {each for each in folder.parents if each.is_relative_to(public)}
 
 
 def page_name(format: Format) -> str:

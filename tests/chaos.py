@@ -20,7 +20,7 @@ from tests.readers import Reader
 from tests.stack import Production
 
 # How long a link is good after the last page that has it, as `Shown.LINGER` says.
-LINGER_S = 30.0
+LINGER_S = 86400.0
 # What happens, as often as it is here.
 ACTS = (
     *("release", "release", "rebuild", "release", "withdraw", "release", "rebuild", "yank", "release"),
@@ -47,7 +47,7 @@ class Size:
     builders: int = 3
     web_processes: int = 2
     second_beat: bool = False
-    bug: str = ""  # of `with_bug`, that its web server and worker have
+    bug: str = ""  # of `with_bug`, or its haste, that its web server and worker have
 
 
 class Staffed(Production):

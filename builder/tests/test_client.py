@@ -102,6 +102,63 @@ def test_a_server_without_room_is_asked_for_as_long_as_it_says_so(server, pi):
     assert len(server.reports) == 1
 
 
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("builder.client.time", clock)
+    return clock
+
+
+def test_a_report_outlasts_a_server_that_is_away_for_less_than_a_lease(server, pi, clock):
+    # The pauses are of 1, 2, 4, 8, 16 and 30 s, and then of 30 s each.
+    server.fail("POST", "report", times=32, status=502)
+
+    with Client(pi) as client:
+        client.report(make_order(), FAILURE)
+
+    assert 13 * 60 < clock.now < 15 * 60
+    assert len(server.reports) == 1
+
+
+@pytest.mark.parametrize("lease_s", [60.0, 900.0])
+@pytest.mark.parametrize("what", ["report", "wheel"])
+def test_nothing_is_tried_any_more_when_no_lease_can_be_alive(server, pi, clock, what, lease_s):
+    for method in ("POST", "PATCH", "HEAD"):
+        server.fail(method, "report|wheels", times=1000, status=502)
+    order = make_order(lease_s=lease_s)
+
+    with Client(pi) as client, pytest.raises(Unreachable, match="502"):
+        if what == "report":
+            client.report(order, FAILURE)
+        else:
+            client.upload(order, "a-1-py3-none-any.whl", io.BytesIO(b"wheel"), size=5, sha256="0" * 64)
+
+    assert lease_s < clock.now < lease_s + 120
+
+
+def test_a_report_ends_with_its_ticket_as_soon_as_the_server_is_back(server, pi, clock):
+    server.fail("POST", "report", times=20, status=502)
+    server.ticket_is_dead = True
+
+    with Client(pi) as client, pytest.raises(DeadTicket):
+        client.report(make_order(), FAILURE)
+
+    assert len(server.asked) == 21
+
+
 def test_a_redirect_is_an_error_in_the_settings(server, client):
     server.fail("POST", "claim", status=301)
 

@@ -281,8 +281,12 @@ class Wheel(models.Model):
         self._take_place()
 
     def withdraw(self, now: datetime, reason: str = "") -> None:
-        """Take this file out of the index."""
+        """Take this file out of the index; who has read a page with it can download it for a day."""
         self._take_out(now, reason, lost_at=None)
+
+    def distrust(self, now: datetime, reason: str) -> None:
+        """Take this file out of the index and out of reach at once, as it may do harm."""
+        self._take_out(now, reason, lost_at=None, held_reason=reason)
 
     def lose(self, now: datetime, reason: str) -> None:
         """Take this file out of the index, as what is stored is not what it was."""

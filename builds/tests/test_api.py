@@ -2,10 +2,12 @@
 
 import errno
 import fcntl
+import gzip
 import hashlib
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 from django.core.files.storage import default_storage
@@ -13,7 +15,7 @@ from django.test import Client
 
 from builder import contract
 from builder.tests.elves import armhf
-from builds import incoming
+from builds import incoming, logs, storage
 from builds.api import PIECE_LIMIT
 from builds.models import Build, Builder, Refusal, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version
@@ -223,8 +225,41 @@ def test_a_claim_gives_the_order_and_a_ticket():
     assert order.sha256 == build.version.files.get().sha256
     assert order.platform == "linux-armv7l"
     assert order.platforms == ("linux_armv6l", "linux_armv7l")
-    assert (order.architecture, order.abi) == ("armhf", "cp313")
+    assert (order.architecture, order.abi, order.lease_s) == ("armhf", "cp313", 900.0)
     assert Pi(order.ticket).heartbeat(build).status_code == 200
+
+
+def leave_logs(build):
+    """Leave logs where a build's will be, as of one that had its number before the database was restored."""
+    storage.store_bytes(logs.stored_name(build.pk), gzip.compress(b"fatal error: old.h: No such file\n" * 9))
+    logs.append(build.pk, 0, b"An old build that was at work.\n" * 9)
+
+
+@pytest.mark.parametrize("by", ["heartbeats", "report"])
+def test_a_log_of_a_build_that_had_the_number_before_is_in_nobodys_way(by):
+    builder, build = make_builder(), make_build()
+    leave_logs(build)
+    build.assign(builder, database_now())
+    pi = Pi(json.loads(Pi(builder.token).claim(build).content)["ticket"])
+    log = b"a.c:1:10: fatal error: ffi.h: No such file or directory\n"
+    if by == "heartbeats":
+        assert json.loads(pi.heartbeat(build, log).content)["log_size"] == len(log)
+
+    rest, at = (b"", len(log)) if by == "heartbeats" else (log, 0)
+    pi.report_with(build, rest, succeeded=False, reason="No.", log_offset=at, log_length=len(rest))
+
+    build.refresh_from_db()
+    assert build.failure_about == "ffi.h"
+    assert logs.content(build.pk) == gzip.decompress(storage.read_bytes(logs.stored_name(build.pk))) == log
+
+
+def test_a_log_that_cannot_be_removed_keeps_no_build_from_being_given():
+    builder, build = make_builder(), make_build()
+    build.assign(builder, database_now())
+    # The log's own folder, which cannot be removed as a file.
+    (Path(default_storage.path(logs.stored_name(build.pk))) / "below").mkdir(parents=True)
+
+    assert Pi(builder.token).claim(build).status_code == 200
 
 
 def test_a_claim_for_a_build_that_is_taken_is_refused():
@@ -432,6 +467,15 @@ def test_a_builder_that_reports_gets_its_next_order(running, waiting):
     waiting.refresh_from_db()
     assert (order["build"], waiting.state, waiting.builder) == (waiting.pk, "building", build.builder)
     assert Pi(order["ticket"]).heartbeat(waiting).status_code == 200
+
+
+def test_an_order_that_comes_with_a_verdict_has_no_log_of_another_build(running, waiting):
+    build, pi = running
+    leave_logs(waiting)
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=build.builder.rekey())
+
+    assert logs.content(waiting.pk) == b""
 
 
 def test_an_order_whose_answer_got_lost_waits_again_as_soon_as_its_builder_reports_again(running, waiting):

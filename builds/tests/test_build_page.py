@@ -145,6 +145,7 @@ def test_the_page_of_a_good_build_says_how_to_install_what_came_out(client):
         ({"held_reason": "x"}, "built, but held until an operator"),
         ({"withdrawn_at": NOON, "withdrawn_reason": "malware"}, "built, but withdrawn: malware."),
         ({"yanked": True, "yanked_reason": "It crashes."}, "Its wheel is yanked here: It crashes."),
+        ({"held_reason": "x", "withdrawn_at": NOON, "withdrawn_reason": "x"}, "built, but withdrawn: x."),
     ],
 )
 def test_nobody_is_told_to_install_what_pip_is_not_offered(client, fields, says):

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import tracemalloc
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -18,8 +19,9 @@ from django.db import connection
 from django.utils import timezone
 
 from builds import logs, storage
-from builds.checking import Check
+from builds.checking import Check, Fault, Kind
 from builds.management.commands import check_storage
+from builds.mending import Mender
 from builds.models import Build, Wheel
 from builds.stored import GRACE, PREFIXES, Stored
 from builds.tests.rows import make_build, make_version
@@ -135,6 +137,20 @@ def test_a_file_without_a_row_is_set_aside_after_a_day(name):
     assert f"stranger: {name}: It belongs to no row. [moved to lost-and-found/{name}]" in said
     assert storage.read_bytes(f"lost-and-found/{name}") == b"?"
     assert check(at=name)[1] == 0
+
+
+def test_a_file_without_a_row_that_was_written_anew_meanwhile_is_left():
+    make_whole_wheel()
+    name = f"ab/ab{'0' * 62}/demo-1.0-py3-none-any.whl"
+    default_storage.save(name, ContentFile(b"?"))
+    later = NOW + 2 * GRACE
+    fault = Fault(Kind.STRANGER, name, "It belongs to no row.")
+    mender = Mender(default_storage, None, NOW, may_withdraw=0)
+
+    # As of its last writing, it was found too early.
+    assert mender.mend(fault) == "left, as it was just written"
+    assert storage.read_bytes(name) == b"?"
+    assert replace(mender, now=later).mend(fault) == f"moved to lost-and-found/{name}"
 
 
 def test_a_file_whose_name_is_no_text_is_set_aside_too():

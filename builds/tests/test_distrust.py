@@ -58,6 +58,8 @@ def test_T38_what_it_published_since_then_is_withdrawn_and_built_again(farm):
     assert {wheel.withdrawn_reason for wheel in Wheel.objects.filter(pk__in=[w.pk for w in since])} == {
         WHY[1]
     }
+    # What is held goes out of reach with its page.
+    assert all(Wheel.objects.get(pk=wheel.pk).held_reason for wheel in since)
     assert waiting() == {("demo 2.0", WHY[1]), ("other 3.0", WHY[1])}
     noted = LogEntry.objects.get()
     assert noted.change_message.startswith("withdraw wheel: 2 wheels were withdrawn")

@@ -1,6 +1,8 @@
 import gzip
+import os
 import socket
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from django.core.files.base import ContentFile
@@ -94,10 +96,25 @@ def test_a_disk_that_only_gives_errors_is_away_as_one_that_is_not_mounted(settin
     assert not incoming.has_room()
 
 
+def test_what_somebody_has_stored_who_was_killed_then_is_synced_by_the_next_try(monkeypatch):
+    name = "logs/0000/0000/0001.txt.gz"
+    storage.store_bytes(name, b"content")
+    synced = []
+
+    def hear(descriptor, fsync=os.fsync):
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", hear)
+    storage.store_bytes(name, b"other content")
+
+    root = default_storage.path("")
+    assert set(synced) == {f"{root}{below}" for below in ("", "/logs", "/logs/0000", "/logs/0000/0000")}
+    assert storage.read_bytes(name) == b"content"
+
+
 def test_a_stored_file_can_be_read_by_the_web_server():
     storage.store_bytes("aa/x.whl", b"content")
-
-    from pathlib import Path
 
     assert Path(default_storage.path("aa/x.whl")).stat().st_mode & 0o777 == 0o644
 

@@ -95,6 +95,18 @@ def test_a_log_is_kept_as_the_packed_file_that_it_is(bucket):
     assert gzip.decompress(storage.read_bytes(logs.stored_name(build.pk))) == b"hello\n"
 
 
+def test_a_log_of_a_build_that_had_the_number_before_makes_room(bucket):
+    build = make_build()
+    storage.store_bytes(logs.stored_name(build.pk), gzip.compress(b"old\n"))
+
+    logs.begin(build.pk)
+    logs.end(build.pk, 0, b"new\n")
+    logs.keep(build.pk)
+    logs.keep(build.pk)
+
+    assert logs.tail(build, 100) == ("new\n", False)
+
+
 def test_a_client_is_sent_to_the_bucket_and_gets_all_or_a_part_with_the_headers_of_the_index(bucket, client):
     wheel = make_whole_wheel()
     content = storage.read_bytes(wheel.path)

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 
 from packages import plain_sql
 from packages.models import NEVER, Alias, Package
@@ -11,6 +12,14 @@ ODD = (
     *("a\tb\\N\nc\r\\. \N{SNOWMAN} 'q' \"d\" %s", "two, \r\nthree", '"', " "),
     *("\\N", "\\.", "", "NULL", "None", "plain"),
 )
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's own settings see to that.")
+def test_the_embedded_database_syncs_each_commit():
+    (mode,) = plain_sql.rows("PRAGMA journal_mode", [])[0]
+    (synchronous,) = plain_sql.rows("PRAGMA synchronous", [])[0]
+
+    assert (mode, synchronous) == ("wal", 2)
 
 
 def test_rows_are_added_as_they_are():

@@ -34,8 +34,9 @@ class Shown(models.Model):
     no row tells of, and no page ever gets a time that the same page had before.
     """
 
-    # How long a file stays when no page lists it any more, for whoever has just read a page.
-    LINGER = timedelta(seconds=30)
+    # How long a file stays when no page lists it any more: caches may have a page for five minutes, and for a
+    # day while we do not answer.
+    LINGER = timedelta(days=1)
     # How long a package waits that could not be written.
     RETRY = timedelta(minutes=1)
 

@@ -1,10 +1,13 @@
 """The published tree: what it holds is what the database says."""
 
 import gzip
+import os
+import re
 import shutil
 import tempfile
 import time
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import quote
@@ -21,6 +24,7 @@ from packages.models import Package
 from simple import publishing, tree
 from simple.models import Shown
 from simple.tests.rows import make_package, make_wheel
+from simple.views import PAGE
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +69,70 @@ def test_a_package_gets_pages_and_links_to_its_files():
     assert gzip.decompress((folder() / "index.html.gz").read_bytes()).decode() == page()
 
 
+@pytest.fixture
+def disk_heard(monkeypatch):
+    """What the disk was told, in its order: to sync a file or folder, or to give a file its name."""
+    heard: list[tuple[str, str]] = []
+    synced: set[int] = set()
+    fsync, replace = os.fsync, os.replace
+
+    def hear_fsync(descriptor):
+        heard.append(("sync", str(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def hear_replace(old, new, **more):
+        # With a file, its other names are synced.
+        heard.append(("name" if Path(old).stat().st_ino in synced else "too early", str(new)))
+        replace(old, new, **more)
+
+    monkeypatch.setattr(os, "fsync", hear_fsync)
+    monkeypatch.setattr(os, "replace", hear_replace)
+    return heard
+
+
+def noted(execute, sql, params, many, context, heard):
+    """Hear when rows say what is shown."""
+    if sql.startswith('UPDATE "simple_shown"'):
+        heard.append(("noted", ""))
+    return execute(sql, params, many, context)
+
+
+def test_the_disk_has_pages_before_their_names_and_these_before_the_rows(disk_heard):
+    make_wheel()
+    make_wheel("other")
+
+    with connection.execute_wrapper(partial(noted, heard=disk_heard)):
+        publish()
+
+    pages = {path: (what, at) for at, (what, path) in enumerate(disk_heard) if Path(path).name in PAGES}
+    assert len(pages) == 2 * 3 * len(PAGES)
+    assert {what for what, _ in pages.values()} == {"name"}
+    last = max(at for _, at in pages.values())
+    until = disk_heard.index(("noted", ""))
+    synced_at = {path: at for at, (what, path) in enumerate(disk_heard[:until]) if what == "sync"}
+    for name in ("demo", "other"):
+        for index in ("simple", "simple-full"):
+            for place in (folder(name, index), tree.folder(index), tree.folder(index).parent):
+                assert synced_at[str(place)] > last
+    # One file of all indexes is synced once.
+    files = [path for what, path in disk_heard[:until] if what == "sync" and path.endswith(".new")]
+    assert len(files) == len(set(files)) == 2 * len(PAGES)
+
+
+def test_the_disk_has_what_was_written_by_somebody_who_was_killed_then(disk_heard):
+    make_wheel()
+    publish()
+    Shown.objects.update(modified=0)
+    Package.objects.get().mark_changed()
+    disk_heard.clear()
+
+    publish()
+
+    synced = {path for what, path in disk_heard if what == "sync"}
+    assert {str(folder() / "index.html"), str(folder()), str(tree.folder("simple"))} <= synced
+
+
 def test_what_is_noted_is_not_looked_at_again():
     make_wheel()
     assert publish() == 1
@@ -96,10 +164,74 @@ def test_files_go_after_the_pages_and_only_when_nobody_can_have_just_read_of_the
 
     assert gone.filename not in page()
     assert gone.filename in entries()
-    publish(timedelta(seconds=30))
+    publish(Shown.LINGER)
     assert gone.filename in entries()
-    publish(timedelta(seconds=32))
+    publish(Shown.LINGER + timedelta(seconds=2))
     assert entries() == sorted([stays.filename, f"{stays.filename}.metadata", *PAGES])
+
+
+def test_a_file_stays_for_as_long_as_a_cache_may_have_a_page_with_it():
+    (stale_s,) = re.findall(r"stale-if-error=(\d+)", PAGE)
+
+    assert timedelta(seconds=int(stale_s)) <= Shown.LINGER
+
+
+def test_each_file_has_its_own_time_however_often_its_package_changes():
+    wheels = [make_wheel(number=f"{number}.0") for number in range(3)]
+    publish()
+    half = Shown.LINGER / 2
+
+    for turn, wheel in enumerate(wheels[:2]):
+        wheel.withdraw(timezone.now())
+        publish(turn * half)
+    wheels[2].yank("broken")
+    publish(2 * half + timedelta(seconds=5))
+
+    assert wheels[0].filename not in entries()
+    assert wheels[1].filename in entries()
+    publish(3 * half + timedelta(seconds=5))
+    assert entries() == sorted([wheels[2].filename, f"{wheels[2].filename}.metadata", *PAGES])
+    assert Shown.objects.get().sweep_at is None
+
+
+def test_a_file_that_was_listed_again_has_its_whole_time_anew():
+    wheel, _ = make_wheel(), make_wheel(number="2.0")
+    publish()
+    third = Shown.LINGER / 3
+    for turn, withdrawn_at in enumerate([NOW, None, NOW]):
+        Wheel.objects.filter(pk=wheel.pk).update(withdrawn_at=withdrawn_at)
+        wheel.package.mark_changed()
+        publish(turn * third)
+
+    publish(Shown.LINGER + third)
+    assert wheel.filename in entries()
+    publish(Shown.LINGER + 2 * third + timedelta(seconds=5))
+    assert wheel.filename not in entries()
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", "[]", '{"demo-1.0-py3-none-any.whl": 7}'])
+def test_a_note_of_unlisted_files_that_is_spoilt_is_made_anew(spoilt):
+    wheel = make_wheel()
+    publish()
+    wheel.withdraw(timezone.now())
+    publish()
+    (folder() / ".unlisted").write_text(spoilt)
+
+    publish(Shown.LINGER + timedelta(seconds=5))
+
+    assert wheel.filename in entries()
+    publish(Shown.LINGER * 2 + timedelta(seconds=10))
+    assert entries() == []
+
+
+def test_what_a_builder_in_wrong_hands_has_published_goes_at_once():
+    wheel, other = make_wheel(), make_wheel(number="2.0")
+    publish()
+
+    wheel.distrust(timezone.now(), "Its card was stolen.")
+    publish()
+
+    assert entries() == sorted([other.filename, f"{other.filename}.metadata", *PAGES])
 
 
 def test_the_time_of_a_file_begins_when_its_page_is_written_and_not_when_others_were():
@@ -145,8 +277,10 @@ def test_a_package_all_of_whose_wheels_are_hidden_leaves_nothing(hidden):
     wheel.package.mark_changed()
     publish(timedelta(seconds=1))
 
-    assert entries() == [wheel.filename, f"{wheel.filename}.metadata"]
-    publish(timedelta(minutes=1))
+    # What is held may do harm.
+    left = [".unlisted", wheel.filename, f"{wheel.filename}.metadata"]
+    assert entries() == ([] if hidden == "held" else left)
+    publish(Shown.LINGER * 2)
     assert not any(folder(index=index).exists() for index in tree.published_indexes())
 
 

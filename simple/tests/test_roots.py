@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -40,6 +42,27 @@ def test_names_come_and_go_with_their_pages():
 
     assert publish(timedelta(minutes=1))
     assert listed() == ["other"]
+
+
+def test_the_disk_has_lists_and_their_names_before_they_are_noted(monkeypatch):
+    make_wheel()
+    publishing.publish(NOW)
+    synced = []
+
+    def hear(descriptor, fsync=os.fsync):
+        path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        synced.append((path, PublishedTree.current().names_listed))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", hear)
+    roots.publish(NOW)
+
+    assert {listed for _, listed in synced} == {0}
+    where = [path for path, _ in synced]
+    index = tree.folder("simple")
+    first, last = where.index(f"{index}/.index.html.new"), where.index(str(index))
+    assert first < last
+    assert str(index.parent) in where
 
 
 def test_a_list_is_the_same_in_each_form():

@@ -13,6 +13,7 @@ from packages import fetch, sync
 from packages.models import Package
 from packages.pypi import PyPI
 from simple import publishing, tree
+from simple.models import Shown
 from tests.fake_pypi import FakePyPI
 
 pytestmark = pytest.mark.django_db
@@ -116,7 +117,7 @@ def test_T47_what_upstream_removes_is_out_of_the_listing_at_once_and_soon_of_the
     chain.follow()
 
     assert chain.listed() == {}
-    chain.publish(after=31)
+    chain.publish(after=Shown.LINGER.total_seconds() + 1)
     assert chain.links() == set()
     if removed != "project":
         chain.upstream.add_sdist("demo", "1.0", content)

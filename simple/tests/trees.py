@@ -5,6 +5,7 @@ from pathlib import Path
 
 from packages.models import Package
 from simple import publishing, roots, tree
+from simple.models import Shown
 
 
 def contents():
@@ -19,8 +20,8 @@ def contents():
 
 def settle(now):
     """Do what the writer does in the time to come."""
-    for wait in (timedelta(0), timedelta(minutes=2), timedelta(minutes=4)):
-        publishing.publish(now + wait)
+    for turn in range(3):
+        publishing.publish(now + turn * (Shown.LINGER + timedelta(minutes=2)))
     roots.publish(now + timedelta(hours=1), at_once=True)
 
 

@@ -6,14 +6,15 @@ import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import requests
 
 from deploy.demo import free_port
 from tests import services, stack
-from tests.chaos import LINGER_S
+from tests.faults.conftest import CALM
+from tests.faults.with_bug import HASTE_S
 from tests.quick_builders import LARGE, LARGE_PAYLOAD
 
 pytestmark = [pytest.mark.whole, pytest.mark.faults]
@@ -21,9 +22,10 @@ pytestmark = [pytest.mark.whole, pytest.mark.faults]
 READERS = 20
 # A page is written within seconds, also on a machine that has a lot to do.
 LISTED_S = 15.0
-# Of the two ways out of the index: what may be malware goes at once, all else when nobody can have just read
-# a page with it.
-STAYS_S = {"take_down": 0.0, "withdraw": LINGER_S}
+# Of the two ways out of the index: what may be malware goes at once, all else when nobody can have a page
+# with it any more, for which this farm does not take a day.
+STAYS_S = {"take_down": 0.0, "withdraw": HASTE_S}
+HASTY = replace(CALM, bug="files_go_after_seconds")
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Sip:
         return came.hexdigest()
 
 
-@pytest.mark.parametrize("kind", STAYS_S)
+@pytest.mark.parametrize(("world", "kind"), [(HASTY, kind) for kind in STAYS_S], indirect=["world"])
 def test_T46_downloads_that_have_begun_end_well_though_the_file_goes(world, kind):
     farm = world.farm
     for _ in range(2):

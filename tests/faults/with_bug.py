@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,9 @@ django.setup()
 from builds import storage  # noqa: E402 - they look into the settings
 from simple import folders  # noqa: E402
 from simple.formats import Format  # noqa: E402
+from simple.models import Shown  # noqa: E402
+
+HASTE_S = 30.0
 
 
 def database_before_file() -> None:
@@ -68,11 +72,18 @@ def _without_build_tag(filename: str) -> str:
     return "-".join([*parts[:2], *parts[3:]]) if len(parts) == 6 else filename
 
 
+def files_go_after_seconds() -> None:
+    """Take a file away half a minute after the last page that lists it, and not after a day."""
+    Shown.LINGER = timedelta(seconds=HASTE_S)
+
+
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug for bug in (database_before_file, page_written_in_place, replaceable_files)
 }
+# No bug, but what a test can wait for.
+HASTE = {files_go_after_seconds.__name__: files_go_after_seconds}
 
 if __name__ == "__main__":
-    BUGS[sys.argv[1]]()
+    (BUGS | HASTE)[sys.argv[1]]()
     del sys.argv[1]
     runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)

@@ -21,7 +21,7 @@ class Command(DestructiveCommand):
     help = (
         "Withdraw all wheels that a builder has published since a day, as it was in wrong hands or spoilt "
         "them, and have them built again. It must not be at work any more: pause, stop or retire it first. "
-        "Their files stay; `take_down` removes those that do harm."
+        "The index serves none of them any more; `take_down` removes the bytes of those that do harm."
     )
     examples = (
         'distrust pi-07 --since 2026-11-01 --reason "Its card was stolen." --dry-run',
@@ -65,7 +65,7 @@ class Command(DestructiveCommand):
         """Take them out of the index."""
         with ProgressBar(len(wheels)) as bar:
             for wheel in wheels:
-                wheel.withdraw(database_now(), reason)
+                wheel.distrust(database_now(), reason)
                 bar.advance(1)
 
     def _rebuild(self, doubt: Doubt, reason: str) -> str:
