@@ -153,7 +153,7 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
     except faults as error:
         _give_up(build, str(error), waited=waited, now=now)
         raise CannotImport(f"{error or 'The build was ended meanwhile.'} Nothing was published.") from error
-    if verdict.state != Build.State.SUCCEEDED and waited:
+    if verdict.state != Build.State.SUCCEEDED and waited and not build.has_open_successor():
         _queue_again(build)
     return verdict
 

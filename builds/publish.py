@@ -43,7 +43,7 @@ class Refused(Exception):
 
 
 class NameTaken(Refused):
-    """Another build has published a file of this name since the build of this one was given out."""
+    """Another build has published a file of this name since the build of this one began."""
 
 
 class Ended(Exception):
@@ -172,7 +172,8 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
     if before := Wheel.objects.published(file.filename):
         build_id, sha256 = before
         if sha256 != file.sha256:
-            raise NameTaken(
+            came_meanwhile = Wheel.objects.filter(filename=file.filename, published_at__gte=build.claimed_at)
+            raise (NameTaken if came_meanwhile.exists() else Refused)(
                 told,
                 f"build {build_id} has published another file of this name, "
                 "and the bytes behind a name never change.",

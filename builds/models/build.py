@@ -364,6 +364,10 @@ class Build(models.Model):
         """Return the files upstream that this build could be of."""
         return [partial_source(iter(row)) for row in statements.sources(self.version_id)]
 
+    def has_open_successor(self) -> bool:
+        """Tell whether another attempt at the same waits or goes on."""
+        return Build.objects.open().filter(version=self.version_id, target=self.target_id).exists()
+
     def has_open_siblings(self) -> bool:
         """Tell whether a build of the same version has not ended."""
         return statements.has_open_builds(self.version_id, self.OPEN)
