@@ -98,9 +98,9 @@ def test_each_class_of_failure_comes_up():
     found = {next(drawing.failures).key for _ in printed.by_name()}
 
     # A lost build and a refused wheel have rows of their own, and old packages what they fail with; nothing
-    # of it was imported.
+    # of it was imported, and no two builds made one name.
     old = {printed.by_name()[entry.fails].key for entry in catalogue.entries(120, 1) if entry.fails}
-    assert found | {"builder-lost", "refused", "file-lost"} | old == set(failures.classes())
+    assert found | {"builder-lost", "refused", "file-lost", "name-taken"} | old == set(failures.classes())
 
 
 def test_downloads_add_up(sample):

@@ -110,7 +110,8 @@ class Attempt:
             yield "no report came"
         if self.row.state != end.state:
             yield f"it is {self.row.state} and should be {end.state}: {self.row.reason}"
-        failure = self.report.get("failure", "")
+        # What the builder does not tell, as where Python met a limit before the watch did, the log shows.
+        failure = self.report.get("failure") or self.row.failure
         if end.state == "failed" and failure not in end.failures:
             yield f"its failure is {failure!r} and should be one of {end.failures}: {self.row.reason}"
         if failures.is_infrastructure(self.row.failure):
