@@ -1,7 +1,7 @@
 """From rows to what the indexes say: which files each of them offers, and how each file is described."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from packaging.tags import Tag
 from packaging.utils import BuildTag, parse_wheel_filename
 from packaging.version import Version as ParsedVersion
 
-from builds.coverage import Need, covers, is_pure, replaces
+from builds.coverage import covers, is_pure, replaces
 from builds.models import Wheel, WheelQuerySet
 from builds.upstream import tags_of
 from builds.yanks import Yank, yank_of
@@ -188,8 +188,7 @@ def details(held: Holdings, indexes: Indexes) -> dict[str, ProjectDetail]:
     if held.package.status == Package.Status.QUARANTINED:
         return dict.fromkeys(indexes.names, _page(held.package, []))
     ours = _ours(held)
-    systems = [need for each in indexes.releases.values() for need in each]
-    apart = confined([wheel for wheel, entry in ours.items() if not entry.file.yanked], systems)
+    apart = _confined([wheel for wheel, entry in ours.items() if not entry.file.yanked], indexes)
     for_all = {wheel: entry for wheel, entry in ours.items() if wheel not in apart}
     chosen = {ALL: list(for_all.values()), PLATFORM: _without_upstreams_pure(held, for_all)}
     for index, needs in indexes.releases.items():
@@ -202,15 +201,21 @@ def details(held: Holdings, indexes: Indexes) -> dict[str, ProjectDetail]:
     return {index: _page(held.package, entries) for index, entries in chosen.items() if entries}
 
 
-def confined(wheels: Collection[Wheel], needs: Collection[Need]) -> set[Wheel]:
+def may_be_confined(wheels: Iterable[Wheel]) -> bool:
+    """Tell whether what systems run could keep any of a package's wheels from the indexes for all of them."""
+    return any(wheel.has_build_tag for wheel in wheels)
+
+
+def _confined(wheels: Collection[Wheel], indexes: Indexes) -> set[Wheel]:
     """Return which of a package's wheels the indexes of releases alone may list.
 
     Of files with the same tags installers take the one with the highest build tag, wherever they are, and ask
     no C library: so what all systems see must run wherever those before it do.
     """
     apart: set[Wheel] = set()
-    if not any(wheel.has_build_tag for wheel in wheels):
+    if not may_be_confined(wheels):
         return apart
+    needs = indexes.needs
     alike: dict[tuple[str, frozenset[Tag]], list[Wheel]] = defaultdict(list)
     for wheel in wheels:
         alike[wheel.version.canonical, wheel.tags()].append(wheel)
@@ -226,10 +231,8 @@ def confined(wheels: Collection[Wheel], needs: Collection[Need]) -> set[Wheel]:
 
 def only_in(wheels: Collection[Wheel]) -> dict[int, str]:
     """Return the index of each wheel that no index for all systems lists, by the wheels' keys."""
-    if not any(wheel.has_build_tag for wheel in wheels):
-        return {}
-    systems = [need for each in current().releases.values() for need in each]
-    return {wheel.pk: of_release(wheel.build.target.os_release) for wheel in confined(wheels, systems)}
+    apart = _confined(wheels, current()) if may_be_confined(wheels) else ()
+    return {wheel.pk: of_release(wheel.build.target.os_release) for wheel in apart}
 
 
 def _page(package: Package, entries: list[_Entry]) -> ProjectDetail:

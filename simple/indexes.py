@@ -43,6 +43,11 @@ class Indexes:
         """Their names."""
         return (ALL, PLATFORM, *([FULL] if self.has_full else []), *self.releases)
 
+    @property
+    def needs(self) -> list[Need]:
+        """What all targets of these releases want."""
+        return [need for each in self.releases.values() for need in each]
+
 
 def of_release(os_release: str) -> str:
     """Return the name of a release's index; "" for one whose address would be another's."""

@@ -10,7 +10,7 @@ from django.views.decorators.http import condition
 from packages.models import NEVER, Package
 from simple import indexes, misses, pages
 from simple.formats import LAYOUT, Format
-from simple.index import details, holdings, project_list
+from simple.index import details, holdings, may_be_confined, project_list
 from simple.indexes import ALL, FULL, OWN, Indexes
 from simple.negotiation import content_type
 
@@ -70,7 +70,7 @@ def _project(
 ) -> HttpResponseBase:
     """Return the page of one project, if it has one in this index."""
     [held] = holdings([package], with_upstream=index == FULL)
-    if index in OWN and any(wheel.has_build_tag for wheel in held.wheels):
+    if index in OWN and may_be_confined(held.wheels):
         # What a rebuild runs on decides whether it is listed for all.
         there_are = indexes.current()
     found = details(held, there_are)
