@@ -15,8 +15,9 @@ SETUP = ROOT / "deploy" / "server-setup"
 SYSTEMD = ROOT / "deploy" / "systemd"
 SERVICES = [SYSTEMD / f"piwheels-{name}.service" for name in ("web", "worker", "beat", "downloads", "redis")]
 GIVEN = ["wheels.example.org", "--self-signed"]
-# systemd's own measure, of 10; its word for what is below 2 is OK.
-MOST_EXPOSED = "20"
+BUILDER = SYSTEMD / "piwheels-builder.service"
+# systemd's own measure, in tenths of its 10; of a builder, as little as the sandbox allows.
+MOST_EXPOSED = {**dict.fromkeys(SERVICES, 20), BUILDER: 40}
 
 
 def setup(*words):
@@ -258,9 +259,7 @@ def test_a_service_comes_back_and_has_no_secret_in_its_environment(path):
     assert not {"SECRET_KEY", "REDIS_URL", "PIWHEELS_ORDERS_URL", "DATABASE_URL"} & set(named)
 
 
-@pytest.mark.parametrize(
-    "path", [*SERVICES, SYSTEMD / "piwheels-builder.service"], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", [*SERVICES, BUILDER], ids=lambda path: path.stem)
 def test_systemd_watches_every_service_of_ours(path):
     """Redis is not ours, and tells nothing."""
     assert ("WatchdogSec" in unit(path)["Service"]) == (path.stem != "piwheels-redis")
@@ -298,13 +297,13 @@ def test_the_site_alone_sees_the_memory_that_it_tells_of():
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd here")
-@pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MOST_EXPOSED, ids=lambda path: path.stem)
 def test_systemd_finds_little_to_fear_in_a_service(path):
     words = [
         "systemd-analyze",
         "security",
         "--offline=true",
-        f"--threshold={MOST_EXPOSED}",
+        f"--threshold={MOST_EXPOSED[path]}",
         "--no-pager",
         path,
     ]
