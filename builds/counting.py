@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from django.db import transaction
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-from builds import campaigns, day_counts
+from builds import breakages, campaigns, day_counts
 from builds.models import Build, Campaign, Counting, StandingFailure, Target, TargetQueue
 from builds.priority import CLASS
 
@@ -162,5 +162,6 @@ COUNTS: dict[Counting.Thing, _Count] = {
     Counting.Thing.BUILDERS: _by_day(day_counts.count_by_builder),
     Counting.Thing.WHEELS: _by_day(day_counts.count_wheels),
     Counting.Thing.FAILURES: _failures,
+    Counting.Thing.BROKEN: _by_day(breakages.note_day),
     Counting.Thing.CAMPAIGNS: _campaigns,
 }

@@ -26,7 +26,7 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _ended_on(day: date) -> models.QuerySet[Build]:
+def ended_on(day: date) -> models.QuerySet[Build]:
     """Return the builds that ended on a day, in no order."""
     begin, end = midnight(day), midnight(day + timedelta(days=1))
     return Build.objects.ended().filter(finished_at__gte=begin, finished_at__lt=end).order_by()
@@ -34,7 +34,7 @@ def _ended_on(day: date) -> models.QuerySet[Build]:
 
 def count_by_target(day: date) -> None:
     """Count how builds ended for each target."""
-    counted = _ended_on(day).values_list("target", "state", "failure").annotate(Count("pk"))
+    counted = ended_on(day).values_list("target", "state", "failure").annotate(Count("pk"))
     rows = [
         BuildDay(day=day, target_id=target, state=state, failure=failure, count=count)
         for target, state, failure, count in counted
@@ -44,7 +44,7 @@ def count_by_target(day: date) -> None:
 
 def count_by_builder(day: date) -> None:
     """Count how builds ended on each builder, and how long it was at them."""
-    of_builders = _ended_on(day).filter(builder__isnull=False)
+    of_builders = ended_on(day).filter(builder__isnull=False)
     counted = of_builders.values_list("builder", "state").annotate(Count("pk"), Sum("duration_s"))
     rows = [
         BuilderDay(day=day, builder_id=builder, state=state, count=count, seconds=seconds or 0)
@@ -57,7 +57,7 @@ def count_wheels(day: date) -> None:
     """Count the wheels that came out, by what runs them."""
     counts: Counter[str] = Counter()
     sizes: dict[str, int] = defaultdict(int)
-    wheels = Wheel.objects.filter(build__in=_ended_on(day)).order_by()
+    wheels = Wheel.objects.filter(build__in=ended_on(day)).order_by()
     for filename, size, architecture in wheels.values_list(
         "filename", "size", "build__target__architecture"
     ).iterator():

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from builds.models import Build
 
 # Nobody reads more of them; the package's page has them all.
@@ -52,15 +54,14 @@ def _compared(build: Build, before: Build | None, others: list[Build]) -> Iterat
 
 def _good_before(build: Build) -> Build | None:
     """Return the build of the newest version before this one that succeeded for the same target."""
-    good = Build.objects.filter(
-        version__package=build.version.package_id,
-        target=build.target_id,
-        state=Build.State.SUCCEEDED,
-        released_at__lte=build.released_at,
-    )
-    return (
-        good.exclude(version=build.version_id)
-        .select_related("version")
-        .order_by("-released_at", "-pk")
-        .first()
-    )
+    good = good_builds(build.version.package_id, build.target_id).exclude(version=build.version_id)
+    return good.filter(released_at__lte=build.released_at).select_related("version").first()
+
+
+def good_builds(package: object, target: object) -> QuerySet[Build]:
+    """Return the builds of a package that succeeded for a target, the one released last first.
+
+    Both are keys, or stand for those of a query around it.
+    """
+    good = Build.objects.filter(version__package=package, target=target, state=Build.State.SUCCEEDED)
+    return good.order_by("-released_at", "-pk")

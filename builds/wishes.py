@@ -36,7 +36,7 @@ def candidates(package: Package, pythons: Collection[str]) -> dict[str, list[Can
     if package.skip_reason or package.is_hidden:
         return {python: [] for python in pythons}
     sources = best_sources(UpstreamFile.objects.filter(version__package=package))
-    versions = _versions(package, sources)
+    versions = _built(package.versions.all(), sources)
     limit = package.depth if package.depth is not None else settings.PIWHEELS_DEPTH or None
     return {
         python: _ranked(
@@ -75,21 +75,25 @@ def _ranked(
     ]
 
 
-def _versions(package: Package, sources: dict[int, UpstreamFile]) -> list[Version]:
-    """Return the versions that could have a wheel, the newest first."""
-    usable = package.versions.listed().filter(yanked=False, skip_reason="").exclude(canonical="")
-    found = sorted(
-        (version for version in usable if version.pk in sources),
-        key=lambda version: version.sort_key,
-        reverse=True,
-    )
-    return _without_twins(found)
+def stand_ins(versions: Iterable[Version], sources: Collection[int]) -> dict[int, Version]:
+    """Return which version is built in the place of another of these, as `1.0` may be for `1.0.0`.
+
+    By the other's key; `sources` are the keys of those that have a source.
+    """
+    usable = [version for version in versions if version.is_buildable and version.pk in sources]
+    built = {ParsedVersion(version.canonical): version for version in _built(usable, sources)}
+    twins = {version.pk: built[ParsedVersion(version.canonical)] for version in usable}
+    return {key: twin for key, twin in twins.items() if twin.pk != key}
 
 
-def _without_twins(versions: Iterable[Version]) -> list[Version]:
-    """Keep one of `1.0` and `1.0.0`, whose wheels would have one name: the one released last."""
+def _built(versions: Iterable[Version], sources: Collection[int]) -> list[Version]:
+    """Return those of a package's versions that could have a wheel, the newest first.
+
+    Of `1.0` and `1.0.0`, whose wheels would have one name, it is the one released last.
+    """
+    usable = [version for version in versions if version.is_buildable and version.pk in sources]
     kept: dict[ParsedVersion, Version] = {}
-    for version in versions:
+    for version in sorted(usable, key=lambda version: version.sort_key, reverse=True):
         twin = kept.get(ParsedVersion(version.canonical))
         if twin is None or (
             version.released_at and twin.released_at and version.released_at > twin.released_at

@@ -79,7 +79,8 @@ def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], no
             said = "no version of it can be built: upstream has none with a source that pip could read."
             found.append(Answer(target, "none", "–", "no", said))
             continue
-        answer = _answer(matrix.cell(newest, target), newest.number, target, now)
+        speaking = matrix.stand_ins.get(newest.pk, newest)
+        answer = _answer(matrix.cell(speaking, target), speaking.number, target, now)
         answer = answer if answer.mood == "good" else _with_older(answer, matrix, others)
         found.append(_with_index(answer, matrix))
     return found
@@ -111,6 +112,9 @@ def _with_older(answer: Answer, matrix: Matrix, versions: Sequence[Placed]) -> A
             said = f"{has}, {how}. {answer.said}"
             pin = version.canonical if compiled else ""
             return replace(answer, word="an older one", said=said, pin=pin, wheel=wheel)
+        # To pip it is the same version as the one that is built in its place.
+        if version.pk in matrix.stand_ins:
+            continue
         if not compiled and matrix.compiles(version.pk, answer.target):
             compiled = version.number
     return answer

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from django.db.models import Q
 
 from builds.models import Build, Target
 from packages.models import Package, Placed, Version
+from packages.ordering import LEGACY, order
 from piwheels_site import answers, matrix
 from piwheels_site.answers import Answer
 from piwheels_site.matrix import Matrix
@@ -36,11 +38,20 @@ def look(package: Package, placed: Sequence[Placed], shown: Iterable[Placed], no
     It takes the same few queries for any package.
     """
     speaking = answers.spokesmen(placed)
-    keys = {version.pk for version in [*shown, *speaking]}
-    versions = Version.objects.in_bulk(keys)
-    found = matrix.read(package, keys, _targets_of(package), upstream_page=upstream_url(package.name))
+    versions = Version.objects.in_bulk(_with_twins({version.pk for version in [*shown, *speaking]}, placed))
+    found = matrix.read(package, versions, _targets_of(package), upstream_page=upstream_url(package.name))
     newest = versions.get(speaking[0].pk) if speaking else None
     return Looked(package, newest, versions, found, answers.answers(found, newest, speaking, now))
+
+
+def _with_twins(versions: set[int], placed: Sequence[Placed]) -> set[int]:
+    """Add to some versions their other spellings, as one of `1.0` and `1.0.0` is built."""
+    found = set(versions)
+    for key, alike in groupby(placed, lambda version: order(version.canonical)):
+        twins = {version.pk for version in alike}
+        if key != LEGACY and not versions.isdisjoint(twins):
+            found |= twins
+    return found
 
 
 def _targets_of(package: Package) -> list[Target]:

@@ -4,7 +4,7 @@ Read with a few queries, however many versions and targets; pages and JSON make 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -17,7 +17,7 @@ from builds.coverage import Need, Offer, admits, covers
 from builds.models import Build, Dependency, Skip, Target, Wheel, WheelQuerySet
 from builds.remarks import remarks_on, why_not_offered
 from builds.upstream import UpstreamWheel
-from builds.wishes import best_sources, upstream_wheels
+from builds.wishes import best_sources, stand_ins, upstream_wheels
 from builds.yanks import Yank, yanks
 from packages.models import Package, UpstreamFile, Version
 from piwheels_site.templatetags.said import STATES
@@ -85,6 +85,7 @@ class Matrix:
     sources: Mapping[int, UpstreamFile]  # by version; what it would be built from
     upstream: Mapping[int, list[UpstreamWheel]]
     skips: Mapping[int, str]  # by target
+    stand_ins: Mapping[int, Version]  # by version; the twin that is built in its place
     _offers: dict[int, Offer] = field(default_factory=dict)
 
     @cached_property
@@ -170,6 +171,7 @@ class Matrix:
     def _why_not(self, version: Version, target: Target) -> Cell:
         """Return why a version is not even queued for a target."""
         source, skip = self.sources.get(version.pk), self.skips.get(target.pk, "")
+        twin = self.stand_ins.get(version.pk)
         reasons = [
             (version.gone_at or self.package.status == Package.Status.GONE, Kind.NEVER, "removed upstream"),
             (version.yanked, Kind.NEVER, "yanked upstream"),
@@ -181,6 +183,7 @@ class Matrix:
             (source is None, Kind.SOURCELESS, "no source that can be built"),
             (not self.compiles(version.pk, target), Kind.NEVER, f"not for Python {target.python}"),
             (not target.is_active, Kind.NEVER, "no longer built"),
+            (twin, Kind.NEVER, f"the same version as {twin and twin.number}, which is built"),
         ]
         found = ((kind, text) for applies, kind, text in reasons if applies)
         kind, text = next(found, (Kind.UNCHOSEN, "not among the newest, which are built"))
@@ -232,9 +235,9 @@ def _of_build(build: Build) -> Cell:
 
 
 def read(
-    package: Package, versions: Collection[int], targets: Sequence[Target], *, upstream_page: str
+    package: Package, versions: Mapping[int, Version], targets: Sequence[Target], *, upstream_page: str
 ) -> Matrix:
-    """Read what there is of these versions."""
+    """Read what there is of these versions, given by their keys."""
     wheels: dict[int, list[Wheel]] = defaultdict(list)
     for wheel in described(index.offered().filter(version__in=versions)):
         wheel.package = package
@@ -245,6 +248,7 @@ def read(
     files = UpstreamFile.objects.filter(version__in=versions)
     upstream = upstream_wheels(files)
     found = yanks(chain(*wheels.values()), upstream)
+    sources = best_sources(files)
     attempts = Build.objects.filter(version__in=versions).order_by("attempt")
     return Matrix(
         package=package,
@@ -255,9 +259,10 @@ def read(
         only_in=index.only_in([wheel for wheel in chain(*wheels.values()) if wheel.pk not in found]),
         kept_back=away,
         builds={(build.version_id, build.target_id): build for build in attempts},
-        sources=best_sources(files),
+        sources=sources,
         upstream=upstream,
         skips=dict(Skip.objects.filter(package=package).values_list("target", "reason")),
+        stand_ins=stand_ins(versions.values(), sources),
     )
 
 

@@ -9,7 +9,7 @@ from piwheels_site.pages.badges import apt_list, badge
 from piwheels_site.pages.bundle import bundle_form, bundle_page, bundle_zip
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
-from piwheels_site.pages.failure_feed import failure_feed
+from piwheels_site.pages.failure_feed import BreakageFeed, failure_feed
 from piwheels_site.pages.failures import failure_class, failure_classes
 from piwheels_site.pages.faq import faq
 from piwheels_site.pages.farm import farm, farm_now
@@ -65,6 +65,7 @@ urlpatterns = [
     path("failures/<slug:key>", RedirectView.as_view(pattern_name="failure", permanent=True)),
     path("failures/<slug:key>/", failure_class, name="failure"),
     path("feeds/failures.atom", failure_feed, name="failures-feed"),
+    path("feeds/breakages.atom", BreakageFeed(), name="breakages-feed"),
     path("status", RedirectView.as_view(pattern_name="status", permanent=True)),
     path("status/", status, name="status"),
     path("packages.html", search, name="search"),

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from builds.models import BuildDay, Counting, StandingFailure, TargetQueue
+from builds.models import Breakage, BuildDay, Counting, StandingFailure, TargetQueue
 from packages.record_admin import RecordAdmin
 
 
@@ -33,3 +33,11 @@ class StandingFailureAdmin(RecordAdmin):
     """How many packages fail in which way at the moment."""
 
     list_display = ["failure", "packages", "dependents"]
+
+
+@admin.register(Breakage)
+class BreakageAdmin(RecordAdmin):
+    """New releases that failed although their packages were built before."""
+
+    list_display = ["day", "build", "good"]
+    list_select_related = ["build__version__package", "build__target", "good__package"]

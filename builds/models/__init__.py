@@ -4,7 +4,15 @@ from builds.models.build import Build
 from builds.models.build_queryset import BuildQuerySet
 from builds.models.builder import Builder, BuilderQuerySet
 from builds.models.campaign import Campaign, CampaignQuerySet
-from builds.models.counted import BuildDay, BuilderDay, Counting, StandingFailure, TargetQueue, WheelDay
+from builds.models.counted import (
+    Breakage,
+    BuildDay,
+    BuilderDay,
+    Counting,
+    StandingFailure,
+    TargetQueue,
+    WheelDay,
+)
 from builds.models.recipe import Recipe
 from builds.models.refusal import Refusal
 from builds.models.size import Size
@@ -15,6 +23,7 @@ from builds.models.wanted import Demand, Push, Skip
 from builds.models.wheel import Dependency, Wheel, WheelQuerySet
 
 __all__ = [
+    "Breakage",
     "Build",
     "BuildDay",
     "BuildQuerySet",

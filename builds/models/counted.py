@@ -5,11 +5,12 @@ from typing import ClassVar
 
 from django.db import models
 
+from builds.models.build import Build
 from builds.models.builder import Builder
 from builds.models.state import State
 from builds.models.target import Target
 from packages.clock import is_over
-from packages.models import NEVER
+from packages.models import NEVER, Version
 
 
 class Counting(models.Model):
@@ -23,6 +24,7 @@ class Counting(models.Model):
         BUILDERS = "builders", "how builds ended on each builder"
         WHEELS = "wheels", "what came out of builds"
         FAILURES = "failures", "what fails at the moment"
+        BROKEN = "broken", "what was built before and fails"
         CAMPAIGNS = "campaigns", "how far campaigns are"
 
     # What is quickly counted is counted this often; nothing takes more than this part of the time.
@@ -32,6 +34,7 @@ class Counting(models.Model):
         Thing.BUILDERS: timedelta(seconds=60),
         Thing.WHEELS: timedelta(seconds=60),
         Thing.FAILURES: timedelta(seconds=60),
+        Thing.BROKEN: timedelta(seconds=60),
         Thing.CAMPAIGNS: timedelta(seconds=10),
     }
     PART = 0.02
@@ -62,9 +65,8 @@ class Counting(models.Model):
     @classmethod
     def forget_days(cls) -> None:
         """Have all days counted again, as builds have come into those that are over."""
-        Counting.objects.filter(thing__in=[cls.Thing.DAYS, cls.Thing.BUILDERS, cls.Thing.WHEELS]).update(
-            through=None
-        )
+        of_days = [cls.Thing.DAYS, cls.Thing.BUILDERS, cls.Thing.WHEELS, cls.Thing.BROKEN]
+        Counting.objects.filter(thing__in=of_days).update(through=None)
 
     def end(self, took_s: float, **fields: object) -> None:
         """Note how long it took."""
@@ -154,3 +156,28 @@ class StandingFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.failure}: {self.packages}"
+
+
+class Breakage(models.Model):
+    """A new release that failed although an earlier version of its package was built for the same target."""
+
+    # Without constraints in the database: while it is upgraded, code that knows nothing of these may delete
+    # what they are about.  They are read with their builds, so that one without a build is not there.
+    build = models.OneToOneField(
+        Build, models.CASCADE, primary_key=True, related_name="breakage", db_constraint=False
+    )
+    good = models.ForeignKey(
+        Version,
+        models.CASCADE,
+        related_name="+",
+        db_constraint=False,
+        help_text="The last version before it that was built.",
+    )
+    day = models.DateField(help_text="When it failed (UTC).")
+
+    class Meta:
+        ordering = ["-day", "-build_id"]
+        indexes = [models.Index(fields=["-day", "-build"], name="builds_breakage_last")]
+
+    def __str__(self) -> str:
+        return f"build {self.build_id}"

@@ -86,6 +86,11 @@ class Version(models.Model):
         return f"{self.package} {self.number}"
 
     @property
+    def is_buildable(self) -> bool:
+        """Whether it may be built as far as it itself says; a source is another matter."""
+        return bool(self.canonical) and self.gone_at is None and not self.yanked and not self.skip_reason
+
+    @property
     def sort_key(self) -> tuple[bool, ParsedVersion, str]:
         """A key that orders versions by PEP 440, with the legacy ones below all others."""
         parsed = ParsedVersion(self.canonical) if self.canonical else ParsedVersion("0")

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from builds import browsing, failures, position
+from builds import breakages, browsing, failures, position
 from builds.log_parts import part
 from builds.models import Build
 from builds.models.state import State
@@ -86,6 +86,18 @@ class Builds(Schema):
     next: Next
 
 
+class BreakageWhole(BuildBrief):
+    """A new release that failed of a package that was built before."""
+
+    built_before: str = Field(description="The last version before it that was built for the target.")
+
+
+class Breakages(Schema):
+    """New releases that fail, the last one first."""
+
+    breakages: list[BreakageWhole]
+
+
 class Waits(Schema):
     """Where a waiting build stands."""
 
@@ -133,6 +145,22 @@ def builds(
         else keyset.newest_first(fitting, after, limit)
     )
     return Builds(builds=[BuildBrief.of(each) for each in some.rows], next=next_link(request, some.after))
+
+
+@router.get(
+    "/breakages", response=kept(Breakages, 422), summary="New releases that fail", url_name="breakages"
+)
+def new_releases_that_fail(request: HttpRequest, limit: Limit = USUALLY) -> Breakages:
+    """Give releases of the last 30 days that fail although an earlier version was built for the target.
+
+    Not those that were mended, skipped or taken back since, nor what failed by a fault of the farm's.
+    """
+    found = breakages.standing(database_now())[:limit]
+    return Breakages(
+        breakages=[
+            BreakageWhole(**dict(BuildBrief.of(each.build)), built_before=each.good.number) for each in found
+        ]
+    )
 
 
 @router.get("/builds/{build}", response=kept(BuildWhole, 404, 422), summary="One build", url_name="build")

@@ -25,4 +25,4 @@ def api_docs(request: HttpRequest) -> HttpResponse:
         "a_minute": settings.PIWHEELS_API_A_MINUTE,
         "costs": limits.COSTS,
     }
-    return render(request, "api.html", context)
+    return render(request, "pages/api.html", context)

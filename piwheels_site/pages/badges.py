@@ -27,7 +27,7 @@ def badge(request: HttpRequest, name: str) -> HttpResponse:
         return redirect("badge", canonical_or_404(name), permanent=True)
     package = get_object_or_404(Package, name=name)
     looked = look(package, package.versions.newest_first(), [], database_now())
-    body = render_to_string("badge.svg", {"badge": drawing.badge(looked.answers)}).encode()
+    body = render_to_string("pages/badge.svg", {"badge": drawing.badge(looked.answers)}).encode()
     etag = f'"{sha256(body).hexdigest()[:32]}"'
     response = HttpResponse(body, content_type="image/svg+xml")
     response.headers["ETag"] = etag

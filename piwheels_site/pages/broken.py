@@ -46,6 +46,6 @@ def _said(request: HttpRequest, status: int, name: str) -> HttpResponse:
         response = HttpResponse(_TEXT[status], status=status, content_type="text/plain; charset=utf-8")
     else:
         context = {"is_away": status == 503, "name": name, "theme": theme_of(request)}
-        return HttpResponse(render_to_string("broken.html", context), status=status)
+        return HttpResponse(render_to_string("pages/broken.html", context), status=status)
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response

@@ -34,7 +34,7 @@ def bundle_form(request: HttpRequest) -> HttpResponse:
     context = _form(asked.get("os", ""), asked.get("model", ""))
     context |= {"text": asked.get("text", "")[:MOST_BYTES], "installed": asked.get("installed", "")}
     if request.method != "POST":
-        return render(request, "bundle.html", context)
+        return render(request, "pages/bundle.html", context)
     try:
         question = Question(
             wanted=sent_text(request).replace("\r\n", "\n").strip(),
@@ -47,7 +47,7 @@ def bundle_form(request: HttpRequest) -> HttpResponse:
         context["problem"], status = str(error), HTTPStatus.BAD_REQUEST.value
     except Refused as refusal:
         context["problem"], status = str(refusal), refusal.status
-    return render(request, "bundle.html", context, status=status)
+    return render(request, "pages/bundle.html", context, status=status)
 
 
 @never_cache
@@ -58,7 +58,7 @@ def bundle_page(request: HttpRequest, key: str) -> HttpResponse:
     now = database_now()
     if "HX-Request" in request.headers:
         if bundle.is_open:
-            return render(request, "_bundle_progress.html", _progress(bundle))
+            return render(request, "pages/_bundle_progress.html", _progress(bundle))
         # The rest of the page is another one, too.
         return HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
     context = {
@@ -68,7 +68,7 @@ def bundle_page(request: HttpRequest, key: str) -> HttpResponse:
         "installed": bundle.installed,
         "is_ready": is_ready(bundle, now),
     }
-    return render(request, "bundle_page.html", context)
+    return render(request, "pages/bundle_page.html", context)
 
 
 @require_safe

@@ -55,7 +55,7 @@ def check_page(request: HttpRequest) -> HttpResponse:
             context |= _shown(check(read(text), target, model, setup)) | _handed_on(text)
         except (CannotRead, CannotRun) as error:
             context["problem"], status = str(error), 400
-    return render(request, "check.html", context, status=status)
+    return render(request, "pages/check.html", context, status=status)
 
 
 def _handed_on(text: str) -> dict[str, object]:

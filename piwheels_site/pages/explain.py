@@ -56,7 +56,7 @@ def explain_page(request: HttpRequest, name: str) -> HttpResponse:
         context["problem"] = str(error)
     else:
         context |= _shown(request, found)
-    return render(request, "explain.html", context)
+    return render(request, "pages/explain.html", context)
 
 
 def _shown(request: HttpRequest, found: Explanation) -> dict[str, object]:

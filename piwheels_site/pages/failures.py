@@ -5,12 +5,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from builds import failing, failures
+from builds import breakages, failing, failures
 from packages.clock import database_now
 from piwheels_site.charts import bars
 
 # The numbers are read from roll-ups this often, in seconds, however many people look.
 READ_EVERY = 15
+# How many of the new releases that fail are shown.
+BREAKAGES = 25
 TITLE = "Builds that failed, by day"
 
 
@@ -19,14 +21,18 @@ def failure_classes(request: HttpRequest) -> HttpResponse:
     """Show in which ways builds fail, and how often."""
     now = database_now()
     found = cache.get_or_set("failures", lambda: failing.classes(now), READ_EVERY) or []
+    broken = cache.get_or_set(
+        "failures-broken", lambda: list(breakages.standing(now)[:BREAKAGES]), READ_EVERY
+    )
     series = cache.get_or_set("failures-trend", lambda: failing.trend(now), READ_EVERY) or []
     context = {
         "classes": found,
+        "broken": broken,
         "lately": sum(each.lately for each in found),
         "chart": bars(TITLE, series),
         "now": now,
     }
-    return render(request, "failures.html", context)
+    return render(request, "pages/failures.html", context)
 
 
 @require_safe
@@ -50,4 +56,4 @@ def failure_class(request: HttpRequest, key: str) -> HttpResponse:
         "is_first": not start,
         "now": now,
     }
-    return render(request, "failure.html", context)
+    return render(request, "pages/failure.html", context)

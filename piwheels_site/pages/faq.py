@@ -24,4 +24,4 @@ def faq(request: HttpRequest) -> HttpResponse:
         "requests_a_day": settings.PIWHEELS_REQUESTS_A_DAY,
         "limit_s": settings.PIWHEELS_TIME_LIMIT_S,
     }
-    return render(request, "faq.html", context)
+    return render(request, "pages/faq.html", context)

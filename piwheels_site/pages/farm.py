@@ -23,13 +23,13 @@ def _part() -> str:
 
 def _rendered() -> SafeString:
     now = database_now()
-    return render_to_string("_farm.html", {"farm": builders.now(now), "now": now})
+    return render_to_string("pages/_farm.html", {"farm": builders.now(now), "now": now})
 
 
 @require_safe
 def farm(request: HttpRequest) -> HttpResponse:
     """Show the farm; with `?still` it does not change by itself."""
-    return render(request, "farm.html", {"part": _part(), "is_still": "still" in request.GET})
+    return render(request, "pages/farm.html", {"part": _part(), "is_still": "still" in request.GET})
 
 
 @cache_control(no_cache=True)

@@ -75,7 +75,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "newest": _by_version(newest[: 4 * NEWEST])[:NEWEST],
         "now": now,
     }
-    return render(request, "home.html", context)
+    return render(request, "pages/home.html", context)
 
 
 def _by_version(wheels: Iterable[Wheel]) -> list[list[Wheel]]:

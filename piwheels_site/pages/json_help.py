@@ -13,4 +13,4 @@ EXAMPLE = Path(__file__).parent.parent / "project_example.json"
 def json_help(request: HttpRequest) -> HttpResponse:
     """Show what the JSON has."""
     context = {"example": EXAMPLE.read_text(), "site": request.build_absolute_uri("/")}
-    return render(request, "json.html", context)
+    return render(request, "pages/json.html", context)

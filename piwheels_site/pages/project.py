@@ -37,7 +37,7 @@ def project(request: HttpRequest, name: str) -> HttpResponse:
     else:
         page = Paginator(placed, VERSIONS_A_PAGE).get_page(request.GET.get("page"))
         looked = look(package, placed, page, now)
-        response = render(request, "project.html", _context(looked, page, site, now))
+        response = render(request, "pages/project.html", _context(looked, page, site, now))
     patch_vary_headers(response, ["Accept", "User-Agent"])
     return response
 

@@ -30,4 +30,4 @@ def queue(request: HttpRequest) -> HttpResponse:
         "standing": waiting.of_package(name, now) if name else None,
         "now": now,
     }
-    return render(request, "queue.html", context)
+    return render(request, "pages/queue.html", context)

@@ -40,7 +40,7 @@ def request_build(request: HttpRequest, name: str) -> HttpResponse:
         "is_marked": Dirty.objects.filter(name=name).exists(),
         "limit": settings.PIWHEELS_REQUESTS_A_DAY,
     }
-    return render(request, "request.html", context, status=STATUS.get(answer, 200) if answer else 200)
+    return render(request, "pages/request.html", context, status=STATUS.get(answer, 200) if answer else 200)
 
 
 @never_cache
@@ -62,4 +62,4 @@ def request_missing(request: HttpRequest) -> HttpResponse:
     }
     is_counted = Answer.COUNTED in found or Answer.AGAIN in found
     status = 200 if is_counted else STATUS[next(iter(found))]
-    return render(request, "request_missing.html", context, status=status)
+    return render(request, "pages/request_missing.html", context, status=status)

@@ -20,12 +20,12 @@ def search(request: HttpRequest) -> HttpResponse:
     """Show what was looked for, or the most downloaded packages."""
     typed = request.GET.get("q", "").replace("\0", "").strip()[:200]
     if not typed:
-        return render(request, "packages.html", {"page": _page(request)})
+        return render(request, "pages/packages.html", {"page": _page(request)})
     found = finding.search(typed)
     if request.GET.get("go") and found.exact:
         return redirect(found.exact)
     return render(
-        request, "packages.html", {"typed": typed, "found": found, "may_be_a_name": canonical(typed)}
+        request, "pages/packages.html", {"typed": typed, "found": found, "may_be_a_name": canonical(typed)}
     )
 
 
@@ -43,7 +43,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         "near": finding.near(name) if name else [],
         "is_known": bool(name) and Package.objects.filter(name=name).exists(),
     }
-    return render(request, "404.html", context, status=404)
+    return render(request, "pages/404.html", context, status=404)
 
 
 def _name_in(path: str) -> str:

@@ -27,7 +27,9 @@ _OPENING = (
 def robots(request: HttpRequest) -> HttpResponse:
     """Answer what robots may read: all that says something by itself."""
     context = {"sitemap": request.build_absolute_uri("/sitemap.xml")}
-    return HttpResponse(render_to_string("robots.txt", context), content_type="text/plain; charset=utf-8")
+    return HttpResponse(
+        render_to_string("pages/robots.txt", context), content_type="text/plain; charset=utf-8"
+    )
 
 
 @require_safe
@@ -35,7 +37,7 @@ def robots(request: HttpRequest) -> HttpResponse:
 def sitemap_index(request: HttpRequest) -> HttpResponse:
     """Answer where the parts are: the site's own pages, and those of packages."""
     context = {"site": request.build_absolute_uri("/"), "parts": range(_parts() + 1)}
-    return HttpResponse(render_to_string("sitemap.xml", context), content_type=XML)
+    return HttpResponse(render_to_string("pages/sitemap.xml", context), content_type=XML)
 
 
 @require_safe

@@ -38,14 +38,16 @@ def stats(request: HttpRequest) -> HttpResponse:
     span = SPANS.get(request.GET.get("range", ""), USUAL)
     # Rendered once for all readers; what differs for each is around it.
     body = cache.get_or_set(f"stats-{span.key}", lambda: _body(span), RENDERED_EVERY)
-    return render(request, "stats.html", {"body": body})
+    return render(request, "pages/stats.html", {"body": body})
 
 
 def _body(span: Span) -> SafeString:
     """Return all of the page but its frame."""
     _, found = tables(span, database_now())
     context = {"span": span, "spans": SPANS.values(), "slower": SLOWER["armv6l"], "tables": found}
-    return render_to_string("_stats.html", context | _charts(found, span) | _lists(found) | _numbers(found))
+    return render_to_string(
+        "pages/_stats.html", context | _charts(found, span) | _lists(found) | _numbers(found)
+    )
 
 
 def _charts(found: dict[str, Table], span: Span) -> dict[str, Any]:

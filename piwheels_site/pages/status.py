@@ -26,4 +26,4 @@ def status(request: HttpRequest) -> HttpResponse:
         "over": over,
         "now": now,
     }
-    return render(request, "status.html", context)
+    return render(request, "pages/status.html", context)

@@ -7,6 +7,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from builds import failures
 from builds.models import Build
 
 register = template.Library()
@@ -37,6 +38,13 @@ def state_word(state: str) -> str:
 def state_sign(state: str) -> str:
     """Return the sign for the state of a build; for the eye alone."""
     return STATES[Build.State(state)][0]
+
+
+@register.filter
+def failure_title(key: str) -> str:
+    """Return what a class of failure is called; of one that is no longer there, that it failed."""
+    found = failures.classes().get(key)
+    return found.title if found else "Failed"
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """One row of each model of ours, for what goes through all of them."""
 
 from builds.models import (
+    Breakage,
     BuildDay,
     Campaign,
     Counting,
@@ -66,6 +67,7 @@ def make_every_row():
         TargetQueue.objects.create(target=wheel.build.target),
         BuildDay.objects.create(day=NOON.date(), target=wheel.build.target, state="lost"),
         StandingFailure.objects.create(failure="timeout"),
+        Breakage.objects.create(build=wheel.build, good=wheel.version, day=NOON.date()),
         StorageCheck.objects.create(prefix="ab"),
         Shown.objects.create(package=package, indexes="simple"),
         PublishedTree.current(),

@@ -13,6 +13,7 @@ from django.db import OperationalError, connection
 from builds.tests.rows import NOON
 from piwheels_site import alerts, attention, couriers
 from piwheels_site.attention import Matter
+from piwheels_site.attention.server import find_messages
 from piwheels_site.models import Alert, Message
 from piwheels_site.tests import receivers
 
@@ -403,7 +404,7 @@ def test_a_message_that_does_not_arrive_is_a_matter_until_one_does(settings, far
             farm.watch(minute)
         for minute in range(5, 60 * 60, 60):
             couriers.deliver(NOON + minute * MINUTE)
-        late = [attention._messages(NOON + minute * MINUTE) for minute in (30, 70, 60 * 60)]
+        late = [find_messages(NOON + minute * MINUTE) for minute in (30, 70, 60 * 60)]
         said = [[matter.key for matter in matters] for matters in late]
         assert Message.objects.exclude(given_up_at=None).count() == 1
         received.status = 200
@@ -413,7 +414,7 @@ def test_a_message_that_does_not_arrive_is_a_matter_until_one_does(settings, far
         couriers.deliver(NOON + (60 * 60 + 10) * MINUTE)
 
     assert said == [[], ["untold:webhook"], ["untold:webhook"]]
-    assert list(attention._messages(NOON + (60 * 60 + 11) * MINUTE)) == []
+    assert list(find_messages(NOON + (60 * 60 + 11) * MINUTE)) == []
 
 
 def test_an_operator_finds_out_at_once_whether_messages_arrive(settings, capsys):

@@ -516,6 +516,7 @@ QUERIES = {
     "/queue/demo": 7,
     "/statistics": 3,
     "/failures": 5,
+    "/breakages": 1,
     "/explain/demo": 5,
 }
 

@@ -13,8 +13,18 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from builder.contract import queue_for
-from builds import counting
-from builds.models import Build, BuildDay, Builder, Campaign, Refusal, StorageCheck, Target, Wheel
+from builds import breakages, counting
+from builds.models import (
+    Build,
+    BuildDay,
+    Builder,
+    Campaign,
+    Demand,
+    Refusal,
+    StorageCheck,
+    Target,
+    Wheel,
+)
 from builds.stored import MARK
 from builds.tests.rows import (
     make_build,
@@ -27,6 +37,8 @@ from builds.tests.rows import (
 from builds.tests.storages import dead, use
 from packages.models import Dirty, Package, SyncCursor
 from piwheels_site import attention, machine
+from piwheels_site.attention import builders
+from piwheels_site.attention import builds as of_builds
 from simple.models import Log, Shown
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -105,7 +117,7 @@ def full(now):
 
 
 def unlucky(now):
-    for number in range(attention.SPOILT):
+    for number in range(builders.SPOILT):
         build, _ = make_running_build(the_builder().get(), now, version=make_version(f"1.{number}"))
         Build.objects.filter(pk=build.pk).update(state="lost", finished_at=now)
 
@@ -130,7 +142,7 @@ def nobody_builds(now):
 
 
 def upstream_away(now):
-    for number in range(attention.AWAY_LEAST):
+    for number in range(of_builds.AWAY_LEAST):
         why = {"state": "failed", "failure": "source-unreachable"}
         make_build(make_version(f"10.{number}"), finished_at=now, **why)
 
@@ -169,6 +181,15 @@ def a_bad_campaign(now):
     Campaign.objects.create(
         name="spring", target=make_target(), kind="wanted", count=100, counted=figures, started_at=now
     )
+
+
+def release_fails(now):
+    """A package that people want; its new release fails where the one before was built."""
+    make_build(make_version("12.0", released_at=now - HOUR), state="succeeded", finished_at=now)
+    failed = {"state": "failed", "failure": "missing-header"}
+    make_build(make_version("12.1"), finished_at=now, released_at=now, **failed)
+    Demand.objects.create(package=Package.objects.get(), downloads=5)
+    breakages.note_day(now.date())
 
 
 def index_late(now):
@@ -219,6 +240,7 @@ MATTERS = [
     (held, "held"),
     (unremoved, "unremoved"),
     (a_bad_campaign, "campaign:"),
+    (release_fails, "release-fails:"),
     (index_late, "index-late"),
     (index_fault, "index-fault"),
     (storage_faults, "storage"),
@@ -436,7 +458,7 @@ def test_it_costs_as_many_queries_however_much_there_is(admin_client, now, djang
         make_builder(f"silent-{number}", heard_at=now - HOUR)
         make_build(version=make_version(f"7.{number}"), state="lost", losses=3, finished_at=now)
 
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(27):
         matters = attention.found(now)
 
     assert len(matters) > 30
@@ -444,8 +466,8 @@ def test_it_costs_as_many_queries_however_much_there_is(admin_client, now, djang
 
 def raised():
     """The beginnings of all keys that `attention` can give, as its source has them."""
-    tree = ast.parse(Path(attention.__file__).read_text())
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    sources = [ast.parse(file.read_text()) for file in Path(attention.__file__).parent.glob("*.py")]
+    calls = [node for tree in sources for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:
         if isinstance(call.func, ast.Name) and call.func.id == "Matter":
             key = call.args[0].values[0] if isinstance(call.args[0], ast.JoinedStr) else call.args[0]
@@ -471,7 +493,7 @@ def test_an_upstream_that_is_there_for_others_or_again_is_no_matter(now):
     assert keys(now) == []
     Build.objects.filter(state="succeeded").delete()
     assert keys(now) == ["upstream-away"]
-    assert list(attention._upstream(now + attention.AWAY + HOUR)) == []
+    assert list(of_builds.find_upstream(now + of_builds.AWAY + HOUR)) == []
 
 
 @pytest.mark.parametrize(("hours", "is_told"), [(25, False), (27, True)])

@@ -8,9 +8,9 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from builds import counting
-from builds.models import Build, Demand
+from builds.models import Breakage, Build, Demand, Skip
 from builds.tests.rows import make_build, make_target, make_version
-from packages.models import Package
+from packages.models import Package, Version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -134,7 +134,7 @@ def test_what_was_lost_with_its_builder_is_listed_and_told_from_a_fault_of_the_p
     assert "tried again by itself" in found
 
 
-@pytest.mark.parametrize(("path", "count"), [("/failures/", 8), ("/failures/missing-header/", 8)])
+@pytest.mark.parametrize(("path", "count"), [("/failures/", 9), ("/failures/missing-header/", 8)])
 def test_however_much_fails_the_queries_are_the_same(client, now, path, count, django_assert_num_queries):
     client.get(path)
     for number in range(3):
@@ -195,6 +195,132 @@ def test_a_feed_that_has_not_changed_is_not_sent_again(client, now):
 
     assert (same.status_code, same.content) == (304, b"")
     assert changed.status_code == 200
+
+
+def make_broken(now, age=timedelta(0), **fields):
+    """The build of a release that failed, of a package that was built before."""
+    released = {"released_at": now - age - timedelta(days=9)}
+    make_build(make_version("1.9"), state="succeeded", finished_at=now, **released)
+    failed = {"state": "failed", "failure": "missing-header", "finished_at": now, "released_at": now - age}
+    build = make_build(make_version("2.0"), failure_about="libpq-fe.h", **{**failed, **fields})
+    counting.count_due(now)
+    return build
+
+
+def broken(client):
+    """The new releases that fail, as programs get them."""
+    return [
+        (each["package"], each["version"], each["target"], each["failure"], each["built_before"])
+        for each in client.get("/api/v1/breakages").json()["breakages"]
+    ]
+
+
+def test_a_new_release_that_fails_of_what_was_built_before_is_told(client, now):
+    build = make_broken(now)
+
+    shown = page(client).partition("New releases that fail</h2>")[2]
+    (entry,) = ElementTree.fromstring(client.get("/feeds/breakages.atom").content).findall(f"{ATOM}entry")
+
+    for cell in (f'href="/builds/{build.pk}/">2.0<', 'Built before">1.9<', ">libpq-fe.h<"):
+        assert cell in shown
+    assert entry.findtext(f"{ATOM}title") == "demo 2.0 for trixie-armhf-cp313: A header is missing"
+    assert entry.findtext(f"{ATOM}summary").startswith("1.9 was built. ")
+    assert entry.find(f"{ATOM}link").get("href") == f"http://testserver/builds/{build.pk}/"
+    assert broken(client) == [("demo", "2.0", "trixie-armhf-cp313", "missing-header", "1.9")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"failure": "index-unreachable"},
+        {"state": "lost", "failure": "builder-lost"},
+        {"age": timedelta(days=31)},
+        {"target": "bookworm-armhf-cp311"},
+    ],
+    ids=["the farm's fault", "lost", "an old release", "a target for which nothing was built"],
+)
+def test_what_fails_otherwise_is_no_news(client, now, fields):
+    target = make_target(fields.get("target", "trixie-armhf-cp313"))
+    make_broken(now, **{**fields, "target": target})
+
+    assert broken(client) == []
+    assert "New releases that fail</h2>" not in page(client)
+
+
+def mended(build, now):
+    make_build(build.version, attempt=2, state="succeeded", finished_at=now)
+
+
+def tried_again(build, now):
+    make_build(build.version, attempt=2)
+
+
+def followed_by_a_good_one(build, now):
+    later = now + timedelta(minutes=1)
+    make_build(make_version("2.1"), state="succeeded", finished_at=now, released_at=later)
+
+
+def skipped(build, now):
+    build.version.skip("It needs a GPU.")
+
+
+def skipped_for_the_target(build, now):
+    Skip(package=build.version.package, target=build.target, reason="Too big.").begin()
+
+
+def skipped_as_a_whole(build, now):
+    Package.objects.update(skip_reason="Nobody wants it.")
+
+
+def taken_back(build, now):
+    Version.objects.filter(pk=build.version_id).update(yanked=True)
+
+
+def gone(build, now):
+    Version.objects.filter(pk=build.version_id).update(gone_at=now)
+
+
+@pytest.mark.parametrize(
+    "settle",
+    [
+        mended,
+        tried_again,
+        followed_by_a_good_one,
+        skipped,
+        skipped_for_the_target,
+        skipped_as_a_whole,
+        taken_back,
+        gone,
+    ],
+)
+def test_what_is_settled_is_told_no_more(client, now, settle):
+    build = make_broken(now)
+    assert broken(client)
+
+    settle(build, now)
+
+    cache.clear()
+    assert broken(client) == []
+
+
+def test_a_breakage_that_fails_again_is_told_once(client, now):
+    build = make_broken(now)
+    again = {"attempt": 2, "state": "failed", "failure": "timeout", "finished_at": now, "released_at": now}
+    make_build(build.version, **again)
+
+    counting.count_due(now + timedelta(minutes=2))
+
+    assert broken(client) == [("demo", "2.0", "trixie-armhf-cp313", "timeout", "1.9")]
+
+
+def test_what_is_no_longer_new_is_forgotten(client, now):
+    make_broken(now)
+    later = now + timedelta(days=40)
+    make_failed(later, package="other", released_at=later)
+
+    counting.count_due(later)
+
+    assert not Breakage.objects.exists()
 
 
 @pytest.mark.parametrize(

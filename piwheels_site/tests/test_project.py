@@ -99,6 +99,21 @@ def test_a_source_that_nobody_can_build_is_none(client, source):
     assert "Build this for me" not in text(client.get("/project/demo/"))
 
 
+def test_of_two_spellings_of_a_version_the_one_that_is_built_speaks(client):
+    make_target()
+    make_version("1.0.0", released_at=NOON - timedelta(days=2))
+    built = make_build(make_version("1.0", released_at=NOON), state="succeeded", finished_at=NOON)
+
+    before = answers(client)
+    make_wheel(build=built, filename="demo-1.0-cp313-cp313-linux_armv7l.whl")
+    (after,) = answers(client)
+
+    assert "– the same version as 1.0, which is built" in text(client.get("/project/demo/"))
+    assert "1.0 was built, but" in before[0]
+    assert "1.0 has a wheel." in after
+    assert "compiles" not in after
+
+
 def test_of_a_quarantined_package_nothing_is_built(client):
     make_target()
     make_version()
