@@ -19,8 +19,8 @@ import requests
 from hypothesis import given, settings
 
 from builds.models import Build, Wheel
+from builds.tests.pi import API, report_of
 from builds.tests.rows import make_builder, make_running_build, make_version
-from builds.tests.test_api import API, report_of
 from builds.tests.test_verify import contents, mutate
 from builds.tests.wheels import make_wheel, wheel_name
 from deploy.gunicorn import threads

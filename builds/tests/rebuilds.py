@@ -5,8 +5,8 @@ import json
 
 from builds import rebuilding
 from builds.models import Build
+from builds.tests.pi import Pi
 from builds.tests.rows import make_builder, make_target
-from builds.tests.test_api import Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 from builds.tests.wheels import wheel_of
 from packages.clock import database_now

@@ -6,8 +6,8 @@ import pytest
 from builder.contract import CONTRACT, BuildReport, Fetched
 from builds import logs, provenance
 from builds.models import Build, Recipe, Wheel
+from builds.tests.pi import PURE, Pi
 from builds.tests.rows import NOON, make_build, make_running_build, make_wheel
-from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.db import connection
 
 from builds.models import Build, Refusal, Wheel
 from builds.storage import stored_sha256
+from builds.tests.pi import PURE, Pi
 from builds.tests.rows import make_builder, make_running_build, make_target, make_version
-from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages.clock import database_now
 

@@ -10,9 +10,9 @@ from builder.tests.elves import armhf
 from builds import orders, plan, rebuilding, retry
 from builds.models import Build, Refusal, Skip, Wheel
 from builds.priority import Rank, class_of
+from builds.tests.pi import error
 from builds.tests.rebuilds import COMPILED, PURE, Farm
 from builds.tests.rows import NOON, make_build, make_version, make_wheel
-from builds.tests.test_api import error
 from packages.clock import database_now
 from packages.models import Package
 from packages.tests import deeds

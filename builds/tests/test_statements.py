@@ -5,6 +5,7 @@ from django.db import IntegrityError, connection, transaction
 
 from builds import statements
 from builds.models import Build, Builder
+from builds.tests.pi import PURE, Pi
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -14,7 +15,6 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
-from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages.clock import database_now
 

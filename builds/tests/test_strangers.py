@@ -6,8 +6,8 @@ import pytest
 
 from builds import dispatch, incoming
 from builds.models import Build, Wheel
+from builds.tests.pi import PURE, Pi, facts
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version
-from builds.tests.test_api import PURE, Pi, facts
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages.clock import database_now
 

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from builds import storage, takedown
 from builds.models import Builder, Wheel
+from builds.tests.pi import PURE, Pi
 from builds.tests.rows import make_builder, make_running_build
 from builds.tests.storages import make_whole_wheel, opened, places, use
-from builds.tests.test_api import PURE, Pi
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages.clock import database_now
 from packages.models import Package

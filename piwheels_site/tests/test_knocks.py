@@ -4,7 +4,7 @@ import pytest
 from django.core.cache import caches
 from django.urls import reverse
 
-from builds.tests.test_api import API
+from builds.tests.pi import API
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,8 @@ from builder.tests.server import TICKET, TOKEN
 from builds import failures, host
 from builds.api import PIECE_LIMIT
 from builds.publish import expected_of
+from builds.tests.pi import Pi
 from builds.tests.rows import make_builder, make_running_build, make_version
-from builds.tests.test_api import Pi
 from builds.wheel_names import BadWheel, check_filename
 from packages.clock import database_now
 from tests.hostile.package import End, pack, sources

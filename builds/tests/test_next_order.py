@@ -1,0 +1,131 @@
+"""The builders' door: the next order, which comes with the answer to a report."""
+
+import json
+
+import pytest
+
+from builds import logs
+from builds.models import Build, Builder
+from builds.tests.pi import Pi, leave_logs
+from builds.tests.rows import make_builder
+from packages.clock import database_now
+
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
+
+
+def test_a_builder_that_reports_gets_its_next_order(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    order = json.loads(verdict.content)["next"]
+    waiting.refresh_from_db()
+    assert (order["build"], waiting.state, waiting.builder) == (waiting.pk, "building", build.builder)
+    assert Pi(order["ticket"]).heartbeat(waiting).status_code == 200
+
+
+def test_an_order_that_comes_with_a_verdict_has_no_log_of_another_build(running, waiting):
+    build, pi = running
+    leave_logs(waiting)
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=build.builder.rekey())
+
+    assert logs.content(waiting.pk) == b""
+
+
+def test_an_order_whose_answer_got_lost_waits_again_as_soon_as_its_builder_reports_again(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    again = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    waiting.refresh_from_db()
+    assert (again.status_code, waiting.state) == (409, "lost")
+    (anew,) = Build.objects.waiting()
+    assert (anew.version, anew.losses, anew.not_before) == (waiting.version, 0, None)
+    assert Builder.objects.get().current_build() is None
+
+
+@pytest.mark.parametrize("token", ["", "no-such-token", "another's"])
+def test_nobody_else_takes_an_order_back_by_reporting_again(running, waiting, token):
+    build, pi = running
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=build.builder.rekey())
+    token = make_builder("pi-08").token if token == "another's" else token
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    waiting.refresh_from_db()
+    assert waiting.state == "building"
+
+
+def test_an_order_that_its_builder_spoke_of_stays_when_an_old_report_comes_late(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+    ticket = json.loads(verdict.content)["next"]["ticket"]
+    Pi(ticket).heartbeat(waiting)
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert Pi(ticket).heartbeat(waiting).status_code == 200
+
+
+def test_an_order_that_comes_with_a_verdict_begins_after_the_report(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+
+    pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    build.refresh_from_db()
+    waiting.refresh_from_db()
+    assert waiting.claimed_at > build.finished_at
+
+
+def test_a_builder_that_may_wait_for_its_verdict_no_more_gets_no_order_with_it(running, waiting, monkeypatch):
+    build, pi = running
+    token = build.builder.rekey()
+    monkeypatch.setattr("builds.api.IN_TIME_S", 0)
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    waiting.refresh_from_db()
+    assert json.loads(verdict.content)["next"] is None
+    assert (json.loads(verdict.content)["state"], waiting.state) == ("failed", "queued")
+
+
+def test_a_ticket_alone_or_with_a_strangers_token_brings_no_order(running, waiting):
+    build, pi = running
+    stranger = make_builder("pi-08", heard_at=database_now())
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=stranger.token)
+
+    assert json.loads(verdict.content)["next"] is None
+    waiting.refresh_from_db()
+    assert waiting.state == "queued"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"mode": "draining"}, {"problem": "Its disk is full."}, {"heard_at": None}]
+)
+def test_a_builder_that_shall_have_nothing_gets_no_order_with_its_verdict(running, waiting, fields):
+    build, pi = running
+    token = build.builder.rekey()
+    Builder.objects.update(**fields)
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert json.loads(verdict.content)["next"] is None
+    waiting.refresh_from_db()
+    assert waiting.state == "queued"
+
+
+def test_who_reports_gets_no_order_while_the_disk_is_full(running, waiting, monkeypatch):
+    build, pi = running
+    token = build.builder.rekey()
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": 10}))
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert (verdict.status_code, json.loads(verdict.content)["next"]) == (200, None)
