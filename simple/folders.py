@@ -105,12 +105,20 @@ class Writing:
         self._tidy(folder)
         for format, page in pages.items():
             path = folder / tree.page_name(format)
+            packed_path = path.with_name(path.name + tree.PACKED)
+            before = read(path)
+            # Both are written if either is another one, so that they have the same second again after a pass
+            # that was killed between them; else who takes one and then the other would see it go back.
+            if (before, read(packed_path)) == (page.plain, page.packed):
+                continue
+            # The folder of a first page may be new, and those above it.
+            self.touched |= {folder, *(tree.above(folder) if before is None else ())}
             # Of whoever takes it packed, nobody is to get an old page when the new one is read to be there.
             if page.packed is not None:
-                self._write(path.with_name(path.name + tree.PACKED), page.packed, format)
+                self._write(packed_path, page.packed, format)
             self._write(path, page.plain, format)
             if page.packed is None:
-                self._places.append((path.with_name(path.name + tree.PACKED), None))
+                self._places.append((packed_path, None))
 
     def drop(self, index: str) -> None:
         """Have no page of the project in an index."""
@@ -134,10 +142,7 @@ class Writing:
                 folder.rmdir()
 
     def _write(self, path: Path, content: bytes, format: Format) -> None:
-        """Write what is to replace a file as a whole, unless it is the same."""
-        before = read(path)
-        if before == content:
-            return
+        """Write what is to replace a file as a whole."""
         new = path.with_name(f"{tree.PRIVATE}{path.name}.new")
         key = path.name, hashlib.sha256(content).digest()
         twin = self.written.get(key)
@@ -151,8 +156,6 @@ class Writing:
             self.unsynced.add(new)
         self.written[key] = new
         self._places.append((path, new))
-        # The folder of a first page may be new, and those above it.
-        self.touched |= {path.parent, *(tree.above(path.parent) if before is None else ())}
 
     def _tidy(self, folder: Path) -> None:
         """Take away what a pass that was cut off had begun to write."""

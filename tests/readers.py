@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import NamedTuple
@@ -48,6 +48,11 @@ class Answer:
     body: bytes
 
     @property
+    def is_packed(self) -> bool:
+        """Whether it came packed."""
+        return self.headers.get("content-encoding") == "gzip"
+
+    @property
     def modified(self) -> int:
         """When the page was written, in whole seconds."""
         return int(parsedate_to_datetime(self.headers["last-modified"]).timestamp())
@@ -61,8 +66,10 @@ class Memory:
     files: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     # When a page was last asked for that listed the file.
     listed_at: dict[str, tuple[Listed, float]] = field(default_factory=dict)
-    # Of each format, the second of the page that was read last, and its bytes' hash.
-    pages: dict[str, tuple[int, str]] = field(default_factory=dict)
+    # Of each format, packed and plain, the second of the page that was read last, and its bytes' hash.
+    pages: dict[tuple[str, bool], tuple[int, str]] = field(default_factory=dict)
+    # Of each format, the second of the one that is older than the other, and since when it has been.
+    behind: dict[str, tuple[int, float]] = field(default_factory=dict)
     # Since when HTML and JSON have been different, and the same each.
     differ: tuple[int, int, float] = (0, 0, 0.0)
 
@@ -70,7 +77,7 @@ class Memory:
 class Reader(threading.Thread):
     """One client; what it finds is for the test to look at."""
 
-    # How long two formats may differ when nobody is there to put them right.
+    # How long two formats, or a page and the same one packed, may differ when nobody puts them right.
     DIFFERING_S = 30.0
     # Between two packages, so that it leaves something of the machine to those whom it reads of.
     PAUSE_S = 0.1
@@ -199,12 +206,24 @@ class Reader(threading.Thread):
         if "last-modified" not in answer.headers:
             return
         kind, now = answer.headers["content-type"], (answer.modified, hashlib.sha256(answer.body).hexdigest())
-        before = memory.pages.setdefault(kind, now)
+        before = memory.pages.get((kind, answer.is_packed), now)
+        packed_otherwise = memory.pages.get((kind, not answer.is_packed), now)
         if now[0] < before[0]:
             raise Wrong(f"a page has gone back by {before[0] - now[0]} seconds")
-        if now[0] == before[0] and now != before:
-            raise Wrong("two pages have the same second")
-        memory.pages[kind] = now
+        for other in (before, packed_otherwise):
+            if now[0] == other[0] and now != other:
+                raise Wrong("two pages have the same second")
+        memory.pages[kind, answer.is_packed] = now
+        if now[0] >= packed_otherwise[0]:
+            return
+        # They are two files, and whoever replaces one after the other may be killed between them.
+        second, since = memory.behind.get(kind, (0, 0.0))
+        if second != now[0]:
+            memory.behind[kind] = now[0], time.monotonic()
+        elif time.monotonic() - since > self.DIFFERING_S:
+            raise Wrong(
+                f"a page stays {packed_otherwise[0] - now[0]} seconds behind the same one packed or not"
+            )
 
     def compare(self, memory: Memory, answers: list[Answer], told: list[dict[str, Listed]]) -> None:
         """Compare the JSON and the HTML of a package.
@@ -274,9 +293,8 @@ class Reader(threading.Thread):
             raise Away
         if answer.status != 200 and not (may_lack and answer.status == 404):
             raise Wrong(f"{path}: {answer.status} {body[:200]!r}")
-        if headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
-        return Answer(answer.status, headers, body)
+        whole = Answer(answer.status, headers, body)
+        return replace(whole, body=gzip.decompress(body)) if whole.is_packed else whole
 
 
 def _whole(answer: Answer) -> str:

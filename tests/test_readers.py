@@ -1,5 +1,6 @@
 """The readers of other tests notice what they are there for."""
 
+import gzip
 import hashlib
 import json
 import threading
@@ -49,8 +50,12 @@ def site():
             body = answers.get((self.path, kind))
             self.send_response(404 if body is None else 500 if body == b"fault" else 200)
             self.send_header("Content-Type", kind or "application/octet-stream")
+            is_packed = "packed" in answers and of_page and self.headers["Accept-Encoding"] == "gzip"
+            if body and is_packed:
+                body = gzip.compress(body)
+                self.send_header("Content-Encoding", "gzip")
             # The seconds of one pass, as the publisher gives them.
-            second = 2 * answers["passes"] + int(kind == JSON)
+            second = 2 * answers["packed" if is_packed else "passes"] + int(kind == JSON)
             self.send_header("Last-Modified", f"Thu, 26 Nov 2026 06:00:{second:02} GMT")
             self.send_header(
                 "Content-Length", str(len(body or b"") + (len(WHEEL) if body == WHEEL[:3] else 0))
@@ -131,6 +136,24 @@ def test_a_page_that_is_older_than_the_one_before_is_found(site, passes, found):
     reader.guard(reader.read, "demo")
 
     assert found in reader.wrong[0]
+
+
+def test_a_page_may_be_behind_the_same_one_packed_and_not_stay_there(site, monkeypatch):
+    address, answers = site
+    answers["packed"] = 1
+    reader = Reader(address, ["demo"])
+
+    def read():
+        for _ in range(10):
+            reader.guard(reader.read, "demo")
+
+    read()
+    for_a_while = list(reader.wrong)
+    monkeypatch.setattr(Reader, "DIFFERING_S", 0.0)
+    read()
+
+    assert for_a_while == []
+    assert "stays 2 seconds behind" in reader.wrong[0]
 
 
 def test_a_link_that_a_page_had_a_moment_ago_is_followed_still(site):

@@ -24,7 +24,7 @@ from simple import publishing, tree
 from simple.formats import Format
 from simple.models import Shown
 from simple.tests.rows import make_wheel
-from simple.tests.trees import contents, expected, settle
+from simple.tests.trees import contents, expected, out_of_step, settle
 
 NOW = timezone.now()
 
@@ -107,6 +107,7 @@ def test_T02_a_writer_that_was_killed_anywhere_leaves_nothing_wrong(settings, tm
     assert {*killed_at} == {"file", "statement"}
     assert len(killed_at) > 10
     settle(NOW + timedelta(hours=4))
+    assert out_of_step() == set()
     assert contents() == expected(settings, tmp_path / "public-anew", NOW + timedelta(days=1))
 
 
@@ -130,6 +131,7 @@ def test_a_writer_that_was_killed_once_is_followed_by_one_that_does_the_rest(set
         # What was new is hidden again, before anybody could note that it was written.
         Wheel.objects.get(package__name="new").withdraw(timezone.now())
         settle(NOW + timedelta(hours=1))
+        assert out_of_step() == set()
         assert contents() == expected(settings, tmp_path / f"public-anew-{step}", NOW + timedelta(days=1))
 
     assert {*killed_at} == {"file", "statement"}

@@ -18,6 +18,13 @@ def contents():
     }
 
 
+def out_of_step():
+    """Return the pages that have another second than the same ones packed."""
+    public = tree.folder("simple").parent
+    pairs = {path: path.with_suffix("") for path in public.rglob(f"index.*{tree.PACKED}")}
+    return {str(path) for path, plain in pairs.items() if path.stat().st_mtime != plain.stat().st_mtime}
+
+
 def settle(now):
     """Do what the writer does in the time to come."""
     for turn in range(3):
