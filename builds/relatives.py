@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet
 
 from builds.models import Build
 
@@ -58,7 +58,7 @@ def _good_before(build: Build) -> Build | None:
     return good.filter(released_at__lte=build.released_at).select_related("version").first()
 
 
-def good_builds(package: object, target: object) -> QuerySet[Build]:
+def good_builds(package: int | OuterRef, target: int | OuterRef) -> QuerySet[Build]:
     """Return the builds of a package that succeeded for a target, the one released last first.
 
     Both are keys, or stand for those of a query around it.
