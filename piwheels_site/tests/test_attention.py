@@ -185,7 +185,7 @@ def a_bad_campaign(now):
 
 def release_fails(now):
     """A package that people want; its new release fails where the one before was built."""
-    make_build(make_version("12.0", released_at=now - HOUR), state="succeeded", finished_at=now)
+    make_build(make_version("12.0"), state="succeeded", finished_at=now, released_at=now - HOUR)
     failed = {"state": "failed", "failure": "missing-header"}
     make_build(make_version("12.1"), finished_at=now, released_at=now, **failed)
     Demand.objects.create(package=Package.objects.get(), downloads=5)

@@ -141,7 +141,7 @@ def test_however_much_fails_the_queries_are_the_same(client, now, path, count, d
         make_failed(now, package=f"p{number}")
         make_failed(now, "timeout", target=make_target("bookworm-armhf-cp311"))
     counting.count_due(now)
-    cache.delete_many(["failures", "failures-trend"])
+    cache.delete_many(["failures", "failures-broken", "failures-trend"])
 
     with django_assert_num_queries(count):
         client.get(path)
