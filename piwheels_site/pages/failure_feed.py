@@ -54,6 +54,8 @@ class BreakageFeed(Feed):  # type: ignore[type-arg]
     title = "New releases that fail"
     subtitle = "Earlier versions of these packages were built by this farm for the same target."
     link = "/failures/"
+    # The address alone would make it the feed of all failures.
+    feed_guid = "tag:piwheels,2026:breakages"
 
     def items(self) -> list[Breakage]:
         """Return the last ones that nothing has mended."""

@@ -219,10 +219,15 @@ def test_a_new_release_that_fails_of_what_was_built_before_is_told(client, now):
     build = make_broken(now)
 
     shown = page(client).partition("New releases that fail</h2>")[2]
-    (entry,) = ElementTree.fromstring(client.get("/feeds/breakages.atom").content).findall(f"{ATOM}entry")
+    feed, all_failures = (
+        ElementTree.fromstring(client.get(f"/feeds/{name}.atom").content)
+        for name in ("breakages", "failures")
+    )
+    (entry,) = feed.findall(f"{ATOM}entry")
 
     for cell in (f'href="/builds/{build.pk}/">2.0<', 'Built before">1.9<', ">libpq-fe.h<"):
         assert cell in shown
+    assert feed.findtext(f"{ATOM}id") != all_failures.findtext(f"{ATOM}id")
     assert entry.findtext(f"{ATOM}title") == "demo 2.0 for trixie-armhf-cp313: A header is missing"
     assert entry.findtext(f"{ATOM}summary").startswith("1.9 was built. ")
     assert entry.find(f"{ATOM}link").get("href") == f"http://testserver/builds/{build.pk}/"
