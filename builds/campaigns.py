@@ -120,16 +120,13 @@ def _named(campaign: Campaign) -> list[int]:
 
 def _failed(campaign: Campaign) -> QuerySet[Build]:
     """Return the failed builds that a campaign tries again and has not looked at: last attempts alone."""
-    later = Build.objects.filter(
-        version=OuterRef("version"), target=OuterRef("target"), attempt__gt=OuterRef("attempt")
-    )
     failed = Build.objects.filter(
         target=campaign.target_id, state=Build.State.FAILED, failure=campaign.failure, pk__gt=campaign.cursor
     )
     if campaign.since:
         failed = failed.filter(finished_at__gte=campaign.since)
     # What failed after the start has had its chance, and a campaign must come to an end.
-    return failed.filter(~Exists(later), finished_at__lt=campaign.started_at).order_by("pk")
+    return failed.last_attempts().filter(finished_at__lt=campaign.started_at).order_by("pk")
 
 
 def advance(now: datetime, *, run_s: float = RUN_S) -> int:
@@ -296,10 +293,8 @@ def regressions(campaign: Campaign) -> QuerySet[Build]:
     if before is None:
         return Build.objects.none()
     built = Build.objects.filter(version=OuterRef("version"), target=before, state=Build.State.SUCCEEDED)
-    later = Build.objects.filter(
-        version=OuterRef("version"), target=OuterRef("target"), attempt__gt=OuterRef("attempt")
-    )
-    return Build.objects.filter(Exists(built), ~Exists(later), campaign=campaign, state=Build.State.FAILED)
+    failed = Build.objects.filter(Exists(built), campaign=campaign, state=Build.State.FAILED)
+    return failed.last_attempts()
 
 
 def release_before(target: Target) -> Target | None:

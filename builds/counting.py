@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import date, datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, Min, OuterRef, Q
+from django.db.models import Count, F, Min, Q
 
 from builds import breakages, campaigns, day_counts
 from builds.models import Build, Campaign, Counting, StandingFailure, Target, TargetQueue
@@ -120,10 +120,7 @@ def _next_day(after: date | None) -> date | None:
 
 def _failures(row: Counting, since: datetime, now: datetime, for_s: float) -> dict[str, object]:
     """Count how many packages fail in each way, by the last attempt at each version of theirs."""
-    later = Build.objects.filter(
-        version=OuterRef("version"), target=OuterRef("target"), attempt__gt=OuterRef("attempt")
-    )
-    failed = Build.objects.filter(~Exists(later), state=Build.State.FAILED).order_by()
+    failed = Build.objects.last_attempts().filter(state=Build.State.FAILED).order_by()
     needed = "version__package__demand__dependents"
     packages: dict[str, int] = defaultdict(int)
     dependents: dict[str, int] = defaultdict(int)

@@ -39,7 +39,7 @@ def count_by_target(day: date) -> None:
         BuildDay(day=day, target_id=target, state=state, failure=failure, count=count)
         for target, state, failure, count in counted
     ]
-    _write(BuildDay, day, rows)
+    write(BuildDay, day, rows)
 
 
 def count_by_builder(day: date) -> None:
@@ -50,7 +50,7 @@ def count_by_builder(day: date) -> None:
         BuilderDay(day=day, builder_id=builder, state=state, count=count, seconds=seconds or 0)
         for builder, state, count, seconds in counted
     ]
-    _write(BuilderDay, day, rows)
+    write(BuilderDay, day, rows)
 
 
 def count_wheels(day: date) -> None:
@@ -65,7 +65,7 @@ def count_wheels(day: date) -> None:
         counts[kind] += 1
         sizes[kind] += size
     rows = [WheelDay(day=day, kind=kind, count=count, size=sizes[kind]) for kind, count in counts.items()]
-    _write(WheelDay, day, rows)
+    write(WheelDay, day, rows)
 
 
 def kind_of(filename: str, architecture: str) -> str:
@@ -83,7 +83,7 @@ def _kind(tag: str, architecture: str) -> str:
 
 
 @transaction.atomic
-def _write(model: type[models.Model], day: date, rows: Sequence[models.Model]) -> None:
+def write(model: type[models.Model], day: date, rows: Sequence[models.Model]) -> None:
     """Write what was counted of a day in the place of what was."""
     objects = model._default_manager
     objects.filter(day=day).delete()

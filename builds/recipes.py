@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 
 from builder.contract import RUNGS
 from builds import failures
@@ -116,11 +116,8 @@ def save(recipe: Recipe, now: datetime) -> int:
 
 def _failed(recipe: Recipe) -> QuerySet[Build]:
     """Return the builds that a recipe is for: failed or lost, and the last attempt of their version."""
-    later = Build.objects.filter(
-        version=OuterRef("version"), target=OuterRef("target"), attempt__gt=OuterRef("attempt")
-    )
-    failed = Build.objects.filter(
-        ~Exists(later), state__in=[Build.State.FAILED, Build.State.LOST], target__is_active=True
+    failed = Build.objects.last_attempts().filter(
+        state__in=[Build.State.FAILED, Build.State.LOST], target__is_active=True
     )
     if recipe.package_id:
         return failed.filter(version__package=recipe.package_id)

@@ -36,7 +36,7 @@ def candidates(package: Package, pythons: Collection[str]) -> dict[str, list[Can
     if package.skip_reason or package.is_hidden:
         return {python: [] for python in pythons}
     sources = best_sources(UpstreamFile.objects.filter(version__package=package))
-    versions = _built(package.versions.all(), sources)
+    versions = list(_built(_usable(package.versions.all(), sources)).values())
     limit = package.depth if package.depth is not None else settings.PIWHEELS_DEPTH or None
     return {
         python: _ranked(
@@ -80,26 +80,28 @@ def stand_ins(versions: Iterable[Version], sources: Collection[int]) -> dict[int
 
     By the other's key; `sources` are the keys of those that have a source.
     """
-    usable = [version for version in versions if version.is_buildable and version.pk in sources]
-    built = {ParsedVersion(version.canonical): version for version in _built(usable, sources)}
+    usable = _usable(versions, sources)
+    built = _built(usable)
     twins = {version.pk: built[ParsedVersion(version.canonical)] for version in usable}
     return {key: twin for key, twin in twins.items() if twin.pk != key}
 
 
-def _built(versions: Iterable[Version], sources: Collection[int]) -> list[Version]:
-    """Return those of a package's versions that could have a wheel, the newest first.
+def _usable(versions: Iterable[Version], sources: Collection[int]) -> list[Version]:
+    """Return those of a package's versions that could have a wheel, the newest first."""
+    usable = (version for version in versions if version.is_buildable and version.pk in sources)
+    return sorted(usable, key=lambda version: version.sort_key, reverse=True)
 
-    Of `1.0` and `1.0.0`, whose wheels would have one name, it is the one released last.
-    """
-    usable = [version for version in versions if version.is_buildable and version.pk in sources]
+
+def _built(usable: Iterable[Version]) -> dict[ParsedVersion, Version]:
+    """Keep one of `1.0` and `1.0.0`, whose wheels would have one name: the one released last."""
     kept: dict[ParsedVersion, Version] = {}
-    for version in sorted(usable, key=lambda version: version.sort_key, reverse=True):
+    for version in usable:
         twin = kept.get(ParsedVersion(version.canonical))
         if twin is None or (
             version.released_at and twin.released_at and version.released_at > twin.released_at
         ):
             kept[ParsedVersion(version.canonical)] = version
-    return list(kept.values())
+    return kept
 
 
 def upstream_wheels(files: UpstreamFileQuerySet) -> dict[int, list[UpstreamWheel]]:

@@ -169,15 +169,19 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Assigned builds whose lease ran out."""
         return self.assigned().filter(lease_until__lt=now)
 
-    def given_up(self) -> Self:
-        """Last attempts of what ended so often by no fault of its package that a person must look."""
+    def last_attempts(self) -> Self:
+        """Builds that no later attempt at the same version for the same target has followed."""
         later = self.model.objects.filter(
             version=OuterRef("version"), target=OuterRef("target"), attempt__gt=OuterRef("attempt")
         )
+        return self.filter(~Exists(later))
+
+    def given_up(self) -> Self:
+        """Last attempts of what ended so often by no fault of its package that a person must look."""
         excused = [key for key in failures.classes() if failures.is_infrastructure(key)]
         # As the index has it: then it leads to them.
         ended = self.filter(state__in=[State.FAILED, State.LOST], losses__gte=self.model.MAX_LOSSES)
-        return ended.filter(~Exists(later), Q(state=State.LOST) | Q(failure__in=excused)).order_by("-pk")
+        return ended.last_attempts().filter(Q(state=State.LOST) | Q(failure__in=excused)).order_by("-pk")
 
     def unheard_rings(self, before: datetime) -> Self:
         """Builds whose builder was told of them before then and has not claimed them."""

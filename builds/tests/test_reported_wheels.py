@@ -127,15 +127,20 @@ def test_a_report_of_a_wheel_that_never_came_is_refused(running):
     assert "never uploaded" in error(response)
 
 
+def begun_again():
+    """Have the builder begin the next attempt at what it has built; return that, and who holds its ticket."""
+    build, builder, now = Build.objects.get(), Builder.objects.get(), database_now()
+    again = build.again(losses=0, priority=0, why="")
+    again.assign(builder, now)
+    return again, Pi(again.claim(builder, build.version.files.get(), now))
+
+
 def test_T44_a_name_never_gets_other_bytes(running):
     build, pi = running
     first = wheel_bytes(files={"demo.py": b"x = 1\n"})
     pi.upload(build, PURE, first)
     pi.report(build, (PURE, first))
-    again = Build.objects.get().again(losses=0, priority=0, why="")
-    builder = Builder.objects.get()
-    again.assign(builder, database_now())
-    pi = Pi(again.claim(builder, build.version.files.get(), database_now()))
+    again, pi = begun_again()
 
     other = wheel_bytes(files={"demo.py": b"x = 2\n"})
     pi.upload(again, PURE, other)
@@ -151,10 +156,7 @@ def test_the_same_bytes_again_are_welcome(running):
     content = wheel_bytes()
     pi.upload(build, PURE, content)
     pi.report(build, (PURE, content))
-    again = Build.objects.get().again(losses=0, priority=0, why="")
-    builder = Builder.objects.get()
-    again.assign(builder, database_now())
-    pi = Pi(again.claim(builder, build.version.files.get(), database_now()))
+    again, pi = begun_again()
 
     pi.upload(again, PURE, content)
 

@@ -158,7 +158,8 @@ def new_releases_that_fail(request: HttpRequest, limit: Limit = USUALLY) -> Brea
     found = breakages.standing(database_now())[:limit]
     return Breakages(
         breakages=[
-            BreakageWhole(**dict(BuildBrief.of(each.build)), built_before=each.good.number) for each in found
+            BreakageWhole(**dict(BuildBrief.of(each)), built_before=each.breakage.good.number)
+            for each in found
         ]
     )
 

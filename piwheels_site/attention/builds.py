@@ -10,7 +10,6 @@ from django.urls import reverse
 from builds import breakages, failures, farm
 from builds.log_text import clean
 from builds.models import (
-    Breakage,
     Build,
     BuildDay,
     Builder,
@@ -88,17 +87,17 @@ def _growth(by_age: dict[int, int]) -> str:
 def find_broken(now: datetime) -> Iterator[Matter]:
     """Find new releases that fail of packages which were built before and which many people want."""
     wanted = Demand.objects.most_wanted().values("package")[:WANTED]
-    by_version: dict[Version, list[Breakage]] = defaultdict(list)
-    for breakage in breakages.standing(now).filter(build__version__package__in=wanted):
-        by_version[breakage.build.version].append(breakage)
+    by_version: dict[Version, list[Build]] = defaultdict(list)
+    for build in breakages.standing(now).filter(version__package__in=wanted):
+        by_version[build.version].append(build)
     for version, found in by_version.items():
         first = found[-1]
-        targets = ", ".join(sorted(breakage.build.target.key for breakage in found))
-        title = failure_title(first.build.failure)
+        targets = ", ".join(sorted(build.target.key for build in found))
+        title = failure_title(first.failure)
         said = f"{clean(str(version))}, a new release, fails for {targets} ({title});"
-        said += f" {clean(first.good.number)} was built."
-        url = first.build.get_absolute_url()
-        yield Matter(f"release-fails:{version.pk}", said, first.build.finished_at, url, "Read why")
+        said += f" {clean(first.breakage.good.number)} was built."
+        url = first.get_absolute_url()
+        yield Matter(f"release-fails:{version.pk}", said, first.finished_at, url, "Read why")
 
 
 def find_stuck(now: datetime) -> Iterator[Matter]:

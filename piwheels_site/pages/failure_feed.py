@@ -11,7 +11,8 @@ from django.views.decorators.http import condition, require_safe
 
 from builds import breakages, failing, failures
 from builds.log_text import clean
-from builds.models import Breakage, Build
+from builds.models import Build
+from piwheels_site.templatetags.said import failure_title
 
 NEWEST = 50
 # What failed before that is no news.
@@ -31,12 +32,15 @@ class FailureFeed(Feed):  # type: ignore[type-arg]
         return failing.newest(timezone.now() - SINCE, NEWEST)
 
     def item_title(self, item: Build) -> str:
-        """Return what failed and how."""
-        return _title(item)
+        """Return what failed and how, without what no XML may have."""
+        how = failure_title(item.failure)
+        return clean(f"{item.version.package.name} {item.version.number} for {item.target.key}: {how}")
 
     def item_description(self, item: Build) -> str:
         """Return what is known of it; Atom's readers take it for HTML."""
-        return escape(_said(item))
+        found = failures.of(item.failure, item.failure_about)
+        said = [found.sentence, found.suggestion(item.target.os_release)] if found else []
+        return escape(clean(" ".join(filter(None, [*said, item.reason]))))
 
     def item_updateddate(self, item: Build) -> datetime | None:
         """Return when it ended."""
@@ -47,53 +51,26 @@ class FailureFeed(Feed):  # type: ignore[type-arg]
         return f"tag:piwheels,2026:build:{item.pk}"
 
 
-class BreakageFeed(Feed):  # type: ignore[type-arg]
+class BreakageFeed(FailureFeed):
     """The new releases that fail of packages that were built before."""
 
-    feed_type = Atom1Feed
     title = "New releases that fail"
     subtitle = "Earlier versions of these packages were built by this farm for the same target."
-    link = "/failures/"
     # The address alone would make it the feed of all failures.
     feed_guid = "tag:piwheels,2026:breakages"
 
-    def items(self) -> list[Breakage]:
+    def items(self) -> list[Build]:
         """Return the last ones that nothing has mended."""
         return list(breakages.standing(timezone.now())[:NEWEST])
 
-    def item_title(self, item: Breakage) -> str:
-        """Return what failed and how."""
-        return _title(item.build)
-
-    def item_description(self, item: Breakage) -> str:
+    def item_description(self, item: Build) -> str:
         """Return what was built, and what is known of the failure; Atom's readers take it for HTML."""
-        return escape(clean(f"{item.good.number} was built. {_said(item.build)}"))
+        built = escape(clean(item.breakage.good.number))
+        return f"{built} was built. {super().item_description(item)}"
 
-    def item_link(self, item: Breakage) -> str:
-        """Return the page of the build."""
-        return item.build.get_absolute_url()
-
-    def item_updateddate(self, item: Breakage) -> datetime | None:
-        """Return when it ended."""
-        return item.build.finished_at
-
-    def item_guid(self, item: Breakage) -> str:
+    def item_guid(self, item: Build) -> str:
         """Return what stays the same wherever this farm is, and is no other feed's."""
-        return f"tag:piwheels,2026:breakage:{item.build_id}"
-
-
-def _title(build: Build) -> str:
-    """Return what failed and how, without what no XML may have."""
-    found = failures.of(build.failure, build.failure_about)
-    how = found.failure.title if found else "Failed"
-    return clean(f"{build.version.package.name} {build.version.number} for {build.target.key}: {how}")
-
-
-def _said(build: Build) -> str:
-    """Return what is known of a failure, and what may help."""
-    found = failures.of(build.failure, build.failure_about)
-    said = [found.sentence, found.suggestion(build.target.os_release)] if found else []
-    return clean(" ".join(filter(None, [*said, build.reason])))
+        return f"tag:piwheels,2026:breakage:{item.pk}"
 
 
 def _etag(request: HttpRequest) -> str:
