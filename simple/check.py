@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -15,11 +15,11 @@ from builds.upstream import tags_of
 from packages.batches import batches
 from packages.models import Package
 from simple import explain, index, indexes
-from simple.choose import Choice, Machine, choose
+from simple.choose import Choice, Judged, Machine, choose
 from simple.explain import SETUPS, Setup, Told
 from simple.index import Holdings
 from simple.machines import Model
-from simple.requirements import Asked, Wanted
+from simple.requirements import Asked, CannotRead, Wanted
 
 
 class Verdict(StrEnum):
@@ -49,6 +49,14 @@ class Verdict(StrEnum):
 GOOD = (Verdict.WHEEL, Verdict.UPSTREAM, Verdict.PURE)
 # What a build here may mend; not a lock file that has another file's hash.
 MISSING = (Verdict.SOURCE, Verdict.FAILED, Verdict.NOTHING, Verdict.UNKNOWN, Verdict.MAY_NOT_RUN)
+
+# Of upstream's files in all; the most wanted packages have a few thousand each.
+MOST_FILES = 200_000
+# Packages whose files are in memory together.
+_AT_A_TIME = 25
+
+# A package by its name, and one of its versions.
+_Sought = tuple[str, Version]
 
 
 @dataclass(frozen=True)
@@ -100,19 +108,34 @@ class Checked:
         return list(dict.fromkeys(line.wanted.name for line in self.lines if line.verdict in MISSING))
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What is taken of one package, without all that was not."""
+
+    wanted: Wanted
+    package: Package | None = None  # None: not followed
+    taken: Judged | None = None
+    wheel: Wheel | None = None  # ours
+    size: int | None = None
+    sought: Version | None = None  # the version that nothing ready is there of, where there is one
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the machine has to build what it takes."""
+        return self.taken is not None and not self.taken.offer.is_wheel
+
+
 def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Checked:
-    """Return what a Pi gets of a file; the statements are as many however long it is.  Raises CannotRun."""
+    """Return what a Pi gets of a file, with a few statements for each 25 packages of it.
+
+    Raises CannotRun, and CannotRead where that is too much to look at.
+    """
     machine = explain.machine_of(target, model)
     environment = environment_of(machine)
     wanted = [each for each in asked.packages if each.applies(environment)]
-    held = _held(wanted)
-    current = indexes.current()
-    chosen = [_choose(each, held.get(each.name), machine, SETUPS[setup], current) for each in wanted]
-    builds = _builds(target, [each for each, choice in zip(wanted, chosen, strict=True) if _is_open(choice)])
-    lines = [
-        _line(each, held.get(each.name), choice, target, builds)
-        for each, choice in zip(wanted, chosen, strict=True)
-    ]
+    found = _found(wanted, machine, SETUPS[setup])
+    builds = _builds(target, {(each.wanted.name, each.sought) for each in found if each.sought})
+    lines = [_line(each, target, builds) for each in found]
     left_out = tuple(each for each in asked.packages if each not in wanted)
     return Checked(
         asked, tuple(lines), left_out, apt_of([line.wheel.pk for line in lines if line.wheel], target)
@@ -137,21 +160,36 @@ def environment_of(machine: Machine) -> dict[str, str]:
     }
 
 
+def _found(wanted: Sequence[Wanted], machine: Machine, told: Told) -> list[_Found]:
+    """Return what is taken of each package; raises CannotRead.
+
+    Of a package that is not pinned all files are looked at, thousands for some: so those of a few packages are
+    in memory at a time.
+    """
+    current = indexes.current()
+    found, looked_at = [], 0
+    for some in batches(wanted, _AT_A_TIME):
+        held = _held(some)
+        looked_at += sum(len(each.upstream) for each in held.values())
+        if looked_at > MOST_FILES:
+            raise CannotRead(
+                f"Upstream has more than {MOST_FILES:,} files of these packages, which is too much to look at: "
+                "name the versions (as demo==1.0), or check fewer packages at a time."
+            )
+        found += [_find(each, held.get(each.name), machine, told, current) for each in some]
+    return found
+
+
 def _held(wanted: Sequence[Wanted]) -> dict[str, Holdings]:
     """Return what there is of packages, by name; where all are pinned, upstream's files of those versions."""
-    packages: list[Package] = []
-    for names in batches({each.name for each in wanted}):
-        packages += Package.objects.filter(name__in=names)
+    packages = list(Package.objects.filter(name__in={each.name for each in wanted}))
     visible = [package.pk for package in packages if not package.is_hidden]
     pinned = [_spellings(each.pinned) for each in wanted]
     versions = frozenset[str]().union(*pinned) if all(pinned) else None
-    theirs: dict[int, list[index.UpstreamEntry]] = {}
-    for keys in batches(visible):
-        theirs |= index.upstream_files(keys, versions)
+    theirs = index.upstream_files(visible, versions) if visible else {}
     return {
         held.package.name: replace(held, upstream=tuple(theirs.get(held.package.pk, ())))
-        for some in batches(packages)
-        for held in index.holdings(some, with_upstream=False)
+        for held in index.holdings(packages, with_upstream=False)
     }
 
 
@@ -167,61 +205,73 @@ def _spellings(pinned: Version | None) -> frozenset[str]:
     return frozenset({said, *(f"{short[:end]}{zeros}{short[end:]}" for zeros in ("", ".0", ".0.0"))})
 
 
-def _choose(
+def _find(
     wanted: Wanted, held: Holdings | None, machine: Machine, told: Told, current: indexes.Indexes
-) -> Choice | None:
-    """Return what is taken of a package; None for one that is not followed."""
+) -> _Found:
+    """Return what is taken of a package."""
     if held is None:
+        return _Found(wanted)
+    offers = explain.offers(held, told, current)
+    choice = choose(offers, machine, told.installer, wanted.wanted, wanted.hashes)
+    sought = _sought(choice, wanted)
+    if choice.taken is None:
+        return _Found(wanted, held.package, sought=sought)
+    offer = choice.taken.offer
+    wheel = explain.ours(offer, held)
+    theirs = next((entry for entry in held.upstream if entry.filename == offer.filename), None)
+    size = wheel.size if wheel else theirs.size if theirs else None
+    return _Found(wanted, held.package, choice.taken, wheel, size, sought)
+
+
+def _sought(choice: Choice, wanted: Wanted) -> Version | None:
+    """Return the version that a build here would have to be of: that of the source, or the newest asked for."""
+    if choice.is_source and choice.taken:
+        return choice.taken.version
+    if choice.taken:
         return None
-    return choose(explain.offers(held, told, current), machine, told.installer, wanted.wanted, wanted.hashes)
+    newest = (each.version for each in choice.judged if each.version)
+    admitted = (version for version in newest if wanted.wanted.contains(version, prereleases=True))
+    return wanted.pinned or next(admitted, None)
 
 
-def _is_open(choice: Choice | None) -> bool:
-    """Tell whether nothing ready is taken."""
-    return choice is not None and (choice.taken is None or choice.is_source)
-
-
-def _builds(target: Target, wanted: Sequence[Wanted]) -> Mapping[str, Build]:
-    """Return the last attempt at the newest version that was tried of each package, for the target."""
-    found: dict[str, Build] = {}
-    for names in batches({each.name for each in wanted}):
-        tried = Build.objects.filter(target=target, version__package__name__in=names)
-        for build in tried.select_related("version__package").order_by("pk"):
-            found[build.version.package.name] = build
+def _builds(target: Target, sought: Collection[_Sought]) -> Mapping[_Sought, Build]:
+    """Return the last attempt for the target at each of these versions."""
+    found: dict[_Sought, Build] = {}
+    for some in batches(sought, _AT_A_TIME):
+        spelt = frozenset[str]().union(*(_spellings(version) for _, version in some))
+        tried = Build.objects.filter(
+            target=target,
+            version__package__name__in={name for name, _ in some},
+            version__canonical__in=spelt,
+        )
+        for build in tried.select_related("version__package").order_by("attempt", "pk"):
+            found[build.version.package.name, Version(build.version.canonical)] = build
     return found
 
 
-def _line(
-    wanted: Wanted, held: Holdings | None, choice: Choice | None, target: Target, builds: Mapping[str, Build]
-) -> Line:
+def _line(found: _Found, target: Target, builds: Mapping[_Sought, Build]) -> Line:
     """Return what becomes of one package."""
-    if held is None or choice is None:
-        return Line(wanted, Verdict.UNKNOWN, None, "", "", None, None, None)
-    build = builds.get(wanted.name)
-    if choice.taken is None:
-        return Line(wanted, Verdict.NOTHING, held.package, "", "", None, None, build)
-    taken = choice.taken.offer
-    entries = {entry.filename: entry for entry in held.upstream}
-    wheel = explain.ours(taken, held)
-    size = wheel.size if wheel else entries[taken.filename].size if taken.filename in entries else None
-    verdict = _verdict(wanted, choice, wheel, target, build)
-    return Line(wanted, verdict, held.package, taken.filename, taken.index, size, wheel, build)
+    build = builds.get((found.wanted.name, found.sought)) if found.sought else None
+    verdict = _verdict(found, target, build)
+    filename, listed = (found.taken.offer.filename, found.taken.offer.index) if found.taken else ("", "")
+    return Line(found.wanted, verdict, found.package, filename, listed, found.size, found.wheel, build)
 
 
-def _verdict(
-    wanted: Wanted, choice: Choice, wheel: Wheel | None, target: Target, build: Build | None
-) -> Verdict:
-    """Return what a file that is taken means."""
-    taken = choice.taken
-    if taken and wanted.hashes and taken.offer.sha256 not in wanted.hashes:
+def _verdict(found: _Found, target: Target, build: Build | None) -> Verdict:
+    """Return what is to be said of it."""
+    if found.package is None:
+        return Verdict.UNKNOWN
+    if found.taken is None:
+        return Verdict.NOTHING
+    if found.wanted.hashes and found.taken.offer.sha256 not in found.wanted.hashes:
         return Verdict.HASH
-    if choice.is_source:
+    if found.is_source:
         return Verdict.FAILED if build and build.state == Build.State.FAILED else Verdict.SOURCE
-    if wheel is not None:
-        if not covers(wheel.offer(), target.need()):
+    if found.wheel is not None:
+        if not covers(found.wheel.offer(), target.need()):
             return Verdict.MAY_NOT_RUN
-        return Verdict.PURE if is_pure(wheel.tags()) else Verdict.WHEEL
-    return Verdict.PURE if taken and is_pure(tags_of(taken.offer.filename)) else Verdict.UPSTREAM
+        return Verdict.PURE if is_pure(found.wheel.tags()) else Verdict.WHEEL
+    return Verdict.PURE if is_pure(tags_of(found.taken.offer.filename)) else Verdict.UPSTREAM
 
 
 def apt_of(wheels: Iterable[int], target: Target) -> tuple[str, ...]:

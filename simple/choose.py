@@ -41,6 +41,11 @@ class Offer:
     yanked_reason: str = ""
     sha256: str = ""  # "" where nobody asks for it
 
+    @property
+    def is_wheel(self) -> bool:
+        """Whether it installs without being built."""
+        return self.filename.endswith(".whl")
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -102,7 +107,7 @@ class Choice:
     @property
     def is_source(self) -> bool:
         """Whether the machine has to build what it takes."""
-        return self.taken is not None and not self.taken.offer.filename.endswith(".whl")
+        return self.taken is not None and not self.taken.offer.is_wheel
 
 
 @dataclass
@@ -118,14 +123,10 @@ class _Candidate:
     against: str = field(default="")
 
     @property
-    def is_wheel(self) -> bool:
-        return self.offer.filename.endswith(".whl")
-
-    @property
     def key(self) -> tuple[Version, bool, int, BuildTag, int]:
         """What it is sorted by; of equals, pip takes the one of the index that it was told of last."""
         version = self.version or Version("0")
-        return version, self.is_wheel, -self.rank, self.build, self.place
+        return version, self.offer.is_wheel, -self.rank, self.build, self.place
 
 
 def choose(
@@ -195,7 +196,7 @@ def _read(candidate: _Candidate) -> str:
     """Read the file's name; return what is wrong with it."""
     filename = candidate.offer.filename
     try:
-        if candidate.is_wheel:
+        if candidate.offer.is_wheel:
             _, candidate.version, candidate.build, candidate.tags = parse_wheel_filename(filename)
         else:
             _, candidate.version = parse_sdist_filename(filename)
@@ -206,7 +207,7 @@ def _read(candidate: _Candidate) -> str:
 
 def _unfit(candidate: _Candidate, machine: Machine, installer: Installer) -> str:
     """Return why the file cannot be used on the machine."""
-    if candidate.is_wheel:
+    if candidate.offer.is_wheel:
         ranks = machine.ranks(installer)
         usable = [ranks[tag] for tag in candidate.tags if tag in ranks]
         if not usable:
@@ -320,7 +321,7 @@ def _why_less(candidate: _Candidate, best: _Candidate) -> str:
     """Return why another file that could be used is better."""
     if candidate.version != best.version:
         return f"{best.version} is newer"
-    if candidate.is_wheel != best.is_wheel:
+    if candidate.offer.is_wheel != best.offer.is_wheel:
         return "there is a wheel of this version, which needs no building"
     if candidate.rank != best.rank:
         return f"the tags of {best.offer.filename} are nearer to this machine"
@@ -334,7 +335,7 @@ def _shown_order(candidate: _Candidate) -> tuple[bool, Version, bool, int, Build
     return (
         version is not None,
         version or Version("0"),
-        candidate.is_wheel,
+        candidate.offer.is_wheel,
         -candidate.rank,
         candidate.build,
         candidate.offer.filename,

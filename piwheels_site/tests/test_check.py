@@ -15,6 +15,8 @@ from tests.seen import markup
 
 pytestmark = pytest.mark.django_db
 
+FAILED = {"state": "failed", "failure": "missing-header", "finished_at": NOON}
+
 
 @pytest.fixture(autouse=True)
 def _nothing_counted():
@@ -67,7 +69,7 @@ def test_each_trouble_has_its_own_table(client, trixie):
     make_wheel("good")
     make_version("1.0", "source")
     failed = make_version("1.0", "failed")
-    make_build(failed, trixie, state="failed", failure="missing-header", finished_at=NOON)
+    make_build(failed, trixie, **FAILED)
     make_version("1.0", "empty", source=False)
     make_wheel("locked")
 
@@ -152,14 +154,67 @@ def test_hostile_text_stays_text(client, trixie):
     assert "<img" not in page
 
 
-def test_the_statements_are_as_many_however_long_the_file_is(client, trixie, django_assert_max_num_queries):
-    for number in range(30):
+@pytest.mark.parametrize("order", [("1.0", "2.0", "3.0"), ("3.0", "2.0", "1.0")])
+def test_a_build_speaks_for_its_own_version_alone(client, trixie, order):
+    """However the versions of a package were queued: a new package's are, the newest first."""
+    tried = {
+        "1.0": FAILED,
+        "2.0": {"state": "succeeded", "finished_at": NOON},
+        "3.0": {"state": "queued"},
+    }
+    for number in order:
+        make_build(make_version(number, "demo"), trixie, **tried[number])
+
+    assert "1 takes the source, which the Pi compiles" in check(client, "demo")
+    assert "1 takes the source, which the Pi compiles" in check(client, "demo==2")
+    assert "1 takes the source, and it failed to build here" in check(client, "demo==1.0")
+
+
+def test_of_the_attempts_at_a_version_the_last_one_speaks(client, trixie):
+    version = make_version("1.0", "demo")
+    make_build(version, trixie, attempt=1, **FAILED)
+    make_build(version, trixie, state="queued", attempt=2)
+
+    assert "1 takes the source, which the Pi compiles" in check(client, "demo")
+
+
+def test_where_nothing_fits_the_last_attempt_at_the_newest_that_is_asked_for_is_shown(client, trixie):
+    # Both were tried before their sources were taken away.
+    new = make_build(make_upstream("demo", "2.0", "cp312-cp312-win_amd64").version, trixie, **FAILED)
+    old = make_build(make_upstream("demo", "1.0", "cp312-cp312-win_amd64").version, trixie, **FAILED)
+    UpstreamFile.objects.filter(kind="source").delete()
+
+    assert f"/builds/{new.pk}/" in check(client, "demo")
+    assert f"/builds/{old.pk}/" in check(client, "demo<2")
+
+
+def test_the_statements_are_as_many_for_25_packages_as_for_one(client, trixie, django_assert_max_num_queries):
+    for number in range(25):
         make_upstream(f"p{number}")
     Package.objects.filter(name="p3").update(status="quarantined")
 
     with django_assert_max_num_queries(13):
-        page = check(client, "\n".join(f"p{number}==1.0" for number in range(30)))
-    assert "29 of 30 packages" in page
+        page = check(client, "\n".join(f"p{number}==1.0" for number in range(25)))
+    assert "24 of 25 packages" in page
+
+
+def test_all_packages_of_a_long_file_are_looked_at(client, trixie):
+    for number in range(60):
+        make_upstream(f"p{number}")
+
+    assert "59 of 60 packages" in check(client, "stranger\n" + "\n".join(f"p{n}" for n in range(1, 60)))
+
+
+def test_what_is_too_much_to_look_at_is_refused(client, trixie, monkeypatch):
+    for name in ("one", "two"):
+        make_upstream(name)
+    monkeypatch.setattr("simple.check.MOST_FILES", 1)
+
+    answer = client.post("/check/", {"os": "trixie", "text": "one\ntwo"})
+
+    assert answer.status_code == 400
+    assert "name the versions" in markup(answer)
+    assert "Yes: all 1 packages" in check(client, "two")
 
 
 def test_the_form_is_there_before_anything_is_asked(client):
