@@ -30,7 +30,11 @@ class Keys:
         """The Redis of its orders, with its user; the host is a guess where builders know another name."""
         orders = urlsplit(settings.PIWHEELS_ORDERS_URL)
         scheme = orders.scheme if orders.scheme in ("redis", "rediss") else "redis"
-        host = orders.hostname if orders.hostname not in (None, "", "127.0.0.1", "localhost") else "HOST"
+        host = orders.hostname or ""
+        if host in ("", "127.0.0.1", "localhost"):
+            host = "HOST"
+        elif ":" in host:
+            host = f"[{host}]"
         user = redis_users.user_for(self.builder.name)
         return f"{scheme}://{user}:{self.password}@{host}:{orders.port or 6379}/0"
 

@@ -12,7 +12,7 @@ make_database() {
     step "PostgreSQL: a user and a database"
     if $dry_run; then say "   would set it up for $(size) memory, and make both"; return; fi
     # The newest of Debian's clusters.
-    cluster=$(pg_lsclusters --no-header | sort -V | awk 'END { print $1, $2 }')
+    cluster=$(pg_lsclusters --no-header | sort -V | awk 'END { if (NR) print $1, $2 }')
     [ -n "$cluster" ] || fail "PostgreSQL has no cluster: \`pg_createcluster VERSION main\` makes one."
     configure_postgres "/etc/postgresql/${cluster% *}/${cluster#* }/conf.d/piwheels.conf"
     if [ -z "$(ask_postgres --command "SELECT 1 FROM pg_roles WHERE rolname = '$SERVER'")" ]; then
@@ -66,12 +66,14 @@ make_redis() {
         say "supervised systemd"
         say 'logfile ""'
     } | write "$ETC/redis.conf" root:root 0644
+    # An address has brackets around an IPv6 one, so that its port can be told from it.
+    case $redis in *:*) host="[$redis]" ;; *) host=$redis ;; esac
     # Where builders reach it, `create_builder` tells them to.
     for user in server orders admin; do
         case $user in server) file=redis-url ;; orders) file=orders-url ;; *) file=redis-admin-url ;; esac
         password=$(sed -n 's#^redis://[^:]*:\([^@]*\)@.*#\1#p' "$SECRETS/$file" 2>/dev/null || true)
         [ -n "$password" ] || password=$(drawn)
-        say "redis://$user:$password@$redis:6380/0" | write "$SECRETS/$file" "root:$SERVER" 0640
+        say "redis://$user:$password@$host:6380/0" | write "$SECRETS/$file" "root:$SERVER" 0640
         eval "${user}_hash=\$(printf %s \"\$password\" | sha256sum | cut -d' ' -f1)"
     done
     make_redis_users

@@ -9,7 +9,7 @@ fill() {
         -e "s|\${PIWHEELS_WEB}|unix:/run/piwheels/web.sock|" -e "s|\${PIWHEELS_PUBLIC}|$VAR/public|" \
         -e "s|\${PIWHEELS_PYPI}|$upstream|" -e "s|\${PIWHEELS_NGINX}|$ETC/nginx|" \
         -e "s|\${PIWHEELS_ACCESS_LOG}|$LOG/access.json|" -e "s|\${PIWHEELS_ACME}|$ACME|" \
-        -e "s|\${PIWHEELS_HTTPS}|https://$name|" "$1"
+        -e "s|\${PIWHEELS_HTTPS}|https://$name|" -e "s|\${PIWHEELS_NAME}|$name|" "$1"
 }
 
 configure_nginx() {

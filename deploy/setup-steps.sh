@@ -1,6 +1,10 @@
 # shellcheck shell=sh
 # What the setup scripts have in common; each of them has set $dry_run before it takes a step.
 
+# What programs say is read below, and not in the language of whoever came by ssh; also PostgreSQL makes its first
+# cluster in this locale, which every Debian has.
+export LC_ALL=C.UTF-8
+
 say() { printf '%s\n' "$*"; }
 step() { printf '== %s\n' "$*"; }
 fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }

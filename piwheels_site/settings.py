@@ -370,8 +370,9 @@ WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 TIME_ZONE = "UTC"
-# Bodies of builders are streamed by their views; what Django itself reads is small.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+# Bodies of builders are streamed by their views; the largest that Django itself reads are forms with a lock file
+# of 4 MiB in them.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
 
 # How lines of the log are written: "line" for people, "json" for programs, with what each is about.
 LOG_FORMAT = env("LOG_FORMAT", default="line")

@@ -100,6 +100,7 @@ class Nginx:
         self.access_log = folder / "access.log"
         self._site = besides + configuration(
             PIWHEELS_LISTEN=f"127.0.0.1:{self.port}",
+            PIWHEELS_NAME="_",
             PIWHEELS_WEB=web,
             PIWHEELS_PUBLIC=public,
             PIWHEELS_PYPI=upstream,

@@ -238,6 +238,79 @@ def test_redis_is_restarted_when_it_runs_with_other_settings_whoever_wrote_them(
     assert shell(action, *GIVEN) == "restart\n"
 
 
+def test_builders_reach_redis_at_an_ipv6_address(shell, tmp_path):
+    shell("make_redis", *GIVEN, "--redis", "fd00::5")
+    url = (tmp_path / "secrets" / "orders-url").read_text().strip()
+
+    assert re.fullmatch(r"redis://orders:[0-9a-f]{48}@\[fd00::5\]:6380/0", url)
+    assert "\nbind 127.0.0.1 fd00::5\n" in (tmp_path / "redis.conf").read_text()
+    shell("make_redis")
+    assert (tmp_path / "secrets" / "orders-url").read_text().strip() == url
+
+
+# Nothing is installed, and nothing of the system's is changed.
+PRETENDED = """
+    run() {
+        say "run: $*"
+        case "$1 ${3-}" in "env "* | "systemctl "* | "rm /etc/"*) ;; *) "$@" ;; esac
+    }
+    has_systemd() { :; }
+"""
+
+
+def test_what_the_setup_brings_it_sees_to_also_after_a_run_that_was_cut_short(shell):
+    cut = "installed() { false; }; apt_install() { exit 1; }; (install_packages) || say 'cut short'"
+    assert "cut short" in shell(PRETENDED + cut, *GIVEN)
+
+    done = "installed() { :; }; install_packages"
+    told = shell(PRETENDED + done, *GIVEN)
+
+    assert re.search("run: systemctl disable --now --quiet (redis|valkey)-server.service", told)
+    assert "run: rm -f /etc/nginx/sites-enabled/default" in told
+    assert "all are there" in shell(PRETENDED + done, *GIVEN)
+
+
+def test_what_was_there_before_the_setup_stays_as_it_is(shell):
+    there = 'installed() { [ "$1" != rsync ]; }; apt_install() { say "apt: $*"; }; install_packages'
+
+    told = shell(PRETENDED + there, *GIVEN)
+
+    assert "apt: rsync" in told
+    assert "systemctl" not in told
+    assert "sites-enabled" not in told
+
+
+def make_certificate(folder, name):
+    """Return the paths of a certificate and its key."""
+    paths = folder / f"{name}.pem", folder / f"{name}.key"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-batch", "-subj", f"/CN={name}", "-out", paths[0], "-keyout", paths[1]]
+    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    return paths
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
+def test_a_key_that_is_not_the_certificates_is_refused_before_anything_changes(shell, tmp_path):
+    certificate, key = make_certificate(tmp_path, "one")
+    _, other = make_certificate(tmp_path, "other")
+    (tmp_path / "text").write_text("nothing of the kind")
+
+    def told(certificate, key):
+        words = ("wheels.example.org", "--certificate", certificate, "--key", key)
+        return shell("(check_certificate) || say refused", *words)
+
+    assert "notAfter=" in told(certificate, key)
+    assert f"{other} is not the key of {certificate}" in told(certificate, other)
+    assert "text is no certificate" in told(tmp_path / "text", key)
+    assert "text is no key that nginx can read" in told(certificate, tmp_path / "text")
+
+
+def test_the_certificate_is_looked_at_before_the_configuration_is_written():
+    steps = SETUP.read_text().partition("read_arguments \"$@\"")[2].split("\n")
+
+    assert steps.index("install_packages") < steps.index("check_certificate") < steps.index("write_settings")
+
+
 @pytest.mark.parametrize("name", ["server-setup", "piwheels-manage"])
 def test_it_is_a_program_of_the_plain_shell(name):
     program = ROOT / "deploy" / name

@@ -129,6 +129,13 @@ def test_a_file_is_uploaded(client, trixie):
     assert "Yes: all 1 packages" in page
 
 
+def test_a_long_lock_is_pasted(client, trixie):
+    make_upstream("one")
+    hashes = "".join(f" --hash=sha256:{number:064x}" for number in range(20_000))
+
+    assert "a file whose hash is not in the lock file" in check(client, f"one==1.0{hashes}\n")
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [

@@ -77,6 +77,15 @@ def test_the_rest_of_the_site_says_that_it_is_down(nginx, path):
     assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-store")
 
 
+@pytest.mark.parametrize("path", ["/check/", "/bundle/", "/api/v1/check", "/api/v1/bundles"])
+def test_a_lock_file_comes_through_and_nothing_of_that_size_elsewhere(nginx, path):
+    """Where one is asked for, the web server has the word; here it is down."""
+    lock = b"x" * (4 << 20)
+
+    assert requests.post(f"{nginx.url}{path}", data=lock, timeout=30).status_code == 503
+    assert requests.post(f"{nginx.url}/project/demo/request", data=lock, timeout=30).status_code == 413
+
+
 def test_notes_of_the_tree_are_nobodys(nginx, settings):
     make_wheel()
     publish_all()
