@@ -65,8 +65,7 @@ def _numbers(package: int, counted: Mapping[int, Wanted], dependents: Mapping[in
 
 def _dependents() -> dict[int, int]:
     """Return how many packages' wheels need a package, by its key; not what only an extra needs."""
-    needs = Dependency.objects.filter(tool=Dependency.Tool.PIP, wheel__withdrawn_at=None)
-    needs = needs.exclude(requirement__contains="extra ==").exclude(requirement__contains="extra==")
+    needs = Dependency.objects.of_pip().filter(wheel__withdrawn_at=None)
     counted = dict(needs.values_list("name").annotate(Count("wheel__package", distinct=True)).iterator())
     found: dict[int, int] = {}
     for names in batches(counted):

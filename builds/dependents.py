@@ -26,8 +26,8 @@ class Dependents:
 
 def of(package: Package, most: int = 12) -> Dependents:
     """Return who needs a package; not who wants it only for an extra."""
-    needs = Dependency.objects.filter(tool=Dependency.Tool.PIP, name=package.name)
-    some = needs.exclude(requirement__contains="extra").order_by().values("wheel")[:LOOKED_AT]
+    needs = Dependency.objects.of_pip().filter(name=package.name)
+    some = needs.order_by().values("wheel")[:LOOKED_AT]
     found = Package.objects.filter(wheels__in=some, wheels__withdrawn_at=None).distinct()
     ranked = found.annotate(wanted=Coalesce("demand__downloads", 0)).order_by("-wanted", "name")
     names = list(ranked.values_list("name", flat=True)[: most + 1])

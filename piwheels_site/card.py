@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from packages.legible import legible
 from packages.models import Package
 from piwheels_site.answers import Answer
+from piwheels_site.snippets import ENVIRONMENT
 
 TEXT = "text/plain; charset=utf-8"
 _TERMINALS = ("curl/", "Wget/", "HTTPie/", "xh/")
@@ -33,6 +34,8 @@ def card(
         lines += wrap(f"{answer.sign} {answer.name}: {said}", _WIDTH, subsequent_indent="  ")
     if not answers:
         lines.append("This farm builds for nothing yet.")
+    if commands:
+        lines += ["", "# Debian's pip wants an environment first:", f"#   {ENVIRONMENT}"]
     for names, text in commands:
         lines += ["", *([f"# {'; '.join(names)}"] if len(commands) > 1 else []), *text.split("\n")]
     lines += ["", f"{site}project/{package.name}/"]

@@ -1,5 +1,6 @@
-"""What the frame of every page needs: the reader's colours, and what everybody should know."""
+"""What the frame of every page needs: the reader's colours, what everybody should know, and whom to tell."""
 
+from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from django.utils import timezone
@@ -18,6 +19,7 @@ def frame(request: HttpRequest) -> dict[str, object]:
         "notices": Notice.shown(now),
         "now": now,
         "search": _searched(request),
+        "contact": settings.PIWHEELS_CONTACT,
     }
 
 

@@ -25,6 +25,12 @@ class Looked:
     versions: dict[int, Version]
     found: Matrix
     answers: list[Answer]
+    speaking: frozenset[int]  # the versions, by their keys, that may speak for it: the newest
+
+    @property
+    def its_builds(self) -> list[Build]:
+        """The last attempts at those versions: the same ones, whichever others are shown."""
+        return [build for build in self.found.builds.values() if build.version_id in self.speaking]
 
     @property
     def installed(self) -> list[Answer]:
@@ -41,7 +47,8 @@ def look(package: Package, placed: Sequence[Placed], shown: Iterable[Placed], no
     versions = Version.objects.in_bulk(_with_twins({version.pk for version in [*shown, *speaking]}, placed))
     found = matrix.read(package, versions, _targets_of(package), upstream_page=upstream_url(package.name))
     newest = versions.get(speaking[0].pk) if speaking else None
-    return Looked(package, newest, versions, found, answers.answers(found, newest, speaking, now))
+    spokesmen = frozenset(version.pk for version in speaking)
+    return Looked(package, newest, versions, found, answers.answers(found, newest, speaking, now), spokesmen)
 
 
 def _with_twins(versions: set[int], placed: Sequence[Placed]) -> set[int]:

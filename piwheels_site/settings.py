@@ -254,6 +254,12 @@ DEBUG = env.bool("DEBUG", default=False)
 # The names that this site answers to, separated by commas.
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+# Where people tell of a wheel that is broken or should not be here: a page, or mailto: and an address.
+PIWHEELS_CONTACT = env("PIWHEELS_CONTACT", default="")
+if PIWHEELS_CONTACT and not PIWHEELS_CONTACT.startswith(("https://", "http://", "mailto:")):
+    raise ImproperlyConfigured(
+        "PIWHEELS_CONTACT must be a page, as https://git.example.org/farm/issues, or as mailto:farm@example.org."
+    )
 
 # Whether all of the site is asked for over HTTPS.  The web server in front then says so in X-Forwarded-Proto,
 # and passes on what nobody else says there.
@@ -365,6 +371,8 @@ PIWHEELS_TWO_FACTOR = env.bool("PIWHEELS_TWO_FACTOR", default=False)
 OTP_TOTP_ISSUER = "piwheels"
 # Who has not signed out is signed out by the next day, in seconds.
 SESSION_COOKIE_AGE = 12 * 3600
+# Whoever only sees a form gets this one, too: it ends with the browser.
+CSRF_COOKIE_AGE = None
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en-gb"

@@ -11,6 +11,10 @@ from builds import pip_line
 from simple.indexes import ALL, FULL, PLATFORM
 
 
+# Debian's Python is apt's since release 12, and lets pip and uv only into an environment of one's own (PEP 668).
+ENVIRONMENT = "python3 -m venv ~/env && . ~/env/bin/activate"
+
+
 @dataclass(frozen=True)
 class Snippet:
     """What to write for one client, and where."""

@@ -362,6 +362,15 @@ class Wheel(models.Model):
         self.package.mark_changed()
 
 
+class DependencyQuerySet(models.QuerySet["Dependency"]):
+    """Which of the things that wheels need."""
+
+    def of_pip(self) -> Self:
+        """Other packages, but not those that are needed for an extra alone."""
+        packages = self.filter(tool=Dependency.Tool.PIP)
+        return packages.exclude(requirement__contains="extra ==").exclude(requirement__contains="extra==")
+
+
 class Dependency(models.Model):
     """Something that must be there for a wheel to work: an apt package, another package, or a library."""
 
@@ -379,6 +388,8 @@ class Dependency(models.Model):
     requirement = models.TextField(
         blank=True, help_text="With versions and markers, as METADATA or dpkg-shlibdeps has it."
     )
+
+    objects = DependencyQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "dependencies"

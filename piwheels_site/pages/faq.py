@@ -17,6 +17,7 @@ def faq(request: HttpRequest) -> HttpResponse:
     context = {
         "site": site,
         "host": request.get_host(),
+        "environment": snippets.ENVIRONMENT,
         "once": snippets.once(site),
         "for_good": snippets.for_good(site),
         "targets": [named(target) for target in Target.objects.active()],

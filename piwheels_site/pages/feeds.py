@@ -8,6 +8,7 @@ from django.contrib.syndication.views import Feed
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.feedgenerator import Atom1Feed
+from django.utils.html import escape
 
 from builds import failures
 from builds.models import Build, Wheel
@@ -38,8 +39,8 @@ class NewWheels(Feed):  # type: ignore[type-arg] # Django's own class takes no a
         return legible(f"{item.package.display_name} {item.version.number} for {item.build.target}")
 
     def item_description(self, item: Any) -> str:  # Any: as above
-        """Say what it is."""
-        return legible(f"{item.filename}. {item.package.summary}")
+        """Say what it is; Atom's readers take it for HTML."""
+        return escape(legible(f"{item.filename}. {item.package.summary}"))
 
     def item_link(self, item: Wheel) -> str:
         """Return the page of its package."""
@@ -87,9 +88,9 @@ class ProjectBuilds(Feed):  # type: ignore[type-arg] # as above
         return legible(f"{item.version.number} for {item.target}: {state_word(item.state)}")
 
     def item_description(self, item: Any) -> str:  # Any: as above
-        """Say of what it failed, if it did."""
+        """Say of what it failed, if it did; as HTML, too."""
         found = failures.of(item.failure, item.failure_about)
-        return legible(found.sentence if found else item.reason)
+        return escape(legible(found.sentence if found else item.reason))
 
     def item_updateddate(self, item: Build) -> datetime | None:
         """Return when it ended."""

@@ -69,7 +69,7 @@ def _context(
         "rows": _rows(found, [looked.versions[version.pk] for version in page]),
         "needs": sorted({need for answer in looked.installed for need in _pip_names(answer)}),
         "dependents": dependents.of(package),
-        "use": use.of(package, found.builds.values(), now),
+        "use": use.of(package, looked.its_builds, now),
         "upstream": upstream_url(package.name),
         "site": site,
         "now": now,

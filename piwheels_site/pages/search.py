@@ -2,7 +2,7 @@
 
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from builds.models import Demand
@@ -22,8 +22,6 @@ def search(request: HttpRequest) -> HttpResponse:
     if not typed:
         return render(request, "pages/packages.html", {"page": _page(request)})
     found = finding.search(typed)
-    if request.GET.get("go") and found.exact:
-        return redirect(found.exact)
     return render(
         request, "pages/packages.html", {"typed": typed, "found": found, "may_be_a_name": canonical(typed)}
     )

@@ -97,6 +97,21 @@ def test_what_strangers_wrote_breaks_no_feed(client):
         assert ElementTree.fromstring(client.get(path).content).tag == f"{ATOM}feed"
 
 
+def test_what_strangers_wrote_is_text_to_readers_of_a_feed(client):
+    """A reader takes a summary for HTML, as Atom says of those that Django writes."""
+    wheel = make_built()
+    wheel.build.reason = HOSTILE
+    wheel.build.save(update_fields=["reason"])
+    Package.objects.update(summary="Parse <config> files<img src=x>")
+
+    for path, said in [
+        ("/feeds/new-wheels.atom", "Parse &lt;config&gt; files&lt;img src=x&gt;"),
+        ("/project/demo/builds.atom", "&lt;script&gt;alert(1)&lt;/script&gt;&amp;"),
+    ]:
+        entry = ElementTree.fromstring(client.get(path).content).find(f"{ATOM}entry")
+        assert said in str(entry.findtext(f"{ATOM}summary"))
+
+
 # --- The card for a terminal
 
 
@@ -121,6 +136,7 @@ def test_in_a_terminal_a_package_is_a_card(client, path, headers):
     assert response["Content-Type"].startswith("text/plain")
     assert {"Accept", "User-Agent"} <= set(response["Vary"].split(", "))
     assert "✔ Raspberry Pi OS 13 (Trixie), 32-bit, Python 3.13: yes. 1.0 has a wheel." in card
+    assert f"\n#   {snippets.ENVIRONMENT}\n" in card
     assert (
         "\nsudo apt install libpq5\npip install --extra-index-url http://testserver/simple/"
         " --trusted-host testserver demo\n"

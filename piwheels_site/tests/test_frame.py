@@ -5,6 +5,7 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from builds.tests.rows import make_built
 from piwheels_site.models import Notice
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +35,20 @@ def test_every_page_shows_what_everybody_should_know(client):
         assert "<p>No builds.</p>" in page
         assert "Over" not in page
         assert "To come" not in page
+
+
+def test_every_page_says_whom_to_tell_where_there_is_somebody(client, settings):
+    settings.PIWHEELS_CONTACT = ""
+    make_built()
+    pages = ("/", "/project/demo/", "/faq.html", "/nothing")
+    assert not [path for path in pages if "Report a problem" in client.get(path).content.decode()]
+
+    settings.PIWHEELS_CONTACT = "mailto:farm@example.org?subject=Wheels&body=x"
+
+    link = '<a href="mailto:farm@example.org?subject=Wheels&amp;body=x">'
+    assert [path for path in pages if link in client.get(path).content.decode()] == list(pages)
+    assert client.get("/project/demo/").content.decode().count(link) == 2
+    assert "Whom do I tell?" in client.get("/faq.html").content.decode()
 
 
 def test_a_notice_cannot_become_a_script(client):

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
@@ -505,6 +506,45 @@ def test_who_needs_it_is_listed_by_popularity(client):
     page = text(client.get("/project/demo/"))
 
     assert "Needed bymuch, little Downloads" in page
+
+
+def test_a_name_with_extra_in_it_is_needed_like_any_other(client):
+    make_version(package="demo-extra-types")
+    build, _ = make_running_build(make_builder("pi-1"), version=make_version(package="other"))
+    wheel = make_wheel(build=build, filename="other-1.0-py3-none-any.whl")
+    name = "demo-extra-types"
+    Dependency.objects.create(wheel=wheel, tool="pip", name=name, requirement=f"{name}>=2")
+
+    assert "Needed byother Downloads" in text(client.get(f"/project/{name}/"))
+
+
+def test_the_time_spared_is_the_same_on_each_page_of_versions(client):
+    wheel = make_built("100.0")
+    PackageDownload.objects.create(package=wheel.package, day=datetime.now(UTC).date(), count=288)
+    for minor in range(1, 60):
+        make_version(f"2.{minor}")
+    slow = make_built("1.0").build
+    Build.objects.filter(pk=slow.pk).update(duration_s=9000.0)
+
+    spared = {
+        re.search("have spared (.*?) of compiling", text(client.get("/project/demo/", {"page": page})))[1]
+        for page in (1, 2, 3)
+    }
+
+    assert spared == {"1 hour"}
+
+
+def test_whoever_shares_the_page_of_a_package_shows_what_it_is(client):
+    make_built()
+    Package.objects.update(summary='"Fast" & <small>')
+
+    page = client.get("/project/demo/?page=1").content.decode()
+
+    assert '<link rel="canonical" href="http://testserver/project/demo/">' in page
+    assert '<meta property="og:title" content="demo for the Raspberry Pi">' in page
+    said = "&quot;Fast&quot; &amp; &lt;small&gt;"
+    assert f'<meta property="og:description" content="{said}">' in page
+    assert f'name="description" content="Does demo install on a Raspberry Pi? {said}"' in page
 
 
 def test_downloads_are_shown_with_the_time_that_they_spared(client):

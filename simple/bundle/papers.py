@@ -153,6 +153,10 @@ fi
 if [ $# -gt 0 ]; then
   [ -x "$1/bin/python" ] || "$python" -m venv "$1"
   python=$1/bin/python
+elif "$python" -c 'import os, sys, sysconfig as s
+sys.exit(sys.prefix != sys.base_prefix or not os.path.exists(s.get_path("stdlib") + "/EXTERNALLY-MANAGED"))'; then
+  echo "This Python belongs to the system, which lets pip only into an environment: sh $0 ~/env" >&2
+  exit 1
 fi
 exec "$python" -m pip install --disable-pip-version-check --no-index --find-links "$here/wheels" \\
   --require-hashes -r "$here/requirements.txt"

@@ -176,6 +176,39 @@ def test_only_names_of_debian_packages_get_on_apts_line():
     assert papers.apt_names(named) == ("g++", "libpq5")
 
 
+@pytest.mark.parametrize(("is_systems", "is_in_environment"), [(True, False), (True, True), (False, False)])
+def test_the_script_says_so_where_python_is_the_systems(tmp_path, is_systems, is_in_environment):
+    """As Debian's is (PEP 668): pip would refuse, in words about all that one could do."""
+    version = "%d.%d" % sys.version_info[:2]
+    texts = papers.papers(content(python=version))
+    for name in ("install.sh", "requirements.txt"):
+        (tmp_path / name).write_text(texts[name])
+    (tmp_path / "SHA256SUMS").write_text(f"{hashlib.sha256(b'').hexdigest()}  empty\n")
+    (tmp_path / "empty").touch()
+    if is_systems:
+        (tmp_path / "EXTERNALLY-MANAGED").touch()
+    # A Python that says where it is, and for which pip is only a word.
+    base = sys.prefix if not is_in_environment else "/usr"
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, sysconfig\n"
+        f"sys.prefix, sys.base_prefix = {sys.prefix!r}, {base!r}\n"
+        f"sysconfig.get_path = lambda name: {str(tmp_path)!r}\n"
+    )
+    (tmp_path / "pip.py").write_text("print('installed')\n")
+
+    done = subprocess.run(
+        ["sh", tmp_path / "install.sh"],
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    refuses = is_systems and not is_in_environment
+    assert ("belongs to the system" in done.stderr, "installed" in done.stdout) == (refuses, not refuses)
+
+
 def test_nothing_of_a_stranger_is_in_the_script():
     evil = Entry("evil", "1.0", "$(touch x).whl", 1, "a" * 64, is_ours=False, wanted_by=("`id`",))
 
