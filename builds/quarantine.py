@@ -72,8 +72,11 @@ def _is_long(streak: Sequence[Build]) -> bool:
 def _evidence(builder: Builder, streak: Sequence[Build]) -> str:
     """Say what peers did better since the streak began; "" when they did not."""
     peers = Build.objects.exclude(builder=builder).filter(builder__isnull=False)
+    # What builds for one target may be nothing for another, as with what 64 bits alone can do.
     made = peers.filter(
-        state=Build.State.SUCCEEDED, version__in={build.version_id for build in streak}
+        target=builder.target,
+        state=Build.State.SUCCEEDED,
+        version__in={build.version_id for build in streak},
     ).values("version")
     if (versions := made.distinct().count()) >= MADE_ELSEWHERE:
         return f"others built {versions} of these versions"

@@ -107,6 +107,15 @@ def test_peers_that_did_well_before_or_for_another_target_prove_nothing():
     assert look() == 0
 
 
+def test_what_others_built_for_another_target_says_nothing_of_a_builder():
+    suspect = make_builder("pi-07")
+    other = make_builder("pi-09", target=make_target("trixie-arm64-cp313"))
+    for _ in range(5):
+        end(other, "S", end(suspect, "F").version)
+
+    assert look() == 0
+
+
 def test_T38_its_failures_are_queued_again_once_and_its_operator_reads_why():
     suspect, peer = make_builder("pi-07"), make_builder("pi-08")
     failed = [end(suspect, "F") for _ in range(5)]
