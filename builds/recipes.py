@@ -9,11 +9,12 @@ from datetime import datetime
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from builder.contract import RUNGS
 from builds import failures
-from builds.models import Build, Recipe, Size
+from builds.failing import LOST
+from builds.models import Build, Recipe, Size, Target
 from builds.requeueing import requeue
 from packages.models import Package
 
@@ -116,13 +117,15 @@ def save(recipe: Recipe, now: datetime) -> int:
 
 def _failed(recipe: Recipe) -> QuerySet[Build]:
     """Return the builds that a recipe is for: failed or lost, and the last attempt of their version."""
-    failed = Build.objects.last_attempts().filter(
-        state__in=[Build.State.FAILED, Build.State.LOST], target__is_active=True
-    )
+    # By their keys, which the index of failures begins with; a builder that is lost leaves one class alone.
+    targets = list(Target.objects.active().values_list("pk", flat=True))
+    ended = Build.objects.last_attempts().filter(target__in=targets)
     if recipe.package_id:
-        return failed.filter(version__package=recipe.package_id)
+        states = [Build.State.FAILED, Build.State.LOST]
+        return ended.filter(state__in=states, version__package=recipe.package_id)
+    state = Build.State.LOST if recipe.failure == LOST else Build.State.FAILED
     # A package's own recipe goes first, so that of the class would change nothing.
-    return failed.filter(failure=recipe.failure, version__package__recipe=None)
+    return ended.filter(state=state, failure=recipe.failure, version__package__recipe=None)
 
 
 def count_again(recipe: Recipe) -> tuple[int, int]:
@@ -144,17 +147,20 @@ def size_for(package: Package) -> str:
 
 
 def for_build(build: Build) -> Recipe | None:
-    """Return the recipe that a build is made by: its package's, or the one of what it failed of before."""
+    """Return the recipe that a build is made by: its package's, or the one of what it failed of before.
+
+    Of several failures the last one with a recipe decides: a builder that was lost since, or had no network,
+    does not bring back the header that the first attempt lacked.
+    """
     own = Recipe.objects.of_package(build.version.package_id)
     if own or build.attempt == 1:
         return own
-    before = (
-        Build.objects.filter(version=build.version_id, target=build.target_id, attempt__lt=build.attempt)
-        .exclude(failure="")
-        .order_by("-attempt")
-        .values("failure")[:1]
-    )
-    return Recipe.objects.filter(failure__in=before).exclude(failure="").first()
+    before = Build.objects.filter(
+        version=build.version_id, target=build.target_id, attempt__lt=build.attempt
+    ).exclude(failure="")
+    last = before.filter(failure=OuterRef("failure")).order_by("-attempt").values("attempt")[:1]
+    known = Recipe.objects.filter(failure__in=before.values("failure")).exclude(failure="")
+    return known.annotate(failed_at=Subquery(last)).order_by("-failed_at").first()
 
 
 def apt_since_claim(build: Build) -> list[str]:

@@ -67,6 +67,41 @@ def test_a_recipe_for_a_class_is_for_builds_that_failed_so_before():
     assert recipes.ingredients(other).apt == ()
 
 
+@pytest.mark.parametrize(
+    "since",
+    [
+        {"state": "lost", "failure": "builder-lost"},
+        {"state": "failed", "failure": "out-of-memory"},
+        {"state": "cancelled"},
+    ],
+)
+def test_what_the_first_attempt_lacked_the_third_has_whatever_ended_the_second(since):
+    failed = make_failed()
+    make_build(failed.version, attempt=2, finished_at=NOON, **since)
+    third = make_build(failed.version, attempt=3)
+    recipes.save(Recipe(failure="missing-header", apt=["libffi-dev"]), NOON)
+
+    assert recipes.ingredients(third).apt == ("libffi-dev",)
+
+
+def test_of_two_failures_with_a_recipe_the_later_decides():
+    failed = make_failed()
+    make_build(failed.version, attempt=2, state="failed", failure="out-of-memory", finished_at=NOON)
+    third = make_build(failed.version, attempt=3)
+    for failure, apt in [("out-of-memory", "libbig-dev"), ("missing-header", "libffi-dev")]:
+        recipes.save(Recipe(failure=failure, apt=[apt]), NOON)
+
+    assert recipes.ingredients(third).apt == ("libbig-dev",)
+
+
+def test_a_recipe_for_lost_builders_is_for_what_they_had():
+    lost = make_build(state="lost", failure="builder-lost", finished_at=NOON, losses=9)
+
+    assert recipes.count_again(Recipe(failure="builder-lost", size="large")) == (1, 1)
+    assert recipes.save(Recipe(failure="builder-lost", size="large"), NOON) == 1
+    assert Build.objects.waiting().get().version == lost.version
+
+
 def test_a_packages_own_recipe_goes_before_that_of_a_class():
     build = make_failed()
     recipes.save(Recipe(package=build.version.package, apt=["libown-dev"]), NOON)
