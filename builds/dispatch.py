@@ -132,7 +132,7 @@ def dispatch(now: datetime) -> int:
         return 0
     total = 0
     able = listening(list(Builder.objects.ready(now).only("name", "target")))
-    for target in Target.objects.filter(pk__in={builder.target_id for builder in able}) if able else ():
+    for target in Target.objects.active().filter(pk__in={builder.target_id for builder in able}) if able else ():
         given = _give_out(target, able, now)
         if not ring(given):
             # Nobody started them, so those are no attempts; other targets would fare no better.

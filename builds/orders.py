@@ -44,7 +44,8 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
 
     The dispatcher does the same for all builders once in a while, so whoever gets nothing here loses little.
     """
-    if not builder.is_at_work(now) or not incoming.has_room():
+    # What waits for a target that was switched off goes only as each package is planned again.
+    if not builder.target.is_active or not builder.is_at_work(now) or not incoming.has_room():
         return None
     # As if there were more of this builder: others that report at this moment take from the same ones.
     first = queue.next_for(builder.target, [builder] * AHEAD, now)

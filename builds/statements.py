@@ -19,7 +19,7 @@ BUILD = (
 )
 VERSION = ("id", "package_id", "number")
 PACKAGE = ("id", "name")
-TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags", "glibc")
+TARGET = ("id", "key", "os_release", "architecture", "python", "abi", "platform_tags", "glibc", "is_active")
 SOURCE = ("id", "filename", "url", "sha256", "uploaded_at")
 ITS_BUILDER = ("id", "name")
 

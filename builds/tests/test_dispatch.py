@@ -55,6 +55,15 @@ def test_a_builder_that_leaves_its_ring_is_deaf_and_none_is_while_redis_is_away(
     assert while_away == set()
 
 
+def test_what_waits_for_a_target_that_was_switched_off_is_given_to_nobody():
+    build = make_build()
+    make_builder()
+    build.target.deactivate()
+
+    assert dispatch.dispatch(NOON) == 0
+    assert Build.objects.waiting().get() == build
+
+
 def test_the_message_holds_two_numbers_and_nothing_else(redis: Redis):
     build = make_build()
     make_builder()

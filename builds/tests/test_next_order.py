@@ -25,6 +25,17 @@ def test_a_builder_that_reports_gets_its_next_order(running, waiting):
     assert Pi(order["ticket"]).heartbeat(waiting).status_code == 200
 
 
+def test_a_target_that_was_switched_off_has_no_next_order(running, waiting):
+    build, pi = running
+    token = build.builder.rekey()
+    build.target.deactivate()
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert (verdict.status_code, json.loads(verdict.content)["next"]) == (200, None)
+    assert Build.objects.waiting().filter(pk=waiting.pk).exists()
+
+
 def test_an_order_that_comes_with_a_verdict_has_no_log_of_another_build(running, waiting):
     build, pi = running
     leave_logs(waiting)
