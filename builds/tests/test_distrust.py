@@ -66,6 +66,18 @@ def test_T38_what_it_published_since_then_is_withdrawn_and_built_again(farm):
     assert noted.change_message.endswith(WHY[1])
 
 
+def test_what_a_paused_builder_still_has_is_taken_from_it(farm):
+    build = make_build()
+    order = farm.order(build)
+    farm.builder.pause("Odd.", database_now())
+
+    distrust("--always", "--yes")
+
+    assert farm.report(build, order).status_code == 409
+    assert not Wheel.objects.standing().exists()
+    assert Build.objects.waiting().get().version == build.version
+
+
 def test_what_an_honest_builder_makes_instead_is_published_under_a_name_of_its_own(farm):
     farm.make(make_build())
     farm.builder.stop("Odd.", database_now())

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import rebuilding
+from builds import dispatch, rebuilding
 from builds.distrust import Doubt
 from builds.models import Build, Builder, Wheel
 from packages.clock import database_now
@@ -57,6 +57,9 @@ class Command(DestructiveCommand):
         if not self.may(deed, options):
             return
         with self.noting("withdraw wheel", wheels or [builder], options["reason"]) as told:
+            # What it still has it would publish; what came since the question it has published.
+            dispatch.take_back(builder, f"{builder} is not believed any more.", database_now())
+            wheels = list(doubt.wheels())
             self._withdraw(wheels, options["reason"])
             told.said = f"{were(len(wheels), Wheel._meta)} withdrawn that {builder} had published {when}."
             told.said += f" {self._rebuild(doubt, options['reason'])}"
