@@ -55,8 +55,13 @@ class Move:
     done: Moved = field(default_factory=Moved)
 
     def parts(self) -> list[str]:
-        """Return the folders that are moved one after the other."""
-        logs = [f"{LOGS}/{top}" for top in self.before.folders(LOGS)]
+        """Return the folders that are moved one after the other.
+
+        What is there in both is remembered for a folder at a time: of logs those of ten thousand builds, as the
+        first hundred million are all below one name.
+        """
+        tops = [f"{LOGS}/{top}" for top in self.before.folders(LOGS)]
+        logs = [f"{top}/{below}" for top in tops for below in self.before.folders(top)]
         there = set(self.before.folders(""))
         return [*(part for part in (*PREFIXES, LOST_AND_FOUND) if part in there), *logs]
 

@@ -56,6 +56,22 @@ def shown_anew():
 
 
 @BOTH_WAYS
+def test_logs_are_moved_ten_thousand_builds_at_a_time(settings, tmp_path, old, new):
+    """What is there in both is remembered for a folder, and the first hundred million are below one name."""
+    both = places(tmp_path)
+    use(settings, both[old])
+    for build in (7, 10_007, 120_000_007):
+        logs.append(build, 0, b"hello")
+        logs.keep(build)
+    use(settings, both[new], both[old])
+
+    parts = Move(*reversed(moving.both()), now=LATER).parts()
+
+    assert parts == ["logs/0000/0000", "logs/0000/0001", "logs/0001/2000"]
+    assert move().copied == 3
+
+
+@BOTH_WAYS
 def test_all_is_copied_once_and_then_deleted_where_it_was(settings, tmp_path, old, new):
     both = places(tmp_path)
     use(settings, both[old])
