@@ -179,14 +179,18 @@ def _check_size(path: Path, *, length: int, offset: int, total: int) -> None:
     if offset < 0 or length <= 0 or offset + length > total:
         raise BadUpload(f"{length} bytes from {offset} on are more than the {total} that were announced.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() and len(list(path.parent.iterdir())) >= MAX_WHEELS:
+    others = [each.stat().st_size for each in path.parent.iterdir() if each != path]
+    if len(others) >= MAX_WHEELS:
         raise BadUpload(f"A build may leave {MAX_WHEELS} wheels at most.")
-    if not has_room(total):
+    if sum(others) + total > settings.PIWHEELS_MAX_WHEEL_BYTES:
+        raise BadUpload(f"All wheels of a build have {settings.PIWHEELS_MAX_WHEEL_BYTES} bytes at most.")
+    # What is still to come, and the copy in the storage, which may be on the same disk.
+    if not has_room(2 * total - offset):
         raise OutOfSpace("The server's disk is nearly full: try again later.")
 
 
-def has_room(total: int = 0) -> bool:
-    """Tell whether the storage is there, and its disk and that of uploads can take a file and leave some."""
+def has_room(needed: int = 0) -> bool:
+    """Tell whether the storage is there, and its disk and that of uploads can take so much and leave some."""
     places, (storage, _) = [settings.PIWHEELS_INCOMING], moving.both()
     if isinstance(storage, WholeFileStorage):
         try:
@@ -196,8 +200,7 @@ def has_room(total: int = 0) -> bool:
         places.append(Path(storage.path("")))
     for place in places:
         usage = shutil.disk_usage(disk.nearest(place))
-        # The file is copied once more, into the storage, which may be on the same disk.
-        if usage.free < 2 * total + min(_SPARE * usage.total, _MOST_SPARE):
+        if usage.free < needed + min(_SPARE * usage.total, _MOST_SPARE):
             return False
     return True
 

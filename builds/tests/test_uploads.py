@@ -89,6 +89,33 @@ def test_more_wheels_than_a_build_may_leave_are_refused(running):
     assert pi.upload(build, PURE, b"one more").status_code == 400
 
 
+def test_more_bytes_than_a_build_may_bring_are_refused(running, settings):
+    build, pi = running
+    settings.PIWHEELS_MAX_WHEEL_BYTES = 1000
+    assert pi.upload(build, PURE, b"x" * 600).status_code == 200
+
+    answer = pi.upload(build, PURE, b"y" * 500)
+
+    assert answer.status_code == 400
+    assert "All wheels of a build have 1000 bytes at most" in error(answer)
+    assert pi.upload(build, PURE, b"z" * 400).status_code == 200
+
+
+def test_a_disk_has_to_take_only_what_has_not_arrived_yet(running, monkeypatch):
+    """And a copy of the whole in the storage."""
+    build, pi = running
+    assert pi.upload(build, PURE, b"x" * 300, total=400, sha256="a" * 64).status_code == 200
+    spare = incoming._SPARE * 1000
+    disk = {"total": 1000, "free": spare + 500}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Disk", (), disk))
+
+    last = pi.upload(build, PURE, b"x" * 99, offset=300, total=400, sha256="a" * 64)
+    disk["free"] = spare + 400
+    one_more = pi.upload(build, PURE, b"x", offset=399, total=400, sha256="a" * 64)
+
+    assert (last.status_code, one_more.status_code) == (200, 507)
+
+
 @pytest.mark.parametrize(
     "filename",
     [
