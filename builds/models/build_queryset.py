@@ -115,20 +115,15 @@ class BuildQuerySet(models.QuerySet["Build"]):
 
         Inside their class they keep their order.
         """
-        some = self.ready().filter(
-            target=target,
-            # Named one by one, so that the index of the lanes leads to them.
-            size__in=Size.values,
-            is_long__in=[False, True],
-            priority__range=(leave[0], leave[-1]),
-        )
+        there = Q(priority__range=(leave[0], leave[-1]))
+        # Named one by one, so that the index of the lanes leads to them.
+        some = self.ready().filter(there, target=target, size__in=Size.values, is_long__in=[False, True])
         found = list(some.order_by().values_list("pk", flat=True)[:limit])
-        step = enter.start - leave.start
-        return (
-            self.filter(pk__in=found, state=State.QUEUED).update(priority=F("priority") + step)
-            if found
-            else 0
-        )
+        if not found:
+            return 0
+        # A plan may have placed some of them anew since, in the other class.
+        still = self.filter(there, pk__in=found, state=State.QUEUED)
+        return still.update(priority=F("priority") + enter.start - leave.start)
 
     def add(self, builds: "Iterable[Build]") -> None:
         """Insert new builds, of which a package may have thousands; they do not learn their keys."""

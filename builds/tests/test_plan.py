@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from builds import plan, raising
 from builds.models import Build, Demand, Push, Skip
@@ -190,6 +191,26 @@ class TestPushes:
         push.end()
         assert raising.raise_classes(limit=100) == 5
         assert ranks() == before
+
+    def test_what_a_plan_places_at_the_same_moment_is_not_moved_twice(self):
+        make_target()
+        for minor in range(2):
+            make_version(f"1.{minor}", released_at=OLD)
+        make_plan()
+        Push(rank=Rank.HISTORY).begin()
+        plans = iter([make_plan])
+
+        def place_first(execute, sql, params, many, context):
+            if sql.startswith("UPDATE") and (plan := next(plans, None)):
+                plan()
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(place_first):
+            raising.raise_classes(limit=3)
+
+        where = ranks()
+        make_plan()
+        assert ranks() == where
 
 
 def test_a_build_has_the_length_of_those_before_it():
