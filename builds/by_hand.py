@@ -153,19 +153,22 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
     except faults as error:
         _give_up(build, str(error), waited=waited, now=now)
         raise CannotImport(f"{error or 'The build was ended meanwhile.'} Nothing was published.") from error
-    if verdict.state != Build.State.SUCCEEDED and waited and not build.has_open_successor():
-        _queue_again(build)
+    if verdict.state != Build.State.SUCCEEDED and waited is not None and not build.has_open_successor():
+        _queue_again(build, waited)
     return verdict
 
 
 @transaction.atomic
-def _begin(wanted: Import, told: Told, now: datetime) -> tuple[Build, bool]:
-    """Return a running build of nobody's but ours, and whether one waits for a builder no more for it."""
+def _begin(wanted: Import, told: Told, now: datetime) -> tuple[Build, str | None]:
+    """Return a running build of nobody's but ours, and what `rebuild_reason` it had as it waited for a builder.
+
+    None if it did not wait.
+    """
     wanted.version.package.hold()
     before = Build.objects.filter(version=wanted.version, target=wanted.target).order_by("-attempt").first()
     if before and before.is_open and before.state != Build.State.QUEUED:
         raise CannotImport(f"{before} is being made at this moment: wait for it, or cancel it.")
-    waited = before is not None and before.is_open
+    waited = before.rebuild_reason if before and before.is_open else None
     build = _attempt(wanted, before, f"Imported by hand by {told.by}.")
     by_hand = Builder.by_hand(wanted.target)
     if by_hand.is_enabled:
@@ -208,16 +211,17 @@ def _bring(build: Build, path: Path, apt: tuple[str, ...]) -> WheelReport:
     return WheelReport(filename=path.name, size=size, sha256=sha256, apt=apt)
 
 
-def _give_up(build: Build, reason: str, *, waited: bool, now: datetime) -> None:
+def _give_up(build: Build, reason: str, *, waited: str | None, now: datetime) -> None:
     """End a build that was begun in vain."""
     incoming.discard(build.pk)
     with transaction.atomic():
         build.version.package.hold()
-        if build.cancel(f"The import by hand came to nothing: {reason}", now) and waited:
-            _queue_again(build)
+        if build.cancel(f"The import by hand came to nothing: {reason}", now) and waited is not None:
+            _queue_again(build, waited)
 
 
-def _queue_again(build: Build) -> None:
-    """Let a builder have what waited for one before the import."""
-    build.again(losses=0, priority=build.priority, why="An import by hand came to nothing.")
+def _queue_again(build: Build, reason: str) -> None:
+    """Let a builder have what waited for one before the import, for the reason that it waited for."""
+    why = "An import by hand came to nothing."
+    build.again(losses=0, priority=build.priority, why=why, rebuild_reason=reason)
     build.version.package.request_plan()

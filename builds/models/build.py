@@ -355,10 +355,18 @@ class Build(models.Model):
             expected_s=self.expected_s,
             is_long=self.is_long,
             campaign_id=campaign or self.campaign_id,
-            rebuild_reason=rebuild_reason or last.rebuild_reason,
+            rebuild_reason=rebuild_reason or last.reason_to_inherit(),
         )
         build._say(f"Queued after build {last.pk}. {why}")
         return build
+
+    def reason_to_inherit(self) -> str:
+        """Return why also the next attempt is to be made although there may be wheels; "" if it need not.
+
+        Once it was made it need not, and what a person wanted to import nobody else is to build.
+        """
+        is_by_hand = self.builder is not None and self.builder.name == self.builder.BY_HAND
+        return "" if is_by_hand or self.state == self.State.SUCCEEDED else self.rebuild_reason
 
     def sources(self) -> list[UpstreamFile]:
         """Return the files upstream that this build could be of."""

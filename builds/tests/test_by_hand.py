@@ -1,5 +1,6 @@
 import hashlib
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -172,6 +173,27 @@ def test_other_bytes_under_a_name_are_refused_and_what_waited_waits_again(versio
 
     assert [build.state for build in Build.objects.order_by("pk")] == ["succeeded", "failed", "queued"]
     assert Build.objects.waiting().get().priority == 7
+
+
+@pytest.mark.parametrize("reason", ["", "Ann wants it."])
+def test_what_waited_waits_for_no_other_reason_than_before(version, put, reason):
+    run(put(NATIVE), "--yes")
+    Build.objects.get().again(losses=0, priority=7, why="", rebuild_reason=reason)
+
+    with pytest.raises(CommandError, match="the bytes behind a name never change"):
+        run(put(NATIVE, files={"demo/other.py": b""}), "--yes")
+
+    assert Build.objects.waiting().get().rebuild_reason == reason
+
+
+def test_no_builder_has_a_reason_to_make_what_a_killed_import_was_to_bring(version, put):
+    build = make_build(version, rebuild_reason="Imported by hand by ann.")
+    build.take(Builder.by_hand(build.target), None, database_now())
+    Build.objects.update(lease_until=database_now() - timedelta(seconds=1))
+
+    dispatch.close_lost(database_now())
+
+    assert Build.objects.waiting().get().rebuild_reason == ""
 
 
 def bad(put):
