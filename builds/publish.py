@@ -7,7 +7,7 @@ download.  Nothing that the builder says of a file is believed; what its bytes s
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedReader, BytesIO
@@ -24,6 +24,7 @@ from builds.models import Build, Dependency, Wheel
 from builds.outcome import outcome_of
 from builds.verify import VerifiedWheel, verify
 from builds.wheel_names import BadWheel, Expected
+from packages.clock import database_now
 
 # Debian Policy 5.6.7: a package's name; what follows in brackets is the version that is needed.
 _APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
@@ -78,9 +79,12 @@ def publish(build: Build, report: BuildReport, came: Attached, now: datetime) ->
         reason = _say_same([wheel for wheel in same if wheel])
         if not build.close(Build.State.SUCCEEDED, reason, now, report.duration_s, **outcome_of(report)):
             raise Ended
+        # Not when it was reported: looking at it and storing it may have taken minutes, in which builds began
+        # that found its name free.
+        published_at = database_now()
         for wheel, told, before in zip(checked, report.wheels, same, strict=True):
             if before is None:
-                _record(build, wheel, told, now)
+                _record(build, wheel, told, published_at)
         # Other targets may be served by now, and need no build of their own.
         if build.has_open_siblings():
             build.version.package.request_plan()
@@ -110,7 +114,7 @@ def _check_and_store(
     """Return one of a report's wheels as its bytes show it, stored, if it is the one that was ordered."""
     told = report.wheels[number]
     try:
-        with _arrived(build, told, content, now) as file:
+        with _arrived(build, told, content) as file:
             wheel = verify(file, told.filename, expected_of(build), scratch=incoming.scratch())
             if (wheel.size, wheel.sha256) != (told.size, told.sha256):
                 raise BadWheel(f"{told.size} bytes were announced and {wheel.size} came, or others.")
@@ -120,8 +124,6 @@ def _check_and_store(
                 raise BadWheel("The file of this name was taken down, and nothing gets its name again.")
             statement = provenance.statement(build, wheel.filename, wheel.sha256, report, now)
             _store(build, wheel, file, statement)
-    except FileNotFoundError as error:
-        raise Refused(told, "it was reported but never uploaded.") from error
     except incoming.Busy:
         raise
     except (BadWheel, incoming.BadUpload) as error:
@@ -131,15 +133,19 @@ def _check_and_store(
 
 @contextmanager
 def _arrived(
-    build: Build, told: WheelReport, content: bytes | None, now: datetime
+    build: Build, told: WheelReport, content: bytes | None
 ) -> Iterator[BufferedReader | BytesIO]:
-    """Give the bytes of a wheel, which came with its report or were uploaded before."""
+    """Give the bytes of a wheel, which came with its report or were uploaded before; raises Refused."""
     if content is not None:
         yield BytesIO(content)
         return
     # A large wheel on a slow disk takes its time, in which the builder only waits for the answer.
-    build.prolong(now)
-    with incoming.held(build.pk, told.sha256) as file:
+    build.prolong(database_now())
+    with ExitStack() as held:
+        try:
+            file = held.enter_context(incoming.held(build.pk, told.sha256))
+        except FileNotFoundError as error:
+            raise Refused(told, "it was reported but never uploaded.") from error
         yield file
 
 

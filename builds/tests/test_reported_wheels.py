@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 
+from builder import contract
 from builder.tests.elves import armhf
+from builds import results
+from builds.attached import Attached
 from builds.models import Build, Builder, Refusal, Wheel
-from builds.tests.pi import PURE, Pi, error
+from builds.tests.pi import PURE, Pi, error, report_of
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages.clock import database_now
 from packages.models import Package
@@ -149,6 +153,20 @@ def test_T44_a_name_never_gets_other_bytes(running):
     assert response.status_code == 422
     assert Wheel.objects.get().sha256 == hashlib.sha256(first).hexdigest()
     assert f"build {build.pk}" in Refusal.objects.get().reason
+
+
+def test_a_wheel_is_published_when_its_row_is_written_and_not_when_it_was_reported(running):
+    """It may take minutes to look at and to store; builds that begin meanwhile find its name free."""
+    build, pi = running
+    content = wheel_bytes()
+    pi.upload(build, PURE, content)
+    report = contract.decode(contract.BuildReport, report_of((PURE, content)))
+    meanwhile = database_now()
+
+    found = Build.objects.of_request(build.pk)
+    results.close(found, report, Attached(0, b"", None), meanwhile - timedelta(minutes=1))
+
+    assert Wheel.objects.get().published_at >= meanwhile
 
 
 def test_the_same_bytes_again_are_welcome(running):
