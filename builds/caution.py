@@ -127,6 +127,9 @@ def _about_data(package: str, path: str) -> str:
         return f"It installs {path} past the installer's back."
     if path == "pyvenv.cfg":
         return "pyvenv.cfg says which Python an environment has."
+    # pip reads it there for all that it installs into the environment, from wherever it says.
+    if path in ("pip.conf", "pip.ini"):
+        return f"{path} says from where pip installs all else."
     return _about_program(package, path.removeprefix("bin/")) if path.startswith("bin/") else ""
 
 

@@ -21,6 +21,10 @@ from packages.record_admin import FarmAdmin
 from packages.wording import many
 
 
+# Of a target, what decides what is built for it and which wheels serve it.
+_DECIDING = {"policy", "python", "abi", "platform_tags", "glibc", "glibcxx"}
+
+
 @admin.register(Target)
 class TargetAdmin(FarmAdmin):
     """What the farm builds for; a new OS release is a new row."""
@@ -35,9 +39,9 @@ class TargetAdmin(FarmAdmin):
         return f"{', '.join(target.key for target in rows)}, with {many(queued, Build._meta, 'waiting ')}"
 
     def save_model(self, request: HttpRequest, obj: Target, form: "ModelForm[Target]", change: bool) -> None:
-        """Save, and build by another policy if it is one."""
-        if change and "policy" in form.changed_data:
-            obj.follow(obj.policy)
+        """Save, and look again at what is to be built if that may be something else now."""
+        if change and obj.is_active and _DECIDING.intersection(form.changed_data):
+            obj.ask_anew()
         super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request: HttpRequest, obj: Target | None = None) -> bool:

@@ -112,6 +112,10 @@ class Target(models.Model):
         self.policy = policy
         self._change("policy")
 
+    def ask_anew(self) -> None:
+        """Have all packages planned anew, as something of this has changed that decides what is built."""
+        self._change()
+
     def _change(self, *fields: str) -> None:
         """Save what decides what is built; `ask_some` has all packages planned anew, whatever crashes."""
         self.plan_from = 0

@@ -252,11 +252,13 @@ class Wheel(models.Model):
         """Note what must be there for this file to work: tool, name, requirement; each is kept once."""
         statements.depend(self.pk, needs)
 
+    @transaction.atomic
     def yank(self, reason: str) -> None:
         """Ask installers not to choose this file unless they are told to (PEP 592).
 
         An operator's word outlasts the rebuild that may have taken its place before.
         """
+        self.package.hold()
         self._show(yanked=True, yanked_reason=reason, superseded_by=None)
 
     @transaction.atomic

@@ -42,6 +42,7 @@ def held(*names, package="demo", requires=(), content=b"import evil\n") -> str:
         ("demo-1.0.data/data/lib/python3.13/json.py", "past the installer's back"),
         ("demo-1.0.data/data/bin/pip3", "It installs a program pip3."),
         ("demo-1.0.data/data/pyvenv.cfg", "pyvenv.cfg says which Python"),
+        ("demo-1.0.data/data/pip.conf", "pip.conf says from where pip installs all else"),
     ],
 )
 def test_what_is_in_other_peoples_way_is_held(name, why):
@@ -53,7 +54,7 @@ def test_what_is_in_other_peoples_way_is_held(name, why):
     [
         ("demo", ["demo/__init__.py", "demo/json.py", "demo/sitecustomize.py", "demo/x.pth", "demo.py"]),
         ("demo", ["demo-1.0.dist-info/METADATA", "demo-1.0.data/scripts/demo", "demo-1.0.data/data/etc/x"]),
-        ("demo", ["demo-1.0.data/data/bin/demo", "demo-1.0.data/data/share/pip", "demo/pyvenv.cfg"]),
+        ("demo", ["demo-1.0.data/data/bin/demo", "demo-1.0.data/data/share/pip.conf", "demo/pyvenv.cfg"]),
         ("setuptools", ["distutils-precedence.pth", "pkg_resources/__init__.py", "_distutils_hack/a.py"]),
         ("pip", ["pip/__init__.py"]),
         # Backports have the name of what they bring; others follow what left the standard library.

@@ -1,5 +1,7 @@
 """The operators' door to what is wanted."""
 
+import json
+
 import pytest
 from django.urls import reverse
 
@@ -89,6 +91,27 @@ def test_another_policy_is_followed_at_once(admin_client):
     assert target.policy == "everything"
     assert target.ask_some()
     assert Package.objects.get().plan_needed
+
+
+@pytest.mark.parametrize(("field", "is_planned"), [("glibc", True), ("abi", True), ("os_name", False)])
+def test_what_decides_which_wheels_serve_a_target_is_followed_at_once(admin_client, field, is_planned):
+    target = make_target()
+    Target.objects.update(plan_from=None)
+    shown = {
+        each.name: getattr(target, each.name)
+        for each in Target._meta.fields
+        if each.editable and each.name not in ("id", "is_active")
+    }
+    new = {"glibc": "2.99", "abi": "cp399", "os_name": "Another"}
+
+    admin_client.post(
+        reverse("admin:builds_target_change", args=[target.pk]),
+        {**shown, "platform_tags": json.dumps(shown["platform_tags"]), "preinstalled": "[]", field: new[field]},
+    )
+
+    target.refresh_from_db()
+    assert getattr(target, field) == new[field]
+    assert (target.plan_from is not None) == is_planned
 
 
 @pytest.mark.parametrize("name", ["skip", "push", "demand"])
