@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from builds import failures, log_live, log_page, logs, position, relatives, timeline
-from builds.log_lines import Lines
+from builds import failures, logs, position, relatives, timeline
+from builds.log_pages import live, page
+from builds.log_pages.lines import Lines
 from builds.models import Build, Dependency, Wheel
 from builds.remarks import remarks_on, why_not_offered
 from builds.wishes import upstream_wheels
@@ -76,18 +77,18 @@ def log_of(build: Build, word: str, first: str) -> dict[str, object]:
     """Return what the page shows of the log: where a word is, what begins at a line, or what matters most."""
     lines = Lines(logs.content(build.pk))
     outcome = "going on" if build.is_open else _OUTCOMES.get(Build.State(build.state), "")
-    marked = log_page.reason(lines, build.failure_about) if outcome == "failed" else 0
+    marked = page.reason(lines, build.failure_about) if outcome == "failed" else 0
     asked = {
-        "word": word[: log_page.WORD],
+        "word": word[: page.WORD],
         "line_count": lines.count,
         "reason": marked,
         "archived": f"/{logs.stored_name(build.pk)}",
-        "error": log_page.last_words(lines) if build.failure == "unknown" else "",
+        "error": page.last_words(lines) if build.failure == "unknown" else "",
     }
     if word.strip():
-        return {**asked, "found": log_page.search(lines, word)}
+        return {**asked, "found": page.search(lines, word)}
     if first.isascii() and first.isdecimal() and len(first) < 10:
-        return {**asked, "window": log_page.window(lines, int(first), outcome, marked)}
+        return {**asked, "window": page.window(lines, int(first), outcome, marked)}
     if build.is_open:
-        return {**asked, "is_live": True, "live": log_live.since(build.pk, 0, 1, 0)}
-    return {**asked, "overview": log_page.overview(lines, outcome, marked)}
+        return {**asked, "is_live": True, "live": live.since(build.pk, 0, 1, 0)}
+    return {**asked, "overview": page.overview(lines, outcome, marked)}

@@ -4,7 +4,8 @@ from django.urls import include, path, re_path, register_converter
 from django.urls.converters import IntConverter
 
 from builder.contract import API
-from builds import api, log_views, views
+from builds import api, views
+from builds.log_pages import views as log_views
 
 
 class NumberConverter(IntConverter):

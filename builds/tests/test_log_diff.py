@@ -3,10 +3,10 @@ import time
 
 import pytest
 
-from builds import log_diff
-from builds.log_diff import compare
-from builds.log_lines import Line
-from builds.log_signs import Signs
+from builds.log_pages import diff
+from builds.log_pages.diff import compare
+from builds.log_pages.lines import Line
+from builds.log_pages.signs import Signs
 
 
 def numbered(texts):
@@ -60,7 +60,7 @@ def test_both_logs_can_be_made_again_from_any_difference():
         assert common_a == common_b
 
 
-N = log_diff.MOST
+N = diff.MOST
 DRAW = random.Random(3)
 
 
@@ -134,7 +134,7 @@ def test_a_version_is_the_same_as_another_by_its_own_name_alone():
     "line", ["{0} ", "/tmp/{0}", "a{0}b-", "9.{0} ", "1{0}:", "{0} s ", "=", "deadbeef{0} ", "process {0} "]
 )
 def test_the_worst_lines_get_their_signs_in_less_than_a_second(line):
-    lines = [(line.format(number) * 400)[:1000] for number in range(log_diff.MOST)]
+    lines = [(line.format(number) * 400)[:1000] for number in range(diff.MOST)]
     signs = Signs()
     began = time.process_time()
 

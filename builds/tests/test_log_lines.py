@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from builds.log_lines import LINE, Line, Lines, Room
+from builds.log_pages.lines import LINE, Line, Lines, Room
 
 
 def numbers_and_texts(lines):

@@ -3,8 +3,8 @@ import zlib
 
 import pytest
 
-from builds import log_page
-from builds.log_lines import Lines
+from builds.log_pages import page as log_page
+from builds.log_pages.lines import Lines
 
 LONG = (
     b"[piwheels: fetching http://upstream.test/demo-1.0.tar.gz]\n"

@@ -1,5 +1,5 @@
-from builds.log_lines import Lines
-from builds.log_phases import Phase, phases
+from builds.log_pages.lines import Lines
+from builds.log_pages.phases import Phase, phases
 
 BUILT = b"""\
 [piwheels: fetching http://upstream.test/demo-1.0.tar.gz]

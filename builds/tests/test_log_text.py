@@ -1,6 +1,6 @@
 import pytest
 
-from builds.log_colours import Colours
+from builds.log_pages.colours import Colours
 from builds.log_text import clean
 
 

@@ -8,7 +8,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from builds import breakages, browsing, failures, position
-from builds.log_parts import part
+from builds.log_pages.parts import part
 from builds.models import Build
 from builds.models.state import State
 from packages import keyset

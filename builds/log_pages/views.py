@@ -6,9 +6,11 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from builder.contract import LOG_LIMIT
-from builds import comparing, log_live, logs
-from builds.log_diff import MOST
-from builds.log_parts import part
+from builds import logs
+from builds.log_pages import comparing
+from builds.log_pages.diff import MOST
+from builds.log_pages.live import since
+from builds.log_pages.parts import part
 from builds.models import Build
 from packages.accept_encoding import accepts_gzip
 
@@ -84,7 +86,7 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     if state != request.GET.get("state"):
         response = HttpResponse(headers={"HX-Refresh": "true"})
     elif (logs.growing_size(pk) or 0) > _number(request, "seen"):
-        come = log_live.since(
+        come = since(
             pk, _number(request, "offset"), _number(request, "line", 1), _number(request, "held")
         )
         response = render(request, "builds/_live.html", {"build": pk, "state": state, "live": come})

@@ -5,7 +5,7 @@ A build can print the same words, and then has more phases on its page; that is 
 
 from dataclasses import dataclass
 
-from builds.log_lines import Lines
+from builds.log_pages.lines import Lines
 
 # What the first line of each phase begins with, and what the phase is called.
 _BEGINNINGS = [

@@ -7,8 +7,8 @@ and parts of lines alike.  What is not a whole line yet is shown, and sent again
 from dataclasses import dataclass
 
 from builds import logs
-from builds.log_lines import Line, Lines, Room
-from builds.log_page import Shown, plain
+from builds.log_pages.lines import Line, Lines, Room
+from builds.log_pages.page import Shown, plain
 
 # How many lines are sent at a time, and how many a page may have before the first of them make room.
 SENT, HELD = 300, 900

@@ -12,9 +12,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from builds import failures
-from builds.log_colours import Colours
-from builds.log_lines import Line, Lines, Room
-from builds.log_phases import Phase, phases
+from builds.log_pages.colours import Colours
+from builds.log_pages.lines import Line, Lines, Room
+from builds.log_pages.phases import Phase, phases
 from builds.log_text import clean
 
 # A log that is no longer than this is shown without folds.

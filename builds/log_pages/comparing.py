@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from builds import log_diff, logs
-from builds.log_lines import Line, Lines, Room
-from builds.log_signs import Signs
+from builds import logs
+from builds.log_pages import diff
+from builds.log_pages.lines import Line, Lines, Room
+from builds.log_pages.signs import Signs
 from builds.log_text import clean
 from builds.models import Build
 
@@ -40,7 +41,7 @@ def compare(first: Build, second: Build, after: int = 0) -> Compared:
     """Compare two logs and return what differs, from the difference after that one on."""
     before, now = (Lines(logs.content(build.pk)) for build in (first, second))
     a, b = _end(before), _end(now)
-    found = log_diff.compare(a, b, (_signs(first, a), _signs(second, b)))
+    found = diff.compare(a, b, (_signs(first, a), _signs(second, b)))
     shown: list[list[Run]] = []
     room = Room(lines=400, characters=60_000, packed=12_000)
     for difference in found[after:]:
@@ -55,14 +56,14 @@ def compare(first: Build, second: Build, after: int = 0) -> Compared:
         after=after,
         count=len(found),
         more=more if more < len(found) else 0,
-        is_all=max(before.count, now.count) <= log_diff.MOST,
+        is_all=max(before.count, now.count) <= diff.MOST,
         lines=(before.count, now.count),
     )
 
 
 def _end(lines: Lines) -> list[Line]:
     """Return as many lines of a log's end as are compared."""
-    some = list(lines.backwards(lines.count, lines.count - log_diff.MOST + 1))[::-1]
+    some = list(lines.backwards(lines.count, lines.count - diff.MOST + 1))[::-1]
     return [Line(line.number, clean(line.text), line.left_out) for line in some]
 
 
@@ -75,7 +76,7 @@ def _signs(build: Build, lines: list[Line]) -> list[str]:
     return [signs.of(line.text) for line in lines]
 
 
-def _cut(run: log_diff.Run, first: Build, second: Build, room: Room) -> Run:
+def _cut(run: diff.Run, first: Build, second: Build, room: Room) -> Run:
     """Return a run as a page shows it, as far as there is room."""
     build = first if run.kind == "first" else second
     lines = [line for line in run.lines[:RUN] if room.take(line)]
