@@ -26,7 +26,7 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
     """Bring a package's rows to upstream's state, all or none; the same state again changes nothing.
 
     Raises StaleAnswer for a state that is older than ours, unless that is to be believed, and TooMuchVanishes
-    for one that has lost everything while too many others have.
+    for one that has lost everything while too many others have, and is not said to be quarantined.
     """
     with transaction.atomic():
         package, is_new = Package.objects.select_for_update().get_or_create(
@@ -38,7 +38,8 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
         known = {file.filename: file for file in UpstreamFile.objects.filter(version__package=package)}
         before = {name for name, file in known.items() if file.gone_at is None}
         listed = {file.filename for release in releases for file in release.files}
-        if before and not listed:
+        # A quarantine is said, and may be taken back; of anything else we only know that it is not there.
+        if before and not listed and project.status != Package.Status.QUARANTINED:
             doubt.judge(package.name, doubt.EMPTY, now)
             package.emptied_at = now
         # Whoever has the name now need not be whom we took files from.  A removal may be so short that nobody

@@ -159,6 +159,34 @@ def test_a_package_that_loses_some_files_is_not_doubted(upstream, farm, look_up,
     assert not SyncCursor.objects.exclude(doubted_at=None).exists()
 
 
+def test_a_quarantine_is_believed_whatever_else_is_in_doubt(upstream, farm, look_up, refresh, now):
+    suspect, *others = farm(MANY)
+    for name in others:
+        upstream.remove(name)
+    deny(others, now)
+    refresh()
+    assert cursor().doubted_at is not None
+
+    upstream.quarantine(suspect, "malware?")
+    package = look_up(suspect)
+    assert (package.status, package.status_reason) == ("quarantined", "malware?")
+    assert not package.versions.listed().exists()
+
+    upstream.set_status(suspect, None)
+    package = look_up(suspect)
+    assert (package.status, package.generation, package.versions.listed().count()) == ("active", 1, 1)
+
+
+def test_many_quarantines_at_once_are_believed_and_make_nothing_doubtful(upstream, farm, look_up, now):
+    for name in farm(MANY):
+        upstream.quarantine(name)
+        look_up(name)
+
+    assert Package.objects.filter(status="quarantined").count() == MANY
+    assert not SyncCursor.objects.exclude(doubted_at=None).exists()
+    assert not Package.objects.exclude(emptied_at=None).exists()
+
+
 def test_a_person_who_looks_one_up_is_told_of_the_doubt(upstream, farm, look_up, refresh, now):
     names = farm(MANY)
     upstream.projects.clear()
