@@ -46,10 +46,8 @@ def watch(names: Collection[str], *, now: datetime, refresh_s: float, limit: int
     cursor = SyncCursor.current()
     if cursor.is_journal_heard(now) or cursor.is_listing_heard(now):
         return missing + _scan(cursor, now, limit)
-    old = Package.objects.to_refresh(now - timedelta(seconds=refresh_s))
-    waiting = Dirty.objects.values("name")
-    old_names = old.exclude(name__in=waiting).values_list("name", flat=True)[:limit]
-    return missing + Dirty.remind(list(old_names), Dirty.Why.AGE, now)
+    old = Package.objects.unmarked().to_refresh(now - timedelta(seconds=refresh_s))
+    return missing + Dirty.remind(list(old.values_list("name", flat=True)[:limit]), Dirty.Why.AGE, now)
 
 
 def is_due(now: datetime) -> bool:
@@ -193,8 +191,7 @@ def _scan(cursor: SyncCursor, now: datetime, limit: int) -> int:
     count = min(int(Package.objects.count() * share), limit)
     if not count or not cursor.take_scan(now, cursor.scanned_at):
         return 0
-    waiting = Dirty.objects.values("name")
-    old = Package.objects.to_refresh(now - FRESH).exclude(name__in=waiting)
+    old = Package.objects.unmarked().to_refresh(now - FRESH)
     return Dirty.remind(list(old.values_list("name", flat=True)[:count]), Dirty.Why.AGE, now)
 
 

@@ -162,8 +162,7 @@ def _questions(held: list[Dirty]) -> Iterator[Question]:
 
 def _witness() -> str | None:
     """Return a package that upstream had when we looked last, and of which nothing else is said."""
-    here = Package.objects.exclude(status=Package.Status.GONE)
-    certain = here.exclude(name__in=Dirty.objects.values("name")).order_by("-fetched_at")
+    certain = Package.objects.unmarked().exclude(status=Package.Status.GONE).order_by("-fetched_at")
     return certain.values_list("name", flat=True).first()
 
 

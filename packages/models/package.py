@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from packages import plain_sql
 from packages.batches import batches
+from packages.models.dirty import Dirty
 
 # PEP 503: the form that the index uses in its URLs.
 CANONICAL = r"^[a-z0-9]+(-[a-z0-9]+)*\Z"
@@ -41,6 +42,14 @@ class PackageQuerySet(models.QuerySet["Package"]):
     def to_refresh(self, before: datetime) -> Self:
         """Packages that nobody has looked up upstream since then, the longest neglected first."""
         return self.filter(fetched_at__lt=before).order_by("fetched_at")
+
+    def unmarked(self) -> Self:
+        """Packages that are not marked to be looked up.
+
+        With NOT IN, PostgreSQL would go through all marks anew for each package once there are more of them
+        than it hashes in memory, as in a first look at all of upstream.
+        """
+        return self.filter(~Exists(Dirty.objects.filter(pk=OuterRef("name"))))
 
     def to_show(self) -> Self:
         """Packages whose pages in the index are old; those that changed before those to be written anew."""

@@ -1,6 +1,8 @@
 """When `sync` believes that upstream no longer has a package."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from packages import sync
 from packages.doubt import ABSENT
@@ -90,6 +92,19 @@ def test_an_index_that_has_lost_everything_is_believed_nothing(upstream, look_up
 
     assert {package.status for package in Package.objects.all()} == {"active"}
     assert Dirty.objects.get().error == "Upstream has no other either."
+
+
+def test_a_package_that_upstream_must_have_is_found_by_a_join(upstream, look_up, refresh, now):
+    for name in ("demo", "other"):
+        upstream.add_sdist(name, "1.0")
+        look_up(name)
+    mark("demo", now, attempts=sync.PATIENCE, error=ABSENT)
+
+    with CaptureQueriesContext(connection) as captured:
+        refresh()
+
+    [asked] = [query["sql"] for query in captured if '"fetched_at" DESC' in query["sql"]]
+    assert "IN (SELECT" not in asked
 
 
 def test_an_absence_counts_where_upstream_has_another_package(upstream, look_up, refresh, now):

@@ -83,6 +83,15 @@ def test_a_request_for_a_version_asks_for_a_plan():
     assert (version.requested_at, package.plan_needed) == (now, True)
 
 
+def test_packages_that_wait_to_be_looked_up_are_told_from_those_that_do_not():
+    for name in ("demo", "waiting"):
+        make_package(name)
+    Dirty.mark("waiting")
+    Dirty.mark("stranger")
+
+    assert [package.name for package in Package.objects.unmarked()] == ["demo"]
+
+
 def test_two_marks_are_one():
     Dirty.mark("Demo.Pkg")
     Dirty.mark("demo-pkg", wanted_serial=7)

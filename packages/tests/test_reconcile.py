@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from packages import merge, reconcile
 from packages.models import Dirty, Package, SyncCursor
@@ -42,6 +44,22 @@ def test_the_longest_neglected_are_marked_first(pypi, now):
     assert marked() == ["b"]
     assert watch([], now, limit=1) == 1
     assert marked() == ["b", "c"]
+
+
+@pytest.mark.parametrize("journal", ["xml-rpc", "absent"])
+def test_no_statement_goes_through_all_marks_for_each_package(now, settings, journal):
+    settings.PIWHEELS_RESCAN_S = 1
+    SyncCursor.objects.create(journal=journal, polled_at=now, scanned_at=now - timedelta(hours=1))
+    for name in ("demo", "waiting"):
+        Package.objects.create(name=name, display_name=name)
+    Dirty.objects.create(name="waiting")
+
+    with CaptureQueriesContext(connection) as captured:
+        assert watch([], now) == 1
+
+    assert marked() == ["demo", "waiting"]
+    # Of NOT IN, PostgreSQL makes no join.
+    assert not [query["sql"] for query in captured if "IN (SELECT" in query["sql"]]
 
 
 def test_a_name_that_is_put_off_keeps_its_pause(pypi, now):
