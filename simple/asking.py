@@ -13,6 +13,7 @@ from hashlib import blake2b
 from ipaddress import IPv6Address, ip_address
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from builds.models import Build, Target
 from packages.models import Dirty, Package, Version
@@ -75,8 +76,9 @@ def _follow(name: str, day: date) -> bool:
     """Have a name looked up, unless strangers have named too many today."""
     if Dirty.objects.filter(name=name).exists():
         return True
-    known = Package.objects.values("name")
-    named = Request.objects.filter(day=day).exclude(name__in=known).values("name").distinct()
+    # With NOT IN, PostgreSQL would go through all packages for each request, as they are too many to hash.
+    ours = Package.objects.filter(name=OuterRef("name"))
+    named = Request.objects.filter(~Exists(ours), day=day).values("name").distinct()
     if named.count() >= settings.PIWHEELS_REQUESTED_NAMES_A_DAY:
         return False
     Dirty.mark(name)

@@ -1,5 +1,6 @@
 """Ask for packages to be built: a form of one button, and what happens next; or for all of a checked file."""
 
+import time
 from collections import defaultdict
 
 from django.conf import settings
@@ -12,12 +13,14 @@ from django.views.decorators.http import require_http_methods
 from builds.models import Target
 from packages.models import Dirty, Package
 from packages.project import canonical
-from piwheels_site import clients
+from piwheels_site import clients, limits
 from piwheels_site.naming import canonical_or_404
 from simple import asking
 from simple.asking import Answer, Wish
 
 STATUS = {Answer.TOO_MANY: 429, Answer.FULL: 503, Answer.CLOSED: 403}
+# Of what one client may ask of the API; it is as much work here as there.
+COST = limits.COSTS["requests"]
 
 
 # The form has a token of whoever sees it, so no cache may keep it.
@@ -27,6 +30,8 @@ def request_build(request: HttpRequest, name: str) -> HttpResponse:
     """Show the form, or take the request."""
     if name != canonical_or_404(name):
         return redirect("request", canonical_or_404(name), permanent=True)
+    if refusal := _too_much(request):
+        return refusal
     targets = Target.objects.active()
     answer = None
     if request.method == "POST":
@@ -50,6 +55,8 @@ def request_missing(request: HttpRequest) -> HttpResponse:
     names = [name for name in map(canonical, request.POST.getlist("name")) if name]
     if request.method != "POST" or not names:
         return redirect("check")
+    if refusal := _too_much(request):
+        return refusal
     target = Target.objects.active().filter(key=request.POST.get("target", "")).first()
     answers = asking.ask_all(names, target, clients.address(request), now())
     found: dict[Answer, list[str]] = defaultdict(list)
@@ -63,3 +70,13 @@ def request_missing(request: HttpRequest) -> HttpResponse:
     is_counted = Answer.COUNTED in found or Answer.AGAIN in found
     status = 200 if is_counted else STATUS[next(iter(found))]
     return render(request, "pages/request_missing.html", context, status=status)
+
+
+def _too_much(request: HttpRequest) -> HttpResponse | None:
+    """Count what is asked for, and refuse a client that asks for much at a time; None for any other."""
+    wait_s = limits.wait_s(request, COST, time.time()) if request.method == "POST" else 0
+    if not wait_s:
+        return None
+    said = f"That was much for one client: ask again in {wait_s} seconds.\n"
+    headers = {"Retry-After": str(wait_s)}
+    return HttpResponse(said, status=429, content_type="text/plain; charset=utf-8", headers=headers)

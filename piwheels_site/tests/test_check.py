@@ -316,6 +316,16 @@ def test_the_button_has_the_limits_of_a_single_request(client, trixie, settings)
     assert Request.objects.count() == 2
 
 
+def test_who_presses_the_button_often_has_to_wait(client, trixie, settings):
+    settings.PIWHEELS_API_A_MINUTE = 15
+    make_version("1.0", "source")
+
+    first, second = (client.post("/check/request", {"name": "source"}) for _ in range(2))
+
+    assert [first.status_code, second.status_code] == [200, 429]
+    assert "ask again in" in markup(second)
+
+
 def test_where_nobody_may_ask_there_is_no_button(client, trixie, settings):
     settings.PIWHEELS_REQUESTS_A_DAY = 0
     make_version("1.0", "source")

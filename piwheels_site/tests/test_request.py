@@ -1,7 +1,10 @@
 from datetime import timedelta
 
 import pytest
+from django.core.cache import caches
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from builds.models import Build, Demand
 from builds.tests.rows import NOON, make_build, make_target, make_version
@@ -15,6 +18,13 @@ pytestmark = pytest.mark.django_db
 
 PATH = "/project/demo/request"
 ADDRESS = "192.0.2.1"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_counted():
+    caches["limits"].clear()
+    yield
+    caches["limits"].clear()
 
 
 def ask(name="demo", address=ADDRESS, now=NOON, target=None):
@@ -81,6 +91,18 @@ def test_a_client_has_so_many_a_day(client, settings):
     assert statuses == [200, 200, 429]
 
 
+def test_who_asks_for_much_at_a_time_has_to_wait(client, settings):
+    settings.PIWHEELS_API_A_MINUTE = 15
+    make_version()
+
+    first, second = client.post(PATH), client.post(PATH)
+
+    assert [first.status_code, second.status_code] == [200, 429]
+    assert "ask again in" in text(second)
+    assert 0 < int(second["Retry-After"]) <= 60
+    assert client.get(PATH).status_code == 200
+
+
 def test_an_operator_can_close_the_door(client, settings):
     settings.PIWHEELS_REQUESTS_A_DAY = 0
     make_version()
@@ -131,6 +153,17 @@ def test_strangers_can_name_so_many_a_day(settings):
 
     assert said == [Answer.COUNTED, Answer.COUNTED, Answer.FULL]
     assert Dirty.objects.count() == 2
+
+
+def test_what_strangers_have_named_is_counted_without_going_through_all_packages_for_each():
+    make_version(package="followed")
+    ask("followed")
+
+    with CaptureQueriesContext(connection) as captured:
+        assert ask("stranger") == Answer.COUNTED
+
+    [counted] = [query["sql"] for query in captured if "DISTINCT" in query["sql"]]
+    assert "IN (SELECT" not in counted
 
 
 @pytest.mark.parametrize("name", ["-", "%00", "a b", "<script>", "x" * 300])
