@@ -73,14 +73,18 @@ def ask_all(names: Iterable[str], target: Target | None, address: str, now: date
 
 
 def _follow(name: str, day: date) -> bool:
-    """Have a name looked up, unless strangers have named too many today."""
-    if Dirty.objects.filter(name=name).exists():
+    """Have a name looked up soon, unless strangers have named too many today.
+
+    One that waits anyway, as all do in a first look at upstream, keeps its place then and is looked up too.
+    """
+    why = Dirty.objects.filter(name=name).values_list("why", flat=True).first()
+    if why in Dirty.URGENT:
         return True
     # With NOT IN, PostgreSQL would go through all packages for each request, as they are too many to hash.
     ours = Package.objects.filter(name=OuterRef("name"))
     named = Request.objects.filter(~Exists(ours), day=day).values("name").distinct()
     if named.count() >= settings.PIWHEELS_REQUESTED_NAMES_A_DAY:
-        return False
+        return why is not None
     Dirty.mark(name)
     return True
 

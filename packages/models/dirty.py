@@ -14,13 +14,15 @@ from packages import plain_sql
 # SQLite takes 999 variables in a statement, and a mark has up to seven.
 MARKED_AT_ONCE = 140
 
-# The ORM has no "only if it is greater" for a row that is already there.
+# The ORM has no "only if it is greater" for a row that is already there.  What somebody waits for (`URGENT`)
+# stays so, whoever hears of it later.
 _HINT = """
     INSERT INTO packages_dirty (name, wanted_serial, why, marked_at, not_before, attempts, error)
     VALUES {places}
     ON CONFLICT (name) DO UPDATE
-    SET wanted_serial = EXCLUDED.wanted_serial, why = EXCLUDED.why, not_before = EXCLUDED.not_before,
-        attempts = 0, error = ''
+    SET wanted_serial = EXCLUDED.wanted_serial, not_before = EXCLUDED.not_before, attempts = 0, error = '',
+        why = CASE WHEN packages_dirty.why IN ('journal', 'person') THEN packages_dirty.why
+                   ELSE EXCLUDED.why END
     WHERE packages_dirty.wanted_serial IS NULL OR packages_dirty.wanted_serial < EXCLUDED.wanted_serial
 """
 
@@ -81,8 +83,9 @@ class Dirty(models.Model):
 
     @classmethod
     def mark(cls, name: str, wanted_serial: int | None = None) -> None:
-        """Have a name looked up soon, because somebody asks; a second mark joins the first.
+        """Have a name looked up soon, because somebody asks; a mark that is there becomes a person's.
 
+        It begins anew, but for what was last said of it: `doubt` counts what upstream denies by that.
         Raises ValueError for what is no package name.
         """
         canonical = canonicalize_name(name, validate=True)
@@ -90,7 +93,7 @@ class Dirty(models.Model):
             [Dirty(name=canonical, wanted_serial=wanted_serial, not_before=Now())],
             update_conflicts=True,
             unique_fields=["name"],
-            update_fields=["not_before", *(["wanted_serial"] if wanted_serial else [])],
+            update_fields=["not_before", "why", "attempts", *(["wanted_serial"] if wanted_serial else [])],
         )
 
     @classmethod

@@ -107,6 +107,19 @@ def test_doubt_does_not_end_by_itself(upstream, farm, refresh, now):
     assert cursor().doubted_at is not None
 
 
+def test_doubt_does_not_end_because_somebody_asks_for_the_packages(upstream, farm, refresh, now):
+    names = farm(MANY)
+    upstream.projects.clear()
+    deny(names, now)
+    refresh()
+
+    for name in names:
+        Dirty.mark(name)
+    refresh(after=4000)
+
+    assert (gone(), cursor().doubted_at is not None) == (0, True)
+
+
 def test_one_that_was_really_removed_keeps_no_others_in_doubt(upstream, farm, refresh, now):
     names = farm(MANY)
     away = dict(upstream.projects)

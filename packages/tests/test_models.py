@@ -101,6 +101,36 @@ def test_two_marks_are_one():
     assert (dirty.name, dirty.wanted_serial) == ("demo-pkg", 7)
 
 
+def test_what_a_person_asks_for_no_longer_waits_behind_a_first_look_at_everything():
+    now = timezone.now() - timedelta(minutes=1)
+    Dirty.remind(["demo", "other"], Dirty.Why.FIRST, now)
+    Dirty.objects.get(name="demo").put_off(now, "no answer")
+
+    Dirty.mark("demo")
+
+    demo = Dirty.objects.get(name="demo")
+    assert (demo.why, demo.attempts, demo.marked_at) == (Dirty.Why.PERSON, 0, now)
+    [first] = Dirty.hold_due(timezone.now() + timedelta(seconds=1), 1)
+    assert first.name == "demo"
+
+
+@pytest.mark.parametrize("why", [Dirty.Why.LISTING, Dirty.Why.FIRST])
+def test_what_somebody_waits_for_stays_urgent_when_a_list_tells_of_it_too(why):
+    now = timezone.now()
+    Dirty.mark("asked-for")
+    Dirty.hint({"told": 7}, Dirty.Why.JOURNAL, now)
+    Dirty.remind(["neither"], Dirty.Why.AGE, now)
+
+    Dirty.hint(dict.fromkeys(["asked-for", "told", "neither"], 8), why, now)
+
+    assert dict(Dirty.objects.values_list("name", "why")) == {
+        "asked-for": "person",
+        "told": "journal",
+        "neither": why,
+    }
+    assert set(Dirty.objects.values_list("wanted_serial", flat=True)) == {8}
+
+
 def test_what_is_no_name_cannot_be_marked():
     with pytest.raises(ValueError):
         Dirty.mark("no/name")

@@ -146,6 +146,16 @@ def test_a_name_that_nobody_follows_is_looked_up_later(client):
     assert Dirty.objects.get().why == Dirty.Why.PERSON
 
 
+@pytest.mark.parametrize(("names_a_day", "why"), [(500, "person"), (0, "first")])
+def test_a_name_that_waits_anyway_is_looked_up_before_what_nobody_asked_for(settings, names_a_day, why):
+    settings.PIWHEELS_REQUESTED_NAMES_A_DAY = names_a_day
+    Dirty.remind(["later"], Dirty.Why.FIRST, NOON)
+
+    assert ask("later") == Answer.COUNTED
+
+    assert Dirty.objects.get().why == why
+
+
 def test_strangers_can_name_so_many_a_day(settings):
     settings.PIWHEELS_REQUESTED_NAMES_A_DAY = 2
 
