@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import QuerySet
 
+from builds.models import Wheel
 from packages.batches import batches
-from packages.models import Package
+from packages.models import Package, UpstreamFile
 from simple.bundle.archive import TEMPORARY
 from simple.index import offered
 from simple.models import Bundle
@@ -38,15 +40,19 @@ def withdrawn(bundles: Collection[Bundle]) -> list[Bundle]:
     """Return those with something that is offered no more: it was taken down, say, or may be malware."""
     entries = {bundle: bundle.content.get("entries", ()) for bundle in bundles}
     every = [entry for each in entries.values() for entry in each]
-    over = {entry["filename"] for entry in every if entry["is_ours"]}
-    for names in batches(over.copy()):
-        over -= set(offered().filter(filename__in=names).values_list("filename", flat=True))
-    upstreams = {entry["filename"]: entry["name"] for entry in every if not entry["is_ours"]}
-    for names in batches(set(upstreams.values())):
-        hidden = Package.objects.filter(name__in=names, status__in=Package.HIDDEN)
-        gone = set(hidden.values_list("name", flat=True))
-        over |= {filename for filename, name in upstreams.items() if name in gone}
+    ours = {entry["filename"] for entry in every if entry["is_ours"]}
+    theirs = {entry["filename"] for entry in every if not entry["is_ours"]}
+    listed = UpstreamFile.objects.listed().exclude(version__package__status__in=Package.HIDDEN)
+    over = _missing(ours, offered()) | _missing(theirs, listed)
     return [bundle for bundle, each in entries.items() if any(entry["filename"] in over for entry in each)]
+
+
+def _missing(filenames: Collection[str], files: QuerySet[Wheel] | QuerySet[UpstreamFile]) -> set[str]:
+    """Return those of the names that none of the files has."""
+    missing = set(filenames)
+    for names in batches(filenames):
+        missing -= set(files.filter(filename__in=names).values_list("filename", flat=True))
+    return missing
 
 
 def _give_back(bundle: Bundle, now: datetime) -> bool:

@@ -523,6 +523,20 @@ def test_a_bundle_is_over_with_the_first_wheel_that_nobody_may_have_any_more(pi,
     assert [path.exists() for path in paths] == [False, True]
 
 
+def test_a_bundle_is_over_once_upstream_has_removed_a_wheel_of_its_own_that_is_in_it(pi, upstream):
+    upstream.add_wheel("pure", "1.0")
+    upstream.add_wheel("pure", "2.0", tag="cp313-cp313-win_amd64")
+    follow(upstream, "pure")
+    bundle = made("pure", pi)
+    assert work.is_ready(bundle, database_now())
+
+    upstream.remove("pure", "1.0")
+    follow(upstream, "pure")
+
+    assert not work.is_ready(bundle, database_now())
+    assert tidying.withdrawn([bundle]) == [bundle]
+
+
 def test_a_zip_whose_row_comes_in_a_moment_stays(pi):
     path = work.zip_path("d" * 64)
     path.parent.mkdir(parents=True)
