@@ -64,10 +64,9 @@ class Pantry:
     def _fetched(self, name: str, url: str, sha256: str, *, size: int, limit: int) -> Path:
         """Return where a file is, which has `size` bytes at least; fetched for as long as there is room."""
         path = self.folder / name
-        if path.exists():
-            # It is wanted again, so it stays for longer.
-            with suppress(FileNotFoundError):
-                path.touch()
+        # It is wanted again, so it stays for longer; `touch` would make an empty one of what is just removed.
+        with suppress(FileNotFoundError):
+            os.utime(path)
             return path
         if size > self.room:
             raise NoRoom

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -81,7 +82,7 @@ class _Work:
             content = self._content(shelf, resolved, members)
             digest = digest_of(content)
             path = zip_path(digest)
-            size = path.stat().st_size if path.exists() else self._write(path, digest, content, members)
+            size = _size_kept(path) or self._write(path, digest, content, members)
             self.bundle.finish(digest, size, asdict(content), self._expiry())
 
     @contextmanager
@@ -245,6 +246,16 @@ def zip_path(digest: str) -> Path:
     """Return where the zip of a bundle is."""
     folder: Path = settings.PIWHEELS_BUNDLES
     return folder / f"{digest}.zip"
+
+
+def _size_kept(path: Path) -> int:
+    """Return the size of a zip that was made before, and have it stay for longer; 0 if there is none."""
+    try:
+        # It may be that of no other bundle any more, and would be tidied away before ours has its digest.
+        os.utime(path)
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def is_ready(bundle: Bundle, now: datetime) -> bool:

@@ -537,6 +537,18 @@ def test_a_bundle_is_over_once_upstream_has_removed_a_wheel_of_its_own_that_is_i
     assert tidying.withdrawn([bundle]) == [bundle]
 
 
+def test_a_zip_that_is_wanted_again_stays_until_its_row_comes(pi):
+    make_wheel("one")
+    path = work.zip_path(made("one", pi).digest)
+    os.utime(path, (0, 0))
+    made("one # again", pi, address=OTHER)
+
+    Bundle.objects.all().delete()
+
+    assert tidying.remove_files(database_now(), time.time()) == 0
+    assert path.exists()
+
+
 def test_a_zip_whose_row_comes_in_a_moment_stays(pi):
     path = work.zip_path("d" * 64)
     path.parent.mkdir(parents=True)
