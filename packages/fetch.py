@@ -4,10 +4,13 @@ With urllib3, on which `requests` stands: what that adds (cookies, credentials, 
 want, and takes half of the time of a question.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Self
@@ -202,11 +205,25 @@ def etag_of(response: BaseHTTPResponse) -> str:
 
 
 def retry_after(response: BaseHTTPResponse) -> int | None:
-    """Return how many seconds upstream asks us to wait; a date instead of a number is not read."""
-    seconds = response.headers.get("Retry-After", "")
-    if not (seconds.isascii() and seconds.isdigit()):
+    """Return how many seconds upstream asks us to wait, whether it says that as a number or as a date."""
+    said = response.headers.get("Retry-After", "")
+    if said.isascii() and said.isdigit():
+        return min(int(said[:9]), MAX_RETRY_AFTER_S)
+    until = _moment(said)
+    if until is None:
         return None
-    return min(int(seconds[:9]), MAX_RETRY_AFTER_S)
+    # Where upstream says what its own clock shows, ours may be wrong.
+    now = _moment(response.headers.get("Date", "")) or datetime.now(UTC)
+    return min(max(math.ceil((until - now).total_seconds()), 0), MAX_RETRY_AFTER_S)
+
+
+def _moment(said: str) -> datetime | None:
+    """Return a moment as headers have it; None for what is none."""
+    try:
+        moment = parsedate_to_datetime(said)
+    except (*SENSELESS, TypeError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _own_version() -> str:

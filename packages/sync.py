@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 # How often an answer that contradicts what we know is put off before we believe it.  With the pauses of
 # `Dirty.put_off` that is half an hour, in which caches between upstream and us find out.
 PATIENCE = 10
+# So many look-ups that fail one after the other are an outage, for which upstream need not name a pause: then
+# nobody asks for some seconds.  They are few, as whoever reads the journal waits, too.
+OUTAGE, OUTAGE_S = 10, 10
 # A run begins no look-up after this many seconds; the next one goes on.
 RUN_S = 20
 # How often a run says of the names that it holds that it is still at them.
@@ -188,6 +191,7 @@ class _Run:
     began_at: datetime
     settled: int = 0
     is_stopped: bool = False
+    failures: int = 0  # one after the other, in which upstream said nothing of a name
     new: list[tuple[Question, Project]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
@@ -205,12 +209,8 @@ class _Run:
         """Write down an answer and forget the mark, or put the name off."""
         dirty, now = question.dirty, self.now
         try:
-            if question.package is None and (project := _new(question, answer)):
-                self.new.append((question, project))
-                if len(self.new) >= AT_ONCE:
-                    self.write_new()
-                return
-            self.settled += _settle(question, answer.result, now)
+            self._take(question, answer, now)
+            self.failures = 0
         except UpstreamUnavailable as error:
             logger.warning("%s is put off: %s", dirty.name, error)
             dirty.put_off(now + timedelta(seconds=error.retry_after or 0), _line(error))
@@ -219,6 +219,15 @@ class _Run:
         except Exception as error:
             logger.exception("%s cannot be looked up, or its rows cannot be written.", dirty.name)
             dirty.put_off(now, _line(error))
+
+    def _take(self, question: Question, answer: Future[Project], now: datetime) -> None:
+        """Write down an answer; what is new waits until there is more of it."""
+        if question.package is None and (project := _new(question, answer)):
+            self.new.append((question, project))
+            if len(self.new) >= AT_ONCE:
+                self.write_new()
+        else:
+            self.settled += _settle(question, answer.result, now)
 
     def write_new(self) -> None:
         """Write down the packages that are new to us, together if that can be."""
@@ -244,9 +253,14 @@ class _Run:
             doubt.note(error, now)
         if isinstance(error, StaleAnswer):
             SyncCursor.current().count_stale()
-        if error.retry_after is not None:
-            SyncCursor.current().pause(now + timedelta(seconds=error.retry_after))
-        if error.retry_after is not None or isinstance(error, UpstreamTimeout):
+        # An old answer or an absence is an answer.
+        self.failures = 0 if isinstance(error, StaleAnswer | DoubtfulAbsence) else self.failures + 1
+        wait_s = error.retry_after
+        if wait_s is None and self.failures >= OUTAGE:
+            wait_s = OUTAGE_S
+        if wait_s is not None:
+            SyncCursor.current().pause(now + timedelta(seconds=wait_s))
+        if wait_s is not None or isinstance(error, UpstreamTimeout):
             self.is_stopped = True
 
 

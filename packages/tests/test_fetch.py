@@ -1,6 +1,11 @@
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 
 from packages import fetch
+
+NOON = "Tue, 24 Nov 2026 12:00:00 GMT"
 
 
 @pytest.fixture
@@ -39,3 +44,33 @@ def test_an_etag_that_cannot_be_kept_is_none(etag, kept):
         headers = {"ETag": etag}
 
     assert fetch.etag_of(Response()) == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("17", 17),
+        ("9" * 30, 3600),
+        ("Tue, 24 Nov 2026 12:00:30 GMT", 30),
+        ("Tue, 24 Nov 2026 13:00:30 +0100", 30),
+        ("Tue, 24 Nov 2026 12:00:30 -0000", 30),
+        ("Wed, 25 Nov 2026 12:00:00 GMT", 3600),
+        ("Tue, 24 Nov 2026 11:00:00 GMT", 0),
+        ("Tue, 99 Nov 2026 12:00:00 GMT", None),
+        ("Tue, 24 Nov 2026 12:00:00 +9999", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_how_long_upstream_wants_to_be_left_alone_is_read_as_a_number_or_a_date(said, seconds):
+    class Response:
+        headers = {"Retry-After": said, "Date": NOON}
+
+    assert fetch.retry_after(Response()) == seconds
+
+
+def test_a_date_is_measured_with_our_clock_where_upstream_does_not_say_what_its_own_shows():
+    class Response:
+        headers = {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)}
+
+    assert fetch.retry_after(Response()) in range(1, 61)

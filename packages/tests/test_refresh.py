@@ -116,6 +116,42 @@ def test_a_wish_for_a_pause_ends_the_run(upstream, refresh, now):
     assert next_one.not_before == now
 
 
+def test_an_outage_that_names_no_pause_has_one_too(upstream, refresh, now):
+    for number in range(sync.OUTAGE + 5):
+        mark(f"demo{number}", now)
+    upstream.fail("/", 503, times=99)
+
+    assert refresh() == 0
+    assert len(upstream.requests) == sync.OUTAGE
+    assert Dirty.objects.due(now).count() == 5
+
+    refresh(after=5)
+    assert len(upstream.requests) == sync.OUTAGE
+    refresh(after=60)
+    assert len(upstream.requests) > sync.OUTAGE
+
+
+def test_names_that_fail_between_others_are_no_outage(upstream, refresh, now):
+    for number in range(2 * sync.OUTAGE):
+        upstream.add_sdist(f"demo{number}", "1.0")
+        mark(f"demo{number}", now)
+    upstream.fail("/simple/", 503, times=sync.OUTAGE, every=2)
+
+    assert refresh() == sync.OUTAGE
+    assert not Dirty.objects.due(now).exists()
+
+
+def test_many_old_answers_are_no_outage(upstream, refresh, now):
+    for number in range(sync.OUTAGE + 5):
+        upstream.add_sdist(f"demo{number}", "1.0")
+        mark(f"demo{number}", now, wanted_serial=10**9)
+
+    assert refresh() == 0
+
+    assert SyncCursor.objects.get().stale_answers == sync.OUTAGE + 5
+    assert not SyncCursor.objects.get().is_paused(now + timedelta(seconds=1))
+
+
 def test_an_answer_from_an_old_cache_is_not_believed(upstream, refresh, now):
     upstream.add_sdist("demo", "1.0")
     upstream.go_stale("demo")
