@@ -38,7 +38,8 @@ FRESH = timedelta(days=1)
 def watch(names: Collection[str], *, now: datetime, refresh_s: float, limit: int) -> int:
     """Mark what has to be looked up: watched names that we lack, and packages that were long not looked at.
 
-    Names that wait already keep their place.  Returns how many were marked, of the packages `limit` at most.
+    Names that wait already keep their place.  Returns how many were marked, of the packages `limit` at most
+    unless the slow scan has to take more in its turn.
     """
     watched = set(_watched(name for name in names if name != ALL))
     have = Package.objects.filter(name__in=watched).values_list("name", flat=True)
@@ -180,19 +181,24 @@ def _look_for(names: Iterator[str], cursor: SyncCursor, now: datetime) -> int:
 
 
 def _scan(cursor: SyncCursor, now: datetime, limit: int) -> int:
-    """Mark packages that nobody has looked up for long, so many that all have their turn in a period."""
+    """Mark packages that nobody has looked up for long, so many that all have their turn in a period.
+
+    What a standstill left undone is not made up for at once: `limit` are the most, or what two scans take.
+    """
     if cursor.scanned_at == NEVER or cursor.scanned_at > now:
         cursor.take_scan(now, cursor.scanned_at)
         return 0
     passed = now - cursor.scanned_at
     if passed < SCAN:
         return 0
-    share = passed.total_seconds() / settings.PIWHEELS_RESCAN_S
-    count = min(int(Package.objects.count() * share), limit)
+    packages, period_s = Package.objects.count(), settings.PIWHEELS_RESCAN_S
+    most = max(limit, int(packages * 2 * SCAN.total_seconds() / period_s))
+    count = min(int(packages * passed.total_seconds() / period_s), most)
     if not count or not cursor.take_scan(now, cursor.scanned_at):
         return 0
     old = Package.objects.unmarked().to_refresh(now - FRESH)
-    return Dirty.remind(list(old.values_list("name", flat=True)[:count]), Dirty.Why.AGE, now)
+    names = list(old.values_list("name", flat=True)[:count])
+    return sum(Dirty.remind(batch, Dirty.Why.AGE, now) for batch in batches(names))
 
 
 def _watched(names: Iterable[str]) -> Iterator[str]:

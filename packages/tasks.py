@@ -6,7 +6,7 @@ from django.conf import settings
 from packages import journal, reconcile, sync
 from packages.clock import database_now
 
-# How many packages a run marks, and how many it looks up: a look-up takes a second or less.
+# How many packages a run marks where each is asked for, and how many it looks up, a second each or less.
 MARKS = 100
 LOOK_UPS = 100
 

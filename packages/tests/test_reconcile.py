@@ -273,6 +273,24 @@ def test_while_the_journal_is_heard_packages_are_looked_at_in_turn(pypi, now, se
     assert watch([], now + timedelta(seconds=700)) == 3
 
 
+def test_however_many_packages_there_are_all_have_their_turn_in_the_period(now, settings):
+    settings.PIWHEELS_RESCAN_S = 3000
+    SyncCursor.objects.create(journal="xml-rpc", polled_at=now, scanned_at=now)
+    Package.objects.bulk_create([Package(name=f"p{number}", display_name="x") for number in range(6000)])
+
+    assert watch([], now + timedelta(seconds=300), limit=1) == 600
+    assert Dirty.objects.count() == 600
+
+
+def test_what_a_standstill_has_left_undone_is_not_made_up_for_at_once(now, settings):
+    settings.PIWHEELS_RESCAN_S = 3000
+    later = now + timedelta(seconds=2400)
+    SyncCursor.objects.create(journal="xml-rpc", polled_at=later, scanned_at=now)
+    Package.objects.bulk_create([Package(name=f"p{number}", display_name="x") for number in range(20)])
+
+    assert watch([], later, limit=1) == 4
+
+
 def test_what_was_looked_at_lately_is_not_scanned(pypi, now, settings):
     settings.PIWHEELS_RESCAN_S = 1
     SyncCursor.objects.create(journal="xml-rpc", polled_at=now, scanned_at=now)
