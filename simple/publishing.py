@@ -63,7 +63,9 @@ def _publish(now: datetime, run_s: float) -> int:
     settle(there_are)
     writer = _Writer(there_are, tuple(sorted({*existing, *there_are.names})), now)
     done, began = shown.pass_over(PASSED_OVER), time.monotonic()
-    while time.monotonic() - began < run_s and (batch := shown.to_show(now, TOGETHER)):
+    while time.monotonic() - began < run_s:
+        if not (batch := shown.to_show(now, TOGETHER)):
+            return done + shown.pass_over_anew(PASSED_OVER)
         done += writer.publish(batch)
     return done
 

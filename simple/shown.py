@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef
 
 from builds.models import Wheel, WheelQuerySet
-from packages.models import Package
+from packages.models import ANEW, Package, PackageQuerySet
 from simple.models import Shown
 
 
@@ -19,14 +19,29 @@ def to_show(now: datetime, limit: int) -> list[int]:
 
 
 def pass_over(limit: int) -> int:
-    """Note that the tree shows nothing of packages of which there is nothing; return how many.
+    """Note that the tree shows nothing of changed packages of which there is nothing; return how many.
 
-    Of a bootstrap's 700,000 each is as cheap as that.  The revision noted is the one that was read together
-    with the wheels, so what comes meanwhile is not passed over.
+    Of a bootstrap's 700,000 each is as cheap as that.
+    """
+    return _pass_over(Package.objects.to_show().filter(shown_revision__gt=ANEW), limit)
+
+
+def pass_over_anew(limit: int) -> int:
+    """Do so with packages that are to be written anew, once nothing else is left to show.
+
+    They are few, and before that each look for them would go through all that is still to be written.
+    """
+    return _pass_over(Package.objects.to_show().filter(shown_revision=ANEW), limit)
+
+
+def _pass_over(packages: PackageQuerySet, limit: int) -> int:
+    """Do so with some of these packages.
+
+    The revision noted is the one that was read together with the wheels, so what comes meanwhile is not
+    passed over.
     """
     nothing = ~Exists(_wheels()) & ~Exists(Shown.objects.filter(pk=OuterRef("pk")))
-    empty = Package.objects.to_show().filter(nothing).values_list("pk", "revision")[:limit]
-    revisions = dict(empty)
+    revisions = dict(packages.filter(nothing).values_list("pk", "revision")[:limit])
     if revisions:
         Package.objects.note_shown(revisions)
     return len(revisions)

@@ -20,8 +20,8 @@ from django.utils import timezone
 from builds import storage
 from builds.models import Target, Wheel
 from builds.storage import Unreachable
-from packages.models import Package
-from simple import publishing, tree
+from packages.models import ANEW, Package
+from simple import publishing, shown, tree
 from simple.models import Shown
 from simple.tests.rows import make_package, make_wheel
 from simple.views import PAGE
@@ -153,6 +153,27 @@ def test_packages_of_which_there_is_nothing_are_passed_over_in_bulk(django_asser
     assert not Package.objects.to_show().exists()
     assert not Shown.objects.exists()
     assert not Path(tree.folder("simple")).exists()
+
+
+def test_what_is_to_be_written_anew_is_not_gone_through_for_packages_of_which_there_is_nothing():
+    make_package("empty").mark_changed()
+    Package.objects.update(shown_revision=ANEW)
+
+    assert shown.pass_over(9) == 0
+    assert shown.pass_over_anew(9) == 1
+
+
+def test_packages_of_which_there_is_nothing_are_passed_over_when_the_others_are_written_anew():
+    for number in range(2):
+        make_package(f"empty-{number}").mark_changed()
+    make_wheel()
+    publish()
+    Package.objects.update(shown_revision=ANEW)
+
+    assert publish() == 3
+
+    assert not Package.objects.to_show().exists()
+    assert list(Shown.objects.values_list("package__name", flat=True)) == ["demo"]
 
 
 def test_files_go_after_the_pages_and_only_when_nobody_can_have_just_read_of_them():
