@@ -191,8 +191,8 @@ def details(held: Holdings, indexes: Indexes) -> dict[str, ProjectDetail]:
     apart = _confined([wheel for wheel, entry in ours.items() if not entry.file.yanked], indexes)
     for_all = {wheel: entry for wheel, entry in ours.items() if wheel not in apart}
     chosen = {ALL: list(for_all.values()), PLATFORM: _without_upstreams_pure(held, for_all)}
+    offers = {wheel: wheel.offer() for wheel in held.wheels} if indexes.releases else {}
     for index, needs in indexes.releases.items():
-        offers = {wheel: wheel.offer() for wheel in held.wheels}
         chosen[index] = [
             ours[wheel] for wheel, offer in offers.items() if any(covers(offer, need) for need in needs)
         ]
@@ -236,12 +236,16 @@ def only_in(wheels: Collection[Wheel]) -> dict[int, str]:
 
 
 def _page(package: Package, entries: list[_Entry]) -> ProjectDetail:
-    """Return the page of a package with these files."""
+    """Return the page of a package with these files, and with the version of each as its name spells it.
+
+    1.0 and 1.0.0 are equal, and two versions.
+    """
+    versions = sorted({(entry.version, str(entry.version)) for entry in entries if entry.version})
     return ProjectDetail(
         name=package.name,
         status=package.status,
         status_reason=package.status_reason,
-        versions=tuple(str(version) for version in sorted({e.version for e in entries if e.version})),
+        versions=tuple(spelled for _, spelled in versions),
         files=tuple(entry.file for entry in sorted(entries, key=lambda entry: entry.key)),
     )
 

@@ -86,6 +86,17 @@ def test_versions_that_upstream_spells_differently_are_one():
     assert detail.versions == ("1.0",)
 
 
+def test_versions_that_are_equal_and_spelled_differently_in_names_are_both_listed():
+    for number in ("1.0.0", "2.0", "1.0"):
+        package = make_wheel(number=number).package
+    make_wheel(number="1.0", tag="py3-none-any")
+
+    detail = project_detail(package)
+
+    assert detail is not None
+    assert detail.versions == ("1.0", "1.0.0", "2.0")
+
+
 def test_the_list_has_exactly_the_packages_that_have_a_page():
     for status in Package.Status:
         make_wheel(f"with-{status}")
