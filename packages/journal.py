@@ -57,8 +57,7 @@ def poll(changelog: Changelog, watched: Collection[str], *, now: datetime) -> in
         for count in _read(changelog, cursor, watched, now):
             marked += count
     except NoJournal as error:
-        logger.warning("Upstream has no journal, so its packages are asked for one by one: %s", error)
-        cursor.miss_journal(now)
+        _miss(cursor, error, now)
     except UpstreamUnavailable as error:
         logger.warning("The journal was not read to its end: %s", error)
         if error.retry_after is not None:
@@ -67,6 +66,15 @@ def poll(changelog: Changelog, watched: Collection[str], *, now: datetime) -> in
         logger.warning("Somebody else reads the journal at the same time; they go on from here.")
     cursor.release_poll(now + timedelta(seconds=time.monotonic() - began))
     return marked
+
+
+def _miss(cursor: SyncCursor, error: NoJournal, now: datetime) -> None:
+    """Note that upstream has no journal, unless it had one just now: it is not asked again for a day."""
+    if cursor.was_journal_heard(now):
+        logger.warning("The journal was heard lately, so it is asked for again: %s", error)
+        return
+    logger.warning("Upstream has no journal, so its packages are asked for one by one: %s", error)
+    cursor.miss_journal(now)
 
 
 def _read(changelog: Changelog, cursor: SyncCursor, watched: Collection[str], now: datetime) -> Iterator[int]:

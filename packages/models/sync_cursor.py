@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.db.models import F, Q
 
+from packages.clock import is_over
 from packages.models.package import NEVER
 
 
@@ -42,6 +43,8 @@ class SyncCursor(models.Model):
     PAUSE = timedelta(hours=1)
     # A journal that was silent for this long tells nothing of what changed meanwhile.
     SILENCE = timedelta(minutes=15)
+    # One that was heard so lately is not gone because something in between refuses a call.
+    LASTS = timedelta(hours=3)
     # It is read each hour where there is no journal.
     LISTED = timedelta(hours=3)
     # How often to ask for a journal that was absent.
@@ -125,6 +128,10 @@ class SyncCursor(models.Model):
     def is_journal_heard(self, now: datetime) -> bool:
         """Whether the journal tells what changes, so that nobody has to ask each package."""
         return self.journal == self.Journal.XML_RPC and now - self.polled_at < self.SILENCE
+
+    def was_journal_heard(self, now: datetime) -> bool:
+        """Whether the journal was heard within hours: then an answer that denies it is an outage."""
+        return self.journal == self.Journal.XML_RPC and not is_over(self.polled_at, self.LASTS, now)
 
     def is_listing_heard(self, now: datetime) -> bool:
         """Whether the list of all projects tells what changes, if only now and then."""

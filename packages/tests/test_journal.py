@@ -309,6 +309,26 @@ def test_an_absent_journal_is_asked_for_again_after_a_day(journal, poll, now):
     assert cursor().journal == "xml-rpc"
 
 
+@pytest.mark.parametrize("status", [302, 400, 404, 405])
+def test_a_journal_that_was_heard_lately_is_not_absent_for_a_stray_answer(journal, poll, now, status):
+    start(journal="xml-rpc", polled_at=now - timedelta(hours=2))
+    journal.write("demo")
+    journal.fail("/pypi", status)
+
+    assert poll() == 0
+    assert cursor().journal == "xml-rpc"
+    assert poll(after=30) == 1
+
+
+def test_a_journal_that_was_not_heard_for_hours_may_be_gone(journal, poll, now):
+    start(journal="xml-rpc", polled_at=now - timedelta(hours=4))
+    journal.fail("/pypi", 405)
+
+    poll()
+
+    assert cursor().journal == "absent"
+
+
 def test_an_outage_is_asked_again_soon_and_is_no_absence(journal, poll, now):
     start(journal="xml-rpc", polled_at=now)
     journal.write("demo")
