@@ -25,6 +25,8 @@ STALE = "The answer has serial"
 # How many packages may vanish in an hour: PyPI loses a few in a thousand of its projects a month.
 WINDOW = timedelta(hours=1)
 LEAST, SHARE = 10, 1000
+# So many of them are named in the log.
+NAMED = 10
 # How long an operator's word that upstream is right holds.
 BELIEF = timedelta(days=1)
 
@@ -65,10 +67,18 @@ def note(error: TooMuchVanishes, now: datetime) -> None:
     """Stop believing absences, until an operator confirms them or upstream has the packages again."""
     if SyncCursor.current().doubt(error.count, now):
         logger.error(
-            "%s packages are to vanish within an hour, so nothing is withdrawn any more. If upstream has"
+            "%s packages are to vanish within an hour, so nothing is withdrawn any more: %s. If upstream has"
             " really removed them, run `manage.py reconcile --believe`.",
-            error.count,
+            *(error.count, _named(error.count, now)),
         )
+
+
+def _named(count: int, now: datetime) -> str:
+    """Return the names of some of so many packages: of those that wait, then of those that just vanished."""
+    gone = Package.objects.filter(emptied_at__gt=now - WINDOW).order_by("-emptied_at")
+    names = [*_waiting().order_by("name").values_list("name", flat=True)[:NAMED]]
+    names += gone.values_list("name", flat=True)[: NAMED - len(names)]
+    return ", ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
 
 
 def relax(now: datetime) -> None:

@@ -63,6 +63,29 @@ def test_no_package_vanishes_when_many_do_at_once(upstream, farm, refresh, now, 
     assert "reconcile --believe" in caplog.text
 
 
+def test_the_log_names_some_of_the_packages_that_are_to_vanish(upstream, farm, refresh, now, caplog):
+    names = farm(MANY)
+    upstream.projects.clear()
+    deny(names, now)
+
+    refresh()
+
+    [said] = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert f"any more: {', '.join(sorted(names)[: doubt.NAMED])} and {MANY - doubt.NAMED} more." in said
+
+
+def test_the_log_names_what_has_vanished_within_the_hour_too(upstream, farm, refresh, now, caplog):
+    for name in farm(FEW + 1):
+        upstream.remove(name, "1.0")
+        Dirty.objects.create(name=name, not_before=now)
+
+    refresh()
+
+    waiting = Dirty.objects.get().name
+    assert f"any more: {waiting}, demo" in caplog.text
+    assert "and 1 more." in caplog.text
+
+
 def test_what_vanished_within_the_hour_counts(upstream, farm, refresh, now):
     *names, _ = farm(MANY + 1)
     for name in names:
