@@ -133,7 +133,7 @@ def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Ch
     machine = explain.machine_of(target, model)
     environment = environment_of(machine)
     wanted = [each for each in asked.packages if each.applies(environment)]
-    found = _found(wanted, machine, SETUPS[setup])
+    found = _found(wanted, machine, SETUPS[setup].on(target))
     builds = _builds(target, {(each.wanted.name, each.sought) for each in found if each.sought})
     lines = [_line(each, target, builds) for each in found]
     left_out = tuple(each for each in asked.packages if each not in wanted)

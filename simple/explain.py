@@ -15,12 +15,15 @@ from simple.index import Holdings, UpstreamEntry
 from simple.machines import Model, processor
 
 PYPI = "PyPI"
+# Stands for the index of a system's own release, whichever that is.
+RELEASE = "<release>/simple"
 
 
 class Setup(StrEnum):
     """How a client is told of this farm; each is shown on the pages as something to copy."""
 
     PIP = "pip"
+    PIP_RELEASE = "pip-release"
     PIP_FULL = "pip-full"
     PIP_ALONE = "pip-alone"
     UV = "uv"
@@ -35,9 +38,17 @@ class Told:
     installer: Installer
     indexes: tuple[str, ...]
 
+    def on(self, target: Target) -> "Told":
+        """Return what it means on a target's system."""
+        own = indexes.of_release(target.os_release) or indexes.ALL
+        return replace(self, indexes=tuple(own if name == RELEASE else name for name in self.indexes))
+
 
 SETUPS = {
     Setup.PIP: Told("pip, with this farm beside PyPI", Installer.PIP, (PYPI, indexes.ALL)),
+    Setup.PIP_RELEASE: Told(
+        "pip, with this farm's index of its release beside PyPI", Installer.PIP, (PYPI, RELEASE)
+    ),
     Setup.PIP_FULL: Told("pip, with /simple-full/ alone", Installer.PIP, (indexes.FULL,)),
     Setup.PIP_ALONE: Told("pip, with this farm alone", Installer.PIP, (indexes.ALL,)),
     Setup.UV: Told("uv, with /simple-full/ as its default", Installer.UV, (indexes.FULL,)),
@@ -76,7 +87,7 @@ def explain(
 ) -> Explanation:
     """Return what a Pi takes of a package; raises CannotRun."""
     machine = machine_of(target, model)
-    told = SETUPS[setup]
+    told = SETUPS[setup].on(target)
     there = held(package)
     choice = choose(offers(there, told, indexes.current()), machine, told.installer, wanted)
     wheel = ours(choice.taken.offer, there) if choice.taken else None

@@ -1,7 +1,15 @@
 import pytest
 
 from builds.models import Dependency, Target
-from builds.tests.rows import NOON, make_builder, make_running_build, make_source, make_target, make_version
+from builds.tests.rows import (
+    NOON,
+    make_build,
+    make_builder,
+    make_running_build,
+    make_source,
+    make_target,
+    make_version,
+)
 from builds.tests.rows import make_wheel as make_row
 from packages.models import Package, UpstreamFile
 from simple.explain import Setup
@@ -76,6 +84,24 @@ def test_every_set_up_has_an_answer(client, trixie, setup):
     make_wheel()
 
     assert "demo-1.0-cp313" in markup(client.get(f"/explain/demo/?os=trixie&setup={setup}"))
+
+
+def test_what_the_index_of_a_release_alone_has_is_found_by_who_asks_that_one(client, trixie):
+    """A rebuild that the other release cannot run is listed there alone."""
+    version, tag = make_version(), "cp311-abi3-linux_armv6l.linux_armv7l"
+    for release, build_tag in (make_target("bookworm-armhf-cp311"), ""), (trixie, "-1"):
+        build = make_build(version, release, state="succeeded", finished_at=NOON)
+        make_row(build=build, filename=f"demo-1.0{build_tag}-{tag}.whl")
+
+    def taken(setup, os="trixie"):
+        page = markup(client.get(f"/explain/demo/?os={os}&setup={setup}"))
+        return f"demo-1.0-1-{tag}.whl" in page.partition("Why not the others")[0]
+
+    assert not taken("pip")
+    assert taken("pip-release")
+    assert not taken("pip-release", os="bookworm")
+    said = markup(client.post("/check/", {"os": "trixie", "text": "demo", "setup": "pip-release"}))
+    assert "from trixie/simple" in said
 
 
 def test_nothing_fits_is_said(client, trixie):
