@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # From linux/prctl.h.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+# From linux/personality.h: the kernel then names a processor of 32 bits.
+_PER_LINUX32 = 0x0008
 
 # A killed process may take a moment to go; one in the middle of I/O to a broken disk never does.
 _PATIENCE_S = 10.0
@@ -125,9 +127,26 @@ def _prepare(order: dict[str, Any]) -> None:
         _, hard = resource.getrlimit(kind)
         most = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (most, most))
+    if is_named_wrongly(os.uname().machine, ctypes.sizeof(ctypes.c_void_p)):
+        take_32_bits()
     # When memory or time is short, it is the builds' and not the builder's.
     _write("/proc/self/oom_score_adj", b"800")
     os.nice(order["nice"])
+
+
+def is_named_wrongly(machine: str, pointer_bytes: int) -> bool:
+    """Tell whether the kernel names a processor that this system's programs are not for.
+
+    Raspberry Pi OS has 32 bits on a kernel of 64 bits, where CMake and many a setup.py go by `uname -m`.
+    """
+    return machine == "aarch64" and pointer_bytes == 4
+
+
+def take_32_bits() -> None:
+    """Have the kernel name a processor of 32 bits to this process and all that it starts, as linux32 does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.personality(_PER_LINUX32) == -1:
+        raise OSError(ctypes.get_errno(), "personality (is LockPersonality in the builder's unit?)")
 
 
 def _write(path: str, content: bytes) -> None:

@@ -238,7 +238,7 @@ def test_a_stopped_builder_is_not_started_again():
     "name",
     [
         *("RestrictSUIDSGID", "ProtectKernelTunables", "ProtectKernelLogs", "ProtectHostname", "ProcSubset"),
-        "ProtectControlGroups",
+        *("ProtectControlGroups", "LockPersonality"),
     ],
 )
 def test_nothing_in_the_unit_breaks_the_sandbox(name):

@@ -20,6 +20,7 @@ say("ptrace", libc.ptrace(0, 0, None, None))
 say("setns", libc.setns(0, 0))
 say("chroot", libc.chroot(b"/tmp"))
 say("fanotify", libc.fanotify_init(0, 0))
+say("personality", libc.personality(0x0040000))
 say("memfd", libc.memfd_create(b"x", 0))
 for family in (socket.AF_NETLINK, socket.AF_PACKET, 38, 40):
     try:
@@ -41,7 +42,7 @@ def test_T42_what_a_build_never_needs_is_denied(level, tmp_path):
             pytest.skip(box.kind.lacks[0])
         box.run(ASK)
 
-        denied = ["unshare", "mount", "ptrace", "setns", "chroot", "fanotify"]
+        denied = ["unshare", "mount", "ptrace", "setns", "chroot", "fanotify", "personality"]
         assert box.said.splitlines() == [
             *(f"{name} EPERM" for name in denied),
             "memfd ENOSYS",
