@@ -1,5 +1,6 @@
 """What a build may use, how it ended, and the watch that ends one which uses more."""
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ _SHARE = 0.05
 _LONGEST_PAUSE_S = 1.0
 # A program that waits for something still wakes up now and then: less than this part of a processor is rest.
 _REST = 1 / 500
+# A compiler of C++ takes this much; two at a time on a Pi with 1 GiB would both be killed.
+_MEMORY_A_JOB = 768 << 20
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,14 @@ class Limits:
     disk_bytes: int | None = None
     processes: int | None = None
     inodes: int | None = None
+
+    @property
+    def jobs(self) -> int:
+        """How many programs may compute at a time: as many as there are processors, and as memory allows."""
+        there = len(os.sched_getaffinity(0))
+        if self.memory_bytes is None:
+            return there
+        return max(1, min(there, self.memory_bytes // _MEMORY_A_JOB))
 
 
 @dataclass(frozen=True)

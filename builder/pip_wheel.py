@@ -24,8 +24,6 @@ _EARLIEST_EPOCH = 315_532_800
 # As much of a log's end as tells why a build failed; a compiler's last words can be long.
 _LAST_WORDS = 200_000
 _LARGEST_PYPROJECT = 1 << 20
-# A compiler of C++ takes this much; two at a time on a Pi with 1 GiB would both be killed.
-_MEMORY_A_JOB = 768 << 20
 
 _CARGO = """\
 [source.crates-io]
@@ -217,7 +215,7 @@ def index_options(bench: Bench) -> list[str]:
 def environment(bench: Bench) -> dict[str, str]:
     """Return all that a build may know of where it runs."""
     order, place, box = bench.order, bench.place, bench.box
-    jobs = str(max(1, min(os.cpu_count() or 1, (bench.limits.memory_bytes or 0) // _MEMORY_A_JOB)))
+    jobs = str(bench.limits.jobs)
     variables = {
         "HOME": str(box.inside(place.home)),
         "TMPDIR": str(box.inside(place.tmp)),
@@ -245,7 +243,8 @@ def environment(bench: Bench) -> dict[str, str]:
     if order.platform != sysconfig.get_platform():
         # A 32-bit system on a 64-bit kernel would name its wheels for the kernel.
         variables["_PYTHON_HOST_PLATFORM"] = order.platform
-    # A recipe may say how many jobs run at once, and not what keeps a build in its place.
+    # A recipe may say how many jobs run at once, and not what keeps a build in its place.  Who asks neither
+    # of these, as ninja under Meson and Cargo, goes by the processors that the warden leaves to a run.
     parallel = {"MAKEFLAGS": f"-j{jobs}", "CMAKE_BUILD_PARALLEL_LEVEL": jobs}
     extra = bench.extra.environment(path=variables["PATH"])
     return {**parallel, **order.environment, **variables, **extra}

@@ -37,6 +37,7 @@ class Program:
     rlimits: Mapping[str, int] = field(default_factory=dict)  # by the names of the module `resource`
     doors: Sequence[Path] = ()  # the files by which it enters its cgroups
     descriptors: Sequence[int] = ()  # what it inherits besides its output
+    processors: int | None = None  # how many of them it may compute on; None is all
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def _order(program: Program) -> dict[str, object]:
         "rlimits": {"RLIMIT_CORE": 0, **program.rlimits},
         "doors": [str(door) for door in program.doors],
         "descriptors": list(program.descriptors),
+        "processors": program.processors,
         "nice": _NICE,
     }
 

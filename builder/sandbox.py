@@ -108,7 +108,12 @@ class Box:
             status = _file(stack)
             gauge, doors = self._gauge(limits, stack)
             program = programs.Program(
-                command, environment, folder, rlimits=self._rlimits(limits), doors=doors
+                command,
+                environment,
+                folder,
+                rlimits=self._rlimits(limits),
+                doors=doors,
+                processors=limits.jobs,
             )
             if self._kind.level is not Level.BARE:
                 program = self._boxed(program, status, stack)

@@ -18,6 +18,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from types import FrameType
     from typing import Any
 
@@ -127,11 +128,18 @@ def _prepare(order: dict[str, Any]) -> None:
         _, hard = resource.getrlimit(kind)
         most = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (most, most))
+    if order["processors"] is not None:
+        os.sched_setaffinity(0, last_of(os.sched_getaffinity(0), order["processors"]))
     if is_named_wrongly(os.uname().machine, ctypes.sizeof(ctypes.c_void_p)):
         take_32_bits()
     # When memory or time is short, it is the builds' and not the builder's.
     _write("/proc/self/oom_score_adj", b"800")
     os.nice(order["nice"])
+
+
+def last_of(processors: Collection[int], count: int) -> list[int]:
+    """Return so many of these processors, or all; the last, as the first has the system's interrupts."""
+    return sorted(processors)[-count:]
 
 
 def is_named_wrongly(machine: str, pointer_bytes: int) -> bool:

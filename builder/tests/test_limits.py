@@ -1,3 +1,4 @@
+import os
 import time
 
 from builder.disk import Disk
@@ -29,6 +30,14 @@ def look_until(watch: Watch, seconds: float) -> str:
     while not (ended := watch.look()) and time.monotonic() < deadline:
         time.sleep(0.005)
     return ended
+
+
+def test_as_many_programs_compute_as_there_are_processors_and_memory_for():
+    there = len(os.sched_getaffinity(0))
+
+    assert Limits(60).jobs == Limits(60, memory_bytes=1 << 50).jobs == there
+    assert Limits(60, memory_bytes=64 << 20).jobs == 1
+    assert Limits(60, memory_bytes=1600 << 20).jobs == min(2, there)
 
 
 def test_the_time_is_up():

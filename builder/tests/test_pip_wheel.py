@@ -86,6 +86,12 @@ def test_a_small_builder_compiles_one_file_at_a_time(bench):
     assert environment(small)["MAKEFLAGS"] == "-j1"
 
 
+def test_what_is_told_of_jobs_is_how_many_processors_a_build_has(bench):
+    told, jobs = environment(bench), bench.limits.jobs
+
+    assert (told["MAKEFLAGS"], told["CMAKE_BUILD_PARALLEL_LEVEL"]) == (f"-j{jobs}", str(jobs))
+
+
 def test_pip_builds_the_source_that_was_checked_and_asks_the_proxy_alone(bench):
     words = command(bench, CURRENT, SOURCE)
 

@@ -3,13 +3,14 @@ import signal
 import socket
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.place import Place
 from builder.sandbox import Box, BrokenBox, Kind, Level, interpreter
-from builder.tests.boxes import boxed
+from builder.tests.boxes import AMPLE, boxed
 
 
 def test_a_program_runs_and_is_measured(box):
@@ -23,6 +24,17 @@ def test_a_program_runs_and_is_measured(box):
     assert 0.4 <= outcome.cpu_s < 5
     assert 0.4 <= outcome.duration_s < 20
     assert (50 << 20) < outcome.peak_memory_bytes < (500 << 20)
+
+
+def test_a_run_sees_as_many_processors_as_it_has_memory_for(box):
+    box.run(
+        "import os, subprocess\n"
+        "print(len(os.sched_getaffinity(0)), flush=True)\n"
+        "subprocess.run(['nproc'], check=True)",
+        limits=replace(AMPLE, memory_bytes=800 << 20),
+    )
+
+    assert box.said.split() == ["1", "1"]
 
 
 def test_files_go_in_and_come_out(box):
