@@ -17,6 +17,8 @@ _VFP_ARGS_HARD, _VFP_ARGS_SOFT = 1, 0
 _ARMV6 = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 9})
 # Tag_FP_arch: VFPv2 is what an ARM1176 has.
 _VFPV2 = 2
+# What the Cortex-A7 of a Pi 2 has: v7, VFPv4 (6 is that with half of its registers), NEON with fused steps.
+_ARMV7, _VFPV4, _NEONV2 = 10, 6, 2
 # Tag_THUMB_ISA_use: 2 is Thumb-2; 3 leaves it to the architecture, which is looked at as well.
 _THUMB2 = 2
 
@@ -33,6 +35,10 @@ class Arm:
     def is_armv6(self) -> bool:
         """Tell whether a Pi 1 or Zero has all that it was made for."""
         return self.cpu in _ARMV6 and self.fpu <= _VFPV2 and self.simd == 0 and self.thumb != _THUMB2
+
+    def is_armv7(self) -> bool:
+        """Tell whether a Pi 2 has all that it was made for."""
+        return self.cpu <= _ARMV7 and self.fpu <= _VFPV4 and self.simd <= _NEONV2
 
 
 def arm_attributes(elf: ELFFile) -> Iterator[tuple[str, int]]:

@@ -182,7 +182,7 @@ def rename(name: Name, files: Mapping[str, Elf], ordered: Ordered) -> tuple[Name
         runs = list(ordered.platforms)
     if not runs:
         raise Unfit(f"{too_new[0]} does not say that an ARMv6 processor runs it.")
-    notes = []
+    notes = list(_of_armv8(loaded))
     if too_new:
         notes.append(f"{too_new[0]}, one of {len(too_new)}, does not say that an ARMv6 processor runs it.")
     if "any" in claimed:
@@ -190,6 +190,17 @@ def rename(name: Name, files: Mapping[str, Elf], ordered: Ordered) -> tuple[Name
         notes.append(f"It is named for any platform, but {min(loaded)} is machine code.")
     tied, why = _tie(replace(name, platforms=frozenset(runs)), loaded, ordered)
     return tied, (*notes, *why)
+
+
+def _of_armv8(loaded: Mapping[str, Elf]) -> Iterator[str]:
+    """Yield a note on files that were made for a newer processor than a Pi 2 has, at least in part.
+
+    It is no more than a note, as the linker lets the newest part speak for all: NumPy, which looks for such a
+    processor before it uses it, says the same of itself as what was built with -march=native on a Pi 4.
+    """
+    newer = sorted(path for path, elf in loaded.items() if elf.arm and not elf.arm.is_armv7())
+    if newer:
+        yield f"{newer[0]}, one of {len(newer)}, has code for ARMv8: does it look before it uses that?"
 
 
 def _check_platforms(name: Name, ordered: Ordered) -> frozenset[str]:

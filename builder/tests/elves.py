@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 ARM, AARCH64, X86_64, X86 = 40, 183, 62, 3
 HARD, SOFT, EABI5 = 0x400, 0x200, 0x05000000
 
-# Tag_CPU_arch, Tag_FP_arch, Tag_Advanced_SIMD_arch, Tag_THUMB_ISA_use, Tag_ABI_VFP_args
+# By their numbers: 6 Tag_CPU_arch, 9 Tag_THUMB_ISA_use, 10 Tag_FP_arch, 12 Tag_Advanced_SIMD_arch,
+# 28 Tag_ABI_VFP_args
 ARMV6 = {6: 6, 10: 2, 9: 1, 28: 1}
 ARMV7 = {6: 10, 10: 3, 9: 2, 28: 1}
+ARMV8 = {6: 14, 10: 7, 9: 2, 12: 3, 28: 1}
 NEON = {**ARMV6, 12: 1}
 
 

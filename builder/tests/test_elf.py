@@ -12,6 +12,7 @@ from builder.tests.elves import (
     ARM,
     ARMV6,
     ARMV7,
+    ARMV8,
     EABI5,
     NEON,
     SOFT,
@@ -138,6 +139,22 @@ def test_a_file_fits_an_architecture(content, architectures):
 )
 def test_a_pi_1_runs_what_says_so(content, runs):
     assert runs_on_armv6(read(content)) is runs
+
+
+@pytest.mark.parametrize(
+    ("attributes", "runs"),
+    [
+        (ARMV6, True),
+        (ARMV7, True),
+        ({**ARMV7, 10: 6, 12: 2}, True),
+        ({**ARMV7, 12: 3}, False),
+        ({**ARMV7, 10: 7}, False),
+        ({**ARMV7, 6: 14}, False),
+        (ARMV8, False),
+    ],
+)
+def test_a_pi_2_has_what_armv7_has(attributes, runs):
+    assert read(armhf(attributes)).arm.is_armv7() is runs
 
 
 def test_a_file_is_described_as_people_say_it():

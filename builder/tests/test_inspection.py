@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from builder.inspection import FACTS, Facts, Ordered, Unfit, inspect, read_facts
-from builder.tests.elves import AARCH64, ARM, ARMV7, EABI5, SOFT, X86_64, armhf, make_elf
+from builder.tests.elves import AARCH64, ARM, ARMV7, ARMV8, EABI5, SOFT, X86_64, armhf, make_elf
 from builder.tests.wheels import WHEN, write_wheel
 
 PI = Ordered("armhf", "cp313", ("linux_armv6l", "linux_armv7l"))
@@ -172,6 +172,14 @@ def test_the_facts_say_what_the_code_needs(look):
     assert facts.libraries == ("libc.so.6", "libpq.so.5")
     assert not facts.is_portable
     assert "tiny/_tiny.so, one of 1, does not say that an ARMv6 processor runs it." in facts.notes
+
+
+def test_code_for_a_newer_processor_is_noted_and_no_reason_to_refuse_a_wheel(look):
+    """The linker lets the newest part speak for all, and that part may be used only where it runs."""
+    facts = look("cp313-cp313-linux_armv7l", {**OLD, "tiny/_fast.so": armhf(ARMV8)})
+
+    assert facts.filename == "tiny-1.0-cp313-cp313-linux_armv7l.whl"
+    assert any(note.startswith("tiny/_fast.so, one of 1, has code for ARMv8") for note in facts.notes)
 
 
 def test_a_platform_without_code_is_noted(look):
