@@ -15,7 +15,7 @@ import sys
 import zipfile
 import zlib
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -43,6 +43,10 @@ _LARGEST_FACTS = 1 << 20
 _MOST = 3000
 _LARGEST_IN_ALL = 4 << 30
 _IN_MEMORY = 32 << 20
+# An honest wheel needs some dozens of libraries that it does not bring, and some hundreds of versions of
+# their symbols; each is looked up outside of the sandbox.
+_MOST_LIBRARIES = 500
+_MOST_ASKED = 5_000
 
 _CLAIM = re.compile(r"(?:linux|manylinux(?:1|2010|2014|_\d+_\d+)|musllinux_\d+_\d+)_(\w+)")
 # What else backends call a target's machine: the kernel's, where it is of 64 bits and the rest of the system
@@ -114,6 +118,8 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
     try:
         with wheel.open("rb") as file, zipfile.ZipFile(file) as archive:
             files = dict(_elves(archive))
+            system = system_of(files)
+            _check_needs(system.libraries, system.asked)
             old = parse_name(wheel.name)
             new, notes = rename(old, files, ordered)
             # Of two files of a version installers take the one with the higher build tag, so it is the
@@ -127,7 +133,6 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
         return _refused(str(error))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         return _refused(f"{wheel.name} cannot be read: {error}.")
-    system = system_of(files)
     return Facts(
         filename=str(new),
         refused="",
@@ -138,6 +143,15 @@ def inspect(wheel: Path, folder: Path, ordered: Ordered) -> Facts:
         glibcxx=system.glibcxx,
         is_portable=system.is_portable,
     )
+
+
+def _check_needs(libraries: Sequence[str], asked: Sequence[str]) -> None:
+    """Refuse a wheel that wants more of its system than anybody would look up."""
+    if len(libraries) > _MOST_LIBRARIES or len(asked) > _MOST_ASKED:
+        raise Unfit(
+            f"It needs {len(libraries)} libraries that it does not bring, in {len(asked)} versions of "
+            f"symbols; {_MOST_LIBRARIES} and {_MOST_ASKED} are looked up at most."
+        )
 
 
 def _refused(why: str) -> Facts:
@@ -252,7 +266,9 @@ def read_facts(folder: Path) -> Facts:
             body = file.read(_LARGEST_FACTS + 1)
         if len(body) > _LARGEST_FACTS:
             raise Unfit("The inspection found more than anybody could read.")
-        return contract.read(Facts, json.loads(body), "Facts")
+        facts = contract.read(Facts, json.loads(body), "Facts")
+        _check_needs(facts.libraries, facts.asked)
+        return facts
     except (OSError, ValueError, RecursionError) as error:
         raise Unfit(f"The wheel could not be inspected: {error}") from error
 

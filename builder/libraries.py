@@ -17,7 +17,12 @@ DPKG = Path("/var/lib/dpkg/info")
 _PACKAGE = re.compile(r"\s*([a-z0-9][a-z0-9+.-]+)(?::[a-z0-9-]+)?\s*(\([<>=]{1,2} [A-Za-z0-9.+~:-]+\))?")
 # A line that is none of a symbol, an alternative dependency, a field or a comment.
 _NEXT = re.compile(r"^[^\s|*#]", re.MULTILINE)
-_FOLDER = r"(?:/usr)?/lib(?:/[a-z0-9_]+-[a-z0-9_-]+)?/"
+# The library that a line of a list of files has, where the loader looks for it.
+_LISTED = re.compile(r"^(?:/usr)?/lib(?:/[a-z0-9_]+-[a-z0-9_-]+)?/([^/\n]+)$", re.MULTILINE)
+# What stands in front of the symbols of a library: its name, and the dependency.
+_HEAD = re.compile(r"^([^\s|*#]\S*) (.+)$", re.MULTILINE)
+# A symbol that is named as its version is, which says since when the library has that version.
+_SINCE = re.compile(r"^ (\S+)@\1 (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,23 +55,35 @@ def apt_packages(
 def _depends(
     libraries: Collection[str], asked: Collection[str], architecture: str, database: Path
 ) -> dict[str, str]:
-    """Return what a package that uses these libraries depends on, for those that dpkg knows."""
+    """Return what a package that uses these libraries depends on, for those that dpkg knows.
+
+    Each of dpkg's files is read once, for all of the libraries: a wheel may name hundreds that are nowhere.
+    """
     found = {}
     symbols, shlibs = _symbols(libraries, architecture, database), _shlibs(architecture, database)
+    versions = _versions(asked)
     for library in libraries:
         template, block = symbols.get(library, ("", ""))
-        least = _least(block, [pair.partition("@")[2] for pair in asked if pair.startswith(f"{library}@")])
+        least = _least(block, versions.get(library, []))
         plain = template.replace("#MINVER#", "")
         depends = (
             (least and template.replace("#MINVER#", f"(>= {least})"))
             # A library whose symbols have no versions, or one that says less of itself.
             or shlibs.get(_split(library))
             or plain
-            or _by_list(library, architecture, database)
         )
         if depends:
             found[library] = depends
-    return found
+    return found | _by_lists(set(libraries) - found.keys(), architecture, database)
+
+
+def _versions(asked: Collection[str]) -> dict[str, list[str]]:
+    """Return of each library the versions of symbols that are asked of it."""
+    versions: dict[str, list[str]] = {}
+    for pair in asked:
+        library, _, version = pair.partition("@")
+        versions.setdefault(library, []).append(version)
+    return versions
 
 
 def _files(kind: str, architecture: str, database: Path) -> Iterator[Path]:
@@ -79,22 +96,21 @@ def _files(kind: str, architecture: str, database: Path) -> Iterator[Path]:
 
 def _symbols(libraries: Collection[str], architecture: str, database: Path) -> dict[str, tuple[str, str]]:
     """Return of each library the dependency, with a place for the version, and the lines of its symbols."""
-    head = re.compile(rf"^({'|'.join(map(re.escape, libraries))}) (.+)$", re.MULTILINE)
     found = {}
     for path in _files("symbols", architecture, database):
         text = path.read_text(errors="replace")
-        for match in head.finditer(text):
-            # Until the next library of the same package.
-            end = _NEXT.search(text, match.end() + 1)
-            found[match[1]] = (match[2], text[match.end() : end.start() if end else None])
+        for match in _HEAD.finditer(text):
+            if match[1] in libraries:
+                # Until the next library of the same package.
+                end = _NEXT.search(text, match.end() + 1)
+                found[match[1]] = (match[2], text[match.end() : end.start() if end else None])
     return found
 
 
 def _least(block: str, versions: Sequence[str]) -> str:
     """Return since when a package has all of these versions of its symbols; "" when it does not say."""
-    names = (re.escape(version) for version in versions)
-    since = (re.search(rf"^ {name}@{name} (\S+)", block, re.MULTILINE) for name in names)
-    return max((match[1] for match in since if match), key=_key, default="")
+    since = dict(_SINCE.findall(block)) if versions else {}
+    return max((since[version] for version in versions if version in since), key=_key, default="")
 
 
 def _shlibs(architecture: str, database: Path) -> dict[tuple[str, str], str]:
@@ -116,13 +132,14 @@ def _split(library: str) -> tuple[str, str]:
     return (match[1], match[2]) if match else ("", "")
 
 
-def _by_list(library: str, architecture: str, database: Path) -> str:
-    """Return the package that has a library and says nothing of it."""
-    line = re.compile(rf"^{_FOLDER}{re.escape(library)}$", re.MULTILINE)
-    for path in _files("list", architecture, database):
-        if line.search(path.read_text(errors="replace")):
-            return path.stem.partition(":")[0]
-    return ""
+def _by_lists(libraries: Collection[str], architecture: str, database: Path) -> dict[str, str]:
+    """Return the packages that have these libraries and say nothing of them."""
+    found: dict[str, str] = {}
+    for path in _files("list", architecture, database) if libraries else ():
+        for library in _LISTED.findall(path.read_text(errors="replace")):
+            if library in libraries:
+                found.setdefault(library, path.stem.partition(":")[0])
+    return found
 
 
 def _key(version: str) -> tuple[int, list[list[tuple[list[int], int]]]]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import zipfile
 from base64 import urlsafe_b64encode
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ OLD = {"tiny/_tiny.so": armhf(names=["PyInit__tiny"])}
 NEW = {"tiny/_tiny.so": armhf(ARMV7, names=["PyInit__tiny"])}
 PLAIN = {"tiny.libs/libtiny.so.1": armhf(ARMV7)}
 BOTH = "linux_armv6l.linux_armv7l"
+MANY = [f"libgone{number}.so.1" for number in range(501)]
 
 
 @pytest.fixture
@@ -112,6 +113,13 @@ def test_a_wheel_is_named_for_what_it_is(look, tag, members, becomes):
         ("cp313-cp313-linux_armv7l", {"a.so": b"\x7fELF nonsense"}, PI, "a.so cannot be read"),
         ("cp313-cp313-linux_armv7l", NEW, Ordered("armhf", "cp313", ("linux_armv6l",)), "ARMv6"),
         ("cp313-cp313-linux_armv8l", {}, PI_64, "named for linux_armv8l, not for linux_aarch64"),
+        ("cp313-cp313-linux_armv7l", {"a.so": armhf(needed=MANY)}, PI, "It needs 501 libraries"),
+        (
+            "cp313-cp313-linux_armv7l",
+            {"a.so": armhf(asked={"libc.so.6": [f"V_{number}" for number in range(5001)]})},
+            PI,
+            "in 5001 versions of",
+        ),
     ],
 )
 def test_what_cannot_be_offered_is_refused(look, tmp_path, tag, members, ordered, why):
@@ -320,6 +328,7 @@ def test_the_program_writes_wheel_and_facts(tmp_path):
         '{"filename": "x"}',
         json.dumps({"filename": "x" * (1 << 20)}),
         json.dumps({**dict.fromkeys(("filename", "refused", "glibc", "glibcxx"), ""), "notes": "no list"}),
+        json.dumps({**asdict(Facts("x", "", (), (), (), "", "", is_portable=False)), "libraries": MANY}),
     ],
 )
 def test_facts_that_are_none_are_not_believed(tmp_path, content):

@@ -2,6 +2,7 @@ import io
 import shutil
 import subprocess
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -78,6 +79,22 @@ def test_a_library_of_no_package_is_unresolved_and_the_others_are_found(database
 
     assert needs.apt == ("libc6 (>= 2.4)",)
     assert needs.unresolved == ("a+(b", "libgone.so.1", "libopt.so.1", "libplugin.so.1", "libx.so.1", "odd")
+
+
+def test_each_file_is_read_once_however_many_libraries_are_nowhere(database, monkeypatch):
+    read = []
+    read_text = Path.read_text
+
+    def noted(path, *words, **how):
+        read.append(path.name)
+        return read_text(path, *words, **how)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+
+    apt_packages([f"libgone{number}.so.1" for number in range(500)], [], "armhf", [database])
+
+    assert "games.list" in read
+    assert len(read) == len(set(read))
 
 
 def test_the_first_database_that_knows_a_library_decides(database, tmp_path):
