@@ -26,6 +26,8 @@ _STEPS = 10_000_000
 _STEPS_A_FILE = 300_000
 # The largest table of names that was seen has 30 MB.
 _LARGEST_READ = 256 << 20
+# As much of it as is in memory at a time.
+_PIECE = 1 << 20
 _MOST_NAMES = 10_000
 _FARTHEST = 1 << 40
 
@@ -230,8 +232,17 @@ def _is_extension(stream: IO[bytes], dynamic: Dynamic) -> bool:
     _, start = dynamic.get_table_offset("DT_STRTAB")
     if start is None:
         return False
+    if size > _LARGEST_READ:
+        raise BadElf(f"It has a table of {size} bytes.")
     stream.seek(start)
-    return _EXTENSION in stream.read(size)
+    piece = b""
+    while size > 0 and (block := stream.read(min(size, _PIECE))):
+        # With the end of the piece before it, as the name may lie across the two.
+        piece = piece[-len(_EXTENSION) :] + block
+        if _EXTENSION in piece:
+            return True
+        size -= len(block)
+    return False
 
 
 def fits(elf: Elf, architecture: str) -> bool:

@@ -49,7 +49,7 @@ def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
     if complaint := _install(bench, path, until):
         return Trial("unknown", (), f"It could not be installed for a trial: {complaint}")
     shown = Path(tempfile.mkdtemp(prefix="shown-", dir=bench.place.root))
-    others = visible.needed_by(_of_others(bench.place.home / "site", members))
+    others = visible.needed_by(_of_others(bench, members, until))
     chosen = bench.with_libraries(visible.show(apt, others, shown))
     imported: list[str] = []
     for module in modules:
@@ -116,10 +116,18 @@ def _import(bench: Bench, module: str, until: float) -> str:
     return _run(bench, [tools.python(), "-P", "-s", "-c", code], until)
 
 
-def _of_others(site: Path, members: Collection[str]) -> Iterator[Path]:
-    """Yield the libraries that a wheel's dependencies brought: what those need is their affair."""
+def _of_others(bench: Bench, members: Collection[str], until: float) -> Iterator[Path]:
+    """Yield the libraries that a wheel's dependencies brought: what those need is their affair.
+
+    They are read by the builder itself, so no longer than the trial may take, and the build goes on.
+    """
+    site = bench.place.home / "site"
     found = (path for path in site.rglob("*.so*") if str(path.relative_to(site)) not in members)
-    yield from islice((path for path in found if path.is_file() and not path.is_symlink()), _MOST_OTHERS)
+    libraries = (path for path in found if path.is_file() and not path.is_symlink())
+    for path in islice(libraries, _MOST_OTHERS):
+        if bench.stop.is_set() or time.monotonic() > until:
+            return
+        yield path
 
 
 def _site(bench: Bench) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from builder.elf import BadElf, read_elf
+from builder.elf import BadElf, Budget, read_elf
 
 # Where the system's own folder of libraries is inside, when a chosen few stand in its place.
 ALL = Path("/run/libraries")
@@ -46,9 +46,13 @@ def show(apt: Collection[str], others: Collection[str], folder: Path) -> Path | 
     return folder
 
 
-def needed_by(files: Iterable[Path]) -> set[str]:
-    """Return the libraries that these files ask for."""
-    return {name for path in files for name in _needed(path)}
+def needed_by(files: Iterable[Path], budget: Budget | None = None) -> set[str]:
+    """Return the libraries that these files ask for.
+
+    They may be strangers' files, so all of them share a budget; what is left when it is spent asks for none.
+    """
+    budget = budget or Budget()
+    return {name for path in files for name in _needed(path, budget)}
 
 
 def with_needed(names: Iterable[str], folder: Path) -> set[str]:
@@ -78,11 +82,11 @@ def _of_python(libraries: Path) -> set[str]:
     return with_needed({*needed, *(path.name for path in libraries.glob("ld-linux*"))}, libraries)
 
 
-def _needed(path: Path) -> tuple[str, ...]:
-    """Return the libraries that a program or library of the system asks for."""
+def _needed(path: Path, budget: Budget | None = None) -> tuple[str, ...]:
+    """Return the libraries that a program or library asks for; one of the system has a budget of its own."""
     try:
         with path.open("rb") as file:
-            return read_elf(file).needed
+            return read_elf(file, budget).needed
     except (BadElf, OSError):
         # Some are scripts for the linker.
         return ()

@@ -1,5 +1,7 @@
 import hashlib
+import io
 import os
+import zipfile
 
 import pytest
 
@@ -83,3 +85,45 @@ def test_neither_none_nor_too_many_are_taken(tmp_path):
         (tmp_path / f"tiny-{number}-py3-none-any.whl").write_text("wheel")
     with pytest.raises(BadOutput, match="left 9 wheels"), collect(tmp_path):
         pass
+
+
+def zip_of(members: int, comment: bytes = b"") -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.comment = comment
+        for number in range(members):
+            packed.writestr(zipfile.ZipInfo(f"{number}"), b"")
+    return archive.getvalue()
+
+
+def says_that_it_has_one(content: bytes) -> bytes:
+    """Change the number of members in the end record, by which no reader goes."""
+    return content[:-14] + b"\1\0\1\0" + content[-10:]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: zip_of(50_001),
+        lambda: says_that_it_has_one(zip_of(50_001)),
+        lambda: zip_of(50_001, b"a comment"),
+        lambda: zip_of(65_536),
+    ],
+    ids=["honest", "lying", "with-a-comment", "zip64"],
+)
+def test_a_wheel_of_more_members_than_the_server_takes_is_refused_before_they_are_listed(tmp_path, make):
+    (tmp_path / "a-1-py3-none-any.whl").write_bytes(make())
+
+    with pytest.raises(BadOutput, match="has more than 50000 members"), collect(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "content",
+    [zip_of(3), zip_of(3, b"a comment"), zip_of(3)[:-1], zip_of(3)[-22:], b"PK\5\6", b"PK\6\7" * 20],
+)
+def test_how_a_zip_is_broken_is_for_others_to_say(tmp_path, content):
+    (tmp_path / "a-1-py3-none-any.whl").write_bytes(content)
+
+    with collect(tmp_path) as (wheel,):
+        assert wheel.sha256 == hashlib.sha256(content).hexdigest()

@@ -251,6 +251,25 @@ def test_a_table_that_is_larger_than_memory_is_not_read():
         read(content.replace(b"\x0a" + bytes(7) + size, b"\x0a" + bytes(7) + (1 << 40).to_bytes(8, "little")))
 
 
+class Noted(io.BytesIO):
+    """A file that notes how much is read of it at once."""
+
+    most = 0
+
+    def read(self, size=-1):
+        block = super().read(size)
+        self.most = max(self.most, len(block))
+        return block
+
+
+@pytest.mark.parametrize("before", [3 << 20, (1 << 20) - 3, (1 << 20) - 9])
+def test_a_long_table_of_names_is_read_in_pieces(before):
+    file = Noted(make_elf(names=["x" * before, "PyInit_tiny", "y" * (1 << 20)]))
+
+    assert read_elf(file).is_extension
+    assert file.most <= 1 << 20
+
+
 def test_a_wheel_full_of_files_has_one_budget():
     budget = Budget(steps=1000)
 

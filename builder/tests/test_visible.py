@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from builder import visible
+from builder.elf import Budget
+from builder.tests.elves import make_elf
 
 pytestmark = pytest.mark.skipif(
     shutil.which("dpkg-query") is None or visible.folder_of_libraries() is None, reason="needs a Debian"
@@ -51,6 +53,17 @@ def test_what_is_no_library_asks_for_none(tmp_path):
     (tmp_path / "script.so").write_text("INPUT(-lncurses)")
 
     assert visible.needed_by([tmp_path / "script.so", tmp_path / "gone.so"]) == set()
+
+
+def test_many_files_of_strangers_have_one_budget(tmp_path):
+    for number in range(400):
+        (tmp_path / f"{number}.so").write_bytes(make_elf(needed=[f"lib{number}.so.1"]))
+    budget = Budget(steps=5000)
+
+    found = visible.needed_by(sorted(tmp_path.iterdir()), budget)
+
+    assert 0 < len(found) < 400
+    assert budget.steps < 0
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
