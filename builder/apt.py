@@ -34,6 +34,10 @@ class NoSuchPackages(Exception):
     """apt cannot give what a recipe asks for; the text says why."""
 
 
+class NotFetched(Exception):
+    """The archive, or a program of Debian's, did not do its work, which says nothing of the recipe."""
+
+
 @dataclass(frozen=True)
 class Extra:
     """Unpacked packages: where they lie, and what dpkg would know of them if they were installed."""
@@ -74,7 +78,8 @@ def unpack_extra(packages: Sequence[str], folder: Path, log: Log, stop: Event, *
     """Fetch Debian packages, and what they depend on that is not installed, into a folder.
 
     A sandbox shows them at a path of its own; without one, a build sees them where they are.
-    Raises NoSuchPackages when apt cannot give them, or DeadTicket when told to stop.
+    Raises NoSuchPackages when there are none such, NotFetched when they cannot be had, or DeadTicket when
+    told to stop.
     """
     if not packages:
         return Extra()
@@ -82,22 +87,79 @@ def unpack_extra(packages: Sequence[str], folder: Path, log: Log, stop: Event, *
     shown_at = _INSIDE if is_shown else root
     for path in (debs, root, database):
         path.mkdir()
-    simulated = _apt(["--simulate", "--no-install-recommends", "install", "--", *packages], debs, stop)
-    wanted = _INST.findall(simulated)
-    if len(wanted) > _MOST:
-        raise NoSuchPackages(
-            f"{' '.join(packages)} would bring {len(wanted)} packages; {_MOST} are taken at most."
-        )
+    wanted = _fetch(packages, debs, folder / "archive", log, stop)
     log.note(
         f"unpacking {', '.join(f'{name} {version}' for name, version in wanted) or 'nothing: all is there'}"
     )
-    if wanted:
-        _apt(["download", "--", *(f"{name}={version}" for name, version in wanted)], debs, stop)
     for deb in sorted(debs.glob("*.deb")):
         _run(["dpkg-deb", "--extract", str(deb), str(root)], debs, stop)
         _register(deb, database, stop)
     _relocate(root, shown_at)
     return Extra(root, shown_at, tuple(f"{name} ({version})" for name, version in wanted), database)
+
+
+def _fetch(packages: Sequence[str], debs: Path, own: Path, log: Log, stop: Event) -> list[tuple[str, str]]:
+    """Fetch what is not installed of packages, and of what they depend on; return names and versions.
+
+    The system's lists may be older than the archive, which no longer has what they name, or has more.  So
+    what fails with them is tried again with lists of the build's own, in the folder `own`.
+    """
+    try:
+        wanted = _missing(packages, debs, [], stop)
+        _download(wanted, debs, [], stop)
+    except NotFetched as fault:
+        log.note(f"{fault}; trying again with what the archive has now")
+        options = _update(own, debs, stop)
+        try:
+            wanted = _missing(packages, debs, options, stop)
+        except NotFetched as error:
+            raise NoSuchPackages(str(error)) from error
+        # Whatever came of the other versions.
+        remove(debs)
+        debs.mkdir()
+        _download(wanted, debs, options, stop)
+    remove(own)
+    return wanted
+
+
+def _missing(
+    packages: Sequence[str], folder: Path, options: Sequence[str], stop: Event
+) -> list[tuple[str, str]]:
+    """Return names and versions of what apt would install."""
+    asked = ["--simulate", "--no-install-recommends", "install", "--", *packages]
+    wanted: list[tuple[str, str]] = _INST.findall(_apt([*options, *asked], folder, stop))
+    if len(wanted) > _MOST:
+        raise NoSuchPackages(
+            f"{' '.join(packages)} would bring {len(wanted)} packages; {_MOST} are taken at most."
+        )
+    return wanted
+
+
+def _download(wanted: Sequence[tuple[str, str]], folder: Path, options: Sequence[str], stop: Event) -> None:
+    """Fetch packages in these versions into a folder."""
+    if wanted:
+        named = [f"{name}={version}" for name, version in wanted]
+        _apt([*options, "download", "--", *named], folder, stop)
+
+
+def _update(own: Path, folder: Path, stop: Event) -> list[str]:
+    """Ask the archive what it has; return the options with which apt goes by that from then on."""
+    (own / "lists" / "partial").mkdir(parents=True)
+    options = _options(
+        f"Dir::State::Lists={own}/lists",
+        f"Dir::Cache::pkgcache={own}/pkgcache.bin",
+        f"Dir::Cache::srcpkgcache={own}/srcpkgcache.bin",
+    )
+    # For root, apt would fetch as a user who may not write here.  And by itself it forgives an archive that
+    # does not answer, after which there seem to be no packages at all.
+    strict = _options("APT::Sandbox::User=root", "APT::Update::Error-Mode=any")
+    _apt([*options, *strict, "update"], folder, stop)
+    return options
+
+
+def _options(*settings: str) -> list[str]:
+    """Return apt's options for settings that its configuration has otherwise."""
+    return [word for setting in settings for word in ("-o", setting)]
 
 
 def _apt(words: Sequence[str], folder: Path, stop: Event) -> str:
@@ -107,7 +169,7 @@ def _apt(words: Sequence[str], folder: Path, stop: Event) -> str:
 
 
 def _run(words: Sequence[str], folder: Path, stop: Event) -> str:
-    """Run one of Debian's own programs; raises NoSuchPackages when it fails, DeadTicket when told to stop."""
+    """Run one of Debian's own programs; raises NotFetched when it fails, DeadTicket when told to stop."""
     until = time.monotonic() + _TIME_LIMIT_S
     try:
         with subprocess.Popen(
@@ -126,11 +188,11 @@ def _run(words: Sequence[str], folder: Path, stop: Event) -> str:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
     except OSError as error:
-        raise NoSuchPackages(f"{words[0]} could not be run: {error}") from error
+        raise NotFetched(f"{words[0]} could not be run: {error}") from error
     if process.returncode != 0:
         # apt prints what it lacks, and complains only that it lacks something.
         said = b"\n".join((printed[-1000:], complained[-1000:])).decode(errors="replace")
-        raise NoSuchPackages(f"{words[0]} failed: {said.strip()}")
+        raise NotFetched(f"{words[0]} failed: {said.strip()}")
     return printed.decode(errors="replace")
 
 
@@ -143,7 +205,7 @@ def _output(process: "subprocess.Popen[bytes]", until: float, stop: Event) -> tu
             if stop.is_set():
                 raise DeadTicket("The build was called off while apt was at work.") from None
             if time.monotonic() > until:
-                raise NoSuchPackages(f"apt took longer than {_TIME_LIMIT_S:.0f} s.") from None
+                raise NotFetched(f"apt took longer than {_TIME_LIMIT_S:.0f} s.") from None
 
 
 def _register(deb: Path, database: Path, stop: Event) -> None:

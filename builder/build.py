@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from builder import findings, pip_wheel, tools
-from builder.apt import Extra, NoSuchPackages, unpack_extra
+from builder.apt import Extra, NoSuchPackages, NotFetched, unpack_extra
 from builder.bench import Bench, limits_for
 from builder.client import Client, DeadTicket, Refused, Unreachable
 from builder.collect import BadOutput, NoWheel, Wheel, collect
@@ -43,6 +43,7 @@ FAILURES: dict[type[Exception], str] = {
     BadSource: "bad-source",
     SourceUnreachable: "source-unreachable",
     NoSuchPackages: "no-apt-packages",
+    NotFetched: "apt-unreachable",
     BrokenBox: "builder-fault",
     BadOutput: "bad-output",
     NoWheel: "no-wheel",

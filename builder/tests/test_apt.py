@@ -130,8 +130,49 @@ def test_a_package_whose_bytes_are_not_the_archives_is_not_unpacked(archive, unp
     deb = archive / "knot-data_2.1-1_all.deb"
     deb.write_bytes(deb.read_bytes()[:-1] + b"x")
 
-    with pytest.raises(apt.NoSuchPackages, match="apt-get failed"):
+    with pytest.raises(apt.NotFetched, match="apt-get failed"):
         unpack("libknot-dev")
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Name another place of the archive to apt; it then has lists of its own, and not what lies there."""
+
+    def elsewhere(address):
+        state = tmp_path / "apt"
+        (state / "sources.list").write_text(f"deb [trusted=yes] {address} ./\n")
+        with (state / "apt.conf").open("a") as file:
+            file.write('Acquire::Retries "0";\n')
+
+    return elsewhere
+
+
+def test_lists_that_are_older_than_the_archive_are_read_anew_for_the_build(archive, unpack, elsewhere):
+    elsewhere(f"copy:{archive}")
+    subprocess.run(["apt-get", "-qq", "update"], env=apt._ENVIRONMENT, check=True)
+    (archive / "knot-data_2.1-1_all.deb").unlink()
+    make_deb(archive, "knot-data", "2.2-1", {"usr/share/knot/table": "4 5 6\n"})
+
+    extra = unpack("libknot-dev")
+
+    assert sorted(extra.packages) == ["knot-data (2.2-1)", "libknot-dev (2.1-1)"]
+    assert (extra.root / "usr/share/knot/table").read_text() == "4 5 6\n"
+    assert b"trying again with what the archive has now" in unpack.log.read(0, 10_000)
+
+
+def test_a_package_that_came_after_the_lists_is_found(archive, unpack, elsewhere):
+    elsewhere(f"copy:{archive}")
+    subprocess.run(["apt-get", "-qq", "update"], env=apt._ENVIRONMENT, check=True)
+    make_deb(archive, "knot-new", "1", {"usr/share/knot/new": "1\n"})
+
+    assert unpack("knot-new").packages == ("knot-new (1)",)
+
+
+def test_an_archive_that_does_not_answer_says_nothing_of_the_recipe(archive, unpack, elsewhere):
+    elsewhere("http://127.0.0.1:9")
+
+    with pytest.raises(apt.NotFetched, match="apt-get failed"):
+        unpack("knot-new")
 
 
 def test_a_build_that_is_called_off_does_not_wait_for_apt(archive, unpack, tmp_path, monkeypatch):
