@@ -4,6 +4,7 @@ Which file may be had, and by which path, is decided in `proxy` and `crates`.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from builder.simple_page import shown
 from builder.upstream import NotThere, Upstream, UpstreamFailed
 
 BYTES = "application/octet-stream"
+# Whoever takes a block so late has let upstream wait, which may then hang up and is right.
+_SLOW_S = 5.0
 
 
 def _nothing(sha256: str, size: int) -> None:
@@ -78,15 +81,22 @@ class Passing:
     def _checked(
         self, url: str, blocks: Iterable[bytes], sha256: str, note: Callable[[str, int], None]
     ) -> Iterator[bytes]:
-        """Yield a file's blocks; the last leaves only when all are what was promised."""
-        found, size, held = hashlib.sha256(), 0, b""
+        """Yield a file's blocks; the last leaves only when all are what was promised.
+
+        That upstream failed is noted only of one that was not kept waiting: else a build could choose that
+        its own failure counts as upstream's.
+        """
+        found, size, held, waited_s = hashlib.sha256(), 0, b"", 0.0
         try:
             for block in blocks:
                 self.account.take_bytes(len(block))
                 found.update(block)
                 size += len(block)
+                began = time.monotonic()
                 yield held
+                waited_s = time.monotonic() - began
                 held = block
+            waited_s = 0.0
             if sha256 and found.hexdigest() != sha256:
                 raise UpstreamFailed(
                     f"The sha256 of {shown(url)} is {found.hexdigest()}, its page said {sha256}."
@@ -94,7 +104,8 @@ class Passing:
         except OverBudget as error:
             raise Broken(str(error)) from error
         except UpstreamFailed as error:
-            self.account.note_failure(shown(url), str(error))
+            if waited_s < _SLOW_S:
+                self.account.note_failure(shown(url), str(error))
             raise Broken(str(error)) from error
         # Before it leaves, as a build may end the moment it has the last block.
         note(found.hexdigest(), size)
