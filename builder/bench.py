@@ -15,12 +15,12 @@ from builder.contract import BuildOrder
 from builder.limits import Limits, Outcome
 from builder.log import Log
 from builder.place import Place
+from builder.problems import kept
 from builder.proxy import PackageProxy
 from builder.sandbox import Box, Kind, Level
 
 # A build may have what the system does not need for itself: on a Pi with 1 GiB, three quarters.
 _MEMORY_KEPT = 256 << 20
-_DISK_KEPT = 1 << 30
 _PROCESSES = 512
 _INODES = 500_000
 # As Debian's buildd: longer than any honest compiler thinks without a word and without work.
@@ -36,7 +36,7 @@ def limits_for(order: BuildOrder, folder: Path, disk_bytes: int) -> Limits:
         time_s=order.time_limit_s,
         stall_s=_STALL_S,
         memory_bytes=min(memory, order.memory_bytes or memory),
-        disk_bytes=max(0, min(disk_bytes, disk.free - max(_DISK_KEPT, disk.total // 20))),
+        disk_bytes=max(0, min(disk_bytes, disk.free - kept(disk.total))),
         processes=_PROCESSES,
         inodes=_INODES,
     )

@@ -6,11 +6,20 @@ from datetime import UTC, datetime
 # A Pi has no clock of its own: before it has asked the network it believes in an earlier year, in which no
 # certificate is valid yet and no source may have been uploaded.
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
-# Room for the environment of a build, its objects and its wheel; a full disk would fail it for nothing.
-_LEAST_BYTES = 2 << 30
-_LEAST_PART = 0.05
+# What of a disk no build gets: a system on a full one falls apart.
+_KEPT_BYTES = 1 << 30
+_KEPT_PART = 20
+# Room for the environment of a build, its objects and its wheel, and what it is of a small disk; with less, a
+# build would fail of the disk and not of itself.
+_ROOM_BYTES = 2 << 30
+_ROOM_PART = 4
 # From here on a Pi slows itself down by half and more, and does not get well while it works.
 _TOO_HOT_C = 85.0
+
+
+def kept(disk_bytes: int) -> int:
+    """Return how much of a disk of that size is kept from builds."""
+    return max(_KEPT_BYTES, disk_bytes // _KEPT_PART)
 
 
 def problems(
@@ -33,11 +42,11 @@ def problems(
             "Its work folder cannot be written; a worn SD card becomes read-only: look at dmesg, "
             "and mount it anew or replace it."
         )
-    least = max(_LEAST_BYTES, disk_bytes * _LEAST_PART)
+    least = kept(disk_bytes) + min(_ROOM_BYTES, disk_bytes // _ROOM_PART)
     if disk_free_bytes < least:
         yield (
             f"The disk of its work folder is nearly full: {disk_free_bytes >> 20} MiB are free, "
-            f"{int(least) >> 20} MiB are needed."
+            f"{least >> 20} MiB are needed."
         )
     if temperature_c is not None and temperature_c >= _TOO_HOT_C:
         yield f"It is too hot: {temperature_c:.0f} °C; below {_TOO_HOT_C:.0f} °C it goes on by itself."

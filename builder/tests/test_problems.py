@@ -1,8 +1,9 @@
 import pytest
 
-from builder.problems import EARLIEST, problems
+from builder.problems import EARLIEST, kept, problems
 
 GIB = 1 << 30
+MIB = 1 << 20
 WELL = {
     "disk_bytes": 32 * GIB,
     "disk_free_bytes": 16 * GIB,
@@ -16,8 +17,9 @@ WELL = {
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"disk_free_bytes": 2 * GIB - 1}, "nearly full: 2047 MiB are free, 2048 MiB are needed"),
-        ({"disk_bytes": 100 * GIB, "disk_free_bytes": 5 * GIB - 1}, "nearly full"),
+        ({"disk_free_bytes": 3 * GIB}, "nearly full: 3072 MiB are free, 3686 MiB are needed"),
+        ({"disk_bytes": 100 * GIB, "disk_free_bytes": 7 * GIB - 1}, "nearly full"),
+        ({"disk_bytes": 4 * GIB, "disk_free_bytes": 2 * GIB - 1}, "nearly full: 2047 MiB are free, 2048"),
         ({"is_writable": False}, "cannot be written"),
         ({"temperature_c": 85.0}, "It is too hot: 85 °C"),
         ({"clock": 0.0}, "Its clock says 1970-01-01"),
@@ -34,11 +36,23 @@ def test_a_machine_that_is_not_well_says_why(change, says):
     "change",
     [
         {},
-        {"disk_free_bytes": 2 * GIB},
-        {"disk_bytes": 100 * GIB, "disk_free_bytes": 5 * GIB},
+        {"disk_free_bytes": 4 * GIB},
+        {"disk_bytes": 100 * GIB, "disk_free_bytes": 7 * GIB},
+        {"disk_bytes": 4 * GIB, "disk_free_bytes": 2 * GIB},
         {"temperature_c": 84.9},
         {"temperature_c": None},
     ],
 )
 def test_a_machine_that_is_well_says_nothing(change):
     assert list(problems(**{**WELL, **change})) == []
+
+
+@pytest.mark.parametrize("size", [8 * GIB, 16 * GIB, 40 * GIB, 100 * GIB, 1000 * GIB])
+def test_whoever_takes_builds_has_two_gib_for_one_beside_what_it_keeps(size):
+    is_enough = [
+        free
+        for free in range(0, size, 64 * MIB)
+        if not list(problems(**{**WELL, "disk_bytes": size, "disk_free_bytes": free}))
+    ]
+
+    assert min(is_enough) - kept(size) >= 2 * GIB
