@@ -44,6 +44,11 @@ _ENDS = {
     "disk": ("disk-full", "wrote more than the {limits.disk_bytes} bytes that it may have on the disk"),
     "processes": ("too-many-processes", "had more than {limits.processes} processes"),
 }
+# Of what a source could not be unpacked although it may be a good one.
+_OF_THE_BUILDER: dict[int | None, str] = {
+    unpack.EXIT_FULL: "builder-disk-full",
+    unpack.EXIT_FAULT: "builder-fault",
+}
 
 
 class PipFailed(Exception):
@@ -128,10 +133,13 @@ def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
             log=told,
         )
         words = told.read(0, 2000).decode(errors="replace").strip()
-    if outcome.ended == "exit" and outcome.code == unpack.EXIT_BAD:
+    code = outcome.code if outcome.ended == "exit" else None
+    if code == unpack.EXIT_BAD:
         raise BadSource(words)
-    if outcome.ended != "exit" or outcome.code != 0:
-        raise _failure(bench, outcome, Made(rungs.CURRENT).with_run(outcome), "unpacking the source", words)
+    if code != 0:
+        made = Made(rungs.CURRENT).with_run(outcome)
+        failed = _failure(bench, outcome, made, "unpacking the source", words)
+        raise PipFailed(str(failed), _OF_THE_BUILDER.get(code, failed.failure), made)
     return place.src / "source"
 
 

@@ -5,6 +5,7 @@ they compile.  What the archive calls its top folder proves nothing, so nobody l
 what a wheel is from the wheel.
 """
 
+import errno
 import stat
 import sys
 import tarfile
@@ -14,8 +15,10 @@ from pathlib import Path, PurePosixPath
 # The largest honest source on PyPI has fewer files than this.
 _MOST = 200_000
 
-# What the builder takes for "this source is bad" and not for a fault of its own.
-EXIT_BAD = 65
+# What the builder takes for "this source is bad" and not for a fault of its own; and which of its own it was.
+EXIT_BAD, EXIT_FULL, EXIT_FAULT = 65, 73, 74
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FAULTS = frozenset({errno.EIO, errno.EROFS, errno.ENOMEM})
 
 
 class BadSource(Exception):
@@ -23,7 +26,10 @@ class BadSource(Exception):
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack an archive into an empty folder and return the folder in it that is the source."""
+    """Unpack an archive into an empty folder and return the folder in it that is the source.
+
+    Raises BadSource, or OSError for what says nothing of the source.
+    """
     try:
         if zipfile.is_zipfile(archive) and archive.suffix == ".zip":
             _unzip(archive, folder)
@@ -39,6 +45,8 @@ def unpack(archive: Path, folder: Path) -> Path:
     ) as error:
         raise BadSource(f"{archive.name} cannot be unpacked: {error}") from error
     except OSError as error:
+        if error.errno in _FULL | _FAULTS:
+            raise
         raise BadSource(f"{archive.name} cannot be unpacked: {error.strerror or error}") from error
     return _top(folder, archive.name)
 
@@ -112,12 +120,17 @@ def main(arguments: list[str]) -> int:
     """Unpack the first argument into a folder `source` in the second."""
     archive, folder = Path(arguments[0]), Path(arguments[1])
     unpacked = folder / "unpacked"
-    unpacked.mkdir()
     try:
+        unpacked.mkdir()
         unpack(archive, unpacked).rename(folder / "source")
     except BadSource as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_BAD
+    except OSError as error:
+        if error.errno not in _FULL | _FAULTS:
+            raise
+        sys.stderr.write(f"{archive.name} cannot be unpacked here: {error.strerror}\n")
+        return EXIT_FULL if error.errno in _FULL else EXIT_FAULT
     return 0
 
 

@@ -8,6 +8,7 @@ from builds import failures
 TOLD = {
     *build.FAILURES.values(),
     *(failure for failure, _ in pip_wheel._ENDS.values()),
+    *pip_wheel._OF_THE_BUILDER.values(),
     "proxy-failed",
     "builder-disk-full",
 }

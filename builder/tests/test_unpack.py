@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 import stat
 import subprocess
 import sys
@@ -131,3 +133,35 @@ def test_the_program_tells_a_bad_source_from_a_fault_of_its_own(tmp_path):
 
     assert done.returncode == unpack.EXIT_BAD
     assert "nobody can build it" in done.stderr
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Have the disk that a source is unpacked to fail."""
+
+    def failing(number):
+        def extractall(*words, **how):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+
+    return failing
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, unpack.EXIT_FULL),
+        (errno.EDQUOT, unpack.EXIT_FULL),
+        (errno.EIO, unpack.EXIT_FAULT),
+        (errno.EROFS, unpack.EXIT_FAULT),
+        (errno.ENAMETOOLONG, unpack.EXIT_BAD),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_no_fault_of_the_source(tmp_path, failing, capsys, number, code):
+    archive = tar(tmp_path / "tiny-1.0.tar.gz", GOOD)
+    (tmp_path / "src").mkdir()
+    failing(number)
+
+    assert unpack.main([str(archive), str(tmp_path / "src")]) == code
+    assert os.strerror(number) in capsys.readouterr().err
