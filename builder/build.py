@@ -8,7 +8,7 @@ import errno
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -18,7 +18,7 @@ from builder.apt import Extra, NoSuchPackages, NotFetched, unpack_extra
 from builder.bench import Bench, limits_for
 from builder.client import Client, DeadTicket, Refused, Unreachable
 from builder.collect import BadOutput, NoWheel, Wheel, collect
-from builder.contract import ATTACHED_LIMIT, CONTRACT, BuildOrder, BuildReport, WheelReport
+from builder.contract import ATTACHED_LIMIT, CONTRACT, BuildOrder, BuildReport, WheelReport, legible
 from builder.facts import made_with
 from builder.heartbeat import MOST_REST, Heartbeats
 from builder.log import Log
@@ -222,6 +222,9 @@ class _Attempt:
         )
 
     def _failed(self, failure: str, reason: str) -> BuildReport:
-        """Return the report of a build that did not succeed, and say so in its log."""
-        self.log.note(reason)
+        """Return the report of a build that did not succeed, and say so in its log where that takes it."""
+        # What others said may have characters that no report can have.
+        reason = legible(reason)
+        with suppress(OSError):
+            self.log.note(reason)
         return replace(self.told, succeeded=False, failure=failure, reason=reason)

@@ -306,6 +306,11 @@ def _check_range(value: Any, where: str) -> Any:  # Any: a value whose type is r
     return value
 
 
+def legible(text: str) -> str:
+    """Return a text that the other side takes: without the characters that are none."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
 def _has_surrogate(text: str) -> bool:
     """Tell whether a text cannot be written as UTF-8."""
     return any("\ud800" <= character <= "\udfff" for character in text)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 
 from builder import rungs, tools, unpack
 from builder.bench import Bench
@@ -182,9 +182,11 @@ def _requires(folder: Path) -> Iterator[str]:
     for text in asked if isinstance(asked, list) else []:
         try:
             requirement = Requirement(text)
-        except (InvalidRequirement, TypeError, RecursionError):
+            is_meant = not requirement.url and (requirement.marker is None or requirement.marker.evaluate())
+        # packaging's own errors are some of these: a marker can be well formed and compare what cannot be.
+        except (ValueError, LookupError, TypeError, RecursionError):
             continue
-        if not requirement.url and (requirement.marker is None or requirement.marker.evaluate()):
+        if is_meant:
             yield f"{requirement.name}{requirement.specifier}"
 
 

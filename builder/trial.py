@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from builder import tools, visible
 from builder.bench import Bench
 from builder.collect import Wheel
-from builder.contract import Trial
+from builder.contract import Trial, legible
 from builder.log import Log
 from builder.pip_wheel import environment, index_options, quiet_options
 
@@ -142,7 +142,7 @@ def _run(bench: Bench, command: list[str], until: float) -> str:
         outcome = bench.run(command, environment=environment(bench), time_s=time_s, log=told)
         if outcome.ended == "exit" and outcome.code == 0:
             return ""
-        words = told.read(max(0, told.size - _LONGEST), _LONGEST).decode(errors="replace")
+        words = legible(told.read(max(0, told.size - _LONGEST), _LONGEST).decode(errors="replace"))
     lines = [line for line in words.splitlines() if line.strip()]
     if outcome.ended != "exit":
         return f"it reached a limit: {outcome.ended}"

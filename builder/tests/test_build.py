@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import io
+import os
 import platform
 import shutil
 import sys
@@ -10,15 +12,20 @@ import zipfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from builder import preflight
+from builder.build import _Attempt
 from builder.build import build as carry_out
+from builder.log import Log
+from builder.place import made
 from builder.proxy import PackageProxy
 from builder.sandbox import Kind, Level
 from builder.source import fetch
 from builder.tests.sdists import COMPILE, make_sdist
+from builder.tests.server import make_order
 from builder.tests.test_programs import is_alive, written_pid
 
 
@@ -83,6 +90,14 @@ def test_a_wheel_is_tried_by_importing_what_it_brings(server, client, pi):
     trial = server.reports[0]["wheels"][0]["trial"]
     assert trial["outcome"] == "fails"
     assert trial["detail"] == "import other: ModuleNotFoundError: No module named 'nowhere'"
+
+
+def test_what_an_import_says_is_told_without_the_characters_that_no_report_can_have(server, client, pi):
+    before = """members["other.py"] = b"raise SystemExit('no' + chr(0) + ' luck')" """
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist(before), rebuild_under_s=0), client, pi)
+
+    assert server.reports[0]["wheels"][0]["trial"]["detail"] == "import other: no luck"
 
 
 def test_an_import_that_does_not_end_proves_nothing_and_costs_the_builder_little(server, client, pi):
@@ -346,6 +361,23 @@ def test_a_source_that_is_not_there_is_a_failed_build(server, client, pi, monkey
 
     assert "404" in server.reports[0]["reason"]
     assert server.reports[0]["failure"] == "no-source"
+
+
+class FullLog(Log):
+    """A log on a disk that takes nothing more."""
+
+    def write(self, chunk):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_told_of_though_the_log_cannot_be_written(client, pi, tmp_path):
+    with made(tmp_path / "1-1") as place, FullLog(tmp_path) as log:
+        attempt = _Attempt(make_order(), place, client, pi, Kind(Level.BARE), log, Event())
+
+        report = attempt.report()
+
+    assert report.failure == "builder-disk-full"
+    assert "No space left on device" in report.reason
 
 
 def test_a_fault_of_the_builder_is_no_report(server, client, pi):

@@ -84,3 +84,12 @@ def test_what_is_no_message_is_refused(nonsense):
 
 def test_each_builder_has_a_queue_of_its_own():
     assert contract.queue_for("pi-07") == "b.pi-07.q"
+
+
+def test_a_text_with_characters_that_are_none_is_taken_without_them():
+    odd = "no\0 luck \udcff \u00fc"
+    with pytest.raises(BadMessage, match="a character that is none"):
+        decode(BuildReport, body("BuildReport", reason=odd))
+
+    assert contract.legible(odd) == "no luck ? \u00fc"
+    assert decode(BuildReport, body("BuildReport", reason=contract.legible(odd))).reason == "no luck ? \u00fc"

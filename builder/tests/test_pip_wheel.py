@@ -8,7 +8,7 @@ import pytest
 from builder.apt import Extra
 from builder.bench import Bench, limits_for
 from builder.log import Log
-from builder.pip_wheel import command, environment
+from builder.pip_wheel import _requires, command, environment
 from builder.place import made
 from builder.proxy import PackageProxy
 from builder.rungs import CURRENT, LADDER
@@ -127,3 +127,20 @@ def test_an_environment_with_modules_is_used_as_it_is(bench):
 
     assert words[0] == "/tmp/environment/bin/python"
     assert "--no-build-isolation" in words
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "six; sys_platform ~= 'x'",
+        "six; 'x' in extras",
+        "six; nonsense",
+        "six @ https://example.org/six.zip",
+    ],
+)
+def test_a_requirement_that_cannot_be_judged_is_left_out_and_the_others_are_installed(tmp_path, odd):
+    (tmp_path / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = ["cffi>=1", "{odd}", "pbr; python_version < \'3\'"]\n'
+    )
+
+    assert list(_requires(tmp_path)) == ["cffi>=1"]
