@@ -28,6 +28,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ACCEPT = "application/json, text/plain"
 # Versions of crates of which we remember the sha256; a forgotten one's index is read again.
 _MOST_KNOWN = 100_000
+# A line of some KiB for each version of a crate, of which few have a thousand.
+_LARGEST_ENTRY = 8 << 20
 
 
 class Crates:
@@ -55,7 +57,8 @@ class Crates:
         elif match["entry"]:
             if prefix_of(match["entry"].lower()) != match["prefix"]:
                 raise Refused(404, "The index has no such place.")
-            yield self._whole(self._entry(match["entry"], asks))
+            with self._passing.pages:
+                yield self._whole(self._entry(match["entry"], asks))
         elif is_head:
             yield Answer(BYTES, None, iter(()))
         else:
@@ -74,7 +77,7 @@ class Crates:
         """Return what the index has of a crate, and remember what it promises."""
         url = f"{self._index}{prefix_of(crate.lower())}/{crate.lower()}"
         with self._passing.noting(url):
-            content = asks.read(url, _ACCEPT).content
+            content = asks.read(url, _ACCEPT, most=_LARGEST_ENTRY).content
             promised = dict(_promises(content, crate, url))
         with self._lock:
             if len(self._known) > _MOST_KNOWN:
@@ -87,7 +90,8 @@ class Crates:
         with self._lock:
             sha256 = self._known.get((crate, version))
         if sha256 is None:
-            self._entry(crate, asks)
+            with self._passing.pages:
+                self._entry(crate, asks)
             with self._lock:
                 sha256 = self._known.get((crate, version))
         if sha256 is None:
@@ -99,7 +103,7 @@ class Crates:
         if not self._downloads:
             url = f"{self._index}config.json"
             with self._passing.noting(url):
-                self._downloads = _downloads(asks.read(url, _ACCEPT).content, url)
+                self._downloads = _downloads(asks.read(url, _ACCEPT, most=_LARGEST_ENTRY).content, url)
         values = {
             "{crate}": crate,
             "{version}": version,

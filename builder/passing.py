@@ -7,7 +7,8 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Semaphore
 
 import requests
 
@@ -22,6 +23,8 @@ from builder.upstream import NotThere, Upstream, UpstreamFailed
 BYTES = "application/octet-stream"
 # Whoever takes a block so late has let upstream wait, which may then hang up and is right.
 _SLOW_S = 5.0
+# A page takes some ten times its size while it is read.
+_PAGES_AT_ONCE = 2
 
 
 def _nothing(sha256: str, size: int) -> None:
@@ -34,6 +37,8 @@ class Passing:
 
     account: Account
     cache: FileCache | None
+    # Held by whoever reads a page, or an entry of a registry's index, until it has left.
+    pages: Semaphore = field(default_factory=lambda: Semaphore(_PAGES_AT_ONCE))
 
     @contextmanager
     def file(self, url: str, filename: str, sha256: str, asks: Upstream) -> Iterator[Answer]:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Lock, Semaphore, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, unquote
@@ -35,8 +35,6 @@ _PATH = re.compile(
     r"|files/(?P<package>[a-z0-9]+(?:-[a-z0-9]+)*)/(?P<key>[0-9a-f]{16})/(?P<file>[^/?#]+))"
 )
 _LONGEST_PATH = 1000
-# A page takes some ten times its size while it is read.
-_PAGES_AT_ONCE = 2
 # A build asks for some dozens of packages with some hundreds of files each; a forgotten page is read again.
 _MOST_LISTED = 20_000
 _METADATA = ".metadata"
@@ -134,7 +132,6 @@ class _Shelf:
         self.address = "http://{}:{}".format(*ADDRESS)
         self._lock = Lock()
         self._listings: OrderedDict[tuple[int, str], Mapping[str, Listed]] = OrderedDict()
-        self._pages = Semaphore(_PAGES_AT_ONCE)
 
     @property
     def count(self) -> int:
@@ -164,7 +161,7 @@ class _Shelf:
                 raise Refused(403, "Only packages' pages and their files can be had here.")
             index = int(match["index"])
             if match["page"]:
-                with self._pages:
+                with self._passing.pages:
                     yield self._page(index, match["page"], asks)
                 return
             file, is_metadata = self._find(index, match["package"], match["key"], match["file"], asks)
@@ -212,7 +209,7 @@ class _Shelf:
         with self._lock:
             files = self._listings.get((index, name))
         if files is None:
-            with self._pages:
+            with self._passing.pages:
                 files = {file.key: file for file in self._read(index, name, asks).files}
         file, filename = files.get(key), unquote(quoted)
         if file is not None and filename == file.filename:

@@ -107,9 +107,9 @@ class Upstream:
     ) -> None:
         self._session.close()
 
-    def read(self, url: str, accept: str) -> Body:
-        """Return what is at a URL; raises NotThere or UpstreamFailed."""
-        return self._patiently(lambda: self._read(url, accept))
+    def read(self, url: str, accept: str, *, most: int | None = None) -> Body:
+        """Return what is at a URL, and no larger than that, or a page; raises NotThere or UpstreamFailed."""
+        return self._patiently(lambda: self._read(url, accept, _LARGEST_PAGE if most is None else most))
 
     def open(self, url: str) -> requests.Response:
         """Return an answer whose body is to be read by `blocks`; raises NotThere or UpstreamFailed."""
@@ -128,14 +128,14 @@ class Upstream:
                 raise UpstreamFailed("The build is over.")
         return deed()
 
-    def _read(self, url: str, accept: str) -> Body:
+    def _read(self, url: str, accept: str, most: int) -> Body:
         """Ask for something and read it."""
         with self._ask(url, {"Accept": accept}) as answer:
             content = bytearray()
             for block in blocks(answer, url, decode=True):
                 content += block
-                if len(content) > _LARGEST_PAGE:
-                    raise UpstreamFailed(f"{shown(url)} is larger than {_LARGEST_PAGE} bytes.")
+                if len(content) > most:
+                    raise UpstreamFailed(f"{shown(url)} is larger than {most} bytes.")
             return Body(bytes(content), answer.headers.get("Content-Type", ""), answer.url)
 
     def _ask(self, url: str, headers: dict[str, str]) -> requests.Response:

@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,30 @@ def test_a_broken_index_is_the_registrys_fault(registry, proxy, line):
 
     assert ask(proxy, "/crates/index/kn/ot/knot")[0] == 502
     assert proxy.failed
+
+
+def test_an_entry_that_is_larger_than_any_is_not_read(registry, proxy):
+    path = "/registry/kn/ot/knot"
+    line = json.loads(registry.raw[path][1])
+    registry.raw[path] = ("", json.dumps({**line, "features": {"all": ["x" * (9 << 20)]}}).encode())
+
+    assert ask(proxy, "/crates/index/kn/ot/knot")[0] == 502
+    assert "is larger than 8388608 bytes" in proxy.complaints[0]
+
+
+def test_no_more_entries_are_read_at_a_time_than_pages(registry, proxy):
+    names = [f"knot{number}" for number in range(6)]
+    for name in names:
+        registry.publish(name)
+    registry.pause_s = 0.2
+    began = time.monotonic()
+
+    with ThreadPoolExecutor(len(names)) as builds:
+        answers = list(builds.map(lambda name: ask(proxy, f"/crates/index/kn/ot/{name}")[0], names))
+
+    # Two at a time wait three times.
+    assert answers == [200] * 6
+    assert time.monotonic() - began >= 3 * registry.pause_s
 
 
 @pytest.mark.parametrize("dl", ["file:///etc/passwd", "ftp://127.0.0.1/x", 7, None])
