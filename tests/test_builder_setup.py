@@ -183,6 +183,32 @@ def test_the_check_has_the_settings_that_the_service_has_and_runs_nothing_of_the
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("state", ["active", "deactivating"])
+def test_a_builder_ends_its_build_before_its_program_is_replaced(again, tmp_path, state):
+    stand_in(tmp_path / "bin" / "systemctl", f"echo {state}")
+
+    told = again().stdout
+
+    words = ("waiting until the builder has ended", "systemctl stop", "-m venv", "systemctl restart")
+    assert sorted(words, key=told.index) == list(words)
+
+
+@pytest.mark.parametrize("script", ["echo inactive; exit 3", "exit 127", "echo failed; exit 3"])
+def test_nobody_waits_for_a_builder_that_does_not_run(again, tmp_path, script):
+    stand_in(tmp_path / "bin" / "systemctl", script)
+
+    done = again()
+
+    assert done.returncode == 0, done.stderr
+    assert "waiting" not in done.stdout
+    assert "systemctl stop" not in done.stdout
+
+
+def test_a_builder_is_not_waited_for_longer_than_systemd_does():
+    assert unit()["Service"]["TimeoutStopSec"] == "10min"
+    assert "for 10 minutes at most" in SETUP.read_text()
+
+
 def test_no_option_takes_a_secret():
     """It would be in the list of processes, in sudo's log and in the history of a shell."""
     done = setup(*GIVEN, "--orders-url", ADDRESS, "--dry-run")
