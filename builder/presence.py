@@ -15,21 +15,26 @@ from builder.sandbox import Kind, Level
 
 # What a sandbox needs of the system may go or come without us: an upgrade, a sysctl.
 _LOOK_AGAIN_S = 6 * 3600.0
-# A trial on a machine that is busy can fail of that alone.
+# A trial on a machine that is busy can fail of that alone, and what is lacking may be brought soon.
 _LOOK_SOON_S = 300.0
 
 
 class Presence:
     """What a builder says of itself, and why it may take no build."""
 
-    def __init__(self, find: Callable[[Path], Kind]) -> None:
-        """Take what finds out which sandbox can be had in a folder; it is asked again every few hours."""
+    def __init__(self, find: Callable[[Path], Kind], clock: Callable[[], float] = time.monotonic) -> None:
+        """Take what finds out which sandbox can be had in a folder; it is asked again every few hours.
+
+        While anything is lacking it is asked sooner, after pauses that grow.
+        """
         self.news = Event()  # set when the server should hear at once what has changed
         self.was_stopped = False
         self._find = find
+        self._clock = clock
         self._lock = Lock()
         self._sandbox: Kind | None = None
         self._look_at = 0.0
+        self._pause_s = _LOOK_SOON_S
         self._build = 0
         self._over_at = 0.0
         self._ending = False
@@ -52,11 +57,19 @@ class Presence:
     def sandbox(self, folder: Path) -> Kind:
         """Return the sandbox that builds get; what it is is found out while there is none."""
         with self._lock:
-            if self._sandbox is None or (self.is_idle and time.monotonic() > self._look_at):
+            if self._sandbox is None or (self.is_idle and self._clock() > self._look_at):
                 before, self._sandbox = self._sandbox, self._find(folder)
-                has_fallen = before is not None and len(self._sandbox.lacks) > len(before.lacks)
-                self._look_at = time.monotonic() + (_LOOK_SOON_S if has_fallen else _LOOK_AGAIN_S)
+                self._pause_s = self._pause_after(before, self._sandbox)
+                self._look_at = self._clock() + self._pause_s
             return self._sandbox
+
+    def _pause_after(self, before: Kind | None, now: Kind) -> float:
+        """Return how long what was found shall count."""
+        if not now.lacks:
+            return _LOOK_AGAIN_S
+        if before is None or len(now.lacks) > len(before.lacks):
+            return _LOOK_SOON_S
+        return min(2 * self._pause_s, _LOOK_AGAIN_S)
 
     @property
     def is_idle(self) -> bool:
