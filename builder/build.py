@@ -131,7 +131,7 @@ class _Attempt:
             with collect(self.place.out) as wheels:
                 again = self._again(bench, source, made)
                 return tuple(
-                    self._hand_over(bench, wheel, again.get(wheel.filename), is_only=len(wheels) == 1)
+                    self._hand_over(bench, wheel, made, again.get(wheel.filename), is_only=len(wheels) == 1)
                     for wheel in wheels
                 )
 
@@ -178,10 +178,10 @@ class _Attempt:
         return {name: again.get(name) == sha256 for name, sha256 in hashes.items()}
 
     def _hand_over(
-        self, bench: Bench, wheel: Wheel, reproducible: bool | None, *, is_only: bool
+        self, bench: Bench, wheel: Wheel, made: Made, reproducible: bool | None, *, is_only: bool
     ) -> WheelReport:
         """Put a wheel right, try it, upload it and return what there is to say about it."""
-        found = findings.needs(bench, findings.inspect(bench, wheel))
+        found = findings.needs(bench, findings.inspect(bench, wheel, made))
         with collect(self.place.out) as (final,):
             trial = try_out(bench, final, found.apt)
             self.log.note(

@@ -6,15 +6,16 @@ from builder.collect import BadOutput, Wheel
 from builder.inspection import Facts, Unfit, read_facts
 from builder.libraries import DPKG, Needs, apt_packages
 from builder.log import Log
+from builder.pip_wheel import Made, failed
 
 _MOST_NOTES = 20
 _LONGEST_NOTE = 500
 
 
-def inspect(bench: Bench, wheel: Wheel) -> Facts:
+def inspect(bench: Bench, wheel: Wheel, made: Made) -> Facts:
     """Put a wheel into `place.out` under the name that the target may have it by; return what was found.
 
-    Raises BadOutput when it cannot be offered.
+    Raises BadOutput when it cannot be offered, or PipFailed when to look at it takes more than there is.
     """
     order, place, box = bench.order, bench.place, bench.box
     copy = wheel.copy_to(place.source)
@@ -24,12 +25,14 @@ def inspect(bench: Bench, wheel: Wheel) -> Facts:
     words += ["--build-tag", order.build_tag] if order.build_tag else []
     words += [str(box.inside(copy)), str(box.inside(place.out))]
     with Log(place.root) as told:
-        bench.offline().run(
+        outcome = bench.offline().run(
             tools.program(box, "builder.inspection", *words),
             environment=tools.environment(box, {"LANG": "C.UTF-8"}),
             log=told,
         )
         complaint = told.read(0, 1000).decode(errors="replace").strip()
+    if outcome.ended != "exit":
+        raise failed(bench, outcome, made, "looking at the wheel")
     try:
         facts = read_facts(place.out)
     except Unfit as error:

@@ -100,7 +100,7 @@ def climb(bench: Bench, source: Path) -> Made:
         words = _last_words(bench.log, start)
         further = rungs.following(tried, words, bench.order, sysconfig.get_python_version())
         if outcome.ended != "exit" or further is None or time.monotonic() > deadline:
-            raise _failure(bench, outcome, made)
+            raise failed(bench, outcome, made)
         bench.log.note(f"that failed with the tools of rung {made.rung.name}; trying {further.name}")
         made = replace(made, rung=further)
 
@@ -138,8 +138,8 @@ def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
         raise BadSource(words)
     if code != 0:
         made = Made(rungs.CURRENT).with_run(outcome)
-        failed = _failure(bench, outcome, made, "unpacking the source", words)
-        raise PipFailed(str(failed), _OF_THE_BUILDER.get(code, failed.failure), made)
+        told = failed(bench, outcome, made, "unpacking the source", words)
+        raise PipFailed(str(told), _OF_THE_BUILDER.get(code, told.failure), made)
     return place.src / "source"
 
 
@@ -266,7 +266,7 @@ def _last_words(log: Log, start: int) -> str:
     return log.read(start, _LAST_WORDS).decode(errors="replace")
 
 
-def _failure(
+def failed(
     bench: Bench, outcome: Outcome, made: Made, what: str = "`pip wheel`", words: str = ""
 ) -> PipFailed:
     """Return what to raise for a run that did not end well."""
