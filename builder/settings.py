@@ -36,7 +36,7 @@ class Settings:
     work: Path
     # PIWHEELS_BUILD_INDEX: the simple index that build dependencies come from; empty is the one that the
     # server names.
-    # A build sees it, so it must not contain a password.
+    # A build sees the package proxy in its place, so a password in it goes to that index alone.
     build_index: str = ""
     # PIWHEELS_EXTRA_BUILD_INDEX: another one beside it, such as the farm's own; empty is the one that
     # the server names, if it does.
