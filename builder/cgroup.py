@@ -20,6 +20,9 @@ from builder.processes import read
 _OURS = re.compile(r"piwheels-(\d+)-(\d+)-\d+")
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.01
+# Who has that part of what it may have is why memory is short, whoever's limit was reached first: that of the
+# unit, nine tenths of a machine, comes before that of a build on one with 4 GiB.
+_MUCH = 0.75
 _COUNTER = itertools.count(1)
 _KERNEL = "add cgroup_enable=memory to the kernel's command line (/boot/firmware/cmdline.txt on a Pi)"
 _SYSTEMD = 'let systemd delegate them, with "Delegate=memory pids" in the builder\'s unit'
@@ -46,6 +49,8 @@ class Group:
         """Make it; raises NoGroups."""
         name = f"piwheels-{os.getpid()}-{_started(os.getpid())}-{next(_COUNTER)}"
         self._version = home.version
+        self._limits = limits
+        self._peak = 0
         self._memory, self._pids, self._cpu = (path / name for path in (home.memory, home.pids, home.cpu))
         self._folders = sorted({self._memory, self._pids, self._cpu})
         try:
@@ -74,14 +79,25 @@ class Group:
         denied = _count(self._pids / "pids.events", "max")
         if self._version == 2:
             killed = _count(self._memory / "memory.events", "oom_kill")
+            # Of this group's own limit, where the other number is also of those above it, and of the machine.
+            reached = _count(self._memory / "memory.events", "oom")
             cpu_s = _count(self._cpu / "cpu.stat", "usage_usec") / 1e6
             # memory.peak came with Linux 5.19.
             memory = _number(self._memory / "memory.peak") or _number(self._memory / "memory.current")
         else:
             killed = _count(self._memory / "memory.oom_control", "oom_kill")
+            reached = _number(self._memory / "memory.failcnt")
             cpu_s = _number(self._cpu / "cpuacct.usage") / 1e9
             memory = _number(self._memory / "memory.max_usage_in_bytes")
-        return Usage(memory, cpu_s, "memory" if killed else "processes" if denied else "")
+        self._peak = max(self._peak, memory)
+        if killed:
+            return Usage(memory, cpu_s, "memory" if reached or self._had_much() else "machine")
+        return Usage(memory, cpu_s, "processes" if denied else "")
+
+    def _had_much(self) -> bool:
+        """Tell whether they have had most of what they may, as far as we have seen."""
+        most = self._limits.memory_bytes
+        return most is None or self._peak >= _MUCH * most
 
     def kill(self) -> None:
         """Kill all who are in it, and wait for their end."""

@@ -43,7 +43,8 @@ class Outcome:
     """How a run ended and what it took."""
 
     code: int  # 128 + n after signal n, as shells say it
-    ended: str  # "exit", or the limit: "time", "stall", "memory", "disk", "processes"
+    # "exit", or the limit: "time", "stall", "memory", "disk", "processes"; or "machine", as in Usage.
+    ended: str
     duration_s: float
     cpu_s: float
     # From a cgroup where there is one, which counts the files that the kernel keeps in memory too.
@@ -56,7 +57,9 @@ class Usage:
 
     memory_bytes: int
     cpu_s: float
-    excess: str = ""  # "memory" or "processes" when they want more than they may have
+    # "memory" or "processes" when they want more than they may have; "machine" when the kernel has killed one
+    # of them as others had taken the machine's memory.
+    excess: str = ""
 
 
 class Gauge(Protocol):

@@ -43,6 +43,7 @@ _ENDS = {
     "memory": ("out-of-memory", "used more than the {limits.memory_bytes} bytes of memory that it may have"),
     "disk": ("disk-full", "wrote more than the {limits.disk_bytes} bytes that it may have on the disk"),
     "processes": ("too-many-processes", "had more than {limits.processes} processes"),
+    "machine": ("builder-fault", "was ended by the kernel, as others had taken the machine's memory"),
 }
 # Of what a source could not be unpacked although it may be a good one.
 _OF_THE_BUILDER: dict[int | None, str] = {

@@ -109,6 +109,25 @@ def test_who_stays_within_the_limits_is_left_alone():
     assert usage.memory_bytes > 1 << 20
 
 
+@pytest.mark.parametrize(
+    ("events", "peak", "excess"),
+    [
+        ("max 9\noom 1\noom_kill 1\n", 100 << 20, "memory"),
+        ("max 9\noom 0\noom_kill 0\n", 100 << 20, ""),
+        # The limit of a group above it was reached, or that of the machine.
+        ("max 0\noom 0\noom_kill 1\n", 10 << 20, "machine"),
+        ("max 0\noom 0\noom_kill 1\n", 90 << 20, "memory"),
+    ],
+)
+def test_who_is_killed_for_the_memory_that_others_took_had_not_too_much(tmp_path, events, peak, excess):
+    group = Group(Home(2, tmp_path, tmp_path, tmp_path), Limits(60.0, memory_bytes=100 << 20))
+    folder = group.doors[0].parent
+    (folder / "memory.events").write_text(events)
+    (folder / "memory.peak").write_text(f"{peak}\n")
+
+    assert group.look().excess == excess
+
+
 def test_leftovers_of_a_killed_builder_are_ended_and_removed():
     found()
     code = """
