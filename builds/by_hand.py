@@ -160,7 +160,7 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
 
 @transaction.atomic
 def _begin(wanted: Import, told: Told, now: datetime) -> tuple[Build, str | None]:
-    """Return a running build of nobody's but ours, and what `rebuild_reason` it had as it waited for a builder.
+    """Return a running build of nobody's but ours, and its `rebuild_reason` from when it waited.
 
     None if it did not wait.
     """

@@ -130,9 +130,11 @@ def dispatch(now: datetime) -> int:
     Build.objects.wake(now, WOKEN)
     if not incoming.has_room():
         return 0
-    total = 0
     able = listening(list(Builder.objects.ready(now).only("name", "target")))
-    for target in Target.objects.active().filter(pk__in={builder.target_id for builder in able}) if able else ():
+    if not able:
+        return 0
+    total = 0
+    for target in Target.objects.active().filter(pk__in={builder.target_id for builder in able}):
         given = _give_out(target, able, now)
         if not ring(given):
             # Nobody started them, so those are no attempts; other targets would fare no better.

@@ -132,9 +132,7 @@ def _check_and_store(
 
 
 @contextmanager
-def _arrived(
-    build: Build, told: WheelReport, content: bytes | None
-) -> Iterator[BufferedReader | BytesIO]:
+def _arrived(build: Build, told: WheelReport, content: bytes | None) -> Iterator[BufferedReader | BytesIO]:
     """Give the bytes of a wheel, which came with its report or were uploaded before; raises Refused."""
     if content is not None:
         yield BytesIO(content)

@@ -57,8 +57,8 @@ class Move:
     def parts(self) -> list[str]:
         """Return the folders that are moved one after the other.
 
-        What is there in both is remembered for a folder at a time: of logs those of ten thousand builds, as the
-        first hundred million are all below one name.
+        What is there in both is remembered for a folder at a time: of logs those of ten thousand builds, as
+        the first hundred million are all below one name.
         """
         tops = [f"{LOGS}/{top}" for top in self.before.folders(LOGS)]
         logs = [f"{top}/{below}" for top in tops for below in self.before.folders(top)]

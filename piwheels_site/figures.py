@@ -50,7 +50,7 @@ def of(first: date, last: date) -> Figures:
 
 
 def write_due(now: datetime) -> int:
-    """Write what is to be published of the day and the month that are over, once; return how many that are."""
+    """Write what is to be published of the day and month that are over, once; return how many that are."""
     yesterday = (now - SETTLED).date() - timedelta(days=1)
     if not _is_counted(yesterday):
         return 0

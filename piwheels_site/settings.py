@@ -258,7 +258,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PIWHEELS_CONTACT = env("PIWHEELS_CONTACT", default="")
 if PIWHEELS_CONTACT and not PIWHEELS_CONTACT.startswith(("https://", "http://", "mailto:")):
     raise ImproperlyConfigured(
-        "PIWHEELS_CONTACT must be a page, as https://git.example.org/farm/issues, or as mailto:farm@example.org."
+        "PIWHEELS_CONTACT must be a page, as https://git.example.org/farm/issues, or mailto:farm@example.org."
     )
 
 # Whether all of the site is asked for over HTTPS.  The web server in front then says so in X-Forwarded-Proto,
@@ -378,8 +378,8 @@ WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False
 TIME_ZONE = "UTC"
-# Bodies of builders are streamed by their views; the largest that Django itself reads are forms with a lock file
-# of 4 MiB in them.
+# Bodies of builders are streamed by their views; the largest that Django itself reads are forms with a lock
+# file of 4 MiB in them.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 << 20
 
 # How lines of the log are written: "line" for people, "json" for programs, with what each is about.

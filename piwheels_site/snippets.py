@@ -10,8 +10,7 @@ from django.conf import settings
 from builds import pip_line
 from simple.indexes import ALL, FULL, PLATFORM
 
-
-# Debian's Python is apt's since release 12, and lets pip and uv only into an environment of one's own (PEP 668).
+# Since release 12 Debian's Python is apt's: it lets pip only into an environment of one's own (PEP 668).
 ENVIRONMENT = "python3 -m venv ~/env && . ~/env/bin/activate"
 
 

@@ -163,8 +163,8 @@ def environment_of(machine: Machine) -> dict[str, str]:
 def _found(wanted: Sequence[Wanted], machine: Machine, told: Told) -> list[_Found]:
     """Return what is taken of each package; raises CannotRead.
 
-    Of a package that is not pinned all files are looked at, thousands for some: so those of a few packages are
-    in memory at a time.
+    Of a package that is not pinned all files are looked at, thousands for some: so those of a few packages
+    are in memory at a time.
     """
     current = indexes.current()
     found, looked_at = [], 0
@@ -173,8 +173,8 @@ def _found(wanted: Sequence[Wanted], machine: Machine, told: Told) -> list[_Foun
         looked_at += sum(len(each.upstream) for each in held.values())
         if looked_at > MOST_FILES:
             raise CannotRead(
-                f"Upstream has more than {MOST_FILES:,} files of these packages, which is too much to look at: "
-                "name the versions (as demo==1.0), or check fewer packages at a time."
+                f"Upstream has more than {MOST_FILES:,} files of these packages, which is too much to look "
+                "at: name the versions (as demo==1.0), or check fewer packages at a time."
             )
         found += [_find(each, held.get(each.name), machine, told, current) for each in some]
     return found
@@ -224,7 +224,7 @@ def _find(
 
 
 def _sought(choice: Choice, wanted: Wanted) -> Version | None:
-    """Return the version that a build here would have to be of: that of the source, or the newest asked for."""
+    """Return the version that a build would have to be of: that of the source, or the newest asked for."""
     if choice.is_source and choice.taken:
         return choice.taken.version
     if choice.taken:
@@ -259,19 +259,17 @@ def _line(found: _Found, target: Target, builds: Mapping[_Sought, Build]) -> Lin
 
 def _verdict(found: _Found, target: Target, build: Build | None) -> Verdict:
     """Return what is to be said of it."""
-    if found.package is None:
-        return Verdict.UNKNOWN
     if found.taken is None:
-        return Verdict.NOTHING
+        return Verdict.NOTHING if found.package else Verdict.UNKNOWN
     if found.wanted.hashes and found.taken.offer.sha256 not in found.wanted.hashes:
         return Verdict.HASH
     if found.is_source:
         return Verdict.FAILED if build and build.state == Build.State.FAILED else Verdict.SOURCE
-    if found.wheel is not None:
-        if not covers(found.wheel.offer(), target.need()):
-            return Verdict.MAY_NOT_RUN
-        return Verdict.PURE if is_pure(found.wheel.tags()) else Verdict.WHEEL
-    return Verdict.PURE if is_pure(tags_of(found.taken.offer.filename)) else Verdict.UPSTREAM
+    if found.wheel is not None and not covers(found.wheel.offer(), target.need()):
+        return Verdict.MAY_NOT_RUN
+    if is_pure(tags_of(found.taken.offer.filename)):
+        return Verdict.PURE
+    return Verdict.WHEEL if found.wheel else Verdict.UPSTREAM
 
 
 def apt_of(wheels: Iterable[int], target: Target) -> tuple[str, ...]:

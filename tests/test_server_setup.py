@@ -306,7 +306,7 @@ def test_a_key_that_is_not_the_certificates_is_refused_before_anything_changes(s
 
 
 def test_the_certificate_is_looked_at_before_the_configuration_is_written():
-    steps = SETUP.read_text().partition("read_arguments \"$@\"")[2].split("\n")
+    steps = SETUP.read_text().partition('read_arguments "$@"')[2].split("\n")
 
     assert steps.index("install_packages") < steps.index("check_certificate") < steps.index("write_settings")
 

@@ -20,7 +20,6 @@ from packages.clock import database_now
 from packages.record_admin import FarmAdmin
 from packages.wording import many
 
-
 # Of a target, what decides what is built for it and which wheels serve it.
 _DECIDING = {"policy", "python", "abi", "platform_tags", "glibc", "glibcxx"}
 

@@ -1,6 +1,6 @@
 """What two logs say differently.  Needs no Django.
 
-Two lines are the same if their signs are (`builds.log_pages.signs`).  Lines that each log has once are found first,
+Two lines are the same if their signs are (`log_pages.signs`).  Lines that each log has once are found first,
 in an order that both have (as in patience diff); between two of those the shortest way from the one to the
 other is looked for, for as long as it is short.  So the time that takes grows with the logs' length and not
 with its square, whatever they say.

@@ -86,9 +86,7 @@ def live(request: HttpRequest, pk: int) -> HttpResponse:
     if state != request.GET.get("state"):
         response = HttpResponse(headers={"HX-Refresh": "true"})
     elif (logs.growing_size(pk) or 0) > _number(request, "seen"):
-        come = since(
-            pk, _number(request, "offset"), _number(request, "line", 1), _number(request, "held")
-        )
+        come = since(pk, _number(request, "offset"), _number(request, "line", 1), _number(request, "held"))
         response = render(request, "builds/_live.html", {"build": pk, "state": state, "live": come})
         if come.is_anew:
             response["HX-Retarget"], response["HX-Reswap"] = "#live", "innerHTML"

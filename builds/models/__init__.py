@@ -13,6 +13,7 @@ from builds.models.counted import (
     TargetQueue,
     WheelDay,
 )
+from builds.models.dependency import Dependency
 from builds.models.recipe import Recipe
 from builds.models.refusal import Refusal
 from builds.models.size import Size
@@ -20,7 +21,7 @@ from builds.models.storage_check import StorageCheck, StorageCheckQuerySet
 from builds.models.target import Target, TargetQuerySet
 from builds.models.terms import Terms
 from builds.models.wanted import Demand, Push, Skip
-from builds.models.wheel import Dependency, Wheel, WheelQuerySet
+from builds.models.wheel import Wheel, WheelQuerySet
 
 __all__ = [
     "Breakage",

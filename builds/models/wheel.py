@@ -1,8 +1,8 @@
-"""What came out of builds: wheels, and what they depend on."""
+"""What came out of builds: wheels."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -15,6 +15,9 @@ from builds.coverage import Offer, replaces
 from builds.models.build import Build
 from builds.models.target import Target
 from packages.models import Package, Version
+
+if TYPE_CHECKING:
+    from builds.models.dependency import Dependency
 
 
 class WheelQuerySet(models.QuerySet["Wheel"]):
@@ -362,48 +365,3 @@ class Wheel(models.Model):
             setattr(self, field, value)
         self.save(update_fields=list(fields))
         self.package.mark_changed()
-
-
-class DependencyQuerySet(models.QuerySet["Dependency"]):
-    """Which of the things that wheels need."""
-
-    def of_pip(self) -> Self:
-        """Other packages, but not those that are needed for an extra alone."""
-        packages = self.filter(tool=Dependency.Tool.PIP)
-        return packages.exclude(requirement__contains="extra ==").exclude(requirement__contains="extra==")
-
-
-class Dependency(models.Model):
-    """Something that must be there for a wheel to work: an apt package, another package, or a library."""
-
-    class Tool(models.TextChoices):
-        """What installs the dependency."""
-
-        APT = "apt"
-        PIP = "pip"
-        # Nobody knows: a library that no package on the builder has.
-        NONE = "lib", "library of no package"
-
-    wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="dependencies")
-    tool = models.CharField(max_length=3, choices=Tool)
-    name = models.CharField(max_length=255)
-    requirement = models.TextField(
-        blank=True, help_text="With versions and markers, as METADATA or dpkg-shlibdeps has it."
-    )
-
-    objects = DependencyQuerySet.as_manager()
-
-    class Meta:
-        verbose_name_plural = "dependencies"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["wheel", "tool", "name", "requirement"], name="builds_dependency_unique"
-            )
-        ]
-        indexes = [
-            # Who needs a package; apt's names are asked for by their wheel alone.
-            models.Index(fields=["name"], condition=Q(tool="pip"), name="builds_dependency_needed")
-        ]
-
-    def __str__(self) -> str:
-        return self.name

@@ -106,7 +106,12 @@ def test_what_decides_which_wheels_serve_a_target_is_followed_at_once(admin_clie
 
     admin_client.post(
         reverse("admin:builds_target_change", args=[target.pk]),
-        {**shown, "platform_tags": json.dumps(shown["platform_tags"]), "preinstalled": "[]", field: new[field]},
+        {
+            **shown,
+            "platform_tags": json.dumps(shown["platform_tags"]),
+            "preinstalled": "[]",
+            field: new[field],
+        },
     )
 
     target.refresh_from_db()

@@ -153,8 +153,9 @@ fi
 if [ $# -gt 0 ]; then
   [ -x "$1/bin/python" ] || "$python" -m venv "$1"
   python=$1/bin/python
-elif "$python" -c 'import os, sys, sysconfig as s
-sys.exit(sys.prefix != sys.base_prefix or not os.path.exists(s.get_path("stdlib") + "/EXTERNALLY-MANAGED"))'; then
+elif "$python" -c 'import os, sys, sysconfig
+mark = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+sys.exit(sys.prefix != sys.base_prefix or not os.path.exists(mark))'; then
   echo "This Python belongs to the system, which lets pip only into an environment: sh $0 ~/env" >&2
   exit 1
 fi

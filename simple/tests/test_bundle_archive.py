@@ -179,7 +179,7 @@ def test_only_names_of_debian_packages_get_on_apts_line():
 @pytest.mark.parametrize(("is_systems", "is_in_environment"), [(True, False), (True, True), (False, False)])
 def test_the_script_says_so_where_python_is_the_systems(tmp_path, is_systems, is_in_environment):
     """As Debian's is (PEP 668): pip would refuse, in words about all that one could do."""
-    version = "%d.%d" % sys.version_info[:2]
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     texts = papers.papers(content(python=version))
     for name in ("install.sh", "requirements.txt"):
         (tmp_path / name).write_text(texts[name])
