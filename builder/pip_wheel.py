@@ -139,8 +139,8 @@ def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
         raise BadSource(words)
     if code != 0:
         made = Made(rungs.CURRENT).with_run(outcome)
-        told = failed(bench, outcome, made, "unpacking the source", words)
-        raise PipFailed(str(told), _OF_THE_BUILDER.get(code, told.failure), made)
+        fault = failed(bench, outcome, made, "unpacking the source", words)
+        raise PipFailed(str(fault), _OF_THE_BUILDER.get(code, fault.failure), made)
     return place.src / "source"
 
 
