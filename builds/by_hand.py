@@ -22,6 +22,7 @@ from builds.models import Build, Builder, Target, Terms
 from builds.publish import Ended, expected_of
 from builds.verify import verify
 from builds.wheel_names import BadWheel, check_filename
+from packages.clock import database_now
 from packages.models import Package, Version
 
 
@@ -149,6 +150,8 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
             environment={"imported by": told.by},
         )
         log = told.log or f"Imported by hand by {told.by}.\n".encode()
+        # Nobody else does so, and all of it was copied meanwhile.
+        build.prolong(database_now())
         verdict = results.close(build, report, Attached(0, log[:LOG_LIMIT], None), now)
     except faults as error:
         _give_up(build, str(error), waited=waited, now=now)

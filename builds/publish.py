@@ -114,7 +114,7 @@ def _check_and_store(
     """Return one of a report's wheels as its bytes show it, stored, if it is the one that was ordered."""
     told = report.wheels[number]
     try:
-        with _arrived(build, told, content) as file:
+        with _arrived(build, told, content, is_first=number == 0) as file:
             wheel = verify(file, told.filename, expected_of(build), scratch=incoming.scratch())
             if (wheel.size, wheel.sha256) != (told.size, told.sha256):
                 raise BadWheel(f"{told.size} bytes were announced and {wheel.size} came, or others.")
@@ -132,13 +132,17 @@ def _check_and_store(
 
 
 @contextmanager
-def _arrived(build: Build, told: WheelReport, content: bytes | None) -> Iterator[BufferedReader | BytesIO]:
+def _arrived(
+    build: Build, told: WheelReport, content: bytes | None, *, is_first: bool
+) -> Iterator[BufferedReader | BytesIO]:
     """Give the bytes of a wheel, which came with its report or were uploaded before; raises Refused."""
     if content is not None:
         yield BytesIO(content)
         return
-    # A large wheel on a slow disk takes its time, in which the builder only waits for the answer.
-    build.prolong(database_now())
+    # A large wheel on a slow disk takes its time, in which the builder only waits for the answer; its report
+    # has prolonged the lease for the first.
+    if not is_first:
+        build.prolong(database_now())
     with ExitStack() as held:
         try:
             file = held.enter_context(incoming.held(build.pk, told.sha256))

@@ -244,7 +244,7 @@ def test_builders_reach_redis_at_an_ipv6_address(shell, tmp_path):
 
     assert re.fullmatch(r"redis://orders:[0-9a-f]{48}@\[fd00::5\]:6380/0", url)
     assert "\nbind 127.0.0.1 fd00::5\n" in (tmp_path / "redis.conf").read_text()
-    shell("make_redis")
+    shell("make_redis", *GIVEN, "--redis", "fd00::5")
     assert (tmp_path / "secrets" / "orders-url").read_text().strip() == url
 
 

@@ -24,6 +24,8 @@ _TOLD = {
     "bad-output": "It left 2 wheels; one was expected.",
     "builder-disk-full": "The builder's disk is full: 96 MB are left.",
     "source-unreachable": "The source could not be fetched: the connection was reset.",
+    "no-apt-packages": "apt-get failed: E: Unable to locate package libfoo-dev",
+    "apt-unreachable": "apt-get failed: Could not resolve the archive's name.",
     "upload-failed": "The wheel could not be brought: the server did not answer for 120 s.",
     "proxy-failed": "The package proxy on the builder ended.",
     "builder-fault": "The builder had a fault: [Errno 5] Input/output error.",

@@ -215,7 +215,8 @@ def test_all_packages_of_a_long_file_are_looked_at(client, trixie):
 def test_what_is_too_much_to_look_at_is_refused(client, trixie, monkeypatch):
     for name in ("one", "two"):
         make_upstream(name)
-    monkeypatch.setattr("simple.check.MOST_FILES", 1)
+    # Each has a source and a wheel.
+    monkeypatch.setattr("simple.check.MOST_FILES", 2)
 
     answer = client.post("/check/", {"os": "trixie", "text": "one\ntwo"})
 
