@@ -28,13 +28,16 @@ def test_a_version_that_was_built_once_and_once_for_each_wish_is_well():
     assert unfulfilled([("demo", "1.0", "Bad."), ("demo", "1.0", "Worse.")]) == []
 
 
-@pytest.mark.parametrize("reason", ["", "Bad."])
-def test_what_is_built_again_after_its_success_is_found(reason):
-    build = make_build(rebuild_reason=reason)
+@pytest.mark.parametrize("wishes", [[], ["Bad."]])
+def test_what_is_built_again_after_its_success_is_found(wishes):
+    """An attempt that nobody wished for has none of the reasons of those before it."""
+    build = make_build()
+    for reason in wishes:
+        build = again(build, reason=reason)
 
     ended(again(build))
 
-    assert twice_built() == [f"demo 1.0: 2 times for {reason!r}"]
+    assert twice_built() == ["demo 1.0: 2 times for ''"]
 
 
 def test_a_rebuild_that_was_dropped_is_found_and_one_that_was_given_up_is_not():
