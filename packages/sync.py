@@ -165,8 +165,8 @@ def _questions(held: list[Dirty]) -> Iterator[Question]:
 
 def _witness() -> str | None:
     """Return a package that upstream had when we looked last, and of which nothing else is said."""
-    certain = Package.objects.unmarked().exclude(status=Package.Status.GONE).order_by("-fetched_at")
-    return certain.values_list("name", flat=True).first()
+    certain = Package.objects.unmarked().exclude(status=Package.Status.GONE)
+    return certain.order_by("-fetched_at", "-pk").values_list("name", flat=True).first()
 
 
 def _ask(pypi: PyPI, question: Question) -> Project:
