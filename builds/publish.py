@@ -173,7 +173,7 @@ def _store(build: Build, file: VerifiedWheel, content: BinaryIO, statement: byte
     )
 
 
-def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) -> None:
+def _record(build: Build, checked: Checked, told: WheelReport, published_at: datetime) -> None:
     """Write a wheel's row and those of its dependencies, unless the same bytes are published already."""
     file = checked.file
     # Nobody publishes another file of this package meanwhile, as its row is ours.
@@ -202,7 +202,7 @@ def _record(build: Build, checked: Checked, told: WheelReport, now: datetime) ->
         glibcxx=file.glibcxx[:20],
         is_portable=file.is_portable,
         held_reason=file.held_reason,
-        published_at=now,
+        published_at=published_at,
         **_tried(told),
     )
     wheel.publish()

@@ -41,6 +41,11 @@ def wait_s(request: HttpRequest, cost: int, now: float) -> int:
     return WINDOW_S - into_s if spent > most else 0
 
 
+def words(wait_s: int) -> str:
+    """Return what a page says to a client that has to wait."""
+    return f"That was much for one client: ask again in {wait_s} seconds."
+
+
 def sign_in_wait_s(request: HttpRequest, name: str, now: float) -> int:
     """Return for how many seconds nobody signs in from there, or as that person; 0 if not at all."""
     into_s = int(now) % SIGN_IN_WINDOW_S

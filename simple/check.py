@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import compress
+from operator import not_
 
 from packaging.utils import canonicalize_version
 from packaging.version import Version
@@ -119,11 +121,6 @@ class _Found:
     size: int | None = None
     sought: Version | None = None  # the version that nothing ready is there of, where there is one
 
-    @property
-    def is_source(self) -> bool:
-        """Whether the machine has to build what it takes."""
-        return self.taken is not None and not self.taken.offer.is_wheel
-
 
 def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Checked:
     """Return what a Pi gets of a file, with a few statements for each 25 packages of it.
@@ -132,11 +129,12 @@ def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Ch
     """
     machine = explain.machine_of(target, model)
     environment = environment_of(machine)
-    wanted = [each for each in asked.packages if each.applies(environment)]
+    applies = [each.applies(environment) for each in asked.packages]
+    wanted = list(compress(asked.packages, applies))
     found = _found(wanted, machine, SETUPS[setup].on(target))
     builds = _builds(target, {(each.wanted.name, each.sought) for each in found if each.sought})
     lines = [_line(each, target, builds) for each in found]
-    left_out = tuple(each for each in asked.packages if each not in wanted)
+    left_out = tuple(compress(asked.packages, map(not_, applies)))
     return Checked(
         asked, tuple(lines), left_out, apt_of([line.wheel.pk for line in lines if line.wheel], target)
     )
@@ -263,7 +261,7 @@ def _verdict(found: _Found, target: Target, build: Build | None) -> Verdict:
         return Verdict.NOTHING if found.package else Verdict.UNKNOWN
     if found.wanted.hashes and found.taken.offer.sha256 not in found.wanted.hashes:
         return Verdict.HASH
-    if found.is_source:
+    if not found.taken.offer.is_wheel:
         return Verdict.FAILED if build and build.state == Build.State.FAILED else Verdict.SOURCE
     if found.wheel is not None and not covers(found.wheel.offer(), target.need()):
         return Verdict.MAY_NOT_RUN

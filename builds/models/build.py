@@ -365,8 +365,11 @@ class Build(models.Model):
 
         Once it was made it need not, and what a person wanted to import nobody else is to build.
         """
+        # Most have none, and then nobody need know who built it.
+        if not self.rebuild_reason or self.state == self.State.SUCCEEDED:
+            return ""
         is_by_hand = self.builder is not None and self.builder.name == self.builder.BY_HAND
-        return "" if is_by_hand or self.state == self.State.SUCCEEDED else self.rebuild_reason
+        return "" if is_by_hand else self.rebuild_reason
 
     def sources(self) -> list[UpstreamFile]:
         """Return the files upstream that this build could be of."""

@@ -107,11 +107,6 @@ class Target(models.Model):
         self.is_active = False
         self._change("is_active")
 
-    def follow(self, policy: str) -> None:
-        """Build by this policy from now on."""
-        self.policy = policy
-        self._change("policy")
-
     def ask_anew(self) -> None:
         """Have all packages planned anew, as something of this has changed that decides what is built."""
         self._change()

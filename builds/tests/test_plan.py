@@ -60,7 +60,9 @@ def test_another_policy_has_everything_planned_anew():
     make_upstream(make_version(), "py3-none-any")
     make_plan()
 
-    target.follow("everything")
+    target.policy = "everything"
+    target.save()
+    target.ask_anew()
 
     assert plan.plan_changed(NOON, limit=10) == 1
 

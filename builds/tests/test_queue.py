@@ -64,7 +64,7 @@ def test_what_has_not_changed_is_not_planned(target):
 def test_what_changed_is_planned_before_what_a_target_asks_of_all(target):
     for name in ("one", "two", "three"):
         make_version(package=name)
-    target.follow("everything")
+    target.ask_anew()
 
     Package.objects.get(name="two").request_plan()
     planning.plan_changed(NOON, limit=1)
@@ -320,7 +320,7 @@ def test_a_plan_that_failed_stands_behind_what_a_target_asks_of_all(target):
     make_version(package="bad", canonical="this is no version")
     planning.plan_changed(NOON, limit=10)
     make_version(package="good")
-    target.follow("everything")
+    target.ask_anew()
 
     assert planning.plan_changed(NOON + timedelta(hours=2), limit=1) == 1
 

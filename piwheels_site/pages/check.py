@@ -45,7 +45,7 @@ def check_page(request: HttpRequest) -> HttpResponse:
     }
     status = 200
     if request.method == "POST" and (wait_s := limits.wait_s(request, COST, time.time())):
-        context["problem"] = f"That was much for one client: ask again in {wait_s} seconds."
+        context["problem"] = limits.words(wait_s)
         status = 429
     elif request.method == "POST":
         try:

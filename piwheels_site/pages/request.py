@@ -77,6 +77,9 @@ def _too_much(request: HttpRequest) -> HttpResponse | None:
     wait_s = limits.wait_s(request, COST, time.time()) if request.method == "POST" else 0
     if not wait_s:
         return None
-    said = f"That was much for one client: ask again in {wait_s} seconds.\n"
-    headers = {"Retry-After": str(wait_s)}
-    return HttpResponse(said, status=429, content_type="text/plain; charset=utf-8", headers=headers)
+    return HttpResponse(
+        f"{limits.words(wait_s)}\n",
+        status=429,
+        content_type="text/plain; charset=utf-8",
+        headers={"Retry-After": str(wait_s)},
+    )
