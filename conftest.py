@@ -5,7 +5,7 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from kombu import Connection
 
-from builds.stored import MARK
+from builds.files.stored import MARK
 
 # A test's passwords are nobody's, and need not take a quarter of a second each, as those of people do.
 _QUICK = "django.contrib.auth.hashers.MD5PasswordHasher"
@@ -26,7 +26,7 @@ def _own_files(request):
     files = folder / "files"
     settings.STORAGES = {
         **settings.STORAGES,
-        "default": {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": str(files)}},
+        "default": {"BACKEND": "builds.files.storage.WholeFileStorage", "OPTIONS": {"location": str(files)}},
     }
     files.mkdir()
     # Many have rows of wheels without files, by which nobody would know the folder.

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from benchmarks.figures import Figure, show
 from benchmarks.servers import cpu_s
-from builds.host import host_target
+from builds.builders.host import host_target
 from builds.models import Build, Wheel
 from packages.models import Package, Version
 from simple import downloads, retention

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from builds import plan
 from builds.models import Build, Target
-from builds.priority import LONG_S, Rank, span
+from builds.planning import plan
+from builds.planning.priority import LONG_S, Rank, span
 from packages.models import Package
 
 # Of a thousand wheels on the first piwheels, so many are pure.
@@ -83,7 +83,7 @@ _DEMAND = """
     SELECT id, floor(power(1 - random(), -1 / 0.6)), 0, 0 FROM packages_package
 """
 
-# Of each package without a pure wheel, as `builds.priority` places its newest version.
+# Of each package without a pure wheel, as `builds.planning.priority` places its newest version.
 _BACKLOG = f"""
     SELECT v.id AS version_id, v.released_at, b.duration_s AS expected_s, b.duration_s > {LONG_S} AS is_long,
            {span(Rank.NEWEST)[0]} + 999000

@@ -39,8 +39,9 @@ from benchmarks import farm_rows, sample
 from benchmarks.door import rung
 from benchmarks.figures import Figure, show
 from builder.contract import queue_for
-from builds import campaigns, dispatch, plan, wishes
+from builds import dispatch
 from builds.models import Build, Builder, Campaign, Size, Target, Wheel
+from builds.planning import campaigns, plan, wishes
 from packages.models import Package, Version
 from tests import services
 

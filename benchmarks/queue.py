@@ -22,9 +22,12 @@ from django.db import transaction
 from benchmarks import growth
 from benchmarks.figures import Figure, show
 from benchmarks.many_versions import FAILURE, fill, held, unlog
-from builds import campaigns, demand, dispatch, plan, position, quarantine, queue, raising
-from builds.demand import Wanted
+from builds import dispatch, queue
+from builds.builders import quarantine
 from builds.models import Build, Builder, Campaign, Demand, Size, Target
+from builds.planning import campaigns, demand, plan, raising
+from builds.planning.demand import Wanted
+from builds.shown import position
 from packages.clock import database_now
 from piwheels_site import brokers
 from tests import services

@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from builds.host import host_target
+from builds.builders.host import host_target
 from builds.models import Builder
 from packages.models import Package, UpstreamFile, Version
 

@@ -9,7 +9,8 @@ from typing import Any
 from django.db import connection
 
 from benchmarks.many_versions import without_indexes
-from builds import counting, failures
+from builds import failures
+from builds.figures import counting
 from builds.models import Target
 
 VERSIONS = 10  # of each package

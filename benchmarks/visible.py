@@ -17,7 +17,7 @@ from django.utils import timezone
 from benchmarks.figures import Figure, show
 from benchmarks.index import ours, wheels
 from benchmarks.servers import NOWHERE, Servers
-from builds.host import host_target
+from builds.builders.host import host_target
 from builds.models import Build, Wheel
 from packages.models import Package, Version
 from simple.formats import Format

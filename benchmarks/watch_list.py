@@ -17,8 +17,8 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from benchmarks.figures import Figure, show
-from builds import plan, wishes
 from builds.models import Build, Target
+from builds.planning import plan, wishes
 from packages import sync
 from packages.clock import database_now
 from packages.models import Package, UpstreamFile

@@ -39,7 +39,7 @@ from builder.elf import (
 
 FACTS = "facts.json"
 _LARGEST_FACTS = 1 << 20
-# As many libraries as `builds.verify` reads.
+# As many libraries as `builds.wheels.verify` reads.
 _MOST = 3000
 _LARGEST_IN_ALL = 4 << 30
 _IN_MEMORY = 32 << 20

@@ -18,11 +18,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from builder import contract
 from builder.log_lines import about
-from builds import attached, dispatch, hearing, incoming, logs, orders, results
+from builds import attached, dispatch, orders, results
+from builds.builders import hearing
+from builds.files import incoming, logs
+from builds.files.storage import Unreachable
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
-from builds.storage import Unreachable
-from builds.wheel_names import BadWheel, check_filename
+from builds.wheels.wheel_names import BadWheel, check_filename
 from packages.clock import database_now
 
 # Each view has the parts of its path as further arguments, so their types are the views' own.

@@ -16,12 +16,14 @@ from packaging.version import InvalidVersion
 from packaging.version import Version as ParsedVersion
 
 from builder.contract import CONTRACT, LOG_LIMIT, MAX_WHEELS, BuildReport, Verdict, WheelReport
-from builds import incoming, logs, moving, results, wishes
+from builds import results
 from builds.attached import Attached
+from builds.files import incoming, logs, moving
 from builds.models import Build, Builder, Target, Terms
+from builds.planning import wishes
 from builds.publish import Ended, expected_of
-from builds.verify import verify
-from builds.wheel_names import BadWheel, check_filename
+from builds.wheels.verify import verify
+from builds.wheels.wheel_names import BadWheel, check_filename
 from packages.clock import database_now
 from packages.models import Package, Version
 

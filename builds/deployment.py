@@ -6,8 +6,8 @@ from pathlib import Path
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
-from builds.moving import both
-from builds.storage import Holder, Unreachable, WholeFileStorage
+from builds.files.moving import both
+from builds.files.storage import Holder, Unreachable, WholeFileStorage
 from packages import disk
 
 

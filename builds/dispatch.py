@@ -18,8 +18,10 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from builder.contract import BUILD_TASK, queue_for
-from builds import incoming, logs, moving, queue, retry, way
+from builds import queue, way
+from builds.files import incoming, logs, moving
 from builds.models import Build, Builder, Target
+from builds.planning import retry
 
 # A build, and the builder that has it.
 Given = tuple[Build, Builder]

@@ -13,6 +13,8 @@ from pathlib import Path
 from builds.apt_contents import package_with
 
 TABLE = Path(__file__).with_name("failure_classes.toml")
+# The class of what a builder's silence ended, which no log tells.
+LOST = "builder-lost"
 
 # How much of a log's end is looked at, in characters: what went wrong is there, and only when it says nothing
 # is more read before it.

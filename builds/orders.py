@@ -10,9 +10,12 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from builder.contract import CONTRACT, BuildOrder
-from builds import build_tags, incoming, logs, queue, recipes, way, wishes
+from builds import queue, way
+from builds.files import incoming, logs
 from builds.models import Build, Builder, Terms
-from builds.recipes import Ingredients
+from builds.planning import recipes, wishes
+from builds.planning.recipes import Ingredients
+from builds.wheels import build_tags
 from packages.models import UpstreamFile
 
 # How often a build is heard of.  Its builder learns so that it was called off, which must not take longer

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from builder.contract import BuildReport, Fetched
-from builds import recipes
 from builds.log_text import clean
 from builds.models import Build
+from builds.planning import recipes
 
 # The forms' names, not addresses that anybody asks.
 STATEMENT = "https://in-toto.io/Statement/v1"

@@ -18,12 +18,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from builder.contract import BuildReport, WheelReport
-from builds import build_tags, incoming, provenance, storage
+from builds import provenance
 from builds.attached import Attached
+from builds.files import incoming, storage
 from builds.models import Build, Dependency, Wheel
 from builds.outcome import outcome_of
-from builds.verify import VerifiedWheel, verify
-from builds.wheel_names import BadWheel, Expected
+from builds.wheels import build_tags
+from builds.wheels.verify import VerifiedWheel, verify
+from builds.wheels.wheel_names import BadWheel, Expected
 from packages.clock import database_now
 
 # Debian Policy 5.6.7: a package's name; what follows in brackets is the version that is needed.

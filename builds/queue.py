@@ -1,8 +1,8 @@
 """Which waiting builds the free builders of a target should have next.
 
-The order is each build's priority, which `builds.priority` makes and its row keeps.  What is ready lies in
-lanes, by size and length.  One index has each of them in its order, so that choosing costs the same however
-many builds wait.
+The order is each build's priority, which `builds.planning.priority` makes and its row keeps.  What is ready
+lies in lanes, by size and length.  One index has each of them in its order, so that choosing costs the same
+however many builds wait.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from builder.elf import version_key
 from builds.models import Build, Builder, Size, Target, Wheel
-from builds.priority import LONG_S, neighbourhood
+from builds.planning.priority import LONG_S, neighbourhood
 from builds.statements import Waiting
 
 # How many builds are looked at beyond those that are given, for one that no older system waits for.

@@ -11,8 +11,9 @@ from django.conf import settings
 from django.db import transaction
 from packaging.utils import canonicalize_name
 
-from builds import logs, rebuilding, takedown
+from builds.files import logs, takedown
 from builds.models import Build, BuildQuerySet, Wheel, WheelQuerySet
+from builds.planning import rebuilding
 from packages.journal import ALL
 from packages.models import Dirty, Package, Version
 from packages.wording import many

@@ -6,11 +6,13 @@ from datetime import datetime
 from django.db import transaction
 
 from builder.contract import MAX_WHEELS, BuildReport, Verdict
-from builds import failures, incoming, logs, retry, way
+from builds import failures, way
 from builds.attached import Attached
+from builds.files import incoming, logs
 from builds.log_text import clean
 from builds.models import Build, Refusal
 from builds.outcome import outcome_of
+from builds.planning import retry
 from builds.publish import Ended, NameTaken, Refused, publish
 
 

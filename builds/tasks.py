@@ -2,7 +2,11 @@
 
 from celery import shared_task
 
-from builds import campaigns, counting, dispatch, nightly, plan, quarantine, raising, takedown
+from builds import dispatch
+from builds.builders import quarantine
+from builds.figures import counting
+from builds.files import nightly, takedown
+from builds.planning import campaigns, plan, raising
 from packages.clock import database_now
 
 

@@ -4,8 +4,10 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from builds import build_page, pip_line, position, priority, storage
+from builds.files import storage
 from builds.models import Build, Wheel
+from builds.planning import priority
+from builds.shown import build_page, pip_line, position
 from packages.clock import database_now
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from builds import failures, position
+from builds import failures
 from builds.models import Build, Dependency, Target, Wheel
+from builds.shown import position
 from packages.models import Placed, Version
 from piwheels_site.matrix import Cell, Kind, Matrix, needed
 from piwheels_site.templatetags.said import rough

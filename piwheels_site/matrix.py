@@ -13,12 +13,12 @@ from itertools import chain
 from django.db.models import Exists, OuterRef, Prefetch
 
 from builds import failures
-from builds.coverage import Need, Offer, admits, covers
 from builds.models import Build, Dependency, Skip, Target, Wheel, WheelQuerySet
-from builds.remarks import remarks_on, why_not_offered
-from builds.upstream import UpstreamWheel
-from builds.wishes import best_sources, stand_ins, upstream_wheels
-from builds.yanks import Yank, yanks
+from builds.planning.wishes import best_sources, stand_ins, upstream_wheels
+from builds.shown.remarks import remarks_on, why_not_offered
+from builds.wheels.coverage import Need, Offer, admits, covers
+from builds.wheels.upstream import UpstreamWheel
+from builds.wheels.yanks import Yank, yanks
 from packages.models import Package, UpstreamFile, Version
 from piwheels_site.templatetags.said import STATES
 from simple import index

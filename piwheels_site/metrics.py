@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 from redis import Redis
 
 from builder.contract import queue_for
-from builds import dispatch, farm
+from builds import dispatch
+from builds.builders import farm
 from builds.models import Build, BuildDay, Builder, StorageCheck, TargetQueue
 from packages.health import sync_health
 from packages.models import Dirty, Package

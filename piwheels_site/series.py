@@ -1,7 +1,7 @@
 """The series of the statistics: tables of numbers, from what was summed up before, for pages and programs.
 
-No series reads a build or a download; `builds.counting` and `simple.summing` have done so.  As a year of what
-they found is still a hundred thousand rows, the series are read now and then for all who ask.
+No series reads a build or a download; `builds.figures.counting` and `simple.summing` have done so.  As a
+year of what they found is still a hundred thousand rows, the series are read now and then for all who ask.
 """
 
 import time

@@ -106,16 +106,16 @@ PIWHEELS_FULL_INDEX = env.bool("PIWHEELS_FULL_INDEX", default=True)
 def _storage(place: str) -> dict[str, object]:
     """Return a place for files as Django's STORAGES has it."""
     if not place.startswith("s3://"):
-        return {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": place}}
+        return {"BACKEND": "builds.files.storage.WholeFileStorage", "OPTIONS": {"location": place}}
     bucket = urlsplit(place)
     options = {"bucket_name": bucket.netloc, "location": bucket.path.strip("/")}
-    return {"BACKEND": "builds.bucket.Bucket", "OPTIONS": options}
+    return {"BACKEND": "builds.files.bucket.Bucket", "OPTIONS": options}
 
 
 _wheels = _storage(PIWHEELS_STORAGE)
 if PIWHEELS_STORAGE_BEFORE:
     _wheels = {
-        "BACKEND": "builds.moving.MovingStorage",
+        "BACKEND": "builds.files.moving.MovingStorage",
         "OPTIONS": {"new": _wheels, "before": _storage(PIWHEELS_STORAGE_BEFORE)},
     }
 STORAGES = {

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from django.core.files import File
 
-from builds.storage import sha256_of
+from builds.files.storage import sha256_of
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, publishing, roots, tree

@@ -11,9 +11,9 @@ from operator import not_
 from packaging.utils import canonicalize_version
 from packaging.version import Version
 
-from builds.coverage import covers, is_pure
 from builds.models import Build, Dependency, Target, Wheel
-from builds.upstream import tags_of
+from builds.wheels.coverage import covers, is_pure
+from builds.wheels.upstream import tags_of
 from packages.batches import batches
 from packages.models import Package
 from simple import explain, index, indexes

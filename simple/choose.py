@@ -20,7 +20,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
-from builds.upstream import manylinux
+from builds.wheels.upstream import manylinux
 
 
 class Installer(StrEnum):

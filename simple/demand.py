@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.db.models import Count, Sum
 
-from builds import demand
-from builds.demand import Wanted
+from builds.planning import demand
+from builds.planning.demand import Wanted
 from packages.batches import batches
 from packages.models import Package
 from simple.models import Miss, PackageDownload, Request

@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from packaging.specifiers import SpecifierSet
 
-from builds.coverage import covers
 from builds.models import Target, Wheel
+from builds.wheels.coverage import covers
 from packages.models import Package
 from simple import index, indexes
 from simple.choose import Choice, Installer, Machine, Offer, choose

@@ -12,10 +12,10 @@ from packaging.tags import Tag
 from packaging.utils import BuildTag, parse_wheel_filename
 from packaging.version import Version as ParsedVersion
 
-from builds.coverage import covers, is_pure, replaces
 from builds.models import Wheel, WheelQuerySet
-from builds.upstream import tags_of
-from builds.yanks import Yank, yank_of
+from builds.wheels.coverage import covers, is_pure, replaces
+from builds.wheels.upstream import tags_of
+from builds.wheels.yanks import Yank, yank_of
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
 from simple.formats import File, ListedProject, ProjectDetail
 from simple.indexes import ALL, FULL, PLATFORM, Indexes, current, of_release
@@ -25,7 +25,7 @@ def offered() -> WheelQuerySet:
     """Return the wheels that pip may have; the rest of the index follows from this.
 
     What we built before somebody else got the package's name is hidden as what upstream hides.  The words for
-    all that is left out are those of `builds.remarks.why_not_offered`.
+    all that is left out are those of `builds.shown.remarks.why_not_offered`.
     """
     return Wheel.objects.listed().sourced().exclude(package__status__in=Package.HIDDEN)
 

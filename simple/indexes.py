@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from builds.coverage import Need
 from builds.models import Target
+from builds.wheels.coverage import Need
 
 ALL = "simple"
 # Without our pure wheels of versions of which upstream has one, so that the hashes of lock files hold.

@@ -21,10 +21,10 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Q
 
-from builds import moving
-from builds.coverage import Need
+from builds.files import moving
+from builds.files.storage import Unreachable, WholeFileStorage
 from builds.models import Wheel
-from builds.storage import Unreachable, WholeFileStorage
+from builds.wheels.coverage import Need
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, pages, shown, tree

@@ -38,7 +38,7 @@ def make_bucket(location: str = "", url: str = "") -> dict[str, Any]:
     name, url = f"wheels-{uuid.uuid4().hex[:8]}", url or _server()
     client(url).create_bucket(Bucket=name)
     options = {"bucket_name": name, "location": location, "endpoint_url": url, **KEYS}
-    return {"BACKEND": "builds.bucket.Bucket", "OPTIONS": options}
+    return {"BACKEND": "builds.files.bucket.Bucket", "OPTIONS": options}
 
 
 @contextmanager

@@ -18,9 +18,10 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.db.models import Count, QuerySet
 
-from builds import rebuilding, takedown
-from builds.host import host_target
+from builds.builders.host import host_target
+from builds.files import takedown
 from builds.models import Build, Builder, Wheel
+from builds.planning import rebuilding
 from deploy import farm as miniature
 from packages.clock import database_now
 from packages.database import DATABASE_AWAY

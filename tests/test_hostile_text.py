@@ -4,7 +4,8 @@ import pytest
 from django.contrib import admin
 from django.urls import get_resolver, reverse
 
-from builds import failures, logs
+from builds import failures
+from builds.files import logs
 from builds.models import Build, Dependency, Refusal, Skip
 from builds.tests.rows import (
     NOON,

@@ -6,8 +6,8 @@ from builder.inspection import Ordered, inspect
 from builder.tests.elves import ARMV7, armhf
 from builder.tests.wheels import write_wheel
 from builds.models import Target
-from builds.verify import verify
-from builds.wheel_names import Expected
+from builds.wheels.verify import verify
+from builds.wheels.wheel_names import Expected
 
 PI = ("linux_armv6l", "linux_armv7l")
 

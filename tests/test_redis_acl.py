@@ -14,7 +14,8 @@ from redis import ConnectionError, Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from builder.contract import BUILD_TASK
-from builds import dispatch, enrolment, redis_users
+from builds import dispatch
+from builds.builders import enrolment, redis_users
 from builds.models import Build, Builder
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target
 from deploy import redis

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from benchmarks.index.peers import Peer, running
 from benchmarks.index.wheels import Projects, Sample
-from builds.host import host_target
+from builds.builders.host import host_target
 from builds.models import Build, Wheel
 from deploy import farm as miniature
 from deploy.demo import free_port

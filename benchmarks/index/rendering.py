@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from benchmarks.figures import Figure, show
-from builds.host import host_target
+from builds.builders.host import host_target
 from builds.models import Build, Wheel
 from packages.models import Package, Version
 from simple.formats import Format

@@ -15,8 +15,8 @@ from benchmarks import sample
 from benchmarks.farm_rows import refresh_statistics
 from benchmarks.servers import MIB, NOWHERE, Servers, cpu_s, memory_of, open_files
 from builder.contract import queue_for
-from builds import plan
 from builds.models import Build
+from builds.planning import plan
 from deploy import redis
 from deploy.farm import MANAGE
 from packages.models import Package

@@ -11,11 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
-from builds import failures, rebuilding
+from builds import failures
 from builds.admin.filters import FailureFilter, StageFilter
 from builds.models import Build, Push, Recipe, Skip
-from builds.plan import Pair
-from builds.requeueing import requeue
+from builds.planning import rebuilding
+from builds.planning.plan import Pair
+from builds.planning.requeueing import requeue
 from packages.admin_deeds import Outcome, Reason, Wish, deed
 from packages.clock import database_now
 from packages.models import Package

@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html_join
 
-from builds import enrolment
+from builds.builders import enrolment
+from builds.builders.redis_users import RedisFault
 from builds.models import Build, Builder, Target, TargetQueue
-from builds.redis_users import RedisFault
 from packages import audit
 from packages.admin_deeds import Outcome, Reason, Wish, deed, shown_once
 from packages.clock import database_now

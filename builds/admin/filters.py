@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from builds import failures
-from builds.failing import LOST
 from builds.models import Build, BuildQuerySet, StandingFailure, Target, Wheel, WheelQuerySet
 
 
@@ -61,7 +60,7 @@ class FailureFilter(SimpleListFilter):
         """Narrow to one."""
         if not (key := self.value()):
             return queryset
-        if key == LOST:
+        if key == failures.LOST:
             return queryset.filter(state=Build.State.LOST, failure=key)
         # The index begins with the target, so all of them are named.
         targets = list(Target.objects.values_list("pk", flat=True))

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from builds import recipes
 from builds.models import Build, Recipe
+from builds.planning import recipes
 from packages.admin_deeds import ConfirmedForm
 from packages.clock import database_now
 from packages.models import Package

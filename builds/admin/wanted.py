@@ -11,8 +11,8 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 
-from builds import campaigns
 from builds.models import Build, Campaign, Demand, Push, Skip
+from builds.planning import campaigns
 from packages.admin_deeds import ConfirmedForm, Outcome, Wish, deed
 from packages.clock import database_now
 from packages.models import Package

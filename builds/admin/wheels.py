@@ -7,8 +7,8 @@ from django.db.models import QuerySet, Sum
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
-from builds import takedown
 from builds.admin.filters import StandingFilter
+from builds.files import takedown
 from builds.models import Dependency, Refusal, StorageCheck, Wheel
 from packages.admin_deeds import Outcome, Reason, Wish, deed
 from packages.clock import database_now

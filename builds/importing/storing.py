@@ -19,15 +19,16 @@ from django.conf import settings
 from django.core.files import File as StoredFile
 
 from builder.contract import LOG_LIMIT
-from builds import failures, incoming, logs, moving, provenance, storage
+from builds import failures, provenance
 from builds.failures import Diagnosis
+from builds.files import incoming, logs, moving, storage
+from builds.files.storage import WholeFileStorage
 from builds.importing.theirs import File, Made
 from builds.importing.tree import NotThere, Tree
 from builds.importing.wheels import Contents, read, tags_of
 from builds.log_text import clean
 from builds.models import Target, Wheel
-from builds.storage import WholeFileStorage
-from builds.wheel_names import BadWheel
+from builds.wheels.wheel_names import BadWheel
 
 UNREADABLE = "it cannot be read"
 

@@ -16,8 +16,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from builds.verify import MAX_HEADERS, MAX_REQUIREMENT, MAX_REQUIREMENTS, VerifiedWheel, verify
-from builds.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, is_plain
+from builds.wheels.verify import MAX_HEADERS, MAX_REQUIREMENT, MAX_REQUIREMENTS, VerifiedWheel, verify
+from builds.wheels.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, is_plain
 
 # More than any wheel's list of contents.
 _MOST_MEMBERS = 200_000

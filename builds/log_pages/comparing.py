@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from builds import logs
+from builds.files import logs
 from builds.log_pages import diff
 from builds.log_pages.lines import Line, Lines, Room
 from builds.log_pages.signs import Signs

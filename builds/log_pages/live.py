@@ -6,7 +6,7 @@ and parts of lines alike.  What is not a whole line yet is shown, and sent again
 
 from dataclasses import dataclass
 
-from builds import logs
+from builds.files import logs
 from builds.log_pages.lines import Line, Lines, Room
 from builds.log_pages.page import Shown, plain
 

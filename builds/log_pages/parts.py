@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from builds import logs
+from builds.files import logs
 from builds.log_text import clean
 from builds.models import Build
 

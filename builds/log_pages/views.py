@@ -6,7 +6,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from builder.contract import LOG_LIMIT
-from builds import logs
+from builds.files import logs
 from builds.log_pages import comparing
 from builds.log_pages.diff import MOST
 from builds.log_pages.live import since

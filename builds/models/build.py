@@ -15,7 +15,7 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from builds import statements, way
+from builds import failures, statements, way
 from builds.models.build_indexes import INDEXES
 from builds.models.build_queryset import BuildQuerySet
 from builds.models.campaign import Campaign
@@ -313,7 +313,7 @@ class Build(models.Model):
             .update(
                 state=self.State.LOST,
                 reason=reason,
-                failure="builder-lost",
+                failure=failures.LOST,
                 finished_at=now,
                 ticket_hash="",
             )

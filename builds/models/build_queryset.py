@@ -16,7 +16,7 @@ from builds.models.partial import moment, partial_row, partial_source, partial_t
 from builds.models.size import Size
 from builds.models.state import State
 from builds.models.target import Target
-from builds.priority import Place
+from builds.planning.priority import Place
 from packages.models import Package, Version
 from packages.plain_sql import fill
 

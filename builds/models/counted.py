@@ -1,4 +1,4 @@
-"""What was counted of builds, so that no page counts millions; `builds.counting` does it."""
+"""What was counted of builds, so that no page counts millions; `builds.figures.counting` does it."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar

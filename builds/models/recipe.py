@@ -1,4 +1,4 @@
-"""What an operator wants done differently, as rows; `builds.recipes` says what it does to an order."""
+"""What an operator wants done differently, as rows; `builds.planning.recipes` puts it into orders."""
 
 from django.db import models
 from django.db.models import Q

@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from packaging import tags
 
-from builds import upstream
-from builds.coverage import Need
+from builds.wheels import upstream
+from builds.wheels.coverage import Need
 from packages.batches import BATCH
 from packages.models import Package
 

@@ -1,4 +1,4 @@
-"""What is wanted or not, by whom and how much, as rows; `builds.places` makes an order of it."""
+"""What is wanted or not, by whom and how much, as rows; `builds.planning.places` makes an order of it."""
 
 from typing import Self
 
@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from builds.models.target import Target
-from builds.priority import RAISABLE
+from builds.planning.priority import RAISABLE
 from packages.models import Package, Version
 
 
@@ -59,7 +59,7 @@ class Skip(Decision):
 class Push(Decision):
     """An operator's wish that a package, a version or a class of builds goes before others.
 
-    A class is moved by and by, as `builds.raising` does it.
+    A class is moved by and by, as `builds.planning.raising` does it.
     """
 
     package = models.ForeignKey(

@@ -11,9 +11,9 @@ from packaging import tags
 from packaging.utils import parse_wheel_filename
 
 from builds import statements
-from builds.coverage import Offer, replaces
 from builds.models.build import Build
 from builds.models.target import Target
+from builds.wheels.coverage import Offer, replaces
 from packages.models import Package, Version
 
 if TYPE_CHECKING:
@@ -298,7 +298,7 @@ class Wheel(models.Model):
         self._take_out(now, reason, lost_at=now)
 
     def take_down(self, now: datetime, reason: str) -> None:
-        """Take this file out of the index for good; `builds.takedown` removes its bytes."""
+        """Take this file out of the index for good; `builds.files.takedown` removes its bytes."""
         self._take_out(now, reason, lost_at=None, taken_down_at=now, removed_at=None)
 
     def note_removed(self, now: datetime | None) -> None:

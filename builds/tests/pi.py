@@ -8,7 +8,7 @@ import time
 from django.test import Client
 
 from builder import contract
-from builds import logs, storage
+from builds.files import logs, storage
 
 API = "/builder/v1"
 PURE = "demo-1.0-py3-none-any.whl"

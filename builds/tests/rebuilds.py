@@ -3,8 +3,8 @@
 import hashlib
 import json
 
-from builds import rebuilding
 from builds.models import Build
+from builds.planning import rebuilding
 from builds.tests.pi import Pi
 from builds.tests.rows import make_builder, make_target
 from builds.tests.wheels import make_wheel as wheel_bytes

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from django.core.files.storage import default_storage, storages
 
-from builds import storage
+from builds.files import storage
+from builds.files.stored import MARK
 from builds.models import Build
-from builds.stored import MARK
 from builds.tests.rows import NOON, make_build, make_target, make_version, make_wheel
 from packages.models import Version
 from tests import buckets, sdists
@@ -22,7 +22,7 @@ def folder(path):
     """A folder that is known as a storage, though its first wheel has a row before it has files."""
     path.mkdir(parents=True, exist_ok=True)
     (path / MARK).touch()
-    return {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": str(path)}}
+    return {"BACKEND": "builds.files.storage.WholeFileStorage", "OPTIONS": {"location": str(path)}}
 
 
 def places(tmp_path):
@@ -32,14 +32,14 @@ def places(tmp_path):
 
 def use(settings, new, before=None):
     """Have the farm write to one place, and read from another one, too."""
-    both = {"BACKEND": "builds.moving.MovingStorage", "OPTIONS": {"new": new, "before": before}}
+    both = {"BACKEND": "builds.files.moving.MovingStorage", "OPTIONS": {"new": new, "before": before}}
     settings.STORAGES = {**settings.STORAGES, "default": both if before else new}
 
 
 def dead(path):
     """A folder on a disk that answers each question with an error: no file system takes such a name."""
     location = str(path / ("x" * 300))
-    return {"BACKEND": "builds.storage.WholeFileStorage", "OPTIONS": {"location": location}}
+    return {"BACKEND": "builds.files.storage.WholeFileStorage", "OPTIONS": {"location": location}}
 
 
 def opened(place):

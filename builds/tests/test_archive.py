@@ -11,8 +11,8 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipFile
 
 import pytest
 
-from builds.archive import BadArchive, read_directory, unpack
 from builds.tests.wheels import member, pack, pack_members
+from builds.wheels.archive import BadArchive, read_directory, unpack
 
 LOCAL, ENTRY, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 # What `make_zip` makes: the first name begins with these two letters, and its size is one byte long.

@@ -3,8 +3,9 @@ from datetime import timedelta
 
 import pytest
 
-from builds import logs, relatives, timeline
+from builds.files import logs
 from builds.models import Build, Target, Wheel
+from builds.shown import relatives, timeline
 from builds.tests.rows import (
     NOON,
     make_build,

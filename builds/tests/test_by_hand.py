@@ -9,7 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
-from builds import by_hand, dispatch, logs, storage
+from builds import by_hand, dispatch
+from builds.files import logs, storage
 from builds.management.commands.import_wheels import seconds
 from builds.models import Build, Builder, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_target, make_version

@@ -11,9 +11,10 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, transaction
 from django.urls import reverse
 
-from builds import campaigns, counting, plan
+from builds.figures import counting
 from builds.models import Build, Campaign, Demand
-from builds.priority import Rank, class_of
+from builds.planning import campaigns, plan
+from builds.planning.priority import Rank, class_of
 from builds.tests.rows import NOON, make_build, make_builder, make_source, make_target, make_version
 from packages.clock import database_now
 from packages.models import Package, Version

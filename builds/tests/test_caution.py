@@ -1,6 +1,6 @@
 import pytest
 
-from builds.caution import reason_to_hold
+from builds.wheels.caution import reason_to_hold
 
 # As setuptools 60 and 78 wrote them.
 OLD_NSPKG = (

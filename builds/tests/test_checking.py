@@ -18,12 +18,12 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from builds import logs, storage
-from builds.checking import Check, Fault, Kind
+from builds.files import logs, storage
+from builds.files.checking import Check, Fault, Kind
+from builds.files.mending import Mender
+from builds.files.stored import GRACE, PREFIXES, Stored
 from builds.management.commands import check_storage
-from builds.mending import Mender
 from builds.models import Build, Wheel
-from builds.stored import GRACE, PREFIXES, Stored
 from builds.tests.rows import make_build, make_version
 from builds.tests.storages import (
     folder,

@@ -8,7 +8,7 @@ import pytest
 from django.core.files.storage import default_storage
 
 from builder import contract
-from builds import logs, storage
+from builds.files import logs, storage
 from builds.models import Build
 from builds.tests.pi import PURE, Pi, error, facts, leave_logs
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version

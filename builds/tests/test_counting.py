@@ -4,9 +4,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from builds import counting
+from builds.figures import counting
 from builds.models import Build, BuildDay, Campaign, Counting, Demand, StandingFailure, TargetQueue
-from builds.priority import Rank, span
+from builds.planning.priority import Rank, span
 from builds.tests.rows import NOON, make_build, make_target, make_version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]

@@ -3,8 +3,8 @@
 import pytest
 from packaging.tags import parse_tag
 
-from builds.coverage import Need, Offer, admits, covers, is_pure
 from builds.models import Target
+from builds.wheels.coverage import Need, Offer, admits, covers, is_pure
 
 # Python, glibc and libstdc++ of each release, oldest first.
 RELEASES = {

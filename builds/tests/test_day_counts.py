@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from builds import counting, day_counts
+from builds.figures import counting, day_counts
 from builds.models import Build, BuilderDay, Wheel, WheelDay
 from builds.tests.rows import NOON, make_build, make_builder, make_version
 

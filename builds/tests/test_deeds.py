@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 
 from builds.models import Build, Builder, Push, Skip, Wheel
-from builds.requeueing import requeue
+from builds.planning.requeueing import requeue
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_version, make_wheel
 from packages import audit
 from packages.models import Dirty, Package

@@ -8,9 +8,10 @@ from django.db import connection, transaction
 from redis import Redis
 
 from builder.contract import queue_for
-from builds import dispatch, incoming, logs
+from builds import dispatch
+from builds.files import incoming, logs
+from builds.files.stored import MARK
 from builds.models import Build
-from builds.stored import MARK
 from builds.tests.rows import (
     NOON,
     make_build,

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from builder.contract import CONTRACT, BuilderFacts
-from builds import hearing
+from builds.builders import hearing
 from builds.models import Build, Builder
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target
 

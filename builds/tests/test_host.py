@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from builds.host import host_target
+from builds.builders.host import host_target
 from builds.models import Target
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ import pytest
 from builds.importing.needs import sorted_out
 from builds.importing.tree import NotThere, Tree
 from builds.importing.wheels import read, tags_of
-from builds.wheel_names import BadWheel
+from builds.wheels.wheel_names import BadWheel
 from tests import sdists
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from builds import logs
+from builds.files import logs
 from builds.models import Build
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from builds import logs
+from builds.files import logs
 from builds.models import Build, Builder
 from builds.tests.pi import Pi, leave_logs
 from builds.tests.rows import make_builder

@@ -6,9 +6,9 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from builds import nightly
+from builds.files import nightly
+from builds.files.stored import GRACE, PREFIXES
 from builds.models import StorageCheck
-from builds.stored import GRACE, PREFIXES
 from builds.tests.storages import dead, make_whole_wheel, unreadable, use
 from packages.models import NEVER
 

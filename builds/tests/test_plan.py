@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from builds import plan, raising
 from builds.models import Build, Demand, Push, Skip
-from builds.priority import Rank, class_of
+from builds.planning import plan, raising
+from builds.planning.priority import Rank, class_of
 from builds.tests.rows import (
     NOON,
     make_build,

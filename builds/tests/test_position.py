@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from builds import position
 from builds.models import Build
-from builds.priority import Rank, span
+from builds.planning.priority import Rank, span
+from builds.shown import position
 from builds.tests.rows import NOON, make_build, make_builder, make_target, make_version
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]

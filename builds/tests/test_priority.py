@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from builds import priority
-from builds.priority import RAISABLE, Facts, Rank
+from builds.planning import priority
+from builds.planning.priority import RAISABLE, Facts, Rank
 
 
 def facts(rank=Rank.HISTORY, depth=1, **fields):

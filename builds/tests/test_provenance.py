@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 
 from builder.contract import CONTRACT, BuildReport, Fetched
-from builds import logs, provenance
+from builds import provenance
+from builds.files import logs
 from builds.models import Build, Recipe, Wheel
 from builds.tests.pi import PURE, Pi
 from builds.tests.rows import NOON, make_build, make_running_build, make_wheel

@@ -9,8 +9,8 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import connection
 
+from builds.files.storage import stored_sha256
 from builds.models import Build, Refusal, Wheel
-from builds.storage import stored_sha256
 from builds.tests.pi import PURE, Pi
 from builds.tests.rows import make_builder, make_running_build, make_target, make_version
 from builds.tests.wheels import make_wheel as wheel_bytes

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from builds import quarantine
+from builds.builders import quarantine
 from builds.models import Build, Builder
 from builds.tests.rows import NOON, make_build, make_builder, make_target, make_version
 

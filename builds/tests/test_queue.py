@@ -3,10 +3,11 @@ from datetime import timedelta
 import pytest
 from django.db import OperationalError
 
-from builds import plan as planning
-from builds import queue, wishes
+from builds import queue
 from builds.models import Build, Builder, Target
-from builds.priority import Rank, span
+from builds.planning import plan as planning
+from builds.planning import wishes
+from builds.planning.priority import Rank, span
 from builds.tests.rows import (
     NOON,
     make_build,

@@ -7,9 +7,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from builder.tests.elves import armhf
-from builds import orders, plan, rebuilding, retry
+from builds import orders
 from builds.models import Build, Refusal, Skip, Wheel
-from builds.priority import Rank, class_of
+from builds.planning import plan, rebuilding, retry
+from builds.planning.priority import Rank, class_of
 from builds.tests.pi import error
 from builds.tests.rebuilds import COMPILED, PURE, Farm
 from builds.tests.rows import NOON, make_build, make_version, make_wheel

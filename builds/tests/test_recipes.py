@@ -6,8 +6,8 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from builder import contract
-from builds import plan, recipes
 from builds.models import Build, Recipe
+from builds.planning import plan, recipes
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 from packages.models import Package
 

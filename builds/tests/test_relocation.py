@@ -8,10 +8,10 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from builds import logs, moving, storage, takedown
-from builds.relocation import STAYS, Move
-from builds.storage import WholeFileStorage
-from builds.stored import LOST_AND_FOUND
+from builds.files import logs, moving, storage, takedown
+from builds.files.relocation import STAYS, Move
+from builds.files.storage import WholeFileStorage
+from builds.files.stored import LOST_AND_FOUND
 from builds.tests.storages import folder, make_whole_wheel, opened, path_of, places, use
 from packages.models import ANEW, Package
 

@@ -4,8 +4,9 @@ import pytest
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
-from builds import logs, plan, takedown
+from builds.files import logs, takedown
 from builds.models import Build, Wheel
+from builds.planning import plan
 from builds.tests.rows import NOON, make_build, make_running_build, make_target, make_version
 from builds.tests.storages import make_whole_wheel
 from packages.clock import database_now

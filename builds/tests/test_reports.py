@@ -9,7 +9,7 @@ import os
 import pytest
 from django.core.files.storage import default_storage
 
-from builds import incoming
+from builds.files import incoming
 from builds.models import Build, Refusal, Wheel
 from builds.tests.pi import PURE
 from builds.tests.wheels import make_wheel as wheel_bytes

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from builder.contract import CONTRACT, BadMessage, BuildReport
-from builds import dispatch, logs, queue, results
+from builds import dispatch, queue, results
 from builds.attached import Attached
+from builds.files import logs
 from builds.models import Build
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 

@@ -12,8 +12,9 @@ import pytest
 from django.db import connection
 
 from builder.contract import queue_for
-from builds import campaigns, dispatch, plan
+from builds import dispatch
 from builds.models import Build, Builder, Campaign, Demand, Push
+from builds.planning import campaigns, plan
 from builds.tests.rows import NOON, make_build, make_builder, make_target, make_version
 from packages.models import Package, UpstreamFile, Version, canonical_version
 

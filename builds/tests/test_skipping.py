@@ -3,8 +3,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from builds import plan
 from builds.models import Build, Skip, Wheel
+from builds.planning import plan
 from builds.tests.rows import NOON, make_build, make_target, make_version, make_wheel
 from packages.models import Package
 

@@ -8,8 +8,8 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from builds import incoming, logs, storage
-from builds.stored import MARK
+from builds.files import incoming, logs, storage
+from builds.files.stored import MARK
 from builds.tests.rows import make_build, make_wheel
 from builds.tests.storages import dead, use
 

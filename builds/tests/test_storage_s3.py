@@ -10,8 +10,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from builds import logs, moving, storage
-from builds.stored import GRACE
+from builds.files import logs, moving, storage
+from builds.files.stored import GRACE
 from builds.tests.rows import make_build
 from builds.tests.storages import make_whole_wheel
 from tests import buckets

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from builds import dispatch, incoming
+from builds import dispatch
+from builds.files import incoming
 from builds.models import Build, Wheel
 from builds.tests.pi import PURE, Pi, facts
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version

@@ -10,7 +10,7 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from builds import storage, takedown
+from builds.files import storage, takedown
 from builds.models import Builder, Wheel
 from builds.tests.pi import PURE, Pi
 from builds.tests.rows import make_builder, make_running_build

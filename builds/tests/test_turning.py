@@ -1,8 +1,8 @@
 import pytest
 
+from builds.builders.turning import Turn, turn
 from builds.models import Build
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build
-from builds.turning import Turn, turn
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 

@@ -6,8 +6,8 @@ import hashlib
 import pytest
 
 from builder import contract
-from builds import incoming
 from builds.api import PIECE_LIMIT
+from builds.files import incoming
 from builds.tests.pi import PURE, error
 from builds.tests.wheels import make_wheel as wheel_bytes
 

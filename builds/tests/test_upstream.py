@@ -2,7 +2,7 @@
 
 import pytest
 
-from builds.upstream import UpstreamWheel, machines, serving, tags_of
+from builds.wheels.upstream import UpstreamWheel, machines, serving, tags_of
 
 ARMHF = ("linux_armv6l", "linux_armv7l")
 PI2 = ("linux_armv7l",)

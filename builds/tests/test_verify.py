@@ -19,8 +19,8 @@ from builds.tests.wheels import (
     wheel_name,
     wheel_of,
 )
-from builds.verify import VerifiedWheel, verify
-from builds.wheel_names import BadWheel, Expected, check_filename
+from builds.wheels.verify import VerifiedWheel, verify
+from builds.wheels.wheel_names import BadWheel, Expected, check_filename
 
 PI = ("linux_armv6l", "linux_armv7l")
 PI_TAG = "cp313-cp313-linux_armv6l.linux_armv7l"
@@ -447,7 +447,7 @@ def test_large_machine_code_lies_on_the_disk_that_is_named(check, tmp_path):
 
 
 def test_endless_machine_code_is_refused_before_it_is_unpacked(check, tmp_path, monkeypatch):
-    monkeypatch.setattr("builds.verify.MAX_ELF", 16 << 20)
+    monkeypatch.setattr("builds.wheels.verify.MAX_ELF", 16 << 20)
     content = make_wheel(tag=PI_TAG, files={"demo/_fast.so": ELF + bytes(17 << 20)})
 
     refuses(check, content, "Strip it", filename=f"demo-1.0-{PI_TAG}.whl", scratch=tmp_path / "nowhere")

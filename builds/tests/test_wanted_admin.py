@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from builds.models import Build, Push, Skip, Target
-from builds.priority import Rank
+from builds.planning.priority import Rank
 from builds.tests.rows import make_build, make_target, make_version
 from packages.models import Package
 from packages.tests import deeds

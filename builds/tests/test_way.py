@@ -6,11 +6,11 @@ from django.db import transaction
 
 from builder.tests.json_lines import json_lines
 from builds import dispatch
+from builds.builders.turning import Turn, turn
 from builds.models import Build
 from builds.tests.pi import PURE, Pi
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_version
 from builds.tests.wheels import make_wheel as wheel_bytes
-from builds.turning import Turn, turn
 from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]

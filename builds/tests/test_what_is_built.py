@@ -11,9 +11,10 @@ from itertools import product
 import pytest
 
 from builder.contract import CONTRACT, BuildReport
-from builds import dispatch, plan, results
+from builds import dispatch, results
 from builds.attached import Attached
 from builds.models import Build, Builder, Skip, Target, Wheel
+from builds.planning import plan
 from builds.tests.rows import NOON, make_builder, make_source, make_target, make_version, make_wheel
 from packages.models import Package, UpstreamFile, Version
 

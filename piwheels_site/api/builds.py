@@ -7,10 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from builds import breakages, browsing, failures, position
+from builds import failures
+from builds.figures import breakages
 from builds.log_pages.parts import part
 from builds.models import Build
 from builds.models.state import State
+from builds.shown import browsing, position
 from packages import keyset
 from packages.clock import database_now
 from piwheels_site.api.answers import (

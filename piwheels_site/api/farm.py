@@ -7,13 +7,13 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import Field
 
-from builds import farm as builders
-from builds import waiting
-from builds.farm import BuilderNow, Condition, Farm, Work
+from builds.builders import farm as builders
+from builds.builders.farm import BuilderNow, Condition, Farm, Work
+from builds.builders.readings import Machine
+from builds.figures import waiting
+from builds.figures.waiting import Queue, Stand
 from builds.models import Builder
 from builds.models.state import State
-from builds.readings import Machine
-from builds.waiting import Queue, Stand
 from packages.clock import database_now
 from piwheels_site.api.answers import ROOT, Name, kept, package_of
 

@@ -13,9 +13,9 @@ from ninja import Router, Schema
 from ninja.security import HttpBearer
 from pydantic import ConfigDict, Field
 
+from builds.builders.turning import Turn, turn
 from builds.log_text import clean
 from builds.models import Builder
-from builds.turning import Turn, turn
 from packages import audit
 from packages.admin_deeds import Wish
 from packages.clock import database_now

@@ -9,9 +9,9 @@ from django.utils.timezone import now
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from builds import days as build_days
-from builds import failing
-from builds.failing import FailureClass
+from builds.figures import days as build_days
+from builds.figures import failing
+from builds.figures.failing import FailureClass
 from packages.clock import database_now
 from piwheels_site.api.answers import ROOT, kept
 from simple import downloads

@@ -10,8 +10,8 @@ from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from builds.models import Dependency, Wheel, WheelQuerySet
-from builds.wishes import upstream_wheels
-from builds.yanks import Yank, yanks
+from builds.planning.wishes import upstream_wheels
+from builds.wheels.yanks import Yank, yanks
 from packages import keyset
 from packages.models import UpstreamFile
 from piwheels_site.api.answers import ROOT, USUALLY, After, Limit, Next, kept, next_link, package_of, unknown

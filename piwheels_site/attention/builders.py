@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from builds import dispatch, failures, farm, readings
+from builds import dispatch, failures
+from builds.builders import farm, readings
 from builds.log_text import clean
 from builds.models import Build, Builder
 from piwheels_site.attention.matter import Matter, admin_list

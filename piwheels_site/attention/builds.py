@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q, Sum
 from django.urls import reverse
 
-from builds import breakages, failures, farm
+from builds import failures
+from builds.builders import farm
+from builds.figures import breakages
 from builds.log_text import clean
 from builds.models import (
     Build,

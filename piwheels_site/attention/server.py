@@ -7,9 +7,10 @@ from django.conf import settings
 from django.db.models import Count, Min
 from django.urls import reverse
 
-from builds import moving, readings
+from builds.builders import readings
+from builds.files import moving
+from builds.files.storage import Unreachable, WholeFileStorage
 from builds.models import StorageCheck, Wheel
-from builds.storage import Unreachable, WholeFileStorage
 from packages.health import sync_health
 from packages.models import Package, SyncCursor
 from piwheels_site import couriers, machine

@@ -9,7 +9,8 @@ from django.utils.feedgenerator import Atom1Feed
 from django.utils.html import escape
 from django.views.decorators.http import condition, require_safe
 
-from builds import breakages, failing, failures
+from builds import failures
+from builds.figures import breakages, failing
 from builds.log_text import clean
 from builds.models import Build
 from piwheels_site.templatetags.said import failure_title

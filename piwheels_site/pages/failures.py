@@ -5,7 +5,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from builds import breakages, failing, failures
+from builds import failures
+from builds.figures import breakages, failing
 from packages.clock import database_now
 from piwheels_site.charts import bars
 

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from builds import farm as builders
+from builds.builders import farm as builders
 from packages.clock import database_now
 
 # The farm is looked at this often, in seconds, however many people watch; a page asks every 2 seconds, and so

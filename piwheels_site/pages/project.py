@@ -9,8 +9,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
-from builds import dependents
 from builds.models import Dependency
+from builds.shown import dependents
 from packages.clock import database_now
 from packages.models import Package, Placed, Version
 from piwheels_site import card, matrix, snippets, use

@@ -8,12 +8,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_safe
 
-from builds import position
 from builds.models import Build, Dependency, Target, Wheel
-from builds.remarks import why_not_offered
-from builds.upstream import UpstreamWheel
-from builds.wishes import upstream_wheels
-from builds.yanks import Yank, yanks
+from builds.planning.wishes import upstream_wheels
+from builds.shown import position
+from builds.shown.remarks import why_not_offered
+from builds.wheels.upstream import UpstreamWheel
+from builds.wheels.yanks import Yank, yanks
 from packages.clock import database_now
 from packages.models import Package, UpstreamFile, Version
 from piwheels_site import use
@@ -72,7 +72,8 @@ def body(package: Package, site: str) -> dict[str, object]:
 def _ahead(builds: Iterable[Build]) -> dict[int, int]:
     """Return how many builds go before the next one of each target, by its key.
 
-    Of a package thousands may wait, so those behind are not counted; as in `builds.position`, not all are.
+    Of a package thousands may wait, so those behind are not counted; nor are all others, as in
+    `builds.shown.position`.
     """
     first: dict[int, Build] = {}
     for build in builds:

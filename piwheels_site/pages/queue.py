@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from builds import waiting
+from builds.figures import waiting
 from builds.models import Counting
 from packages.clock import database_now
 

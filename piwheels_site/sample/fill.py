@@ -7,7 +7,8 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 
-from builds import counting, moving
+from builds.figures import counting
+from builds.files import moving
 from builds.models import Builder
 from packages.models import Package, UpstreamFile
 from piwheels_site import series

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from itertools import cycle
 from random import Random
 
-from builds.coverage import Need, covers
 from builds.models import Build, Builder, Target, Wheel
-from builds.wishes import upstream_wheels
+from builds.planning.wishes import upstream_wheels
+from builds.wheels.coverage import Need, covers
 from packages.models import UpstreamFile, Version
 from piwheels_site.sample import farm, printed
 from piwheels_site.sample.catalogue import Entry

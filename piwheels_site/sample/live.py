@@ -11,9 +11,13 @@ from random import Random
 from django.utils import timezone
 
 from builder.contract import CONTRACT, BuildReport, Trial, WheelReport
-from builds import counting, hearing, logs, plan, results
+from builds import results
 from builds.attached import Attached
+from builds.builders import hearing
+from builds.figures import counting
+from builds.files import logs
 from builds.models import Build, Builder
+from builds.planning import plan
 from packages.models import Package, Version, canonical_version
 from piwheels_site.sample import catalogue, farm, present, printed, upstream
 from piwheels_site.sample.catalogue import Entry

@@ -12,9 +12,10 @@ from django.core.files.storage import default_storage
 from packaging.utils import canonicalize_name
 
 from builder.contract import CONTRACT, BuildReport, Fetched
-from builds import logs, provenance
+from builds import provenance
+from builds.files import logs
+from builds.files.storage import WholeFileStorage
 from builds.models import Build, Dependency, Refusal, Wheel
-from builds.storage import WholeFileStorage
 from piwheels_site.sample.history import Attempt, Brought, row_of
 from piwheels_site.sample.wheels import MadeWheel, make
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from random import Random
 
-from builds import logs, plan
+from builds.files import logs
 from builds.models import Build, Builder, Campaign, Push, Recipe, Size, Skip, Target
+from builds.planning import plan
 from packages.models import Package
 from piwheels_site.models import Notice
 from piwheels_site.sample import catalogue, printed

@@ -2,7 +2,7 @@
 
 from django import template
 
-from builds.farm import Condition
+from builds.builders.farm import Condition
 
 register = template.Library()
 

@@ -7,7 +7,7 @@ from django.core.cache import caches
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from builds import logs
+from builds.files import logs
 from builds.models import BuildDay, Dependency, TargetQueue
 from builds.tests.rows import (
     NOON,
@@ -19,7 +19,7 @@ from builds.tests.rows import (
     make_version,
     make_wheel,
 )
-from builds.yanks import SUPERSEDED
+from builds.wheels.yanks import SUPERSEDED
 from packages import keyset
 from packages.clock import database_now
 from packages.models import Package

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from builds import logs
+from builds.files import logs
 from builds.models import Target
 from builds.tests.rows import make_builder, make_target
 from packages.clock import database_now

@@ -13,7 +13,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from builder.contract import queue_for
-from builds import breakages, counting
+from builds.figures import breakages, counting
+from builds.files.stored import MARK
 from builds.models import (
     Build,
     BuildDay,
@@ -25,7 +26,6 @@ from builds.models import (
     Target,
     Wheel,
 )
-from builds.stored import MARK
 from builds.tests.rows import (
     make_build,
     make_builder,

@@ -7,7 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from builds import counting
+from builds.figures import counting
 from builds.models import Breakage, Build, Demand, Skip
 from builds.tests.rows import make_build, make_target, make_version
 from packages.models import Package, Version

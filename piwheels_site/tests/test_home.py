@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from django.core.cache import cache
 
-from builds import counting
+from builds.figures import counting
 from builds.models import Builder, Target
 from builds.tests.rows import (
     make_builder,

@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from builds import counting
+from builds.figures import counting
 from builds.models import (
     Build,
 )

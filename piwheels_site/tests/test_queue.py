@@ -6,9 +6,9 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from builds import counting
+from builds.figures import counting
 from builds.models import Build, Campaign, Counting, Target
-from builds.priority import Rank, span
+from builds.planning.priority import Rank, span
 from builds.tests.rows import make_build, make_builder, make_target, make_version
 from packages.models import Package
 

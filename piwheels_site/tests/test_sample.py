@@ -7,11 +7,12 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.utils import timezone
 
-from builds import failures, logs, storage
+from builds import failures
+from builds.files import logs, storage
 from builds.models import Build, Builder, Wheel
 from builds.publish import expected_of
 from builds.tests.rows import NOON, make_version
-from builds.verify import verify
+from builds.wheels.verify import verify
 from packages.models import Package, UpstreamFile
 from piwheels_site.models import Notice
 from piwheels_site.sample import catalogue, fill, history, printed
@@ -73,7 +74,7 @@ def test_the_same_seed_draws_the_same_farm(tmp_path, settings):
     for number, seed in enumerate((1, 1, 2)):
         settings.PIWHEELS_PUBLIC = tmp_path / f"public{number}"
         place = {
-            "BACKEND": "builds.storage.WholeFileStorage",
+            "BACKEND": "builds.files.storage.WholeFileStorage",
             "OPTIONS": {"location": str(tmp_path / f"{number}")},
         }
         settings.STORAGES = {**settings.STORAGES, "default": place}

@@ -10,7 +10,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from builds import counting
+from builds.figures import counting
 from builds.models import Build, BuildDay, BuilderDay, WheelDay
 from builds.tests.rows import make_build, make_builder, make_target, make_version
 from piwheels_site import series

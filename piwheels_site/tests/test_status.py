@@ -6,7 +6,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone
 
-from builds import counting
+from builds.figures import counting
 from builds.models import StorageCheck
 from builds.tests.rows import make_builder, make_version
 from packages.models import Dirty, Package, SyncCursor

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 from packaging.version import Version
 
-from builds import moving
+from builds.files import moving
 from builds.models import Wheel
 from packages.database import DATABASE_AWAY
 from packages.fetch import UpstreamUnavailable

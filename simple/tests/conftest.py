@@ -17,7 +17,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from builds.stored import MARK
+from builds.files.stored import MARK
 from simple import downloads, publishing, roots
 from simple.models import PublishedTree, Shown
 from simple.tests import production

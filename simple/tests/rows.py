@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 from packaging.utils import canonicalize_name
 
-from builds import storage
+from builds.files import storage
 from builds.models import Build, Target, Wheel
 from builds.tests.storages import metadata_of
 from packages import merge

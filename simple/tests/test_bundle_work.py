@@ -10,7 +10,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from builds import takedown
+from builds.files import takedown
 from builds.models import Dependency, Wheel
 from builds.tests.rows import make_target
 from packages import sync

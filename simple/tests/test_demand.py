@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from builds import plan
 from builds.models import Build, Demand, Dependency
+from builds.planning import plan
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version, make_wheel
 from packages.models import Package
 from simple import demand

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from builds.models import Target, Wheel
 from builds.tests.rows import make_build
-from builds.yanks import SUPERSEDED
+from builds.wheels.yanks import SUPERSEDED
 from deploy.farm import ROOT
 from packages.models import Package, UpstreamFile
 from simple.indexes import OWN, TAKEN, of_release

@@ -6,10 +6,10 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from builds import campaigns
+from builds.files.stored import MARK
 from builds.importing import decisions
 from builds.models import Build, Campaign, Target, Wheel
-from builds.stored import MARK
+from builds.planning import campaigns
 from packages.importing import unskipped
 from packages.importing.original import Original
 from packages.models import ImportRefusal, ImportStep, Package, Version

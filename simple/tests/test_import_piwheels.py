@@ -9,8 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from builds import plan
 from builds.models import Build, Builder, Dependency, Target, Wheel
+from builds.planning import plan
 from packages.models import Package, Version
 from simple import publishing
 from simple.models import Download, DownloadDay, Miss, PackageDownload

@@ -6,9 +6,9 @@ import os
 import pytest
 from django.core.management import CommandError, call_command
 
-from builds import logs
+from builds.files import logs
+from builds.files.stored import MARK
 from builds.models import Build, Target, Wheel
-from builds.stored import MARK
 from packages.models import Alias, Package
 from simple.tests.imports import imported, refusals
 from tests import sdists

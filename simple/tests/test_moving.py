@@ -9,8 +9,8 @@ from django.core.files.storage import default_storage
 from django.test import RequestFactory
 from django.utils import timezone
 
-from builds import moving, storage, takedown
-from builds.relocation import STAYS, Move
+from builds.files import moving, storage, takedown
+from builds.files.relocation import STAYS, Move
 from builds.tests.storages import make_whole_wheel, opened, places, use
 from simple import files, publishing, tree
 from simple.models import Shown

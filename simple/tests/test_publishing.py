@@ -17,9 +17,9 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
 
-from builds import storage
+from builds.files import storage
+from builds.files.storage import Unreachable
 from builds.models import Target, Wheel
-from builds.storage import Unreachable
 from packages.models import ANEW, Package
 from simple import publishing, shown, tree
 from simple.models import Shown

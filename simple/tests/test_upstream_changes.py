@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from builds import plan
 from builds.models import Build
+from builds.planning import plan
 from builds.tests.rebuilds import Farm
 from packages import fetch, sync
 from packages.models import Package

@@ -46,7 +46,7 @@ class World:
     def __enter__(self) -> Self:
         storages = dict(settings.STORAGES)
         storage = {
-            "BACKEND": "builds.storage.WholeFileStorage",
+            "BACKEND": "builds.files.storage.WholeFileStorage",
             "OPTIONS": {"location": str(self.stack.files)},
         }
         self._closing.enter_context(

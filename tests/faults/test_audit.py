@@ -17,8 +17,8 @@ OF_EACH = 8
 LATER = """
 import json
 from datetime import timedelta
-from builds.checking import Check
-from builds.stored import PREFIXES
+from builds.files.checking import Check
+from builds.files.stored import PREFIXES
 from packages.clock import database_now
 check = Check.of_storage(database_now() + timedelta(days=2), reads=True, with_logs=True)
 steps = [step for prefix in PREFIXES for step in check.part(prefix)]

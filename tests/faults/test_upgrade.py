@@ -40,7 +40,7 @@ EXPECTED = {"/simple/p{}/": {200, 404}}
 
 FILL = """
 from benchmarks.many_versions import fill
-from builds.host import host_target
+from builds.builders.host import host_target
 host_target()
 fill({versions})
 """

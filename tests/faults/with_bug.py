@@ -19,7 +19,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "piwheels_site.settings")
 django.setup()
 
-from builds import storage  # noqa: E402 - they look into the settings
+from builds.files import storage  # noqa: E402 - they look into the settings
 from simple import folders  # noqa: E402
 from simple.formats import Format  # noqa: E402
 from simple.models import Shown  # noqa: E402

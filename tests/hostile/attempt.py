@@ -15,12 +15,13 @@ from django.db import transaction
 
 from builder.contract import LOG_CHUNK, LOG_LIMIT
 from builder.tests.server import TICKET, TOKEN
-from builds import failures, host
+from builds import failures
 from builds.api import PIECE_LIMIT
+from builds.builders import host
 from builds.publish import expected_of
 from builds.tests.pi import Pi
 from builds.tests.rows import make_builder, make_running_build, make_version
-from builds.wheel_names import BadWheel, check_filename
+from builds.wheels.wheel_names import BadWheel, check_filename
 from packages.clock import database_now
 from tests.hostile.package import End, pack, sources
 from tests.hostile.scene import Scene

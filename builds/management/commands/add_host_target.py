@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from builds.host import fields, host_target
+from builds.builders.host import fields, host_target
 from builds.models import Target
 from packages import audit
 from packages.command import TrialCommand

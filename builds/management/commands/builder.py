@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import enrolment
+from builds.builders import enrolment
+from builds.builders.redis_users import RedisFault
 from builds.models import Build, Builder
-from builds.redis_users import RedisFault
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand

@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from builds import campaigns
 from builds.models import Build, Campaign, Target
+from builds.planning import campaigns
 from packages import audit
 from packages.clock import database_now
 from packages.command import REFUSED, DestructiveCommand, moment

@@ -9,12 +9,12 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import Error
 
-from builds import moving
-from builds.checking import Check
-from builds.mending import Mender
+from builds.files import moving
+from builds.files.checking import Check
+from builds.files.mending import Mender
+from builds.files.storage import Unreachable
+from builds.files.stored import PREFIXES
 from builds.models import Wheel
-from builds.storage import Unreachable
-from builds.stored import PREFIXES
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand

@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import enrolment
-from builds.enrolment import BadName, Keys
+from builds.builders import enrolment
+from builds.builders.enrolment import BadName, Keys
+from builds.builders.redis_users import RedisFault
 from builds.models import Builder, Target
-from builds.redis_users import RedisFault
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import dispatch, rebuilding
-from builds.distrust import Doubt
+from builds import dispatch
+from builds.builders.distrust import Doubt
 from builds.models import Build, Builder, Wheel
+from builds.planning import rebuilding
 from packages.clock import database_now
 from packages.command import DestructiveCommand, moment
 from packages.models import Package

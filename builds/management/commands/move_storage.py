@@ -6,10 +6,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import moving
+from builds.files import moving
+from builds.files.relocation import STAYS, Move
+from builds.files.storage import Unreachable
 from builds.models import Wheel
-from builds.relocation import STAYS, Move
-from builds.storage import Unreachable
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from builds import rebuilding
 from builds.management import named
 from builds.models import Build
+from builds.planning import rebuilding
 from packages import audit
 from packages.clock import database_now
 from packages.command import DestructiveCommand

@@ -5,9 +5,10 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import removal, skipping
+from builds import removal
 from builds.management import named
 from builds.models import Wheel
+from builds.planning import skipping
 from builds.removal import Subject
 from packages import audit
 from packages.clock import database_now

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from builds import skipping
 from builds.management import named
 from builds.models import Build
+from builds.planning import skipping
 from packages import audit
 from packages.command import DestructiveCommand
 from packages.wording import are

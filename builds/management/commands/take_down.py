@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from builds import takedown
+from builds.files import takedown
 from builds.models import Wheel
 from packages.clock import database_now
 from packages.command import DestructiveCommand

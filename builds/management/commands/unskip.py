@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from builds import skipping
 from builds.management import named
+from builds.planning import skipping
 from packages.command import TrialCommand
 
 

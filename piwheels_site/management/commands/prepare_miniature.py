@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from packaging.utils import InvalidName
 
-from builds.host import host_target
+from builds.builders.host import host_target
 from builds.models import Builder, Target
 from packages.command import ManualCommand
 from packages.models import Dirty

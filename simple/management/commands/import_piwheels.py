@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandError
 from django.db import Error
 
-from builds import moving
+from builds.files import moving
 from packages import audit
 from packages.clock import database_now
 from packages.command import TrialCommand

@@ -1,0 +1,54 @@
+"""New releases that fail although their package was built before: what its users meet first."""
+
+from datetime import date, datetime, timedelta
+
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from builds import failures
+from builds.figures.day_counts import ended_on, midnight, write
+from builds.models import Breakage, Build, Skip
+from builds.shown import relatives
+
+# A release is new for so long; of what is older, whoever needs it has another version.
+NEW = timedelta(days=30)
+
+
+def note_day(day: date) -> None:
+    """Note which builds that failed on a day are breakages, in the place of what was noted of it.
+
+    What failed by no fault of the package is none.  What is no longer new is forgotten.
+    """
+    faults = [key for key, failure in failures.classes().items() if failure.is_infrastructure]
+    good = relatives.good_builds(OuterRef("version__package"), OuterRef("target"))
+    before = good.filter(released_at__lte=OuterRef("released_at")).exclude(version=OuterRef("version"))
+    failed = ended_on(day).filter(state=Build.State.FAILED, released_at__gte=midnight(day) - NEW)
+    noted = failed.exclude(failure__in=faults).annotate(good=Subquery(before.values("version")[:1]))
+    rows = [
+        Breakage(build_id=build, good_id=version, day=day)
+        for build, version in noted.values_list("pk", "good")
+        if version
+    ]
+    write(Breakage, day, rows)
+    Breakage.objects.filter(day__lt=day - NEW).delete()
+
+
+def standing(now: datetime) -> QuerySet[Build]:
+    """Return the builds whose breakage nothing has mended, the last one first, with what is shown of them.
+
+    A later attempt settles one, and so does a later version that was built, an operator who skips it, and
+    upstream by taking the release back.
+    """
+    package, target = OuterRef("version__package"), OuterRef("target")
+    newer = relatives.good_builds(package, target).filter(released_at__gt=OuterRef("released_at"))
+    skipped = Skip.objects.filter(package=package, target=target)
+    broken = Build.objects.last_attempts().filter(
+        ~Exists(newer),
+        ~Exists(skipped),
+        breakage__day__gt=now.date() - NEW,
+        version__skip_reason="",
+        version__package__skip_reason="",
+        version__yanked=False,
+        version__gone_at=None,
+    )
+    shown = broken.select_related("version__package", "target", "breakage__good")
+    return shown.order_by("-breakage__day", "-pk")

@@ -1,0 +1,1 @@
+"""Which builds there should be, why, and which of them matters most."""

@@ -1,0 +1,1 @@
+"""What people and programs are told of one build or wheel.  Nothing in here writes."""
