@@ -1,4 +1,4 @@
-"""Doors of this app: one for builders, one for people."""
+"""Doors of this app: one for builders, one for people and programs."""
 
 from django.urls import include, path, re_path, register_converter
 from django.urls.converters import IntConverter
@@ -33,7 +33,6 @@ builders = [
 
 urlpatterns = [
     path(API.lstrip("/"), include(builders)),
-    path("builds/<number:pk>/", views.build, name="builds-build"),
     path("builds/<number:pk>/json", views.build_json, name="builds-json"),
     path("builds/<number:pk>/log", log_views.log, name="builds-log"),
     path("builds/<number:pk>/live", log_views.live, name="builds-live"),

@@ -1,36 +1,14 @@
-"""People's door to builds: the page of one build, and what programs may know of it."""
+"""Programs' door to one build: where it stands, and what its wheels were made of."""
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_safe
 
 from builds.files import storage
 from builds.models import Build, Wheel
 from builds.planning import priority
-from builds.shown import build_page, pip_line, position
+from builds.shown import position
 from packages.clock import database_now
-
-
-@require_safe
-def build(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show one build: where it stands, why, what came out, and its log."""
-    related = ("version__package", "target", "builder", "source")
-    found = get_object_or_404(Build.objects.select_related(*related), pk=pk)
-    now = database_now()
-    context = {
-        **build_page.told(found, now),
-        **build_page.log_of(found, request.GET.get("find", ""), request.GET.get("from", "")),
-        "build": found,
-        "now": now,
-        "command": pip_line.install(
-            request.build_absolute_uri("/simple/"),
-            pip_line.wanted(found.version.package.name, found.version.number),
-        ),
-    }
-    response = render(request, "builds/build.html", context)
-    if found.is_open:
-        response["Cache-Control"] = "no-store"
-    return response
 
 
 @require_safe

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from builds.shown import pip_line
+from piwheels_site import pip_line
 from simple.indexes import ALL, FULL, PLATFORM
 
 # Since release 12 Debian's Python is apt's: it lets pip only into an environment of one's own (PEP 668).

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from piwheels_site.pages.api_docs import api_docs
 from piwheels_site.pages.badges import apt_list, badge
+from piwheels_site.pages.build import build
 from piwheels_site.pages.bundle import bundle_form, bundle_page, bundle_zip
 from piwheels_site.pages.check import check_page
 from piwheels_site.pages.explain import explain_page
@@ -100,6 +101,8 @@ urlpatterns = [
     path("bundle/<slug:key>", RedirectView.as_view(pattern_name="bundle-page", permanent=True)),
     path("bundle/<slug:key>/<str:filename>", bundle_zip, name="bundle-zip"),
     path("", include("builds.urls")),
+    # Below that of builds, which says what a number is.
+    path("builds/<number:pk>/", build, name="build"),
     path("", include("simple.urls")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

@@ -29,16 +29,18 @@ class Came:
     why_not: str  # why pip may not have it; "": it may
     yank: Yank | None
 
+    @property
+    def is_offered(self) -> bool:
+        """Whether installers take it."""
+        return not self.why_not and self.yank is None
+
 
 def told(build: Build, now: datetime) -> dict[str, object]:
-    """Return what a build's rows tell: how it went, why it failed, what came out, what is around it."""
+    """Return what a build's rows tell: how it went, why it failed, what is around it."""
     failure = failures.of(build.failure, build.failure_about)
     release = build.target.os_release
-    wheels = _came(build)
     return {
         "steps": timeline.steps(build, now),
-        "wheels": wheels,
-        "offered": next((came for came in wheels if not came.why_not and not came.yank), None),
         "refusals": build.refusals.all(),
         "relatives": relatives.of(build),
         "failure": failure,
@@ -56,7 +58,7 @@ def _progress(build: Build, now: datetime) -> float | None:
     return max(0.0, (now - build.claimed_at).total_seconds())
 
 
-def _came(build: Build) -> list[Came]:
+def came(build: Build) -> list[Came]:
     """Return the wheels that came out of a build, each with what it needs and whether pip takes it."""
     wheels = list(build.wheels.select_related("package", "version").prefetch_related("dependencies"))
     theirs = upstream_wheels(UpstreamFile.objects.filter(version=build.version_id)) if wheels else {}

@@ -1,6 +1,6 @@
 import pytest
 
-from builds.shown import pip_line
+from piwheels_site import pip_line
 
 
 def test_with_tls_pip_has_nothing_to_trust():
