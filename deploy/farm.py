@@ -99,7 +99,8 @@ def commands(env: dict[str, str], port: int) -> dict[str, list[str]]:
 BUILDER_SEES = {
     *("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONUNBUFFERED"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
-    *("PIWHEELS_WORK", "PIWHEELS_BUILD_INDEX", "PIWHEELS_EXTRA_BUILD_INDEX"),
+    *("PIWHEELS_WORK", "PIWHEELS_BUILD_INDEX", "PIWHEELS_EXTRA_BUILD_INDEX", "PIWHEELS_BUILD_CRATES"),
+    *("PIWHEELS_BUILD_DISK_BYTES", "PIWHEELS_SANDBOX_AT_MOST", "LOG_FORMAT"),
 }
 
 # Workers here need to know nothing of each other.

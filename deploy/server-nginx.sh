@@ -3,19 +3,25 @@
 # What it names in capitals, and what was said on the command line, server-setup has set.
 # shellcheck disable=SC2154
 
-# Fill in the template $1; what is filled in was checked in check_arguments.
+# Fill in the template $1; what is filled in was checked before.
 fill() {
     sed -e "s|\${PIWHEELS_LISTEN}|$listen|" -e "s|\${PIWHEELS_LISTEN_TOO}|$listen_too|" \
-        -e "s|\${PIWHEELS_WEB}|unix:/run/piwheels/web.sock|" -e "s|\${PIWHEELS_PUBLIC}|$VAR/public|" \
+        -e "s|\${PIWHEELS_WEB}|unix:/run/piwheels/web.sock|" -e "s|\${PIWHEELS_PUBLIC}|$public|" \
         -e "s|\${PIWHEELS_PYPI}|$upstream|" -e "s|\${PIWHEELS_NGINX}|$ETC/nginx|" \
         -e "s|\${PIWHEELS_ACCESS_LOG}|$LOG/access.json|" -e "s|\${PIWHEELS_ACME}|$ACME|" \
-        -e "s|\${PIWHEELS_HTTPS}|https://$name|" -e "s|\${PIWHEELS_NAME}|$name|" "$1"
+        -e "s|\${PIWHEELS_NAME}|$name|" "$1"
 }
 
 configure_nginx() {
     step "nginx, and the rotation of its log"
-    upstream=$pypi listen_too=''
-    [ -n "$upstream" ] || upstream=$(in_release 'from pypi_simple import PYPI_SIMPLE_ENDPOINT as it; print(it)')
+    # An operator may have them otherwise than the setup would.
+    public=$(setting PIWHEELS_PUBLIC)
+    upstream=$(setting PIWHEELS_PYPI)
+    listen_too=''
+    case $public$upstream in
+        *[!!-~]* | *[\'\"\|\;\{\}\$\\\&]*)
+            fail "PIWHEELS_PUBLIC and PIWHEELS_PYPI may have no spaces, quotes, or signs such as ; and &." ;;
+    esac
     run install -d -m 0755 "$ETC/nginx" "$ETC/nginx/local"
     run rm -f "$ETC"/nginx/local/tls.conf "$ETC"/nginx/local/behind-proxy.conf
     for part in "$source"/deploy/nginx/*.conf; do
@@ -31,8 +37,6 @@ configure_nginx() {
     run install -m 0644 "$source/deploy/logrotate.conf" /etc/logrotate.d/piwheels
     run nginx -t -q
 }
-
-in_release() { if $dry_run; then say "(PyPI)"; else "$OPT/$release/venv/bin/python" -c "$1"; fi; }
 
 listen_plainly() {
     run install -m 0644 "$source/deploy/nginx/behind-proxy.conf" "$ETC/nginx/local/"

@@ -79,13 +79,14 @@ PIWHEELS_REDIS_ADMIN_URL = env("PIWHEELS_REDIS_ADMIN_URL", default="")
 # Where wheels and finished logs live: a folder, or `s3://bucket` (keys come from the environment, as
 # boto3 reads it; AWS_ENDPOINT_URL_S3 names a server other than Amazon's).
 PIWHEELS_STORAGE = env("PIWHEELS_STORAGE", default=str(VAR / "files"))
-# Uploads that are not whole yet, and logs of builds that are not over.  Always a folder of this machine.
+# Uploads that are not whole yet, and logs of builds that are not over.  A folder that web server and
+# workers share.
 PIWHEELS_INCOMING = Path(env("PIWHEELS_INCOMING", default=str(VAR / "incoming")))
 # Another such place, which has what is not in PIWHEELS_STORAGE (yet): files are read from both, and
 # `manage.py move_storage` brings all of them into PIWHEELS_STORAGE.  Empty: none.
 PIWHEELS_STORAGE_BEFORE = env("PIWHEELS_STORAGE_BEFORE", default="")
-# The published index: pages, and links to the wheels in the storage.  A folder of this machine, best on the
-# storage's file system; web server and every worker share it.
+# The published index: pages, and links to the wheels in the storage.  A folder that web server and every
+# worker share, best on the storage's file system.
 PIWHEELS_PUBLIC = Path(env("PIWHEELS_PUBLIC", default=str(VAR / "public")))
 # Where the storage's files can be had without us, as https://files.example.org/ in front of a bucket; empty:
 # from the index itself.
@@ -191,8 +192,8 @@ PIWHEELS_REQUEST_WEIGHT = env.int("PIWHEELS_REQUEST_WEIGHT", default=10)
 PIWHEELS_API_A_MINUTE = env.int("PIWHEELS_API_A_MINUTE", default=120)
 # How many bundles one client may ask for on a day (UTC); 0 makes none.
 PIWHEELS_BUNDLES_A_DAY = env.int("PIWHEELS_BUNDLES_A_DAY", default=10)
-# Where bundles are made and kept, and the wheels of upstream's that they have.  A folder of this machine that
-# web server and worker share.
+# Where bundles are made and kept, and the wheels of upstream's that they have.  A folder that web server and
+# workers share.
 PIWHEELS_BUNDLES = Path(env("PIWHEELS_BUNDLES", default=str(VAR / "bundles")))
 # How many are made at a time; each takes a thread of a worker's.
 PIWHEELS_BUNDLES_AT_ONCE = env.int("PIWHEELS_BUNDLES_AT_ONCE", default=1)

@@ -1,11 +1,15 @@
 import json
 import re
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
 
 from builds.builders.host import host_target
+from builds.builders.this_machine import fields
 from builds.models import Target
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +33,17 @@ def test_a_dry_run_prints_what_to_type_in_elsewhere():
     Target(**told).full_clean()
     added = host_target()
     assert {name: getattr(added, name) for name in told} == told
+
+
+def test_a_machine_with_a_checkout_and_nothing_else_tells_the_same():
+    # Without site-packages, as on a fresh card.
+    words = [sys.executable, "-S", "-m", "builds.builders.this_machine"]
+
+    told = subprocess.run(
+        words, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert json.loads(told) == fields()
 
 
 def test_a_machine_that_was_upgraded_says_so():

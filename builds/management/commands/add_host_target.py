@@ -5,7 +5,8 @@ from typing import Any
 
 from django.db import transaction
 
-from builds.builders.host import fields, host_target
+from builds.builders.host import host_target
+from builds.builders.this_machine import fields
 from builds.models import Target
 from packages import audit
 from packages.command import TrialCommand
@@ -16,7 +17,8 @@ class Command(TrialCommand):
 
     help = (
         "Add this machine's own OS release, architecture and Python as an active target; print its key. "
-        "A dry run asks no database, and prints what to type in for a farm on another machine."
+        "A dry run asks no database, and prints what to type in for a farm on another machine, as "
+        "python3 -m builds.builders.this_machine does where nothing is installed."
     )
     examples = ("add_host_target", "add_host_target --dry-run")
 
