@@ -151,7 +151,7 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
             rung="by hand",
             environment={"imported by": told.by},
         )
-        log = told.log or f"Imported by hand by {told.by}.\n".encode()
+        log = told.log or f"{Build.IMPORTED}{told.by}.\n".encode()
         # Nobody else does so, and all of it was copied meanwhile.
         build.prolong(database_now())
         verdict = results.close(build, report, Attached(0, log[:LOG_LIMIT], None), now)
@@ -174,7 +174,7 @@ def _begin(wanted: Import, told: Told, now: datetime) -> tuple[Build, str | None
     if before and before.is_open and before.state != Build.State.QUEUED:
         raise CannotImport(f"{before} is being made at this moment: wait for it, or cancel it.")
     waited = before.rebuild_reason if before and before.is_open else None
-    build = _attempt(wanted, before, f"Imported by hand by {told.by}.")
+    build = _attempt(wanted, before, f"{Build.IMPORTED}{told.by}.")
     by_hand = Builder.by_hand(wanted.target)
     if by_hand.is_enabled:
         raise CannotImport(
@@ -197,7 +197,7 @@ def _begin(wanted: Import, told: Told, now: datetime) -> tuple[Build, str | None
 def _attempt(wanted: Import, before: Build | None, why: str) -> Build:
     """Return the waiting build that was made by hand: the one that waits, or another attempt."""
     if before and before.is_open:
-        before.want_anew(why)
+        before.want_anew(before.rebuild_reason or why)
         return before
     if before:
         return before.again(losses=0, priority=before.priority, why=why, rebuild_reason=why)

@@ -68,7 +68,7 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
 @transaction.atomic
 def _take(waiting: list[int], builder: Builder, now: datetime) -> tuple[Build, BuildOrder] | None:
     """Start the first of these builds that still waits and that nobody else is at; None if there is none."""
-    build = Build.objects.free(waiting)
+    build = Build.objects.free(waiting, builder)
     if build is None:
         return None
     try:

@@ -189,6 +189,8 @@ def _record(build: Build, checked: Checked, told: WheelReport, published_at: dat
                 "and the bytes behind a name never change.",
             )
         Wheel.objects.restore(file.filename)
+        # It may have been taken down as these bytes were on their way into the storage.
+        Wheel.objects.remove_again(file.filename)
         return
     wheel = Wheel(
         build=build,

@@ -4,6 +4,7 @@ A wheel's row is never deleted, so that nothing gets its name again: it is withd
 record.  What was tried and left no wheel is forgotten, with its log.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,12 +12,14 @@ from django.conf import settings
 from django.db import transaction
 from packaging.utils import canonicalize_name
 
-from builds.files import logs, takedown
+from builds.files import logs, moving, takedown
 from builds.models import Build, BuildQuerySet, Wheel, WheelQuerySet
 from builds.planning import rebuilding
 from packages.journal import ALL
 from packages.models import Dirty, Package, Version
 from packages.wording import many
+
+logger = logging.getLogger(__name__)
 
 
 class CannotForget(Exception):
@@ -133,6 +136,13 @@ def _clear(subject: Subject, reason: str, now: datetime) -> list[int]:
 
 
 def _remove_logs(builds: list[int]) -> None:
-    """Remove the logs of builds that no row tells of any more."""
+    """Remove the logs of builds that no row tells of any more.
+
+    What is left, as a storage fails or the process is killed, a check of the storage finds.
+    """
+    faults: tuple[type[Exception], ...] = (OSError, *moving.faults())
     for build in builds:
-        logs.remove(build)
+        try:
+            logs.remove(build)
+        except faults as error:
+            logger.error("The log of build %s could not be removed: %s", build, error)

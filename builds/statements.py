@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from packages.batches import batches
-from packages.plain_sql import change, changed, rows, unless_locked
+from packages.plain_sql import as_it_stands, change, changed, rows, unless_locked
 
 # The columns of `build` and `given`, by the table that each run of them is from.
 BUILD = (
@@ -165,33 +165,43 @@ _ASSIGN = """
     WITH given (build, builder) AS (VALUES {}),
          waiting AS (
              SELECT id FROM builds_build WHERE id IN (SELECT build FROM given) AND state = 'queued' {}
+         ),
+         able AS (
+             SELECT id FROM builds_builder builder WHERE id IN (SELECT builder FROM given)
+                AND is_enabled AND mode = 'active' {}
          )
     UPDATE builds_build SET state = 'dispatched', builder_id = given.builder, lease_until = %s, rang_at = %s
-    FROM given JOIN waiting ON waiting.id = given.build
+    FROM given JOIN waiting ON waiting.id = given.build JOIN able ON able.id = given.builder
     WHERE builds_build.id = given.build AND builds_build.state = 'queued'
     RETURNING builds_build.id
 """
 
 
 def assign(pairs: Sequence[tuple[int, int]], lease: datetime, now: datetime) -> set[int]:
-    """Give builds to builders; return those that were still waiting."""
+    """Give builds to builders that are still at work; return those that were still waiting."""
     given: set[int] = set()
     for start in range(0, len(pairs), _AT_ONCE):
         some = pairs[start : start + _AT_ONCE]
-        sql = _ASSIGN.format(", ".join(["(%s, %s)"] * len(some)), unless_locked())
+        places = ", ".join(["(%s, %s)"] * len(some))
+        sql = _ASSIGN.format(places, unless_locked("builds_build"), as_it_stands("builder"))
         values = [value for pair in some for value in pair]
         given |= {build for (build,) in changed(sql, [*values, lease, now])}
     return given
 
 
-def free(waiting: Sequence[int]) -> int | None:
-    """Return the first of these builds that waits and that nobody else has locked, and lock it."""
+def free(waiting: Sequence[int], builder: int) -> int | None:
+    """Return the first of these builds that waits and that nobody else has locked, and lock it.
+
+    None if its builder is at work no more; nobody turns it meanwhile.
+    """
     places = " ".join(f"WHEN %s THEN {place}" for place, _ in enumerate(waiting))
     sql = f"""
-        SELECT id FROM builds_build WHERE id IN ({_places(waiting)}) AND state = 'queued'
-        ORDER BY CASE id {places} END LIMIT 1 {unless_locked()}
+        SELECT build.id FROM builds_build build
+        JOIN builds_builder builder ON builder.id = %s AND builder.is_enabled AND builder.mode = 'active'
+        WHERE build.id IN ({_places(waiting)}) AND build.state = 'queued'
+        ORDER BY CASE build.id {places} END LIMIT 1 {unless_locked("build")} {as_it_stands("builder")}
     """
-    found = rows(sql, [*waiting, *waiting], is_frequent=True)
+    found = rows(sql, [builder, *waiting, *waiting], is_frequent=True)
     return found[0][0] if found else None
 
 

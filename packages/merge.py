@@ -22,16 +22,19 @@ logger = logging.getLogger(__name__)
 Row = TypeVar("Row", bound=models.Model)
 
 
-def apply(project: Project, now: datetime, *, believes_older: bool = False) -> Package:
+class Forgotten(Exception):
+    """An operator has had the package forgotten since somebody began to look it up."""
+
+
+def apply(project: Project, now: datetime, *, believes_older: bool = False, is_ours: bool = False) -> Package:
     """Bring a package's rows to upstream's state, all or none; the same state again changes nothing.
 
     Raises StaleAnswer for a state that is older than ours, unless that is to be believed, and TooMuchVanishes
-    for one that has lost everything while too many others have, and is not said to be quarantined.
+    for one that has lost everything while too many others have, and is not said to be quarantined; Forgotten
+    for one that was ours and is no more.
     """
     with transaction.atomic():
-        package, is_new = Package.objects.select_for_update().get_or_create(
-            name=project.name, defaults={"display_name": project.display_name or project.name}
-        )
+        package, is_new = _taken(project, is_ours=is_ours)
         if not believes_older:
             _refuse_older(package, project)
         releases = project.versions if project.tells_versions else _releases_by_file(package, project)
@@ -54,6 +57,18 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False) -> P
             package.request_plan()
             package.mark_changed()
     return package
+
+
+def _taken(project: Project, *, is_ours: bool) -> tuple[Package, bool]:
+    """Return a package, locked, and whether it is new."""
+    rows = Package.objects.select_for_update()
+    if not is_ours:
+        defaults = {"display_name": project.display_name or project.name}
+        return rows.get_or_create(name=project.name, defaults=defaults)
+    package = rows.filter(name=project.name).first()
+    if package is None:
+        raise Forgotten(f"{project.name} was forgotten meanwhile.")
+    return package, False
 
 
 @transaction.atomic

@@ -21,12 +21,19 @@ _NOW = {"postgresql": "STATEMENT_TIMESTAMP()", "sqlite": "STRFTIME('%%Y-%%m-%%d 
 
 
 # A row that another transaction is at is passed over; in SQLite there is no other one that writes.
-_UNLESS_LOCKED = {"postgresql": "FOR NO KEY UPDATE SKIP LOCKED", "sqlite": ""}
+_UNLESS_LOCKED = {"postgresql": "FOR NO KEY UPDATE OF {} SKIP LOCKED", "sqlite": ""}
+# Whoever is changing a row is waited for.
+_AS_IT_STANDS = {"postgresql": "FOR SHARE OF {}", "sqlite": ""}
 
 
-def unless_locked() -> str:
-    """Return the end of a SELECT that locks what it finds, and leaves alone what others have locked."""
-    return _UNLESS_LOCKED[connection.vendor]
+def unless_locked(table: str) -> str:
+    """Return the end of a SELECT that locks what it finds in a table, but for what others have locked."""
+    return _UNLESS_LOCKED[connection.vendor].format(table)
+
+
+def as_it_stands(table: str) -> str:
+    """Return the end of a SELECT that keeps others from changing what it finds in a table."""
+    return _AS_IT_STANDS[connection.vendor].format(table)
 
 
 # To PostgreSQL these are the operators of the index that Django makes for LIKE; in an order of words, as in

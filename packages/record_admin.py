@@ -30,6 +30,14 @@ class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cla
                 widget.attrs["aria-label"] = f"{field.label}: {part}"
         return field
 
+    # Any: Django's signature, of whatever model.
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save of a row that there is what the form has changed: the rest may be another by now."""
+        if change:
+            obj.save(update_fields=form.changed_data)
+        else:
+            super().save_model(request, obj, form, change)
+
     def what(self, rows: QuerySet[Any]) -> str:  # Any: of whatever model
         """Say what a deed is done to, for whoever confirms it: "12 builds of 3 packages"."""
         return many(rows.count(), self.opts)

@@ -276,7 +276,11 @@ def _new(question: Question, answer: Future[Project]) -> Project | None:
 def _settle(question: Question, answer: Callable[[], Project], now: datetime) -> bool:
     """Write an answer down and forget the mark; False if the name has to be looked up again."""
     dirty, before = question.dirty, question.package
-    package = _write(question, answer, now)
+    try:
+        package = _write(question, answer, now)
+    except merge.Forgotten:
+        # And its mark with it.
+        return True
     if package is None:
         # Perhaps it is so new that a cache does not know it; perhaps somebody mistyped it.
         logger.warning("Upstream has no %s, and neither have we.", dirty.name)
@@ -311,7 +315,8 @@ def _write(question: Question, answer: Callable[[], Project], now: datetime) -> 
             merge.confirm(package, now)
         return package
     _refuse_before(least, project.serial)
-    return merge.apply(project, now, believes_older=question.believes_older)
+    is_ours = question.package is not None
+    return merge.apply(project, now, believes_older=question.believes_older, is_ours=is_ours)
 
 
 def _refuse_before(least: int | None, serial: int | None) -> None:

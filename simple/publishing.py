@@ -191,7 +191,8 @@ class _Writer:
         if any(are_names_new):
             PublishedTree.current().rename()
         packages = [outcome.written.package for outcome in outcomes]
-        Package.objects.note_shown({package.pk: package.revision for package in packages})
+        Package.objects.hold(package.pk for package in packages)
+        Package.objects.note_shown({each.pk: (each.revision, each.shown_revision) for each in packages})
 
     def _or_put_off(self, deed: Callable[[Of, Shown], Done], of: Of, row: Shown) -> Done | None:
         """Do something for a package, which must not keep others from being written."""

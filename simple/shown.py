@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef
 
 from builds.models import Wheel, WheelQuerySet
-from packages.models import ANEW, Package, PackageQuerySet
+from packages.models import Package, PackageQuerySet
 from simple.models import Shown
 
 
@@ -23,7 +23,7 @@ def pass_over(limit: int) -> int:
 
     Of a bootstrap's 700,000 each is as cheap as that.
     """
-    return _pass_over(Package.objects.to_show().filter(shown_revision__gt=ANEW), limit)
+    return _pass_over(Package.objects.to_show().filter(shown_revision__gte=0), limit)
 
 
 def pass_over_anew(limit: int) -> int:
@@ -31,7 +31,7 @@ def pass_over_anew(limit: int) -> int:
 
     They are few, and before that each look for them would go through all that is still to be written.
     """
-    return _pass_over(Package.objects.to_show().filter(shown_revision=ANEW), limit)
+    return _pass_over(Package.objects.to_show().filter(shown_revision__lt=0), limit)
 
 
 def _pass_over(packages: PackageQuerySet, limit: int) -> int:
@@ -41,10 +41,11 @@ def _pass_over(packages: PackageQuerySet, limit: int) -> int:
     passed over.
     """
     nothing = ~Exists(_wheels()) & ~Exists(Shown.objects.filter(pk=OuterRef("pk")))
-    revisions = dict(packages.filter(nothing).values_list("pk", "revision")[:limit])
-    if revisions:
-        Package.objects.note_shown(revisions)
-    return len(revisions)
+    found = packages.filter(nothing).values_list("pk", "revision", "shown_revision")[:limit]
+    seen = {package: (revision, before) for package, revision, before in found}
+    if seen:
+        Package.objects.note_shown(seen)
+    return len(seen)
 
 
 def _wheels() -> WheelQuerySet:

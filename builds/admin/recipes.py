@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 
@@ -58,6 +59,10 @@ class RecipeAdmin(FarmAdmin):
         return {**begins, "apt": str(begins.get("apt", "")).split()}
 
     def save_model(self, request: HttpRequest, obj: Recipe, form: "ModelForm[Recipe]", change: bool) -> None:
-        """Save, and say what follows."""
-        again = recipes.save(obj, database_now())
+        """Save, and say what follows once that is done."""
+        recipes.save(obj, database_now())
+        transaction.on_commit(lambda: self._requeue(request, obj))
+
+    def _requeue(self, request: HttpRequest, recipe: Recipe) -> None:
+        again = recipes.requeue_failed(recipe)
         self.message_user(request, f"{again} failed builds are queued again.")

@@ -73,7 +73,8 @@ def enrol(name: str, target: Target, now: datetime) -> Keys:
     token = builder.enrol(target, now)
     try:
         builder.full_clean(exclude=["token_hash"])
-        builder.save()
+        # Of one that is known its mode may be another by now.
+        builder.save(update_fields=["target", "token_hash"] if builder.pk else None)
     except (ValidationError, IntegrityError) as error:
         raise _bad(name) from error
     return _keys(builder, token)

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from builds.models import Build, Builder
+from packages.models import Package
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,10 @@ def _evidence(builder: Builder, streak: Sequence[Build]) -> str:
 
 @transaction.atomic
 def _take_out(builder: Builder, streak: Sequence[Build], evidence: str, now: datetime) -> None:
-    """Quarantine a builder, and queue its failures again for others."""
+    """Quarantine a builder that nobody has turned meanwhile, and queue its failures again for others."""
+    if not builder.hold_at_work():
+        return
+    Package.objects.hold(build.version.package_id for build in streak)
     again = sum(_queue_again(build, builder) for build in streak)
     reason = (
         f"Its last {len(streak)} builds failed or got lost, while {evidence}. {again} are queued again. "
@@ -105,7 +109,6 @@ def _queue_again(build: Build, builder: Builder) -> bool:
     """Queue a failed build again, unless something newer than it has come of that; a lost one already was."""
     if build.state != Build.State.FAILED:
         return False
-    build.version.package.hold()
     newer = Build.objects.filter(version=build.version_id, target=build.target_id, attempt__gt=build.attempt)
     if newer.exists():
         return False

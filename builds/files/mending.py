@@ -117,15 +117,14 @@ class Mender:
 
     def _withdrawn(self, name: str, wheel: Wheel) -> str:
         """Take a wheel out of the index and queue it to be built again, as its bytes are lost."""
-        if Wheel.objects.filter(pk=wheel.pk, withdrawn_at__isnull=False).exists():
-            return "withdrawn already"
-        if self.may_withdraw <= 0:
-            return "left, as no more wheels may be withdrawn in one go: see --withdraw"
-        self.may_withdraw -= 1
-        reason = f"Its file in the storage was lost or spoilt: {name}"
         with transaction.atomic():
             wheel.package.hold()
-            wheel.lose(self.now, reason)
+            if Wheel.objects.filter(pk=wheel.pk, withdrawn_at__isnull=False).exists():
+                return "withdrawn already"
+            if self.may_withdraw <= 0:
+                return "left, as no more wheels may be withdrawn in one go: see --withdraw"
+            self.may_withdraw -= 1
+            wheel.lose(self.now, f"Its file in the storage was lost or spoilt: {name}")
             build = wheel.build
             if not Build.objects.open().filter(version=build.version_id, target=build.target_id).exists():
                 why = f"The file of {wheel.filename} was lost."[:300]

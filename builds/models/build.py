@@ -42,6 +42,8 @@ class Build(models.Model):
     # How often a lost build is queued again.  One that took four builders down will take the fifth: a
     # person must look.
     MAX_LOSSES = 3
+    # How the reason of a build begins that a person makes by importing its wheels.
+    IMPORTED = "Imported by hand by "
     # How long the first, second and third attempt after a loss wait, and all that follow, in units of
     # PIWHEELS_RETRY_S.  What is wrong with the network or with a builder is seldom over in a minute, and
     # mostly in an hour.
@@ -365,11 +367,9 @@ class Build(models.Model):
 
         Once it was made it need not, and what a person wanted to import nobody else is to build.
         """
-        # Most have none, and then nobody need know who built it.
         if not self.rebuild_reason or self.state == self.State.SUCCEEDED:
             return ""
-        is_by_hand = self.builder is not None and self.builder.name == self.builder.BY_HAND
-        return "" if is_by_hand else self.rebuild_reason
+        return "" if self.rebuild_reason.startswith(self.IMPORTED) else self.rebuild_reason
 
     def sources(self) -> list[UpstreamFile]:
         """Return the files upstream that this build could be of."""

@@ -152,12 +152,13 @@ class BuildQuerySet(models.QuerySet["Build"]):
         """Return the same if this attempt was given to that builder."""
         return self._with_relations(statements.given(pk, attempt, builder.pk))
 
-    def free(self, waiting: Sequence[int]) -> "Build | None":
+    def free(self, waiting: Sequence[int], builder: "Builder") -> "Build | None":
         """Return the first of these builds that still waits and that no other transaction is at, and lock it.
 
+        None if the builder is at work no more; nobody turns it before the transaction has ended.
         With its version, package and target, for the rest of the transaction.
         """
-        found = statements.free(waiting) if waiting else None
+        found = statements.free(waiting, builder.pk) if waiting else None
         return self.of_request(found) if found else None
 
     def lost(self, now: datetime) -> Self:

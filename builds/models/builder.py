@@ -214,6 +214,11 @@ class Builder(models.Model):
         self.target = target
         return self.rekey()
 
+    def hold_at_work(self) -> bool:
+        """Keep others from turning this builder until the transaction ends; False if somebody has."""
+        active = Builder.objects.filter(pk=self.pk, is_enabled=True, mode=self.Mode.ACTIVE)
+        return active.select_for_update(no_key=True).values_list("pk").first() is not None
+
     def _turn(self, mode: "Builder.Mode", reason: str, now: datetime) -> None:
         self.mode, self.mode_reason, self.mode_at = mode, reason[:500], now
         self.save(update_fields=["mode", "mode_reason", "mode_at"])

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -17,11 +17,13 @@ class Decision(models.Model):
     class Meta:
         abstract = True
 
+    @transaction.atomic
     def begin(self) -> None:
         """Have it hold from now on."""
         self.save()
         self._tell()
 
+    @transaction.atomic
     def end(self) -> None:
         """Have it hold no more."""
         self.delete()

@@ -58,6 +58,10 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         """Tell whether the wheel of that name was taken down, so that nothing may have it again."""
         return statements.is_taken_down(filename)
 
+    def remove_again(self, filename: str) -> None:
+        """Have the bytes removed once more of the wheel of that name, if it was taken down."""
+        self.filter(filename=filename, taken_down_at__isnull=False).update(removed_at=None)
+
     def restore(self, filename: str) -> bool:
         """Show a wheel again whose file was lost, as its very bytes are back; False if it was not lost."""
         lost = self.filter(filename=filename, lost_at__isnull=False)
@@ -90,6 +94,9 @@ class Wheel(models.Model):
     A row is never deleted and its bytes never change: a name that was once given to a file is never given
     to another, as on PyPI.
     """
+
+    # What operators, rebuilds and faults of the storage decide of a file.
+    _STANDING = ("yanked", "held_reason", "withdrawn_at", "lost_at", "taken_down_at", "superseded_by")
 
     build = models.ForeignKey(Build, models.PROTECT, related_name="wheels")
     package = models.ForeignKey(Package, models.PROTECT, related_name="wheels")
@@ -261,13 +268,13 @@ class Wheel(models.Model):
 
         An operator's word outlasts the rebuild that may have taken its place before.
         """
-        self.package.hold()
+        self._hold()
         self._show(yanked=True, yanked_reason=reason, superseded_by=None)
 
     @transaction.atomic
     def unyank(self) -> None:
         """Take the yank back; one that a rebuild has replaced stands beside it then, as somebody wants it."""
-        self.package.hold()
+        self._hold()
         is_wanted_beside = self.superseded_by_id is not None
         self._show(yanked=False, yanked_reason="", superseded_by=None)
         if not is_wanted_beside:
@@ -280,8 +287,10 @@ class Wheel(models.Model):
 
     @transaction.atomic
     def release(self) -> None:
-        """Show this file, as a person has looked at it."""
-        self.package.hold()
+        """Show this file, as a person has looked at it; nothing if somebody has taken it out meanwhile."""
+        self._hold()
+        if self.withdrawn_at:
+            return
         self._show(held_reason="")
         self._take_place()
 
@@ -309,14 +318,21 @@ class Wheel(models.Model):
     @transaction.atomic
     def come_back(self) -> None:
         """Show this file again, as its very bytes are back; others may have taken its place meanwhile."""
-        self.package.hold()
+        self._hold()
+        if not self.lost_at:
+            return
         self._show(withdrawn_at=None, withdrawn_reason="", lost_at=None)
         self._take_place()
 
     @transaction.atomic
     def _take_out(self, now: datetime, reason: str, **fields: object) -> None:
-        """Take this file out of the index; what it had superseded is what installers take again."""
-        self.package.hold()
+        """Take this file out of the index; what it had superseded is what installers take again.
+
+        Nothing, if it was taken down meanwhile.
+        """
+        self._hold()
+        if self.taken_down_at:
+            return
         self._show(withdrawn_at=now, withdrawn_reason=reason, **fields)
         heir = self.superseded_by
         for wheel in self.supersedes.select_related("package", "build__target"):
@@ -325,6 +341,11 @@ class Wheel(models.Model):
             else:
                 wheel._show(yanked=False, yanked_reason="", superseded_by=None)
                 wheel._take_place()
+
+    def _hold(self) -> None:
+        """Keep others from changing the package until the transaction ends, and read how this file stands."""
+        self.package.hold()
+        self.refresh_from_db(fields=[*self._STANDING])
 
     def _take_place(self) -> None:
         """Stand among the other wheels as if all had come in the order of their build tags."""

@@ -197,9 +197,10 @@ def _next(campaign: Campaign, count: int) -> list[tuple[Package | None, int | No
 def _want(campaign: Campaign, package: Package, version: int | None, now: datetime) -> bool:
     """Queue one version for a campaign, or take in the build that waits; False if there is nothing to do."""
     package.hold()
-    # Somebody may have stopped it since this tick began.
+    # Somebody may have stopped it since this tick began, or skipped the package.
     if not campaign.hold():
         return False
+    package.refresh_from_db()
     outlook = look(package)
     target = next((target for target in outlook.needs if target.pk == campaign.target_id), None)
     if target is None:

@@ -47,6 +47,8 @@ def of_package(package: Package, version: Version | None = None, target: Target 
 def rebuild(package: Package, pairs: Collection[Pair], reason: str, now: datetime) -> Answer:
     """Queue versions for targets before all that nobody asked for, whatever wheels there are."""
     package.hold()
+    # Since somebody asked for it, it may have been skipped or have vanished.
+    package.refresh_from_db()
     outlook = look(package)
     places = places_of(package, outlook.attempts, now)
     usable, moved, refused = _usable(outlook), {}, []

@@ -100,11 +100,18 @@ def _check_range(value: int | None, allowed: range, unit: str) -> str:
     return f"Give {allowed.start} to {allowed.stop - 1} {unit}, or nothing."
 
 
-def save(recipe: Recipe, now: datetime) -> int:
-    """Check and save a recipe and queue again what failed and is for it; return how many builds that are."""
+def save(recipe: Recipe, now: datetime) -> None:
+    """Check and save a recipe; raises ValidationError by field."""
     check(recipe)
     recipe.changed_at = now
     recipe.save()
+
+
+def requeue_failed(recipe: Recipe) -> int:
+    """Queue again what failed and is for a recipe; return how many builds that are.
+
+    Each is a transaction, or the whole farm would wait for thousands of packages; so not to be called in one.
+    """
     again = 0
     ids = list(_failed(recipe).values_list("pk", flat=True)[:MOST_AGAIN])
     for start in range(0, len(ids), _BATCH):

@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from builds.admin.builders import BuilderAdmin
 from builds.models import Builder
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version
 from packages.tests import deeds
@@ -28,6 +29,26 @@ def test_the_list_of_builders_tells_how_each_is(admin_client):
     assert "It is &lt;b&gt;hot&lt;/b&gt;." in page
     assert ">box<" in page
     assert ">Large<" in page
+
+
+def test_a_form_writes_what_it_changes_and_nothing_that_came_meanwhile(admin_client, monkeypatch):
+    builder = make_builder()
+    form = {"target": builder.target_id, "size": "large"}
+    save_model = BuilderAdmin.save_model
+
+    def save_slowly(self, request, obj, *rest):
+        """Let somebody else pause the builder, and give it a new key, since the form was read."""
+        other = Builder.objects.get(pk=obj.pk)
+        other.pause("Dust.", NOON)
+        form["token"] = other.rekey()
+        save_model(self, request, obj, *rest)
+
+    monkeypatch.setattr(BuilderAdmin, "save_model", save_slowly)
+    admin_client.post(reverse("admin:builds_builder_change", args=[builder.pk]), form)
+
+    builder.refresh_from_db()
+    assert (builder.size, builder.mode) == ("large", "paused")
+    assert Builder.objects.by_token(form["token"]) == builder
 
 
 def test_the_list_asks_as_often_for_many_builders_as_for_one(admin_client, django_assert_max_num_queries):

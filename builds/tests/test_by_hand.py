@@ -197,6 +197,18 @@ def test_no_builder_has_a_reason_to_make_what_a_killed_import_was_to_bring(versi
     assert Build.objects.waiting().get().rebuild_reason == ""
 
 
+def test_what_waited_for_another_reason_outlives_a_killed_import(version, put):
+    build = make_build(version, rebuild_reason="Ann wants it.")
+    wanted = by_hand.prepare([put(NATIVE)])
+    by_hand._begin(wanted, by_hand.Told(by="me"), database_now())
+    assert Build.objects.get().pk == build.pk
+    Build.objects.update(lease_until=database_now() - timedelta(seconds=1))
+
+    dispatch.close_lost(database_now())
+
+    assert Build.objects.waiting().get().rebuild_reason == "Ann wants it."
+
+
 def bad(put):
     return [put(NATIVE, without=["demo/__init__.py"])]
 

@@ -200,7 +200,7 @@ def test_the_operators_page_of_a_failed_build_says_what_an_operator_can_do(admin
     assert "older-tools" not in admin_client.get(build.get_absolute_url()).content.decode()
 
 
-def test_a_recipe_asks_before_it_queues(admin_client):
+def test_a_recipe_asks_before_it_queues(admin_client, django_capture_on_commit_callbacks):
     build = make_failed()
     form = {"package": build.version.package_id, "apt": '["libffi-dev"]', "environment": "{}"}
 
@@ -209,7 +209,8 @@ def test_a_recipe_asks_before_it_queues(admin_client):
     assert said in asked.content.decode()
     assert not Build.objects.filter(state="queued").exists()
 
-    admin_client.post("/admin/builds/recipe/add/", {**form, "asked": said})
+    with django_capture_on_commit_callbacks(execute=True):
+        admin_client.post("/admin/builds/recipe/add/", {**form, "asked": said})
     assert Build.objects.get(state="queued").why == "A recipe changed."
 
 

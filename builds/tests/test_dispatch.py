@@ -11,7 +11,7 @@ from builder.contract import queue_for
 from builds import dispatch
 from builds.files import incoming, logs
 from builds.files.stored import MARK
-from builds.models import Build
+from builds.models import Build, Builder
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -40,6 +40,15 @@ def test_a_free_builder_gets_the_next_build_and_a_ring(redis: Redis):
     assert (build.state, build.builder) == ("dispatched", builder)
     assert build.lease_until > NOON
     assert redis.llen(queue_for("pi-07")) == 1
+
+
+def test_a_builder_that_was_turned_since_it_was_looked_at_gets_nothing():
+    build, turned, other = make_build(), make_builder(), make_builder("pi-08")
+    stale = Builder.objects.get(pk=turned.pk)
+    turned.pause("It is dusted.", NOON)
+
+    assert dispatch.assign([(build, stale)], NOON) == []
+    assert dispatch.assign([(build, other)], NOON) == [(build, other)]
 
 
 def test_a_builder_that_leaves_its_ring_is_deaf_and_none_is_while_redis_is_away(redis: Redis, settings):

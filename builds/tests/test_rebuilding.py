@@ -40,6 +40,16 @@ def states():
 FIRST, SECOND, THIRD = (f"demo-1.0{tag}-{PURE}.whl" for tag in ("", "-1", "-2"))
 
 
+def test_what_was_skipped_since_it_was_looked_at_is_not_built_again(farm):
+    farm.make(make_build())
+    stale = Package.objects.get()
+    Package.objects.get().skip("It takes builders down.")
+
+    answer = rebuilding.rebuild(stale, rebuilding.of_package(stale), "Ann wants it.", NOW)
+
+    assert (answer.queued, len(answer.refused)) == (0, 1)
+
+
 def test_a_first_build_has_no_build_tag(farm):
     assert farm.order(make_build())["build_tag"] == ""
 

@@ -14,6 +14,12 @@ from packages.models import Package
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 
+def save(recipe):
+    """How many builds are queued again as a recipe is saved."""
+    recipes.save(recipe, NOON)
+    return recipes.requeue_failed(recipe)
+
+
 def make_failed(version=None, failure="missing-header", target=None, **fields):
     return make_build(version, target, state="failed", failure=failure, finished_at=NOON, **fields)
 
@@ -37,7 +43,7 @@ def test_a_recipe_for_a_package_builds_again_what_failed_and_decides_the_order(s
         rung="setuptools<82",
     )
 
-    assert recipes.save(recipe, NOON) == 1
+    assert save(recipe) == 1
 
     order = order_of(Build.objects.waiting().get())
     assert (order.apt, order.environment, order.rung) == (
@@ -59,7 +65,7 @@ def test_without_a_recipe_the_settings_decide_the_order(settings):
 def test_a_recipe_for_a_class_is_for_builds_that_failed_so_before():
     failed, other = make_failed(), make_failed(make_version(package="other"), failure="unknown")
 
-    assert recipes.save(Recipe(failure="missing-header", apt=["libffi-dev"]), NOON) == 1
+    assert save(Recipe(failure="missing-header", apt=["libffi-dev"])) == 1
 
     again = Build.objects.waiting().get()
     assert again.version == failed.version
@@ -79,7 +85,7 @@ def test_what_the_first_attempt_lacked_the_third_has_whatever_ended_the_second(s
     failed = make_failed()
     make_build(failed.version, attempt=2, finished_at=NOON, **since)
     third = make_build(failed.version, attempt=3)
-    recipes.save(Recipe(failure="missing-header", apt=["libffi-dev"]), NOON)
+    save(Recipe(failure="missing-header", apt=["libffi-dev"]))
 
     assert recipes.ingredients(third).apt == ("libffi-dev",)
 
@@ -89,7 +95,7 @@ def test_of_two_failures_with_a_recipe_the_later_decides():
     make_build(failed.version, attempt=2, state="failed", failure="out-of-memory", finished_at=NOON)
     third = make_build(failed.version, attempt=3)
     for failure, apt in [("out-of-memory", "libbig-dev"), ("missing-header", "libffi-dev")]:
-        recipes.save(Recipe(failure=failure, apt=[apt]), NOON)
+        save(Recipe(failure=failure, apt=[apt]))
 
     assert recipes.ingredients(third).apt == ("libbig-dev",)
 
@@ -98,16 +104,16 @@ def test_a_recipe_for_lost_builders_is_for_what_they_had():
     lost = make_build(state="lost", failure="builder-lost", finished_at=NOON, losses=9)
 
     assert recipes.count_again(Recipe(failure="builder-lost", size="large")) == (1, 1)
-    assert recipes.save(Recipe(failure="builder-lost", size="large"), NOON) == 1
+    assert save(Recipe(failure="builder-lost", size="large")) == 1
     assert Build.objects.waiting().get().version == lost.version
 
 
 def test_a_packages_own_recipe_goes_before_that_of_a_class():
     build = make_failed()
-    recipes.save(Recipe(package=build.version.package, apt=["libown-dev"]), NOON)
+    save(Recipe(package=build.version.package, apt=["libown-dev"]))
     Build.objects.waiting().delete()
 
-    assert recipes.save(Recipe(failure="missing-header", apt=["libclass-dev"]), NOON) == 0
+    assert save(Recipe(failure="missing-header", apt=["libclass-dev"])) == 0
     assert recipes.ingredients(build).apt == ("libown-dev",)
 
 
@@ -115,7 +121,7 @@ def test_a_recipe_saved_twice_queues_nothing_twice():
     build = make_failed()
     recipe = Recipe(package=build.version.package)
 
-    assert (recipes.save(recipe, NOON), recipes.save(recipe, NOON)) == (1, 0)
+    assert (save(recipe), save(recipe)) == (1, 0)
 
 
 def test_what_was_built_since_or_is_for_no_target_any_more_is_left_alone():
@@ -123,7 +129,7 @@ def test_what_was_built_since_or_is_for_no_target_any_more_is_left_alone():
     make_build(done.version, attempt=2, state="succeeded", finished_at=NOON)
     gone.target.deactivate()
 
-    assert recipes.save(Recipe(package=done.version.package), NOON) == 0
+    assert save(Recipe(package=done.version.package)) == 0
 
 
 def test_a_class_of_many_is_queued_again_bit_by_bit(monkeypatch):
@@ -132,12 +138,12 @@ def test_a_class_of_many_is_queued_again_bit_by_bit(monkeypatch):
         make_failed(make_version(f"1.{minor}"))
     recipe = Recipe(failure="missing-header")
 
-    assert (recipes.save(recipe, NOON), recipes.save(recipe, NOON)) == (3, 2)
+    assert (save(recipe), save(recipe)) == (3, 2)
 
 
 def test_the_size_of_a_recipe_holds_for_builds_again_and_for_new_ones():
     build = make_failed()
-    recipes.save(Recipe(package=build.version.package, size="large"), NOON)
+    save(Recipe(package=build.version.package, size="large"))
     make_version("2.0")
     Package.objects.update(plan_needed=True)
 
@@ -189,13 +195,13 @@ def test_what_no_builder_should_follow_is_refused_at_its_field(fields, field):
     package = make_version().package
 
     with pytest.raises(ValidationError) as refused:
-        recipes.save(Recipe(**{"package": package, **fields}), NOON)
+        save(Recipe(**{"package": package, **fields}))
 
     assert list(refused.value.message_dict) == [field]
     assert not Recipe.objects.exists()
 
 
-def test_an_operator_writes_a_recipe_and_is_told_what_is_wrong():
+def test_an_operator_writes_a_recipe_and_is_told_what_is_wrong(django_capture_on_commit_callbacks):
     build = make_failed()
     client = Client()
     client.force_login(User.objects.create_superuser("op"))
@@ -206,6 +212,7 @@ def test_an_operator_writes_a_recipe_and_is_told_what_is_wrong():
 
     good = {**form, "environment": json.dumps({"CFLAGS": "-O1"})}
     asked = client.post("/admin/builds/recipe/add/", good).context["adminform"].form["asked"].value()
-    client.post("/admin/builds/recipe/add/", {**good, "asked": asked})
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/admin/builds/recipe/add/", {**good, "asked": asked})
     assert Recipe.objects.get().environment == {"CFLAGS": "-O1"}
     assert Build.objects.waiting().count() == 1

@@ -13,7 +13,7 @@ from builds.files.relocation import STAYS, Move
 from builds.files.storage import WholeFileStorage
 from builds.files.stored import LOST_AND_FOUND
 from builds.tests.storages import folder, make_whole_wheel, opened, path_of, places, use
-from packages.models import ANEW, Package
+from packages.models import Package
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -47,12 +47,12 @@ def names_of(holder):
 def all_are_shown():
     """Have the index show all packages as they are."""
     for package in Package.objects.all():
-        Package.objects.note_shown({package.pk: package.revision})
+        Package.objects.note_shown({package.pk: (package.revision, package.shown_revision)})
 
 
 def shown_anew():
     """The packages whose links are to be made anew."""
-    return set(Package.objects.filter(shown_revision=ANEW).values_list("name", flat=True))
+    return set(Package.objects.filter(shown_revision__lt=0).values_list("name", flat=True))
 
 
 @BOTH_WAYS

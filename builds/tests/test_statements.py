@@ -136,9 +136,12 @@ def test_the_first_build_that_still_waits_is_found_in_the_order_that_is_asked_fo
     target = make_target()
     builds = [make_build(version=make_version(f"{number}.0"), target=target) for number in range(1, 4)]
     builds[2].assign(make_builder(), NOON)
+    builder = make_builder("pi-08")
 
     # Twice, as PostgreSQL has prepared the statement by then.
-    found = [statements.free([builds[2].pk, builds[1].pk, builds[0].pk]) for _ in range(2)]
+    found = [statements.free([builds[2].pk, builds[1].pk, builds[0].pk], builder.pk) for _ in range(2)]
 
     assert found == [builds[1].pk, builds[1].pk]
-    assert statements.free([builds[2].pk]) is None
+    assert statements.free([builds[2].pk], builder.pk) is None
+    builder.pause("It is dusted.", NOON)
+    assert statements.free([builds[1].pk], builder.pk) is None

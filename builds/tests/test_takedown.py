@@ -10,6 +10,7 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from builds import publish
 from builds.files import storage, takedown
 from builds.models import Builder, Wheel
 from builds.tests.pi import PURE, Pi
@@ -40,7 +41,8 @@ def test_the_bytes_go_when_no_page_lists_them_any_more():
     assert default_storage.exists(wheel.path)
 
     wheel.package.refresh_from_db()
-    Package.objects.note_shown({wheel.package_id: wheel.package.revision})
+    package = wheel.package
+    Package.objects.note_shown({package.pk: (package.revision, package.shown_revision)})
     assert takedown.remove_bytes(NOW, limit=10) == 1
 
     assert not any(default_storage.exists(name) for name in wheel.paths)
@@ -165,6 +167,42 @@ def test_a_lost_wheel_that_was_taken_down_does_not_come_back():
     wheel.take_down(NOW + timedelta(hours=1), "Malware.")
 
     assert not Wheel.objects.restore(wheel.filename)
+
+
+def test_who_looked_before_a_wheel_was_taken_out_changes_nothing_of_that():
+    wheel = make_whole_wheel()
+    wheel.held_reason = "It has setuid bits."
+    wheel.save()
+    stale = Wheel.objects.get()
+    wheel.distrust(NOW, "Its builder was in wrong hands.")
+
+    stale.release()
+
+    wheel.refresh_from_db()
+    assert (wheel.withdrawn_at, wheel.held_reason) == (NOW, "Its builder was in wrong hands.")
+    stale.take_down(NOW, "Malware.")
+    wheel.lose(NOW, "Its file is gone.")
+    assert Wheel.objects.get().lost_at is None
+
+
+def test_bytes_that_come_while_they_are_taken_down_go_again(monkeypatch):
+    store = publish._store
+
+    def slowly(build, file, content, statement):
+        wheel = Wheel.objects.first()
+        if wheel:
+            wheel.take_down(NOW, "Malware.")
+            takedown.remove(wheel, NOW)
+        store(build, file, content, statement)
+
+    monkeypatch.setattr(publish, "_store", slowly)
+
+    publish_twice(lambda wheel: None)
+
+    wheel = Wheel.objects.get()
+    assert default_storage.exists(wheel.path)
+    assert takedown.remove_bytes(NOW + takedown.PATIENCE, limit=10) == 1
+    assert not default_storage.exists(wheel.path)
 
 
 def publish_twice(between):

@@ -5,12 +5,11 @@ Nothing here knows of builds.  Who depends on a package's facts looks at `revisi
 
 from packages.models.dirty import Dirty
 from packages.models.importing import ImportRefusal, ImportRefusalQuerySet, ImportStep
-from packages.models.package import ANEW, NEVER, Alias, Package, PackageQuerySet
+from packages.models.package import NEVER, Alias, Package, PackageQuerySet
 from packages.models.sync_cursor import SyncCursor
 from packages.models.version import Placed, UpstreamFile, UpstreamFileQuerySet, Version, canonical_version
 
 __all__ = [
-    "ANEW",
     "NEVER",
     "Alias",
     "Dirty",

@@ -1,12 +1,12 @@
 """Packages and the spellings of their names."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Least, Now
 
 from packages import plain_sql
 from packages.batches import batches
@@ -15,8 +15,6 @@ from packages.models.dirty import Dirty
 # PEP 503: the form that the index uses in its URLs.
 CANONICAL = r"^[a-z0-9]+(-[a-z0-9]+)*\Z"
 
-# What `shown_revision` is when the index is to be written anew without a change of the package.
-ANEW = -1
 
 # A time that compares as older than all others, where NULL would sort differently on each database.
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,17 +53,27 @@ class PackageQuerySet(models.QuerySet["Package"]):
         """Packages whose pages in the index are old; those that changed before those to be written anew."""
         return self.exclude(shown_revision=F("revision")).order_by("-shown_revision")
 
-    def note_shown(self, revisions: Mapping[int, int]) -> None:
-        """Note which revisions of packages the index shows by now."""
-        for revision in sorted(set(revisions.values())):
+    def hold(self, packages: Iterable[int]) -> None:
+        """Keep others from changing these rows until the transaction ends, in the order that all keep."""
+        list(self.select_for_update().filter(pk__in=packages).order_by("pk").values_list("pk"))
+
+    def note_shown(self, shown: Mapping[int, tuple[int, int]]) -> None:
+        """Note which revisions of packages the index shows by now, each after its `shown_revision` as read.
+
+        What was to be written anew since then has another one, and is written once more.
+        """
+        for revision, before in sorted(set(shown.values())):
             for batch in batches(
-                package for package, shown in sorted(revisions.items()) if shown == revision
+                package for package, noted in sorted(shown.items()) if noted == (revision, before)
             ):
-                self.filter(pk__in=batch).update(shown_revision=revision)
+                self.filter(pk__in=batch, shown_revision=before).update(shown_revision=revision)
 
     def show_anew(self, packages: Collection[int]) -> None:
-        """Have the index's pages of packages written anew, no more of them than one statement takes."""
-        self.filter(pk__in=packages).update(shown_revision=ANEW)
+        """Have the index's pages of packages written anew, no more of them than one statement takes.
+
+        Each time with another number, below those of all revisions.
+        """
+        self.filter(pk__in=packages).update(shown_revision=Least(F("shown_revision"), 0) - 1)
 
 
 class Package(models.Model):
@@ -125,7 +133,9 @@ class Package(models.Model):
         default=0, help_text="Grows with each change that a reader of the index or the pages could see."
     )
     shown_revision = models.BigIntegerField(
-        default=0, db_default=0, help_text="The revision that the published index shows."
+        default=0,
+        db_default=0,
+        help_text="The revision that the published index shows.",
     )
     changed_at = models.DateTimeField(db_default=Now())
 

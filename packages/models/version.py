@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple, Self
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from packaging.version import InvalidVersion
 from packaging.version import Version as ParsedVersion
@@ -96,6 +96,7 @@ class Version(models.Model):
         parsed = ParsedVersion(self.canonical) if self.canonical else ParsedVersion("0")
         return bool(self.canonical), parsed, self.number
 
+    @transaction.atomic
     def request(self, now: datetime) -> None:
         """Ask for this version to be built before all that nobody asked for."""
         self.requested_at = now
@@ -110,6 +111,7 @@ class Version(models.Model):
         """Build this version again."""
         self._set_skip("")
 
+    @transaction.atomic
     def _set_skip(self, reason: str) -> None:
         self.skip_reason = reason
         self.save(update_fields=["skip_reason"])

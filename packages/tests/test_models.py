@@ -21,6 +21,20 @@ def test_only_a_canonical_name_is_a_packages(name):
     make_package("demo-pkg2")
 
 
+def test_a_wish_is_written_with_the_plan_that_it_asks_for_or_not_at_all(monkeypatch):
+    version = Version.objects.create(package=make_package(), number="1.0")
+
+    def die(package):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Package, "request_plan", die)
+        version.request(timezone.now())
+
+    version.refresh_from_db()
+    assert version.requested_at is None
+
+
 def test_only_a_digest_is_a_files():
     version = Version.objects.create(package=make_package(), number="1.0")
 

@@ -34,6 +34,18 @@ def test_marked_names_are_looked_up_and_forgotten(upstream, refresh, now):
     assert Package.objects.count() == 2
 
 
+def test_a_package_that_is_forgotten_while_it_is_looked_up_stays_so(upstream, look_up, pypi, now):
+    upstream.add_sdist("demo", "1.0")
+    question = sync.Question(mark("demo", now), look_up(), None)
+    answer = pypi.project("demo")
+    Package.objects.all().delete()
+    Dirty.objects.all().delete()
+
+    assert sync._settle(question, lambda: answer, now)
+
+    assert not Package.objects.exists()
+
+
 def test_while_nothing_is_marked_nothing_is_written(refresh):
     refresh()
 

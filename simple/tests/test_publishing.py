@@ -20,8 +20,8 @@ from django.utils import timezone
 from builds.files import storage
 from builds.files.storage import Unreachable
 from builds.models import Target, Wheel
-from packages.models import ANEW, Package
-from simple import publishing, shown, tree
+from packages.models import Package
+from simple import folders, indexes, publishing, shown, tree
 from simple.models import Shown
 from simple.tests.rows import make_package, make_wheel
 from simple.views import PAGE
@@ -155,9 +155,29 @@ def test_packages_of_which_there_is_nothing_are_passed_over_in_bulk(django_asser
     assert not Path(tree.folder("simple")).exists()
 
 
+def test_what_is_to_be_written_anew_as_it_is_written_is_written_once_more(monkeypatch):
+    package = make_wheel().package
+    publish()
+    Package.objects.show_anew([package.pk])
+    sync = folders.sync
+
+    def sync_slowly(paths):
+        """Let somebody replace a file, who has all of it linked anew, before the disk has what is written."""
+        Package.objects.show_anew([package.pk])
+        sync(paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "sync", sync_slowly)
+        publishing._Writer(indexes.current(), ("simple",), NOW).publish([package.pk])
+
+    assert Package.objects.to_show().exists()
+    publish()
+    assert not Package.objects.to_show().exists()
+
+
 def test_what_is_to_be_written_anew_is_not_gone_through_for_packages_of_which_there_is_nothing():
     make_package("empty").mark_changed()
-    Package.objects.update(shown_revision=ANEW)
+    Package.objects.update(shown_revision=-1)
 
     assert shown.pass_over(9) == 0
     assert shown.pass_over_anew(9) == 1
@@ -168,7 +188,7 @@ def test_packages_of_which_there_is_nothing_are_passed_over_when_the_others_are_
         make_package(f"empty-{number}").mark_changed()
     make_wheel()
     publish()
-    Package.objects.update(shown_revision=ANEW)
+    Package.objects.update(shown_revision=-1)
 
     assert publish() == 3
 
