@@ -156,7 +156,9 @@ def measure_ticks(target: Target) -> None:
     campaigns.stop(campaign, "the measurement", now)
     wanted = dict(Demand.objects.values_list("package", "downloads"))
     counted = {key: Wanted(100_000 if key % 100 == 0 else count) for key, count in wanted.items()}
-    show(Figure("simple.count_demand, one package in 100 anew", once(lambda: demand.note(counted)), "s"))
+    span = range(max(counted) + 1)
+    took = once(lambda: demand.note(span, counted, demand.count_dependents()))
+    show(Figure("simple.count_demand, one package in 100 anew", took, "s"))
 
 
 def measure_space(size: int) -> None:

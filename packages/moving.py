@@ -10,7 +10,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from packages.models import Dirty, Package, SyncCursor
+from packages.batches import batches
+from packages.models import Dirty, Package, PackageQuerySet, SyncCursor
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,23 @@ def settle(simple_url: str, now: datetime) -> None:
         _move(cursor, simple_url, now)
 
 
-@transaction.atomic
 def _move(cursor: SyncCursor, simple_url: str, now: datetime) -> None:
     """Start anew with another index."""
+    # Some at a time, as reports and plans of a million packages would wait for them; whoever is cut short
+    # begins once more.
+    for some in batches(_of_the_old_index().values_list("pk", flat=True).iterator()):
+        Package.objects.filter(pk__in=some).update(serial=None, etag="")
+    _begin(cursor, simple_url, now)
+
+
+def _of_the_old_index() -> PackageQuerySet:
+    """Return the packages of which we have what the old index counted."""
+    return Package.objects.exclude(serial=None, etag="")
+
+
+@transaction.atomic
+def _begin(cursor: SyncCursor, simple_url: str, now: datetime) -> None:
+    """Follow the other index from now on."""
     if not cursor.move(simple_url, now):
         return
     logger.warning(
@@ -34,7 +49,7 @@ def _move(cursor: SyncCursor, simple_url: str, now: datetime) -> None:
         " somebody has run `manage.py reconcile --believe`.",
         *(cursor.upstream, simple_url),
     )
-    Package.objects.update(serial=None, etag="")
+    _of_the_old_index().update(serial=None, etag="")
     Dirty.objects.update(wanted_serial=None)
 
 

@@ -83,7 +83,9 @@ def settle(there_are: Indexes) -> None:
             " workers and the web server use one folder (PIWHEELS_PUBLIC).",
             settings.PIWHEELS_PUBLIC,
         )
-    for batch in batches(Shown.objects.order_by("pk").values_list("pk", flat=True).iterator()):
+    # What waits for it since a try that was cut short need not be marked again.
+    shown = Shown.objects.filter(package__shown_revision__gte=0).order_by("pk")
+    for batch in batches(shown.values_list("pk", flat=True).iterator()):
         Package.objects.show_anew(batch)
     new = state.key if is_same_folder else uuid.uuid4().hex
     state.begin(new, made_of)

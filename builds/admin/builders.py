@@ -13,7 +13,7 @@ from django.utils.html import format_html_join
 
 from builds.builders import enrolment
 from builds.builders.redis_users import RedisFault
-from builds.models import Build, Builder, Target, TargetQueue
+from builds.models import Build, BuildDay, Builder, Target, TargetQueue
 from packages import audit
 from packages.admin_deeds import Outcome, Reason, Wish, deed, shown_once
 from packages.clock import database_now
@@ -22,6 +22,15 @@ from packages.wording import many
 
 # Of a target, what decides what is built for it and which wheels serve it.
 _DECIDING = {"policy", "python", "abi", "platform_tags", "glibc", "glibcxx"}
+
+
+def _was_tried(target: Target) -> bool:
+    """Tell whether anything was ever to be built for a target, by what is counted and by its queue.
+
+    No index leads from it to all its builds, of which the foreign key keeps it in any case.
+    """
+    counted = BuildDay.objects.filter(target=target)
+    return counted.exists() or Build.objects.ready().order_by().filter(target=target).exists()
 
 
 @admin.register(Target)
@@ -45,7 +54,7 @@ class TargetAdmin(FarmAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Target | None = None) -> bool:
         """Only what was never built for can go."""
-        return super().has_delete_permission(request, obj) and (obj is None or not obj.builds.exists())
+        return super().has_delete_permission(request, obj) and (obj is None or not _was_tried(obj))
 
     @deed(
         "activate target",

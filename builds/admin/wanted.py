@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 
 from builds.models import Build, Campaign, Demand, Push, Skip
+from builds.models.wanted import MOST_WANTED
 from builds.planning import campaigns
 from packages.admin_deeds import ConfirmedForm, Outcome, Wish, deed
 from packages.clock import database_now
@@ -99,6 +100,10 @@ class CampaignAdmin(FarmAdmin):
     readonly_fields = ["state", "progress", "regressions", "by", "started_at", "ended_at"]
     actions = ["stop"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+        """Leave what it goes through where it is: a hundred thousand keys."""
+        return super().get_queryset(request).defer("todo", "packages")
+
     def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
         """Show how far it is of one that has begun."""
         return list(super().get_readonly_fields(request, obj)) if obj else []
@@ -158,4 +163,5 @@ class DemandAdmin(RecordAdmin):
     list_display = ["package", "downloads", "misses", "dependents"]
     list_select_related = ["package"]
     search_fields = ["package__name__startswith"]
-    ordering = ["-downloads"]
+    # As its index has it.
+    ordering = MOST_WANTED

@@ -23,7 +23,7 @@ class Doubt:
 
     def wheels(self) -> WheelQuerySet:
         """Return its wheels of that time that are not withdrawn."""
-        return self._published().standing().select_related("package", "build__target")
+        return self._published().standing()
 
     def to_rebuild(self) -> dict[int, set[Pair]]:
         """Return, by package, what it built and is out of the index, and nobody has built or queued since."""

@@ -262,5 +262,7 @@ def _to_its_end(name: str, steps: Iterator[Step]) -> Iterator[Step]:
 
 def _rows(prefix: str, after: str) -> Iterator[Wheel]:
     """Give the wheels of a part, in the order of their hashes."""
-    wheels = Wheel.objects.below(prefix, after).select_related("package", "build")
+    # What is looked at, and not the text of a trial: a part is sorted, and may be twenty thousand.
+    looked_at = ("sha256", "filename", "size", "metadata_sha256", "build", "package")
+    wheels = Wheel.objects.below(prefix, after).only(*looked_at, "withdrawn_at", "lost_at", "taken_down_at")
     yield from wheels.iterator(chunk_size=1000)

@@ -27,11 +27,6 @@ INDEXES = [
         name="builds_build_campaign",
     ),
     models.Index(
-        fields=["lease_until"],
-        condition=Q(state__in=["dispatched", "building", "uploading"]),
-        name="builds_build_leases",
-    ),
-    models.Index(
         fields=["-finished_at"],
         condition=Q(finished_at__isnull=False),
         name="builds_build_finished_at",

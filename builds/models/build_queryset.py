@@ -162,7 +162,11 @@ class BuildQuerySet(models.QuerySet["Build"]):
         return self.of_request(found) if found else None
 
     def lost(self, now: datetime) -> Self:
-        """Assigned builds whose lease ran out."""
+        """Assigned builds whose lease ran out.
+
+        They are found among those that builders have, one each.  An index of leases would have each heartbeat
+        write an entry into all indexes of the table, as PostgreSQL updates in place only what is in none.
+        """
         return self.assigned().filter(lease_until__lt=now)
 
     def last_attempts(self) -> Self:

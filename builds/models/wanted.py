@@ -104,7 +104,7 @@ class Push(Decision):
 
 
 # The index has it, so this is its order to the letter.
-_MOST_WANTED = (
+MOST_WANTED = (
     (models.F("downloads") + models.F("misses")).desc(),
     models.F("dependents").desc(),
     models.F("package"),
@@ -116,7 +116,7 @@ class DemandQuerySet(models.QuerySet["Demand"]):
 
     def most_wanted(self) -> Self:
         """Return what is wanted, most first: by what pip looked for; of equals what more packages need."""
-        return self.order_by(*_MOST_WANTED)
+        return self.order_by(*MOST_WANTED)
 
 
 class Demand(models.Model):
@@ -133,7 +133,7 @@ class Demand(models.Model):
 
     class Meta:
         verbose_name_plural = "demand"
-        indexes = [models.Index(*_MOST_WANTED, name="builds_demand_most")]
+        indexes = [models.Index(*MOST_WANTED, name="builds_demand_most")]
 
     def __str__(self) -> str:
         return f"{self.package}: {self.downloads} + {self.misses}, {self.dependents} dependents"

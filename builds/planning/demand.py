@@ -34,22 +34,20 @@ class _Numbers(NamedTuple):
 _UNWANTED, _NOTHING = Wanted(), _Numbers(0, 0, 0)
 
 
-def note(counted: Mapping[int, Wanted]) -> int:
-    """Note what was counted, and who depends on whom; return of how many packages something changed.
+def note(span: range, counted: Mapping[int, Wanted], dependents: Mapping[int, int]) -> int:
+    """Note what was counted of packages with these keys, and how many depend on each.
 
-    Who is not among them is wanted by nobody any more.
+    Who is not among them is wanted by nobody any more.  Returns of how many packages something changed.
     """
-    dependents = _dependents()
-    # There may be a million, so they are kept as numbers, not as rows.
+    rows = Demand.objects.filter(package__gte=span.start, package__lt=span.stop)
     before = {
         package: _Numbers(*numbers)
-        for package, *numbers in Demand.objects.values_list(
-            "package", "downloads", "misses", "dependents"
-        ).iterator()
+        for package, *numbers in rows.values_list("package", "downloads", "misses", "dependents").iterator()
     }
+    needed = {package for package in dependents if package in span}
     now = (
         (package, before.get(package, _NOTHING), _numbers(package, counted, dependents))
-        for package in counted.keys() | dependents.keys() | before.keys()
+        for package in counted.keys() | needed | before.keys()
     )
     total = 0
     for batch in batches(each for each in now if each[1] != each[2]):
@@ -63,7 +61,7 @@ def _numbers(package: int, counted: Mapping[int, Wanted], dependents: Mapping[in
     return _Numbers(wanted.downloads, wanted.misses, dependents.get(package, 0))
 
 
-def _dependents() -> dict[int, int]:
+def count_dependents() -> dict[int, int]:
     """Return how many packages' wheels need a package, by its key; not what only an extra needs."""
     needs = Dependency.objects.of_pip().filter(wheel__withdrawn_at=None)
     counted = dict(needs.values_list("name").annotate(Count("wheel__package", distinct=True)).iterator())

@@ -5,16 +5,12 @@ Counted as far as somebody wants to know it: nobody reads a page for hours, and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from builds.models import Build, Builder, Size
+from builds.models import Build, Builder, Size, TargetQueue
 
 # Beyond this the number is only "more than".
 COUNTED = 10_000
-
-# The pace is that of the last day, or of so many builds that ended last if they are fewer.
-PACE = timedelta(days=1)
-PACED = 1000
 
 
 @dataclass(frozen=True)
@@ -60,17 +56,13 @@ def _length(seconds: float) -> str:
 
 
 def of(build: Build, now: datetime) -> Position:
-    """Return where a waiting build stands."""
-    return _of([build], {build.target_id: _per_second(build, now)}, now)[build.pk]
+    """Return where a waiting build stands, by the pace that was counted last."""
+    paces = TargetQueue.objects.filter(pk=build.target_id).values_list("per_hour", flat=True)
+    return of_several([build], {build.target_id: paces.first() or 0.0}, now)[build.pk]
 
 
 def of_several(builds: Sequence[Build], per_hour: Mapping[int, float], now: datetime) -> dict[int, Position]:
-    """Return where builds stand of which the target's pace is known, by two queries."""
-    return _of(builds, {target: pace / 3600 for target, pace in per_hour.items()}, now)
-
-
-def _of(builds: Sequence[Build], paces: Mapping[int, float], now: datetime) -> dict[int, Position]:
-    """Return where builds stand, by how many of their target end a second."""
+    """Return where builds stand of which it is known how many of their target end an hour, by two queries."""
     # One more than we count tells that there are more.
     counts = Build.objects.counts_before(builds, COUNTED + 1)
     could = Builder.objects.at_work(now).filter(target__in={build.target_id for build in builds})
@@ -79,7 +71,7 @@ def _of(builds: Sequence[Build], paces: Mapping[int, float], now: datetime) -> d
         build.pk: _position(
             build,
             ahead,
-            paces.get(build.target_id, 0.0),
+            per_hour.get(build.target_id, 0.0) / 3600,
             [size for target, size in builders if target == build.target_id],
             now,
         )
@@ -88,7 +80,7 @@ def _of(builds: Sequence[Build], paces: Mapping[int, float], now: datetime) -> d
 
 
 def _position(build: Build, ahead: int, pace: float, sizes: list[str], now: datetime) -> Position:
-    """Return where a build stands that has so many before it, and builders of these sizes."""
+    """Return where a build stands that has so many before it, of which so many end a second."""
     waits_s = max(0.0, (build.not_before - now).total_seconds()) if build.not_before else 0.0
     return Position(
         ahead=min(ahead, COUNTED),
@@ -96,12 +88,3 @@ def _position(build: Build, ahead: int, pace: float, sizes: list[str], now: date
         starts_in_s=max(waits_s, ahead / pace) if pace else None,
         builders=sum(build.size in Size(size).and_smaller() for size in sizes),
     )
-
-
-def _per_second(build: Build, now: datetime) -> float:
-    """Return how many builds of the target ended per second lately."""
-    ended = Build.objects.ended().filter(target=build.target_id, finished_at__gte=now - PACE)
-    times = [at for at in ended.values_list("finished_at", flat=True)[:PACED] if at]
-    if len(times) < PACED:
-        return len(times) / PACE.total_seconds()
-    return PACED / max(1.0, (now - times[-1]).total_seconds())

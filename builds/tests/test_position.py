@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from builds.models import Build
+from builds.models import Build, TargetQueue
 from builds.planning.priority import Rank, span
 from builds.shown import position
 from builds.tests.rows import NOON, make_build, make_builder, make_target, make_version
@@ -19,14 +19,6 @@ def target():
 
 def make_waiting(target, number, **fields):
     return make_build(make_version(number), target, **{"released_at": NOON, **fields})
-
-
-def make_ended(target, count, finished_at):
-    version = make_version("0.1")
-    Build.objects.bulk_create(
-        Build(version=version, target=target, attempt=n, state="succeeded", finished_at=finished_at)
-        for n in range(1, count + 1)
-    )
 
 
 AHEAD: list[dict] = [
@@ -85,21 +77,16 @@ def test_beyond_what_anybody_reads_it_is_not_counted(target, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ended", "at", "starts_in_s"),
-    [
-        (0, NOON, None),
-        (12, NOON - timedelta(hours=25), None),
-        # Twelve a day, and six before it.
-        (12, NOON - timedelta(hours=3), 43_200),
-        # The last thousand took an hour.
-        (1000, NOON - timedelta(hours=1), 21.6),
-    ],
+    ("per_hour", "starts_in_s"),
+    # Six are before it.
+    [(None, None), (0.0, None), (0.5, 43_200), (1000.0, 21.6)],
 )
-def test_when_it_begins_is_told_by_the_pace_of_the_last_day(target, ended, at, starts_in_s):
+def test_when_it_begins_is_told_by_the_pace_of_the_last_day(target, per_hour, starts_in_s):
     for number in range(6):
         make_waiting(target, f"1.{number}", priority=9)
     build = make_waiting(target, "0.9")
-    make_ended(target, ended, at)
+    if per_hour is not None:
+        TargetQueue.objects.create(target=target, per_hour=per_hour)
 
     found = position.of(build, NOON).starts_in_s
 
@@ -108,7 +95,7 @@ def test_when_it_begins_is_told_by_the_pace_of_the_last_day(target, ended, at, s
 
 def test_what_waits_for_a_time_does_not_begin_before_it(target):
     build = make_waiting(target, "1.0", not_before=NOON + timedelta(hours=1))
-    make_ended(target, 1, NOON)
+    TargetQueue.objects.create(target=target, per_hour=9000)
 
     assert position.of(build, NOON).starts_in_s == 3600
 

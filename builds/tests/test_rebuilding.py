@@ -45,7 +45,7 @@ def test_what_was_skipped_since_it_was_looked_at_is_not_built_again(farm):
     stale = Package.objects.get()
     Package.objects.get().skip("It takes builders down.")
 
-    answer = rebuilding.rebuild(stale, rebuilding.of_package(stale), "Ann wants it.", NOW)
+    answer = rebuilding.rebuild(stale, rebuilding.of_package(stale), "Ann wants it.", NOON)
 
     assert (answer.queued, len(answer.refused)) == (0, 1)
 

@@ -166,8 +166,10 @@ def find_taken_down(now: datetime) -> Iterator[Matter]:
 
 def find_campaigns(now: datetime) -> Iterator[Matter]:
     """Find campaigns of which most fails, while they go on and for some days after their end."""
-    for campaign in Campaign.objects.exclude(state=Campaign.State.STOPPED).filter(
-        Q(ended_at=None) | Q(ended_at__gt=now - LATELY)
+    for campaign in (
+        Campaign.objects.exclude(state=Campaign.State.STOPPED)
+        .filter(Q(ended_at=None) | Q(ended_at__gt=now - LATELY))
+        .defer("todo", "packages")
     ):
         figures = campaign.counted or {}
         built, failed = int(figures.get("succeeded", 0)), int(figures.get("failed", 0))

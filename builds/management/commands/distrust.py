@@ -9,6 +9,7 @@ from builds import dispatch
 from builds.builders.distrust import Doubt
 from builds.models import Build, Builder, Wheel
 from builds.planning import rebuilding
+from packages.batches import batches
 from packages.clock import database_now
 from packages.command import DestructiveCommand, moment
 from packages.models import Package
@@ -50,7 +51,7 @@ class Command(DestructiveCommand):
                 " pause, first."
             )
         doubt = Doubt(builder, options["since"])
-        wheels = list(doubt.wheels())
+        wheels = _named(doubt)
         when = f"since {doubt.since:%Y-%m-%d %H:%M}" if doubt.since else "ever"
         deed = (
             f"{are(len(wheels), Wheel._meta)} withdrawn that {builder} has published {when}, and built again."
@@ -60,7 +61,7 @@ class Command(DestructiveCommand):
         with self.noting("withdraw wheel", wheels or [builder], options["reason"]) as told:
             # What it still has it would publish; what came since the question it has published.
             dispatch.take_back(builder, f"{builder} is not believed any more.", database_now())
-            wheels = list(doubt.wheels())
+            wheels = _named(doubt)
             self._withdraw(wheels, options["reason"])
             told.said = f"{were(len(wheels), Wheel._meta)} withdrawn that {builder} had published {when}."
             told.said += f" {self._rebuild(doubt, options['reason'])}"
@@ -68,9 +69,11 @@ class Command(DestructiveCommand):
     def _withdraw(self, wheels: list[Wheel], reason: str) -> None:
         """Take them out of the index."""
         with ProgressBar(len(wheels)) as bar:
-            for wheel in wheels:
-                wheel.distrust(database_now(), reason)
-                bar.advance(1)
+            for some in batches(wheels):
+                keys = [wheel.pk for wheel in some]
+                for wheel in Wheel.objects.filter(pk__in=keys).select_related("package", "build__target"):
+                    wheel.distrust(database_now(), reason)
+                    bar.advance(1)
 
     def _rebuild(self, doubt: Doubt, reason: str) -> str:
         """Queue them again, also those of a try that was cut short; say how many, and why others are not."""
@@ -84,3 +87,8 @@ class Command(DestructiveCommand):
                     self.stderr.write(refusal)
                 bar.advance(1)
         return f"{were(queued, Build._meta)} queued."
+
+
+def _named(doubt: Doubt) -> list[Wheel]:
+    """Return the wheels that are to be withdrawn, with their names alone: there may be a hundred thousand."""
+    return list(doubt.wheels().only("filename"))
