@@ -157,8 +157,8 @@ def measure_ticks(target: Target) -> None:
     wanted = dict(Demand.objects.values_list("package", "downloads"))
     counted = {key: Wanted(100_000 if key % 100 == 0 else count) for key, count in wanted.items()}
     span = range(max(counted) + 1)
-    took = once(lambda: demand.note(span, counted, demand.count_dependents()))
-    show(Figure("simple.count_demand, one package in 100 anew", took, "s"))
+    counting_s = once(lambda: demand.note(span, counted, demand.count_dependents()))
+    show(Figure("simple.count_demand, one package in 100 anew", counting_s, "s"))
 
 
 def measure_space(size: int) -> None:
