@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from django.db import connection
 
+from packages import plain_sql
 from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -40,6 +42,21 @@ def test_a_log_cannot_act_on_a_terminal_or_a_browser(running):
     assert "\x00" not in page
     assert "<script>" not in page
     assert pi.client.get(f"/builds/{build.pk}/log")["Content-Type"].startswith("text/plain")
+
+
+def test_a_heartbeat_is_written_in_place(running):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite writes all in place")
+    build, pi = running
+    counted = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'builds_build'"
+    [before] = plain_sql.rows(counted, [])
+
+    for _ in range(5):
+        pi.heartbeat(build)
+
+    [after] = plain_sql.rows(counted, [])
+    # Of five all, as no index has what they change.
+    assert [new - old for old, new in zip(before, after, strict=True)] == [5, 5]
 
 
 @pytest.mark.parametrize("at", ["x", "-1", "1e9", ""])

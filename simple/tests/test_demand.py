@@ -33,7 +33,9 @@ def demands():
     }
 
 
-def test_the_last_thirty_days_count():
+@pytest.mark.parametrize("span", [1, 1000])
+def test_the_last_thirty_days_count(monkeypatch, span):
+    monkeypatch.setattr(demand, "SPAN", span)
     wheel = make_built("demo")
     missed = make_version("1.0", "missed").package
     for days, count in [(0, 1), (29, 2), (30, 4)]:
