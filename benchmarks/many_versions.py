@@ -43,7 +43,7 @@ _FILES = """
            encode(sha256(id::text::bytea), 'hex'), 1000, '', false, ''
     FROM packages_version WHERE id > %s
 """
-# Depth, demand and length as builds.priority has them; in front what only some may have now.  One build in a
+# Depth, demand and length as the priorities have them; in front what only some may have now.  One build in a
 # hundred has failed.
 _BUILDS = f"""
     INSERT INTO builds_build (

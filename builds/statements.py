@@ -160,7 +160,8 @@ def wait_elsewhere(versions: Sequence[int], target: int, architecture: str) -> l
 
 
 # What somebody else is at just now, as a plan that moves it, is left for the next time: to wait for it while
-# other builds are held could be to wait for each other.
+# other builds are held could be to wait for each other.  A builder is waited for, so that nobody who is
+# turned just now gets one: so who holds a builder's row may wait for no package and no build.
 _ASSIGN = """
     WITH given (build, builder) AS (VALUES {}),
          waiting AS (

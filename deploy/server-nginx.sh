@@ -12,16 +12,21 @@ fill() {
         -e "s|\${PIWHEELS_NAME}|$name|" "$1"
 }
 
-configure_nginx() {
-    step "nginx, and the rotation of its log"
-    # An operator may have them otherwise than the setup would.
+# What nginx has to know of the settings, which an operator may have otherwise than the setup would.
+read_tree_and_index() {
     public=$(setting PIWHEELS_PUBLIC)
     upstream=$(setting PIWHEELS_PYPI)
-    listen_too=''
+    # Where it is only tried, perhaps nothing is written yet.
+    public=${public:-$VAR/public} upstream=${upstream:-${pypi:-(PyPI)}}
     case $public$upstream in
         *[!!-~]* | *[\'\"\|\;\{\}\$\\\&]*)
             fail "PIWHEELS_PUBLIC and PIWHEELS_PYPI may have no spaces, quotes, or signs such as ; and &." ;;
     esac
+}
+
+configure_nginx() {
+    step "nginx, and the rotation of its log"
+    listen_too=''
     run install -d -m 0755 "$ETC/nginx" "$ETC/nginx/local"
     run rm -f "$ETC"/nginx/local/tls.conf "$ETC"/nginx/local/behind-proxy.conf
     for part in "$source"/deploy/nginx/*.conf; do

@@ -30,6 +30,9 @@ def _move(cursor: SyncCursor, simple_url: str, now: datetime) -> None:
     # Some at a time, as reports and plans of a million packages would wait for them; whoever is cut short
     # begins once more.
     for some in batches(_of_the_old_index().values_list("pk", flat=True).iterator()):
+        if SyncCursor.current().upstream == simple_url:
+            # Somebody else has come to the end, and what is there now may be the new one's.
+            return
         Package.objects.filter(pk__in=some).update(serial=None, etag="")
     _begin(cursor, simple_url, now)
 

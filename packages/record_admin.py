@@ -34,7 +34,8 @@ class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cla
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save of a row that there is what the form has changed: the rest may be another by now."""
         if change:
-            obj.save(update_fields=form.changed_data)
+            columns = {field.name for field in obj._meta.concrete_fields}
+            obj.save(update_fields=columns.intersection(form.changed_data))
         else:
             super().save_model(request, obj, form, change)
 

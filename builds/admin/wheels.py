@@ -62,9 +62,7 @@ class WheelAdmin(RecordAdmin):
     def release(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
         """Release."""
         held = rows.exclude(held_reason="").select_related("package")
-        count = len(held)
-        for wheel in held:
-            wheel.release()
+        count = sum(wheel.release() for wheel in held)
         return Outcome(f"{many(count, self.opts)} shown from now on.")
 
     @deed(

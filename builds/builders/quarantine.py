@@ -44,8 +44,7 @@ def quarantine_bad(now: datetime) -> int:
     for builder in Builder.objects.under_suspicion(now - LOOK).select_related("target"):
         streak = _streak(builder)
         if _is_long(streak) and (evidence := _evidence(builder, streak)):
-            _take_out(builder, streak, evidence, now)
-            taken += 1
+            taken += _take_out(builder, streak, evidence, now)
     return taken
 
 
@@ -91,11 +90,12 @@ def _evidence(builder: Builder, streak: Sequence[Build]) -> str:
 
 
 @transaction.atomic
-def _take_out(builder: Builder, streak: Sequence[Build], evidence: str, now: datetime) -> None:
-    """Quarantine a builder that nobody has turned meanwhile, and queue its failures again for others."""
-    if not builder.hold_at_work():
-        return
+def _take_out(builder: Builder, streak: Sequence[Build], evidence: str, now: datetime) -> bool:
+    """Quarantine a builder and queue its failures again for others; False if somebody turned it meanwhile."""
+    # Packages first, as everybody does: who gives out builds has some, and waits for their builders.
     Package.objects.hold(build.version.package_id for build in streak)
+    if not builder.hold_at_work():
+        return False
     again = sum(_queue_again(build, builder) for build in streak)
     reason = (
         f"Its last {len(streak)} builds failed or got lost, while {evidence}. {again} are queued again. "
@@ -103,6 +103,7 @@ def _take_out(builder: Builder, streak: Sequence[Build], evidence: str, now: dat
     )
     builder.quarantine(reason, now)
     logger.error("Builder %s is taken out: %s", builder, reason)
+    return True
 
 
 def _queue_again(build: Build, builder: Builder) -> bool:

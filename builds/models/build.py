@@ -74,7 +74,7 @@ class Build(models.Model):
     may_return = models.BooleanField(
         default=False, help_text="Cancelled by the plan, which may want it again; not by an operator."
     )
-    priority = models.IntegerField(default=0, help_text="Higher is built first; builds.priority makes it.")
+    priority = models.IntegerField(default=0, help_text="Higher is built first.")
     why = models.CharField(max_length=300, blank=True, help_text="Why it has that priority.")
     expected_s = models.FloatField(null=True, blank=True, help_text="How long it may take, by those before.")
     is_long = models.BooleanField(

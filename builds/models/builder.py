@@ -210,6 +210,7 @@ class Builder(models.Model):
         """Take the builder in for a target, or again after it was retired; return its new token."""
         if self.pk and not self.is_enabled:
             self.is_enabled = True
+            self.save(update_fields=["is_enabled"])
             self.resume("Enrolled again.", now)
         self.target = target
         return self.rekey()

@@ -68,8 +68,7 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         wheel = lost.select_related("package", "build__target").first()
         if wheel is None:
             return False
-        wheel.come_back()
-        return True
+        return wheel.come_back()
 
     def note_yank(self, *, yanked: bool) -> None:
         """Have many wheels yanked, or no more, as another farm had them, which gives no reasons."""
@@ -286,13 +285,14 @@ class Wheel(models.Model):
         self._show(yanked=True, yanked_reason=reason, superseded_by=by)
 
     @transaction.atomic
-    def release(self) -> None:
-        """Show this file, as a person has looked at it; nothing if somebody has taken it out meanwhile."""
+    def release(self) -> bool:
+        """Show this file, as a person has looked at it; False if somebody has taken it out meanwhile."""
         self._hold()
         if self.withdrawn_at:
-            return
+            return False
         self._show(held_reason="")
         self._take_place()
+        return True
 
     def withdraw(self, now: datetime, reason: str = "") -> None:
         """Take this file out of the index; who has read a page with it can download it for a day."""
@@ -316,13 +316,17 @@ class Wheel(models.Model):
         self.save(update_fields=["removed_at"])
 
     @transaction.atomic
-    def come_back(self) -> None:
-        """Show this file again, as its very bytes are back; others may have taken its place meanwhile."""
+    def come_back(self) -> bool:
+        """Show this file again, as its very bytes are back; False if it is no longer lost.
+
+        Others may have taken its place meanwhile.
+        """
         self._hold()
         if not self.lost_at:
-            return
+            return False
         self._show(withdrawn_at=None, withdrawn_reason="", lost_at=None)
         self._take_place()
+        return True
 
     @transaction.atomic
     def _take_out(self, now: datetime, reason: str, **fields: object) -> None:

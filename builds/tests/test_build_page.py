@@ -221,19 +221,19 @@ def test_what_a_page_is_asked_for_need_not_make_sense(client, question):
 def test_a_page_asks_as_often_for_many_rows_as_for_few(client, django_assert_num_queries):
     version = make_version()
     build, _ = make_running_build(make_builder(), version=version)
-    make_wheel(build=build)
+    make_wheel(build=build, filename="demo-1.0-1-py3-none-any.whl")
     build.close(Build.State.FAILED, "no", NOON, 1.0, failure="missing-header", failure_about="ffi.h")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         client.get(build.get_absolute_url())
 
-    for number in range(10):
-        make_ended(version, "failed", attempt=number + 2)
-        make_ended(version, key=BOOKWORM, attempt=number + 1)
+    for number in range(2, 12):
+        make_ended(version, "failed", attempt=number)
+        make_ended(version, key=BOOKWORM, attempt=number - 1)
         wheel = make_wheel(build=build, filename=f"demo-1.0-{number}-py3-none-any.whl")
         wheel.dependencies.create(tool="apt", name="libffi8")
         build.refusals.create(filename="x.whl", reason="no")
 
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         client.get(build.get_absolute_url())
 
 

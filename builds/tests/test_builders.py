@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from builds import dispatch
+from builds.builders import enrolment
 from builds.models import Build, Builder, Size
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_version
 
@@ -91,8 +92,7 @@ def test_a_retired_builder_that_is_enrolled_again_gets_builds():
     builder, _ = make_builder(), make_build()
     builder.retire("Sold.", NOON)
 
-    builder.enrol(builder.target, NOON)
-    builder.save()
+    enrolment.enrol(builder.name, builder.target, NOON)
 
     assert dispatch.dispatch(NOON) == 1
 

@@ -55,7 +55,7 @@ class PackageQuerySet(models.QuerySet["Package"]):
 
     def hold(self, packages: Iterable[int]) -> None:
         """Keep others from changing these rows until the transaction ends, in the order that all keep."""
-        list(self.select_for_update().filter(pk__in=packages).order_by("pk").values_list("pk"))
+        list(self.select_for_update(no_key=True).filter(pk__in=packages).order_by("pk").values_list("pk"))
 
     def note_shown(self, shown: Mapping[int, tuple[int, int]]) -> None:
         """Note which revisions of packages the index shows by now, each after its `shown_revision` as read.

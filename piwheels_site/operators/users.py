@@ -87,6 +87,8 @@ class AccountAdmin(UserAdmin, FarmAdmin):  # type: ignore[type-arg]  # as above
         """Let whoever has an account come in."""
         obj.is_staff = True
         super().save_model(request, obj, form, change)
+        if change:
+            obj.save(update_fields=["is_staff"])
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Give the account its role."""

@@ -49,8 +49,9 @@ def _index(wheel: Wheel) -> str:
         return indexes.ALL
     alike = list(
         index.offered()
-        .filter(version=wheel.version_id)
+        .of_version(wheel.version)
         .select_related("package", "version", "build__target", "build__source")
     )
-    yanked = yanks(alike, upstream_wheels(UpstreamFile.objects.filter(version=wheel.version_id)))
-    return index.only_in([each for each in alike if each.pk not in yanked]).get(wheel.pk, indexes.ALL)
+    theirs = UpstreamFile.objects.filter(version__in={each.version_id for each in alike})
+    yanked = yanks(alike, upstream_wheels(theirs))
+    return index.only_in([each for each in alike if each.pk not in yanked]).get(wheel.pk) or indexes.ALL

@@ -3,6 +3,8 @@
 from datetime import date, timedelta
 
 import pytest
+from django.core.cache import cache
+from django.db.models import F
 
 from builds.models import Build
 from builds.tests.rows import NOON
@@ -120,6 +122,22 @@ def test_what_comes_late_is_summed_up_again_and_what_stays_the_same_is_not(djang
     # The packages of each span, and the days.
     with django_assert_num_queries(len(SPANS) + 1):
         assert summing.sum_due(NOON + timedelta(minutes=2), for_s=60) == 0
+
+
+def test_today_rests_for_a_while_where_it_takes_long(monkeypatch):
+    monkeypatch.setattr(summing, "PART", 1e-9)
+    wheel = make_wheel()
+    downloaded(wheel, 1)
+    summing.sum_due(NOON, for_s=60)
+    downloaded(wheel, 1)
+    downloaded(wheel, 1, days_ago=1)
+
+    assert summing.sum_due(NOON, for_s=60) == 1
+    assert DownloadDay.objects.exclude(summed=F("count")).get().day == TODAY
+
+    cache.clear()
+    assert summing.sum_due(NOON, for_s=60) == 1
+    cache.clear()
 
 
 def test_the_time_is_kept_and_the_newest_day_is_first():
