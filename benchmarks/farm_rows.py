@@ -146,9 +146,7 @@ def plan_backlog(old: Target, new: Target, now: datetime) -> float:
         written = {(row[0], int(row[4]), row[3]) for row in cursor.fetchall()}
         planned = set(Build.objects.filter(target=new).values_list("version", "priority", "is_long"))
         if written != planned:
-            raise OtherThanPlanned(
-                f"Bring _BACKLOG up to the priorities: {list(written ^ planned)[:4]}"
-            )
+            raise OtherThanPlanned(f"Bring _BACKLOG up to the priorities: {list(written ^ planned)[:4]}")
         cursor.execute("SET session_replication_role = replica")
         cursor.execute(_QUEUE, {**values, "is_rest": True})
         cursor.execute("SET session_replication_role = origin")
