@@ -5,6 +5,7 @@ is known to fail and must fail.  The exit status is 0 only if all three end as t
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -69,11 +70,18 @@ class Ended(Exception):
     """The farm ended, or the time did; the text says which."""
 
 
+# Below those of which the kernel takes one for its own end of a connection, perhaps before somebody listens.
+_PORTS = range(20_000, 32_000)
+
+
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nothing listens on, and that no connection gets by itself."""
+    while True:
+        # Others draw at the same time, and tests seed the usual generator.
+        port = random.SystemRandom().choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
