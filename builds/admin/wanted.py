@@ -102,7 +102,7 @@ class CampaignAdmin(FarmAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         """Leave what it goes through where it is: a hundred thousand keys."""
-        return super().get_queryset(request).defer("todo", "packages")
+        return super().get_queryset(request).defer(*Campaign.LONG)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Campaign | None = None) -> list[str]:
         """Show how far it is of one that has begun."""

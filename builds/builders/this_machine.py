@@ -67,6 +67,7 @@ def _glibcxx() -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
+    """Return what versions are compared by; `builder.elf` has the same, and wants a library installed."""
     return tuple(int(number) for number in version.split("."))
 
 

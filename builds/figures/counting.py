@@ -147,7 +147,7 @@ def _stand(counted: dict[str, tuple[int, int]]) -> None:
 def _campaigns(row: Counting, since: datetime, now: datetime, for_s: float) -> dict[str, object]:
     """Note how far each campaign is that goes on, or has ended since this was last done."""
     to_note = Campaign.objects.filter(Q(state=Campaign.State.RUNNING) | Q(ended_at__gte=since))
-    for campaign in to_note.select_related("target").defer("todo", "packages"):
+    for campaign in to_note.select_related("target").defer(*Campaign.LONG):
         campaign.note(asdict(campaigns.progress(campaign, now)))
     return {}
 

@@ -196,4 +196,4 @@ def _suggestions(name: str) -> tuple[str, ...]:
 
 def campaigns() -> list[Campaign]:
     """Return the campaigns that go on."""
-    return list(Campaign.objects.running().select_related("target").defer("todo", "packages"))
+    return list(Campaign.objects.running().select_related("target").defer(*Campaign.LONG))

@@ -367,9 +367,8 @@ class Build(models.Model):
 
         Once it was made it need not, and what a person wanted to import nobody else is to build.
         """
-        if not self.rebuild_reason or self.state == self.State.SUCCEEDED:
-            return ""
-        return "" if self.rebuild_reason.startswith(self.IMPORTED) else self.rebuild_reason
+        is_settled = self.state == self.State.SUCCEEDED or self.rebuild_reason.startswith(self.IMPORTED)
+        return "" if is_settled else self.rebuild_reason
 
     def sources(self) -> list[UpstreamFile]:
         """Return the files upstream that this build could be of."""

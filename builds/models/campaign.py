@@ -46,6 +46,9 @@ class Campaign(models.Model):
         STOPPED = "stopped"
         FINISHED = "finished"
 
+    # What it goes through, up to a hundred thousand keys, which nobody needs who tells how far it is.
+    LONG = ("todo", "packages")
+
     name = models.CharField(max_length=100, unique=True)
     target = models.ForeignKey(Target, models.PROTECT, related_name="campaigns")
     kind = models.CharField(max_length=8, choices=Kind)

@@ -169,7 +169,7 @@ def find_campaigns(now: datetime) -> Iterator[Matter]:
     for campaign in (
         Campaign.objects.exclude(state=Campaign.State.STOPPED)
         .filter(Q(ended_at=None) | Q(ended_at__gt=now - LATELY))
-        .defer("todo", "packages")
+        .defer(*Campaign.LONG)
     ):
         figures = campaign.counted or {}
         built, failed = int(figures.get("succeeded", 0)), int(figures.get("failed", 0))
