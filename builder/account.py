@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from threading import Lock
 
-from builder.contract import Fetched
+from builder.contract import MAX_FETCHED, Fetched
 
 # More lines than anybody reads.
 _MOST_COMPLAINTS = 100
@@ -39,7 +39,7 @@ class Account:
 
     @property
     def fetched(self) -> tuple[Fetched, ...]:
-        """The files that were served, up to their last block."""
+        """The files that were served up to their last block, no more of them than a report tells of."""
         with self._lock:
             return tuple(self._fetched)
 
@@ -81,7 +81,8 @@ class Account:
     def note_fetched(self, file: Fetched) -> None:
         """Note that a file was served."""
         with self._lock:
-            self._fetched[file] = None
+            if len(self._fetched) < MAX_FETCHED:
+                self._fetched[file] = None
             self._failing.pop(file.url, None)
 
     def note_answer(self, url: str) -> None:

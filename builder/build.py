@@ -18,7 +18,16 @@ from builder.apt import Extra, NoSuchPackages, NotFetched, unpack_extra
 from builder.bench import Bench, limits_for
 from builder.client import Client, DeadTicket, Refused, Unreachable
 from builder.collect import BadOutput, NoWheel, Wheel, collect
-from builder.contract import ATTACHED_LIMIT, CONTRACT, BuildOrder, BuildReport, WheelReport, legible
+from builder.contract import (
+    ATTACHED_LIMIT,
+    CONTRACT,
+    REPORT_LIMIT,
+    BuildOrder,
+    BuildReport,
+    WheelReport,
+    encode,
+    legible,
+)
 from builder.facts import made_with
 from builder.heartbeat import MOST_REST, Heartbeats
 from builder.log import Log
@@ -72,7 +81,7 @@ def build(
         try:
             with heartbeats:
                 attempt = _Attempt(order, place, client, settings, kind, log, heartbeats.dead)
-                report = attempt.report()
+                report = sendable(attempt.report())
             log.end()
             offset, rest = heartbeats.rest()
             report = replace(report, log_offset=offset, log_length=len(rest))
@@ -86,6 +95,17 @@ def build(
             logger.info("Build %s has %s. %s", order.build, verdict.state, verdict.reason)
             return verdict.next
     return None
+
+
+def sendable(report: BuildReport) -> BuildReport:
+    """Return a report that a server takes; where a build left too much to tell of, that it failed by that."""
+    size = len(encode(report))
+    if size <= REPORT_LIMIT:
+        return report
+    reason = f"What it left and fetched makes a report of {size} bytes; {REPORT_LIMIT} are taken."
+    return BuildReport(
+        CONTRACT, False, reason, report.duration_s, (), failure=FAILURES[BadOutput], sandbox=report.sandbox
+    )
 
 
 @dataclass

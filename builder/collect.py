@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,17 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder.contract import MAX_WHEELS
+from builder.zip_directory import MAX_MEMBERS, has_too_many_members
 
 _NAME = re.compile(r"[A-Za-z0-9_.+!-]{5,200}\.whl")
 _LARGEST = 1 << 30
-# As many as the server takes; who reads a zip in Python makes an object of each.
-_MOST_MEMBERS = 50_000
-# A thousand bytes for each of them.
-_LARGEST_DIRECTORY = 50_000_000
-# APPNOTE.TXT 4.3.12 to 4.3.16: the end record, whose sixth field is the size of the directory before it, and
-# the longest comment behind it; what an entry of the directory begins with, and what leads to one of zip64.
-_END, _END_MARK, _LONGEST_COMMENT = struct.Struct("<4s4H2LH"), b"PK\x05\x06", 0xFFFF
-_ENTRY_MARK, _ZIP64_MARK, _ZIP64_SIZE = b"PK\x01\x02", b"PK\x06\x07", 20
 
 
 class BadOutput(Exception):
@@ -89,41 +81,7 @@ def _open(folder: int, name: str, files: ExitStack) -> Wheel:
     if not 0 < status.st_size <= _LARGEST:
         raise BadOutput(f"{name} has {status.st_size} bytes; 1 to {_LARGEST} are taken.")
     file = files.enter_context(os.fdopen(descriptor, "rb", closefd=False))
-    if _has_too_many_members(file):
-        raise BadOutput(f"{name} has more than {_MOST_MEMBERS} members.")
+    if has_too_many_members(file):
+        raise BadOutput(f"{name} has more than {MAX_MEMBERS} members.")
     file.seek(0)
     return Wheel(name, file, status.st_size, hashlib.file_digest(file, "sha256").hexdigest())
-
-
-def _has_too_many_members(file: BinaryIO) -> bool:
-    """Tell whether a zip has more members than the server takes, before anybody makes an object of each.
-
-    How many it says that it has proves nothing: `zipfile` reads all of the directory.  What is no zip has
-    none.
-    """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _LONGEST_COMMENT - _END.size))
-    tail = file.read()
-    at = _end_record(tail)
-    if at < 0:
-        return False
-    # The records of zip64 are for more members and bytes than a wheel may have.
-    if tail[max(0, at - _ZIP64_SIZE) : at].startswith(_ZIP64_MARK):
-        return True
-    directory_size = _END.unpack_from(tail, at)[5]
-    start = size - len(tail) + at - directory_size
-    if start < 0:
-        return False
-    if directory_size > _LARGEST_DIRECTORY:
-        return True
-    file.seek(start)
-    return file.read(directory_size).count(_ENTRY_MARK) > _MOST_MEMBERS
-
-
-def _end_record(tail: bytes) -> int:
-    """Return where in a file's last bytes the end record is, as `zipfile` finds it; -1 when there is none."""
-    at = len(tail) - _END.size
-    if at >= 0 and tail.startswith(_END_MARK, at) and tail.endswith(b"\0\0"):
-        return at
-    at = tail.rfind(_END_MARK)
-    return at if at + _END.size <= len(tail) else -1

@@ -48,6 +48,10 @@ LOG_CHUNK = 256 << 10
 LOG_LIMIT = 10 << 20
 # The most that may come with a report, of log and wheels together, in bytes; larger wheels are uploaded.
 ATTACHED_LIMIT = 512 << 10
+# The most bytes of a report itself, so that it fits into a request with all that comes behind it.
+REPORT_LIMIT = 256 << 10
+# The most files that a report tells of as fetched; an honest build environment is made of some ten.
+MAX_FETCHED = 500
 # The most wheels that one build may leave; an honest source leaves one.
 MAX_WHEELS = 8
 

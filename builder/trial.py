@@ -22,6 +22,8 @@ from builder.pip_wheel import environment, index_options, quiet_options
 # A package's modules are tried, not all that it has below them.
 _MOST = 5
 _MOST_OTHERS = 1000
+# What lies below so many folders is no package of a namespace; a zip can name 30,000 folders in one path.
+_DEEPEST = 10
 # For all of it: on a Pi, an import that reads much from its card takes many seconds.
 _TRIAL_S = 300.0
 _LONGEST = 2000
@@ -68,6 +70,8 @@ def modules_in(names: Iterable[str]) -> tuple[str, ...]:
     found: set[str] = set()
     packages: set[PurePosixPath] = set()
     for name in names:
+        if name.count("/") > _DEEPEST:
+            continue
         path = PurePosixPath(name)
         if path.parts and path.parts[0].endswith((".dist-info", ".data")):
             continue

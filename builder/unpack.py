@@ -31,7 +31,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     Raises BadSource, or OSError for what says nothing of the source.
     """
     try:
-        if zipfile.is_zipfile(archive) and archive.suffix == ".zip":
+        if zipfile.is_zipfile(archive) and archive.suffix.lower() == ".zip":
             _unzip(archive, folder)
         else:
             _untar(archive, folder)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
-from builder.contract import BuildReport, Fetched
+from builder.contract import MAX_FETCHED, BuildReport, Fetched
 from builds.log_text import clean
 from builds.models import Build
 from builds.planning import recipes
@@ -22,8 +22,7 @@ BUILD_TYPE = "urn:piwheels:pip-wheel:v1"
 # What was built by the software of piwheels.org, of which we know no more than its database told.
 IMPORTED_TYPE = "urn:piwheels:imported:v1"
 
-# What is taken from a report at the most.  An honest build environment has some dozens of files.
-MOST_FETCHED = 500
+# What is taken from a report at the most.
 MOST_FACTS = 100
 MOST_TEXT = 300
 
@@ -134,7 +133,7 @@ def _fetched(files: tuple[Fetched, ...]) -> list[dict[str, object]]:
             "digest": {"sha256": file.sha256},
             "annotations": {"role": "build environment", "size": file.size},
         }
-        for file in sorted(islice(good, MOST_FETCHED), key=lambda file: (file.filename, file.sha256))
+        for file in sorted(islice(good, MAX_FETCHED), key=lambda file: (file.filename, file.sha256))
     ]
 
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import prod
 from typing import NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -27,11 +28,14 @@ MAX_NUMBER = 2**63 - 1
 
 SHA256 = re.compile("[0-9a-f]{64}")
 
-# What pip unpacks.  Index pages also have sources that it does not, as `.tar.Z`.
+# What pip unpacks; where upstream has several, it is the first of these that is built.  Index pages also have
+# sources that pip does not unpack, as `.tar.Z`.
 SOURCE_SUFFIXES = (
-    *(".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz", ".tar.xz", ".txz"),
-    *(".tar.lz", ".tlz", ".tar.lzma"),
+    *(".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tbz", ".txz", ".tar"),
+    *(".tar.lzma", ".tlz", ".tar.lz"),
 )
+# Real wheels name about ten; a name of 255 characters can mean 64,000, which whoever reads it would unfold.
+MAX_TAGS = 200
 
 
 class File(NamedTuple):
@@ -120,11 +124,13 @@ def join(name: str, page: Page, answer: Facts | None, *, allow_http: bool, etag:
     unplaced: list[File] = []
     for told in page.files:
         known = facts.files.get(told.filename)
-        number = known.number if known else _number_in(told.filename, name)
         file = _file(told, known, allow_http=allow_http)
-        if file and number and _is_kept(number, MAX_NAME):
+        if file is None:
+            continue
+        number = known.number if known else _number_in(file.filename, name)
+        if number and _is_kept(number, MAX_NAME):
             files.setdefault(number, {})[file.filename] = file
-        elif file:
+        else:
             unplaced.append(file)
     # With caches between, the one with the lower serial is the older, and the join as old as that one.
     both = _number(page.serial), facts.serial
@@ -210,7 +216,8 @@ def _read_file_facts(number: str, file: dict[str, object]) -> FileFacts:
 def _kind(filename: str, packagetype: str) -> str:
     """Return what can be done with a file: "source", "wheel" or nothing ("")."""
     if filename.endswith(".whl") and packagetype in ("", "bdist_wheel"):
-        return "wheel"
+        tags = filename.removesuffix(".whl").split("-")[-3:]
+        return "wheel" if prod(tag.count(".") + 1 for tag in tags) <= MAX_TAGS else ""
     if filename.lower().endswith(SOURCE_SUFFIXES) and packagetype in ("", "sdist"):
         return "source"
     return ""

@@ -17,8 +17,10 @@ from threading import Event
 import pytest
 
 from builder import preflight
+from builder.account import Account
 from builder.build import _Attempt
 from builder.build import build as carry_out
+from builder.contract import REPORT_LIMIT, Fetched
 from builder.log import Log
 from builder.place import made
 from builder.proxy import PackageProxy
@@ -278,6 +280,18 @@ def test_a_wheel_that_the_server_refuses_is_a_failed_build(server, client, pi):
     build(server.order("tiny-1.0.tar.gz", make_sdist(LARGE)), client, pi)
 
     assert server.reports[0]["reason"] == "The server refused the wheel: That was not ordered."
+
+
+def test_a_build_that_makes_a_report_larger_than_the_server_takes_has_failed(server, client, pi, monkeypatch):
+    many = tuple(Fetched(f"{number}.whl", f"https://x.test/{'y' * 900}", "0" * 64, 1) for number in range(400))
+    monkeypatch.setattr(Account, "fetched", property(lambda self: many))
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+
+    (report,) = server.reports
+    assert (report["succeeded"], report["failure"], report["wheels"]) == (False, "bad-output", [])
+    assert f"{REPORT_LIMIT} are taken" in report["reason"]
+    assert report["duration_s"] > 0
 
 
 def test_a_refused_report_is_the_end(server, client, pi):

@@ -20,6 +20,7 @@ from builder.trial import modules_in
         (["demo/__init__.py", "tests/__init__.py", "setup.py", "docs/__init__.py"], ("demo",)),
         (["demo-1.0.data/scripts/run.py", "demo-1.0.data/purelib/demo/__init__.py"], ()),
         (["data/table.csv"], ()),
+        (["a/" * 10 + "__init__.py", "b/" * 11 + "__init__.py"], (".".join("a" * 10),)),
         (["not a name/__init__.py", "1st.py", "x" * 200 + ".py"], ()),
         ([f"m{number}.py" for number in range(9)], ("m0", "m1", "m2", "m3", "m4")),
     ],

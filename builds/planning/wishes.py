@@ -10,9 +10,7 @@ from builds.models import Build
 from builds.wheels.coverage import admits
 from builds.wheels.upstream import UpstreamWheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
-
-# pip unpacks all of these; where upstream has several, it is the first that is built.
-SOURCE_ENDINGS = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz")
+from packages.project import SOURCE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -128,14 +126,14 @@ def best_sources(files: UpstreamFileQuerySet) -> dict[int, UpstreamFile]:
 
 
 def _best(sources: Iterable[UpstreamFile]) -> UpstreamFile | None:
-    """Return the source that is built, of several of one version; None if pip can build none of them."""
+    """Return the source that is built, of several of one version; None if pip unpacks none of them."""
     ranked = [(rank, source) for source in sources if (rank := _rank(source))]
     return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
 
 
 def _rank(file: UpstreamFile) -> tuple[int, str] | None:
-    """Return how much a source is preferred, lower first; None for a kind that pip cannot build."""
-    for rank, ending in enumerate(SOURCE_ENDINGS):
-        if file.filename.endswith(ending):
+    """Return how much a source is preferred, lower first; None for a kind that pip does not unpack."""
+    for rank, ending in enumerate(SOURCE_SUFFIXES):
+        if file.filename.lower().endswith(ending):
             return rank, file.filename
     return None

@@ -135,3 +135,36 @@ def test_a_requirement_from_elsewhere_is_held():
 
 def test_all_reasons_are_given():
     assert held("sitecustomize.py", "demo.pth").count("start of Python") == 2
+
+
+def test_a_file_at_start_of_more_lines_than_honest_ones_have_is_held():
+    names = ("demo-1.0-py3.11-nspkg.pth", "zope/demo.py")
+
+    assert held(*names, content=OLD_NSPKG * 64) == ""
+    assert "at each start of Python" in held(*names, content=OLD_NSPKG * 65)
+
+
+def test_of_very_many_files_at_start_none_is_read():
+    def read(name, limit):
+        raise AssertionError(name)
+
+    names = [f"demo-{number:02}-nspkg.pth" for number in range(21)]
+
+    reason = reason_to_hold("demo", [*names, "zope/demo.py"], (), read)
+
+    assert reason == "21 files (demo-00-nspkg.pth, …) run, or add folders, at each start of Python."
+
+
+def test_of_very_many_reasons_ten_are_told():
+    names = "\n".join(f"python3.{number} = evil:main" for number in range(90_000))
+
+    reason = held("demo-1.0.dist-info/entry_points.txt", content=f"[console_scripts]\n{names}".encode())
+
+    assert reason.count("It installs a program") == 10
+    assert reason.endswith("It installs a program python3.9. There is more of that kind.")
+
+
+def test_a_reason_is_told_once():
+    content = b"[console_scripts]\npip = a:b\n[gui_scripts]\npip = a:b\n"
+
+    assert held("demo-1.0.dist-info/entry_points.txt", content=content) == "It installs a program pip."

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from builder.contract import CONTRACT, BuildReport, Fetched
+from builder.contract import CONTRACT, MAX_FETCHED, BuildReport, Fetched
 from builds import provenance
 from builds.files import logs
 from builds.models import Build, Recipe, Wheel
@@ -62,7 +62,7 @@ def test_what_a_builder_says_is_cut_cleaned_and_without_secrets():
 
     text = json.dumps(found)
     fetched = found["predicate"]["buildDefinition"]["resolvedDependencies"][1:]
-    assert len(fetched) == provenance.MOST_FETCHED
+    assert len(fetched) == MAX_FETCHED
     assert fetched[0]["uri"] == "http://index.test/y"
     assert "s3cret" not in text
     assert "CFLAGS" in text

@@ -84,3 +84,19 @@ def test_a_name_that_is_no_wheels_has_no_tags(filename):
 
 def test_a_target_without_machines_is_not_served():
     assert serves(["py3-none-any"], ()) == []
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        # As the wheels of ten years ago were named at times, which no pip of today takes.
+        "2.7-none-any",
+        "py3--any",
+        "py3-none-.any",
+        # 27,000 tags in one.
+        "-".join(".".join(f"{letter}{number}" for number in range(30)) for letter in "abc"),
+    ],
+)
+def test_a_name_that_no_pip_of_today_reads_has_no_tags(tag):
+    assert tags_of(f"demo-1.0-{tag}.whl") == frozenset()
+    assert serves([tag, "py3-none-any"], ARMHF) == ["demo-1.0-py3-none-any.whl"]

@@ -397,6 +397,8 @@ HISTORIES = [
     ),
     history("a source that pip cannot unpack", release(source=False), sdist(".rpm"), sdist(".exe"), gets={}),
     history("a zip will do", release(source=False), sdist(".zip"), gets={"1.0": "all"}),
+    history("so will a kind that is rare", release(source=False), sdist(".tbz"), gets={"1.0": "all"}),
+    history("and one that shouts", release(source=False), sdist(".TAR.XZ"), gets={"1.0": "all"}),
     history("a pre-release beside others", finals("1.0", "2.0rc1"), gets={"1.0": "all", "2.0rc1": "all"}),
     history("pre-releases alone", finals("1.0a1", "1.0b1"), gets={"1.0a1": "all", "1.0b1": "all"}),
     history("no nightly", finals("1.0", "2.0.dev20261124"), gets={"1.0": "all"}),

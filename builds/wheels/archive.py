@@ -15,14 +15,13 @@ from itertools import pairwise
 from struct import Struct
 from typing import BinaryIO, NamedTuple
 
-MAX_MEMBERS = 50_000
+from builder.zip_directory import MAX_DIRECTORY, MAX_MEMBERS
+
 MAX_UNPACKED = 4 << 30
 # PyPI's: above 64 MiB, a file that shrank more than fifty times was made to fill somebody's disk.
 MAX_RATIO = 50
 RATIO_FREE = 64 << 20
 MAX_NAME = 512
-# Held in memory; a thousand bytes for each of the members that there may be.
-MAX_DIRECTORY = 50_000_000
 
 # The records of APPNOTE.TXT, sections 4.3.7, 4.3.12 and 4.3.16.
 _LOCAL = Struct("<4sHHHHHLLLHH")

@@ -9,7 +9,9 @@ that setuptools made for namespaces, if they do nothing else and for a folder of
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain, islice
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -41,6 +43,11 @@ _KNOWN_PTH = {
     ("setuptools", "distutils-precedence.pth"),
 }
 _LARGEST_PTH = 64 << 10
+# Real wheels have one `.pth`, of a line for each namespace; to read thousands of them would take hours.
+_MOST_PTH = 20
+_MOST_LINES = 64
+# So many reasons are enough to look at a wheel, and as many as a page has room for.
+_MOST_REASONS = 10
 _SCRIPT = re.compile(r"(python|pip)[\d.]*(\.exe)?")
 _PROGRAMS = frozenset({"console_scripts", "gui_scripts"})
 # Of entry_points.txt; a line for each program.
@@ -75,17 +82,34 @@ def reason_to_hold(
 
     `read` returns the bytes of a file of the wheel, of at most so many bytes.
     """
-    return " ".join([*_about_files(package, names, read), *_about_requirements(requirements)])
+    every = _distinct(chain(_about_files(package, names, read), _about_requirements(requirements)))
+    reasons = list(islice(every, _MOST_REASONS + 1))
+    if len(reasons) > _MOST_REASONS:
+        reasons[_MOST_REASONS:] = ["There is more of that kind."]
+    return " ".join(reasons)
+
+
+def _distinct(sentences: Iterator[str]) -> Iterator[str]:
+    """Yield each sentence once."""
+    seen = set()
+    for sentence in sentences:
+        if sentence not in seen:
+            seen.add(sentence)
+            yield sentence
 
 
 def _about_files(package: str, names: Collection[str], read: Callable[[str, int], bytes]) -> Iterator[str]:
     """Yield what a person should know of the files, in a sentence each."""
     placed = [(name, *_place(name)) for name in names]
-    paths = [path for _, place, path in placed if place == "modules"]
+    paths = sorted(path for _, place, path in placed if place == "modules")
+    at_start = [path for path in paths if "/" not in path and path.endswith(".pth")]
+    if len(at_start) > _MOST_PTH:
+        yield f"{len(at_start)} files ({at_start[0]}, …) run, or add folders, at each start of Python."
+        at_start = []
+    unknown = {path for path in at_start if (package, path) not in _KNOWN_PTH}
     for name, place, path in placed:
         if place == "modules":
-            is_new = "/" not in path and path.endswith(".pth") and (package, path) not in _KNOWN_PTH
-            if is_new and not _is_namespace(read(name, _LARGEST_PTH), package, paths):
+            if path in unknown and not _is_namespace(read(name, _LARGEST_PTH), package, paths):
                 yield f"{path} runs, or adds folders, at each start of Python."
             elif path.endswith(".dist-info/entry_points.txt") and path.count("/") == 1:
                 found = programs(read(name, MAX_ENTRY_POINTS))
@@ -153,14 +177,18 @@ def _place(name: str) -> tuple[str, str]:
     return ("modules" if place in ("purelib", "platlib") else place), path
 
 
-def _is_namespace(content: bytes, package: str, paths: Collection[str]) -> bool:
+def _is_namespace(content: bytes, package: str, paths: Sequence[str]) -> bool:
     """Tell whether a `.pth` does but what setuptools' own do, for namespaces that the wheel is part of."""
     written = [line for line in content.decode("ascii", "replace").splitlines() if line.strip()]
-    return bool(written) and all(_makes_namespace(line, package, paths) for line in written)
+    is_honest = 0 < len(written) <= _MOST_LINES
+    return is_honest and all(_makes_namespace(line, package, paths) for line in written)
 
 
-def _makes_namespace(line: str, package: str, paths: Collection[str]) -> bool:
-    """Tell whether a line of a `.pth` makes a namespace of a folder of the wheel, and nothing else."""
+def _makes_namespace(line: str, package: str, paths: Sequence[str]) -> bool:
+    """Tell whether a line of a `.pth` makes a namespace of a folder of the wheel, and nothing else.
+
+    The paths are sorted, so those of a folder are next to each other.
+    """
     found = _NAMESPACE_MODULE.search(line)
     # What does not begin so is a folder that Python adds.
     if found is None or not line.startswith("import "):
@@ -169,7 +197,9 @@ def _makes_namespace(line: str, package: str, paths: Collection[str]) -> bool:
     parent, _, child = module.rpartition(".")
     path = tuple(module.split("."))
     known = {each.format(path=path, module=module, parent=parent, child=child) for each in _NAMESPACE}
-    is_here = any(each.startswith(f"{'/'.join(path)}/") for each in paths)
+    folder = f"{'/'.join(path)}/"
+    place = bisect_left(paths, folder)
+    is_here = place < len(paths) and paths[place].startswith(folder)
     return is_here and not _about_module(package, path[0]) and set(map(str.strip, line.split(";"))) <= known
 
 

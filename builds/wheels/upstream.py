@@ -13,6 +13,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, parse_tag
 
 from builder.elf import version_key
 from builds.wheels.coverage import admits
+from packages.project import MAX_TAGS
 
 # The oldest glibc that a manylinux tag can name (as of packaging), and the older names of three of them.
 _OLDEST = {"x86_64": 5, "i686": 5}
@@ -51,7 +52,7 @@ def serving(wheels: Iterable[UpstreamWheel], machines: Sequence[frozenset[Tag]],
 
 
 def tags_of(filename: str) -> frozenset[Tag]:
-    """Return the tags in a wheel's name; none for a name that is no wheel's."""
+    """Return the tags in a wheel's name; none for a name that no installer of today reads."""
     parts = filename.removesuffix(".whl").split("-")
     # Name, version, perhaps a build number, and three tags (PEP 427).
     if not filename.endswith(".whl") or len(parts) not in (5, 6):
@@ -62,7 +63,10 @@ def tags_of(filename: str) -> frozenset[Tag]:
 @lru_cache(maxsize=4096)
 def _tags(text: str) -> frozenset[Tag]:
     """Return the tags of such a text; the same few hundred are in most names."""
-    return parse_tag(text)
+    try:
+        return parse_tag(text, limit=MAX_TAGS)
+    except ValueError:
+        return frozenset()
 
 
 @cache

@@ -32,7 +32,8 @@ from builder.elf import (
     read_elf,
     system_of,
 )
-from builds.wheels.archive import MAX_MEMBERS, BadArchive, Member, read_directory, unpack
+from builder.zip_directory import MAX_MEMBERS
+from builds.wheels.archive import BadArchive, Member, read_directory, unpack
 from builds.wheels.caution import MAX_ENTRY_POINTS, programs, reason_to_hold
 from builds.wheels.fitness import misfit
 from builds.wheels.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, check_filename

@@ -13,12 +13,15 @@ from packaging.markers import UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from builder.zip_directory import MAX_MEMBERS, has_too_many_members
 from packages.legible import legible
 
 # The largest METADATA seen had 300 kB, most of it a README.
 MOST_BYTES = 4 << 20
 # One package of many extras had 800.
 MOST_REQUIREMENTS = 5000
+# The longest seen had some 300 characters; versions without end take long to compare.
+MOST_SAID = 1000
 
 
 class Unusable(Exception):
@@ -60,6 +63,8 @@ def read(content: bytes, name: str) -> Metadata:
     said = [str(each) for each in headers.get_all("Requires-Dist", [])]
     if len(said) > MOST_REQUIREMENTS:
         raise Unusable(f"it needs {len(said)} packages")
+    if longest := next((each for each in said if len(each) > MOST_SAID), ""):
+        raise Unusable(f"what it needs is too long to be read: {legible(longest[:100])}…")
     try:
         requires = tuple(Requirement(each) for each in said)
     except (ValueError, RecursionError) as error:
@@ -76,6 +81,8 @@ def of_wheel(file: BinaryIO, filename: str) -> bytes:
     """Return the METADATA in a wheel; raises Unusable."""
     name = filename.split("-", maxsplit=1)[0]
     try:
+        if has_too_many_members(file):
+            raise Unusable(f"it has more than {MAX_MEMBERS} files")
         with zipfile.ZipFile(file) as archive:
             found = [
                 info

@@ -210,6 +210,7 @@ def test_metadata_is_read_as_it_is_written():
         ("Name: a\nRequires-Dist: c @ https://evil.test/c.whl\n", "from an address"),
         ("Name: a\nRequires-Dist: not one\n", "cannot be read"),
         ("Name: a\n" + "Requires-Dist: c\n" * 5001, "needs 5001 packages"),
+        ("Name: a\nRequires-Dist: c!=1" + ",!=0.0.1" * 200, "too long to be read: c!=1,!=0.0.1"),
         ("", "its METADATA is of nothing"),
     ],
 )

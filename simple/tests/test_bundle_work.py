@@ -10,6 +10,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from builder.zip_directory import MAX_MEMBERS
 from builds.files import takedown
 from builds.models import Dependency, Wheel
 from builds.tests.rows import make_target
@@ -190,6 +191,18 @@ def test_a_wheel_that_is_no_zip_is_passed_over(pi, upstream):
     UpstreamFile.objects.update(metadata_sha256="")
 
     assert wheels_in(made("pure", pi)) == ["pure-1.0-py3-none-any.whl"]
+
+
+def test_a_zip_of_very_many_members_is_not_listed(pi, upstream):
+    crowd = io.BytesIO()
+    with zipfile.ZipFile(crowd, "w") as archive:
+        for number in range(MAX_MEMBERS + 1):
+            archive.writestr(f"pure/{number}", b"")
+    upstream.add_wheel("pure", "1.0", crowd.getvalue())
+    follow(upstream, "pure")
+    UpstreamFile.objects.update(metadata_sha256="")
+
+    assert f"it has more than {MAX_MEMBERS} files" in made("pure", pi).problem
 
 
 def test_a_zip_of_a_zip_bomb_is_not_unpacked(pi, upstream):
