@@ -155,13 +155,17 @@ def is_plain(filename: str) -> bool:
 
 
 def absolute(page_url: str, url: str) -> str:
-    """Return a URL as it is from its page, without fragment and password; "" if no index can be there."""
+    """Return a URL as it is from its page, without fragment and password; "" if no index can be there.
+
+    Nobody's index steps down from https: on the builder's own network, http is what printers and routers talk.
+    """
     try:
         parts = urlsplit(urljoin(page_url, url))
         host = parts.hostname
     except ValueError:
         return ""
-    if not url or parts.scheme not in ("http", "https") or not host or len(url) > _LONGEST_URL:
+    schemes = ("https",) if page_url.startswith("https:") else ("http", "https")
+    if not url or parts.scheme not in schemes or not host or len(url) > _LONGEST_URL:
         return ""
     # Where clouds keep their machines' secrets.
     return "" if _is_link_local(host) else without_password(parts)

@@ -192,8 +192,7 @@ def _check(answer: requests.Response, url: str) -> requests.Response:
 def _redirected(url: str, where: str, *, known_as: str) -> str:
     """Return where a redirect leads, if one may go there."""
     target = absolute(url, where)
-    # Nobody's index steps down from https.
-    if not target or (url.startswith("https:") and not target.startswith("https:")):
+    if not target:
         raise UpstreamFailed(f"{known_as} redirects to where no index is.")
     return target
 

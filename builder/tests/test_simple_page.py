@@ -1,5 +1,6 @@
 import pytest
 
+from builder.simple_page import absolute
 from builder.tests.asking import TINY, ask, digest, listed
 from builder.tests.package_index import JSON, make_wheel
 
@@ -63,6 +64,14 @@ def test_a_file_that_nobody_should_fetch_is_left_out(index, proxy, fields):
     index.pages["tiny"][0].update(fields)
 
     assert [file["filename"] for file in listed(proxy)] == ["tiny-2.0-py3-none-any.whl"]
+
+
+def test_a_page_that_came_by_https_names_no_file_by_http():
+    page = "https://pypi.test/simple/tiny/"
+
+    assert absolute(page, "https://files.test/tiny-1.0.zip") == "https://files.test/tiny-1.0.zip"
+    assert absolute(page, "http://192.168.1.1/tiny-1.0.zip") == ""
+    assert absolute("http://pypi.test/simple/tiny/", "http://192.168.1.1/tiny-1.0.zip")
 
 
 @pytest.mark.parametrize(
