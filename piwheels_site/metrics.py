@@ -21,11 +21,12 @@ from builds import dispatch
 from builds.builders import farm
 from builds.models import Build, BuildDay, Builder, StorageCheck, TargetQueue
 from packages.health import sync_health
-from packages.models import Dirty, Package
+from packages.models import Dirty
 from piwheels_site import brokers, machine
 from piwheels_site.celery import app
 from piwheels_site.models import Alert, Message
 from piwheels_site.status import last_task_at
+from simple import shown
 from simple.models import DownloadDay, Shown
 
 logger = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def _single(name: str, said: str, value: float) -> Metric:
     return GaugeMetricFamily(_PREFIX + name, said, value=value)
 
 
-def _bounded(rows: "QuerySet[Builder] | QuerySet[Dirty] | QuerySet[Package] | QuerySet[Shown]") -> int:
+def _bounded(rows: "QuerySet[Builder] | QuerySet[Dirty] | QuerySet[Shown]") -> int:
     """Return how many rows there are, without counting more than MANY."""
     return len(rows.values_list("pk")[:MANY])
 
@@ -141,10 +142,9 @@ def _upstream(now: datetime) -> Iterator[Metric]:
 
 def _index(now: datetime) -> Iterator[Metric]:
     """Give how late the published index is."""
-    waiting = Package.objects.to_show().values_list("changed_at", flat=True)[:MANY]
-    changed = list(waiting)
-    late_s = (now - min(changed)).total_seconds() if changed else 0
-    yield _single("publish_waiting", f"Packages to be written; {MANY} is that or more.", len(changed))
+    count, since = shown.waiting(MANY)
+    late_s = (now - since).total_seconds() if since else 0
+    yield _single("publish_waiting", f"Packages to be written; {MANY} is that or more.", count)
     yield _single("publish_lag_seconds", "How long the first of them waits.", max(late_s, 0))
     yield _single(
         "publish_failing", "Packages that could not be written.", _bounded(Shown.objects.failing(now))

@@ -9,9 +9,10 @@ from django.db.models import Max, Q, QuerySet
 
 from builds.models import Builder, Counting, StorageCheck
 from packages.health import SyncHealth, sync_health
-from packages.models import NEVER, Package, SyncCursor
+from packages.models import NEVER, SyncCursor
 from piwheels_site.models import Notice
 from piwheels_site.templatetags.said import counted, rough
+from simple import shown
 from simple.models import DownloadDay, Log, Shown
 
 GOOD, BEHIND, BAD = "good", "busy", "bad"
@@ -152,14 +153,15 @@ def _tasks(now: datetime) -> Iterator[Line]:
 
 def _publishing(now: datetime) -> Iterator[Line]:
     """Say how many packages wait to be written into the index, and how long."""
-    some = Package.objects.to_show()[: COUNTED + 1].values_list("changed_at", flat=True)
-    waiting = sorted(some)
+    count, since = shown.waiting(COUNTED + 1)
     failing = _bounded(Shown.objects.failing(now))
-    if not waiting:
+    if not count:
         said, tone = "The index shows all that there is.", GOOD
+    elif since is None:
+        said, tone = f"{say_waiting(count, 'package')} to be written anew. Nobody waits for that.", GOOD
     else:
-        late_s = (now - waiting[0]).total_seconds()
-        said = f"{say_waiting(len(waiting), 'package')} to be written into it, the first for {rough(late_s)}."
+        late_s = (now - since).total_seconds()
+        said = f"{say_waiting(count, 'package')} to be written into it, the first for {rough(late_s)}."
         tone = BAD if late_s > TOO_LATE_S else BEHIND if late_s > LATE_S else GOOD
     if failing:
         said, tone = f"{said} {say_waiting(failing, 'package')} after a fault.", BAD

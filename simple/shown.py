@@ -18,6 +18,17 @@ def to_show(now: datetime, limit: int) -> list[int]:
     return sorted({*old, *swept})
 
 
+def waiting(limit: int) -> tuple[int, datetime | None]:
+    """Return how many packages wait to be shown, at most so many, and since when the first of them does.
+
+    Nobody waits for what is only written anew, so it has no such time.  Where very many wait, the first is
+    among those whose turn is last.
+    """
+    count = len(Package.objects.to_show().values_list("pk")[:limit])
+    changed = Package.objects.to_show().filter(shown_revision__gte=0).reverse()
+    return count, min(changed.values_list("changed_at", flat=True)[:limit], default=None)
+
+
 def pass_over(limit: int) -> int:
     """Note that the tree shows nothing of changed packages of which there is nothing; return how many.
 

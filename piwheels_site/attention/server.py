@@ -12,12 +12,13 @@ from builds.files import moving
 from builds.files.storage import Unreachable, WholeFileStorage
 from builds.models import StorageCheck, Wheel
 from packages.health import sync_health
-from packages.models import Package, SyncCursor
+from packages.models import SyncCursor
 from piwheels_site import couriers, machine
 from piwheels_site.attention.matter import Matter, admin_list
 from piwheels_site.models import Message
 from piwheels_site.status import COUNTED, MANY_EVENTS, NAMED, TASKS, TOO_LATE_S, last_task_at, say_waiting
 from piwheels_site.templatetags.said import counted, rough
+from simple import shown
 from simple.models import Log, Shown
 
 # Somebody has downloaded something of a farm whose first wheel is so old.
@@ -73,10 +74,10 @@ def find_sync(now: datetime) -> Iterator[Matter]:
 
 def find_index(now: datetime) -> Iterator[Matter]:
     """Find that the published index is not written, or not all of it."""
-    waiting = sorted(Package.objects.to_show().values_list("changed_at", flat=True)[: COUNTED + 1])
-    if waiting and (now - waiting[0]).total_seconds() > TOO_LATE_S:
-        said = f"{say_waiting(len(waiting), 'package')} to be written into the index."
-        yield Matter("index-late", said, waiting[0], reverse("status"), "Look at the worker", is_urgent=True)
+    count, since = shown.waiting(COUNTED + 1)
+    if since and (now - since).total_seconds() > TOO_LATE_S:
+        said = f"{say_waiting(count, 'package')} to be written into the index."
+        yield Matter("index-late", said, since, reverse("status"), "Look at the worker", is_urgent=True)
     failing = list(Shown.objects.failing(now).values_list("package__name", flat=True)[: COUNTED + 1])
     if failing:
         names = ", ".join(failing[:NAMED]) + " …" * (len(failing) > NAMED)

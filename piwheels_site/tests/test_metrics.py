@@ -67,6 +67,15 @@ def test_figures_are_what_the_rows_say(farm, broker):
     assert all(value == 1 for (name, *_), value in found.items() if name == "part_up")
 
 
+def test_what_is_only_written_anew_is_not_late(farm):
+    Package.objects.update(shown_revision=1, changed_at=NOON.replace(year=2020))
+    Package.objects.show_anew([Package.objects.get().pk])
+
+    found = read()
+
+    assert (found["publish_waiting",], found["publish_lag_seconds",]) == (1, 0)
+
+
 def test_each_folder_has_the_figures_of_its_disk(farm, settings, tmp_path):
     settings.PIWHEELS_PUBLIC = settings.PIWHEELS_INCOMING = tmp_path
 

@@ -114,6 +114,17 @@ def test_packages_that_wait_for_the_index_are_said(client, well, now, minutes, v
     assert "1 package waits to be written into it" in found
 
 
+def test_nobody_waits_for_what_is_only_written_anew(client, well, now):
+    make_version("1.0")
+    Package.objects.update(revision=2, shown_revision=2, changed_at=now - timedelta(days=300))
+    Package.objects.show_anew([Package.objects.get().pk])
+
+    found = page(client)
+
+    assert "1 package waits to be written anew. Nobody waits for that." in found
+    assert "Everything is as" in found
+
+
 def test_a_package_that_cannot_be_written_needs_a_look(client, well, now):
     make_version("1.0")
     Shown.objects.create(package=Package.objects.get(), retry_at=now + timedelta(minutes=1))
