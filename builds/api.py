@@ -20,8 +20,7 @@ from builder import contract
 from builder.log_lines import about
 from builds import attached, dispatch, orders, results
 from builds.builders import hearing
-from builds.files import incoming, logs
-from builds.files.storage import Unreachable
+from builds.files import incoming, logs, moving
 from builds.models import Build, Builder
 from builds.publish import Ended, expected_of
 from builds.wheels.wheel_names import BadWheel, check_filename
@@ -98,7 +97,8 @@ def for_ticket(view: View) -> View:
                 return view(request, build, now, **path)
         except (contract.BadMessage, incoming.BadUpload) as problem:
             return error(STATUS.get(type(problem), 400), str(problem))
-        except (OSError, Unreachable) as problem:
+        except moving.faults() as problem:
+            # What a disk has but that it is full is a fault to be seen, and not to wait for.
             if isinstance(problem, OSError) and problem.errno not in _DISK_FULL:
                 raise
             logger.error("Nothing can be stored: %s", problem)

@@ -3,6 +3,7 @@
 Nothing is deleted but what a crash left half written, and what was taken down: the rest is set aside.
 """
 
+import hashlib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,9 +111,12 @@ class Mender:
             return b""
         with self.holder.open(wheel.path) as file, zipfile.ZipFile(file) as archive:
             for member in archive.infolist():
-                is_it = member.filename.count("/") == 1 and member.filename.endswith(".dist-info/METADATA")
-                if is_it and member.file_size <= _LARGEST_METADATA:
-                    return archive.read(member)
+                is_one = member.filename.count("/") == 1 and member.filename.endswith(".dist-info/METADATA")
+                # A wheel that was imported may have those of other packages, too.
+                if is_one and member.file_size <= _LARGEST_METADATA:
+                    content = archive.read(member)
+                    if hashlib.sha256(content).hexdigest() == wheel.metadata_sha256:
+                        return content
         return b""
 
     def _withdrawn(self, name: str, wheel: Wheel) -> str:
@@ -126,8 +130,8 @@ class Mender:
             self.may_withdraw -= 1
             wheel.lose(self.now, f"Its file in the storage was lost or spoilt: {name}")
             build = wheel.build
-            if not Build.objects.open().filter(version=build.version_id, target=build.target_id).exists():
-                why = f"The file of {wheel.filename} was lost."[:300]
+            if not build.has_open_successor():
+                why = f"The file of {wheel.filename} was lost."
                 build.again(losses=0, priority=build.priority, why=why)
             wheel.package.request_plan()
         return "withdrawn, and queued to be built again"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import tracemalloc
+import zipfile
 from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
@@ -219,6 +220,24 @@ def test_lost_metadata_is_taken_out_of_the_wheel():
 
     assert storage.read_bytes(wheel.metadata_path) == metadata_of(storage.read_bytes(wheel.path))
     assert check("--hashes", at=wheel)[1] == 0
+
+
+def test_of_several_packages_metadata_in_a_wheel_its_own_is_taken(tmp_path):
+    """As wheels that were imported may have them."""
+    wheel, path = make_whole_wheel(), tmp_path / "two.whl"
+    own = metadata_of(storage.read_bytes(wheel.path))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("another-1.0.dist-info/METADATA", "Name: another")
+        archive.writestr("demo-1.0.dist-info/METADATA", own)
+    default_storage.delete(wheel.metadata_path)
+    default_storage.delete(wheel.path)
+    wheel.sha256, wheel.size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
+    wheel.save()
+    default_storage.save(wheel.path, ContentFile(path.read_bytes()))
+
+    assert "[restored from the wheel]" in check("--fix", at=wheel)[0]
+
+    assert storage.read_bytes(wheel.metadata_path) == own
 
 
 def test_a_lost_file_comes_from_the_storage_before(settings, tmp_path):
