@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from builds.models import Build, Builder
+from builds.planning.requeueing import requeue
 from packages.models import Package
 
 logger = logging.getLogger(__name__)
@@ -108,12 +109,5 @@ def _take_out(builder: Builder, streak: Sequence[Build], evidence: str, now: dat
 
 def _queue_again(build: Build, builder: Builder) -> bool:
     """Queue a failed build again, unless something newer than it has come of that; a lost one already was."""
-    if build.state != Build.State.FAILED:
-        return False
-    newer = Build.objects.filter(version=build.version_id, target=build.target_id, attempt__gt=build.attempt)
-    if newer.exists():
-        return False
     why = f"Builder {builder}, which failed it, was taken out."
-    build.again(losses=0, priority=build.priority, why=why)
-    build.version.package.mark_changed()
-    return True
+    return build.state == Build.State.FAILED and requeue(build, why, avoid=builder)

@@ -128,6 +128,8 @@ def test_T38_its_failures_are_queued_again_once_and_its_operator_reads_why():
     assert (look(), look()) == (1, 0)
 
     again = Build.objects.filter(state="queued")
+    assert {build.avoid_id for build in again.exclude(why="Somebody was faster.")} == {suspect.pk}
+    assert again.exclude(version__package__plan_needed=True).count() == 0
     assert sorted(build.version_id for build in again) == sorted(build.version_id for build in failed)
     suspect.refresh_from_db()
     assert "Its last 6 builds failed or got lost, while 6 of the last 6" in suspect.mode_reason

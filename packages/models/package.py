@@ -199,7 +199,7 @@ class Package(models.Model):
         Whoever changes a package and its builds in one transaction takes the package first, so that two of
         them cannot wait for each other.
         """
-        Package.objects.select_for_update().filter(pk=self.pk).values_list("pk").first()
+        Package.objects.hold([self.pk])
 
     def request_plan(self) -> None:
         """Ask for another look at what is to be built of this package."""
