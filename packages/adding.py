@@ -64,7 +64,7 @@ def add(
             package.follow(0)
     _refuse_skipped(package)
     if number is not None:
-        _request(package.versions.get(number=number), now)
+        request(package.versions.get(number=number), now)
     return package
 
 
@@ -130,8 +130,8 @@ def _sort_key(number: str) -> tuple[bool, ParsedVersion, str]:
     return Version(number=number, canonical=canonical_version(number)[0]).sort_key
 
 
-def _request(version: Version, now: datetime) -> None:
-    """Ask for a version, if it can be built."""
+def request(version: Version, now: datetime) -> None:
+    """Ask for a version to be built first; raises NotBuildable and Skipped."""
     _check_version(version)
     version.request(now)
 
@@ -142,4 +142,8 @@ def _check_version(version: Version) -> None:
         raise NotBuildable(f"{version} is no version to PEP 440, so no pip of today would install it.")
     if not version.files.listed().sources().exists():
         raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
+    if version.gone_at or version.yanked:
+        reason = f": {version.yanked_reason}" if version.yanked_reason else ""
+        state = "is gone from upstream" if version.gone_at else f"is yanked upstream{reason}"
+        raise NotBuildable(f"{version} {state}. Ask for another version.")
     _refuse_skipped(version)

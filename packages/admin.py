@@ -11,7 +11,7 @@ from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from packages import doubt
+from packages import adding, doubt
 from packages.admin_deeds import Outcome, Reason, Wish, deed
 from packages.clock import database_now
 from packages.health import sync_health
@@ -192,9 +192,13 @@ class VersionAdmin(UpstreamAdmin):
     def ask(self, rows: QuerySet[Version], wish: Wish) -> Outcome:
         """Ask for them to be built before all that nobody asked for."""
         now = database_now()
+        faults = []
         for version in rows.select_related("package"):
-            version.request(now)
-        return Outcome(f"{many(len(rows), self.opts)} asked for.")
+            try:
+                adding.request(version, now)
+            except adding.CannotAdd as error:
+                faults.append(str(error))
+        return Outcome(f"{many(len(rows) - len(faults), self.opts)} asked for.", tuple(faults))
 
 
 @admin.register(UpstreamFile)

@@ -128,6 +128,17 @@ def test_a_version_is_asked_for(admin_client):
     assert version.requested_at is not None
 
 
+def test_a_version_that_cannot_be_built_is_not_asked_for_and_it_is_said_why(admin_client):
+    _, version = make_rows()
+    Version.objects.update(yanked=True, yanked_reason="It eats files.")
+
+    page = act(admin_client, Version, "ask").content.decode()
+
+    assert "demo 1.0 is yanked upstream: It eats files. Ask for another version." in page
+    version.refresh_from_db()
+    assert version.requested_at is None
+
+
 def test_all_models_of_the_app_are_there():
     registered = {model for model in site._registry if model._meta.app_label == "packages"}
     assert registered == set(MODELS)

@@ -70,6 +70,7 @@ def test_a_version_may_be_spelled_otherwise(followed):
         (["empty", "1.0"], "it has none at all"),
         (["wheels", "1.0"], "wheels 1.0 has no source upstream"),
         (["legacy", "2004d"], "is no version to PEP 440"),
+        (["taken-back", "1.0"], r"taken-back 1\.0 is yanked upstream: It eats files\. Ask for another"),
         (["demo", "--depth", "-1"], "cannot be negative"),
     ],
 )
@@ -79,6 +80,8 @@ def test_what_cannot_be_added_is_refused_with_a_reason(followed, arguments, told
     followed.add_project("empty")
     followed.add_wheel("wheels", "1.0")
     followed.add_sdist("legacy", "2004d", filename="legacy-2004d.tar.gz")
+    followed.add_sdist("taken-back", "1.0")
+    followed.yank("taken-back", "1.0", "It eats files.")
 
     with pytest.raises(CommandError, match=told):
         call_command("add_package", *arguments)
