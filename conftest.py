@@ -2,7 +2,7 @@
 
 import pytest
 from django.conf import settings as django_settings
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from kombu import Connection
 
 from builds.files.stored import MARK
@@ -16,9 +16,11 @@ django_settings.WHITENOISE_AUTOREFRESH = True
 
 @pytest.fixture(autouse=True)
 def _own_files(request):
-    """Keep each test's files apart; the builder's tests run without Django and have none."""
+    """Keep each test's files apart, and what clients may ask; the builder's tests run without Django and have none."""
     if "settings" not in request.fixturenames and not request.node.get_closest_marker("django_db"):
         return
+    for kind in ("limits", "sign-ins"):
+        caches[kind].clear()
     settings, folder = request.getfixturevalue("settings"), request.getfixturevalue("tmp_path")
     settings.PIWHEELS_INCOMING = folder / "incoming"
     settings.PIWHEELS_PUBLIC = folder / "public"

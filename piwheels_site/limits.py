@@ -37,7 +37,7 @@ def wait_s(request: HttpRequest, cost: int, now: float) -> int:
     if not most:
         return 0
     window, into_s = divmod(int(now), WINDOW_S)
-    spent = _count(f"{network(clients.address(request))}/{window}", cost, WINDOW_S)
+    spent = _count("limits", f"{network(clients.address(request))}/{window}", cost, WINDOW_S)
     return WINDOW_S - into_s if spent > most else 0
 
 
@@ -46,17 +46,27 @@ def words(wait_s: int) -> str:
     return f"That was much for one client: ask again in {wait_s} seconds."
 
 
+def refusal(wait_s: int) -> HttpResponse:
+    """Return what a page answers to such a client, in a line of text."""
+    return HttpResponse(
+        f"{words(wait_s)}\n",
+        status=429,
+        content_type="text/plain; charset=utf-8",
+        headers={"Retry-After": str(wait_s), "Cache-Control": "no-store"},
+    )
+
+
 def sign_in_wait_s(request: HttpRequest, name: str, now: float) -> int:
     """Return for how many seconds nobody signs in from there, or as that person; 0 if not at all."""
     into_s = int(now) % SIGN_IN_WINDOW_S
-    failed = [(caches["limits"].get(key, 0), most) for key, most in _sign_in_keys(request, name, now)]
+    failed = [(caches["sign-ins"].get(key, 0), most) for key, most in _sign_in_keys(request, name, now)]
     return SIGN_IN_WINDOW_S - into_s if any(count >= most for count, most in failed) else 0
 
 
 def count_failed_sign_in(request: HttpRequest, name: str, now: float) -> None:
     """Count a sign-in that failed."""
     for key, _ in _sign_in_keys(request, name, now):
-        _count(key, 1, SIGN_IN_WINDOW_S)
+        _count("sign-ins", key, 1, SIGN_IN_WINDOW_S)
 
 
 def remember_browser(response: HttpResponse, name: str) -> None:
@@ -96,9 +106,9 @@ def _sign_in_keys(request: HttpRequest, name: str, now: float) -> list[tuple[str
     return [(f"sign-in/{network(clients.address(request))}/{window}", FAILURES_OF_CLIENT), by_name]
 
 
-def _count(key: str, cost: int, kept_s: int) -> int:
-    """Add to a count, and return it."""
-    counts = caches["limits"]
+def _count(kind: str, key: str, cost: int, kept_s: int) -> int:
+    """Add to a count of that kind, and return it."""
+    counts = caches[kind]
     counts.add(key, 0, timeout=kept_s)
     try:
         return counts.incr(key, cost)

@@ -315,6 +315,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "piwheels_site.costly_pages.CostlyPages",
 ]
 # Nothing on a page comes from anywhere else, and no text that is shown can become a script.
 CONTENT_SECURITY_POLICY = {
@@ -337,6 +338,12 @@ CACHES = {
     "limits": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "limits",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    },
+    # Who failed to sign in: apart from the former, which strangers could fill to have that forgotten.
+    "sign-ins": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "sign-ins",
         "OPTIONS": {"MAX_ENTRIES": 20_000},
     },
 }

@@ -75,11 +75,4 @@ def request_missing(request: HttpRequest) -> HttpResponse:
 def _too_much(request: HttpRequest) -> HttpResponse | None:
     """Count what is asked for, and refuse a client that asks for much at a time; None for any other."""
     wait_s = limits.wait_s(request, COST, time.time()) if request.method == "POST" else 0
-    if not wait_s:
-        return None
-    return HttpResponse(
-        f"{limits.words(wait_s)}\n",
-        status=429,
-        content_type="text/plain; charset=utf-8",
-        headers={"Retry-After": str(wait_s)},
-    )
+    return limits.refusal(wait_s) if wait_s else None

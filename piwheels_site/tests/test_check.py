@@ -1,6 +1,5 @@
 import html5lib
 import pytest
-from django.core.cache import caches
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -16,11 +15,6 @@ from tests.seen import markup
 pytestmark = pytest.mark.django_db
 
 FAILED = {"state": "failed", "failure": "missing-header", "finished_at": NOON}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_counted():
-    caches["limits"].clear()
 
 
 def check(client, said, **fields):

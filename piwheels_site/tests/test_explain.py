@@ -12,6 +12,7 @@ from builds.tests.rows import (
 )
 from builds.tests.rows import make_wheel as make_row
 from packages.models import Package, UpstreamFile
+from piwheels_site import limits
 from simple.explain import Setup
 from tests.seen import markup
 
@@ -153,3 +154,15 @@ def test_it_costs_the_same_however_many_files_there_are(client, trixie, django_a
 
     with django_assert_max_num_queries(11):
         assert "29 other files" in markup(client.get("/explain/demo/"))
+
+
+def test_who_asks_for_many_has_to_wait(client, trixie, settings):
+    settings.PIWHEELS_API_A_MINUTE = 2 * limits.COSTS["explain"]
+    make_wheel()
+
+    answers = [client.get("/explain/demo/") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert 1 <= int(answers[-1]["Retry-After"]) <= 60
+    assert answers[-1]["Cache-Control"] == "no-store"
+    assert client.get("/explain/demo/", REMOTE_ADDR="10.1.2.3").status_code == 200

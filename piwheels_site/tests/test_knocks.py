@@ -1,18 +1,11 @@
 """That it is seen who tries keys."""
 
 import pytest
-from django.core.cache import caches
 from django.urls import reverse
 
 from builds.tests.pi import API
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_client_before():
-    """Forget which clients other tests had."""
-    caches["limits"].clear()
 
 
 def hello(client, address, token="no-such-token"):

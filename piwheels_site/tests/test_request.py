@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -18,13 +17,6 @@ pytestmark = pytest.mark.django_db
 
 PATH = "/project/demo/request"
 ADDRESS = "192.0.2.1"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_counted():
-    caches["limits"].clear()
-    yield
-    caches["limits"].clear()
 
 
 def ask(name="demo", address=ADDRESS, now=NOON, target=None):

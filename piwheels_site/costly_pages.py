@@ -1,0 +1,36 @@
+"""Has a client wait that asks much of the pages which take long to make, as it has to at the API."""
+
+import time
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from piwheels_site import limits
+
+# As how many requests to the API each page counts, by its name; each reads or packs a log of 10 MB, or judges
+# every file of a package.
+COSTS = {
+    "builds-archived-log": limits.COSTS["log"],
+    "builds-log": limits.COSTS["log"],
+    "builds-diff": 2 * limits.COSTS["log"],
+    "explain": limits.COSTS["explain"],
+}
+
+
+class CostlyPages:
+    """Middleware that counts requests for such pages."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._answer = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer."""
+        return self._answer(request)
+
+    def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
+        """Count a request once it is known what is asked for; refuse a client that asks for much at a time."""
+        name = request.resolver_match.url_name if request.resolver_match else None
+        cost = 0 if "offset" in request.GET else COSTS.get(name or "", 0)
+        wait_s = limits.wait_s(request, cost, time.time()) if cost else 0
+        return limits.refusal(wait_s) if wait_s else None
