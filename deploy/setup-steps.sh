@@ -22,10 +22,12 @@ write() {
         sed -e 's#\(://[^:/]*:\)[^@]*@#\1...@#' -e 's/^/      /' -e '16,$d'
         return
     fi
-    (umask 077 && cat >"$1.new")
-    chown "$2" "$1.new"
-    chmod "$3" "$1.new"
-    mv "$1.new" "$1"
+    # A name that nobody can have waited for with a link: some of these folders are a service's own.
+    new=$(mktemp "$1.XXXXXX")
+    cat >"$new"
+    chmod "$3" "$new"
+    chown -h "$2" "$new"
+    mv -T "$new" "$1"
 }
 
 installed() { dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }

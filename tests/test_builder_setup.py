@@ -49,7 +49,7 @@ def test_a_dry_run_says_each_step_and_shows_no_secret():
     assert "PIWHEELS_ORDERS_URL='redis://b-pi-07:...@10.8.0.1:6379/0'" in done.stdout
     assert "hush" not in done.stdout
     assert "secret" not in done.stdout
-    assert not Path("/etc/piwheels/builder.env.new").exists()
+    assert not list(Path("/etc/piwheels").glob("builder.env.*"))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,20 @@ def test_every_setting_of_a_builder_reaches_its_container():
     assert names - set(got) == {"PIWHEELS_WORK", "PIWHEELS_BUILDER_TOKEN"}
 
 
+def test_builders_reach_the_site_by_nginx_alone():
+    """The web server believes who asks it for whom he does."""
+    theirs = set(SERVICES["builder"]["networks"])
+
+    assert {name for name in SERVICES if theirs & set(SERVICES[name]["networks"])} == {
+        "builder",
+        "nginx",
+        "redis",
+    }
+    address = filled(SERVICES["builder"]["environment"]["PIWHEELS_SERVER"], {})
+    assert address == "http://nginx/"
+    assert "nginx" in filled(SERVICES["web"]["environment"]["ALLOWED_HOSTS"], {}).split(",")
+
+
 @pytest.mark.parametrize(
     ("password", "known_to"),
     [

@@ -54,7 +54,7 @@ def test_a_dry_run_says_each_step_and_draws_nothing():
     ]
     assert "PIWHEELS_WATCH='lxml numpy'" in done.stdout
     assert "redis://server:...@127.0.0.1:6380/0" in done.stdout
-    assert not Path("/etc/piwheels/server.env.new").exists()
+    assert not list(Path("/etc/piwheels").glob("server.env.*"))
 
 
 def test_what_a_release_needs_is_looked_at_before_anything_changes():
