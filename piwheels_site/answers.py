@@ -10,6 +10,7 @@ from datetime import datetime
 from builds import failures
 from builds.models import Build, Dependency, Target, Wheel
 from builds.shown import position
+from builds.shown.remarks import NOT_FOR_ALL, leaves_out_first_pis
 from packages.models import Placed, Version
 from piwheels_site.matrix import Cell, Kind, Matrix, needed
 from piwheels_site.templatetags.said import rough
@@ -110,7 +111,7 @@ def _with_older(answer: Answer, matrix: Matrix, versions: Sequence[Placed]) -> A
                 if compiled
                 else "which pip takes"
             )
-            said = f"{has}, {how}. {answer.said}"
+            said = f"{has}, {how}.{_not_for_all(wheel)} {answer.said}"
             pin = version.canonical if compiled else ""
             return replace(answer, word="an older one", said=said, pin=pin, wheel=wheel)
         # To pip it is the same version as the one that is built in its place.
@@ -125,7 +126,8 @@ def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:
     """Return what a target gets of one version."""
     if cell.kind in (Kind.WHEEL, Kind.FITS):
         whose = "a wheel" if cell.kind is Kind.WHEEL else "a wheel that fits"
-        return Answer(target, "good", "✔", "yes", f"{number} has {whose}.", cell.url, wheel=cell.wheel)
+        said = f"{number} has {whose}.{_not_for_all(cell.wheel)}"
+        return Answer(target, "good", "✔", "yes", said, cell.url, wheel=cell.wheel)
     if cell.kind is Kind.UPSTREAM:
         said = f"PyPI's own wheel of {number} fits, so none is needed from here."
         return Answer(target, "good", "✔", "yes", said, cell.url, is_upstreams=True)
@@ -137,6 +139,11 @@ def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:
     if cell.kind is Kind.FAILED and cell.build:
         return _failed(cell.build, number, target)
     return Answer(target, "none", "–", "no", _none(cell, number), cell.url, can_ask=cell.kind in _MAY_HELP)
+
+
+def _not_for_all(wheel: Wheel | None) -> str:
+    """Say that a wheel is not for all machines of its target, where it is not."""
+    return f" {NOT_FOR_ALL}" if wheel and leaves_out_first_pis(wheel) else ""
 
 
 def _none(cell: Cell, number: str) -> str:

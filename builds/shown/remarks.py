@@ -14,11 +14,16 @@ _TRIED = {
 }
 
 
+# Of machine code for newer processors no first Pi runs any, and pip there does not take it.
+NOT_FOR_ALL = "Not for a Pi 1 or the first Zeros, whose processor cannot run it."
+
+
 def remarks_on(wheel: Wheel) -> list[str]:
     """Return what a reader should know of a wheel, the most important first."""
     held = f"Not offered to pip until an operator has looked at it: {wheel.held_reason}"
     return [
         *([held] if wheel.held_reason and wheel.withdrawn_at is None else []),
+        *([NOT_FOR_ALL] if leaves_out_first_pis(wheel) else []),
         _TRIED.get(wheel.trial, "It was not tried."),
         *_needs(wheel),
         _REPRODUCIBLE[wheel.reproducible],
@@ -47,6 +52,12 @@ def why_not_offered(wheel: Wheel) -> str:
     ]
     found = ((said, why.rstrip(".")) for applies, said, why in reasons if applies)
     return next((f"{said}: {why}" if why else said for said, why in found), "")
+
+
+def leaves_out_first_pis(wheel: Wheel) -> bool:
+    """Tell whether it is for 32-bit systems, but not for those of a Pi 1 or Zero (ARMv6)."""
+    platforms = {tag.platform for tag in wheel.tags()}
+    return "linux_armv7l" in platforms and "linux_armv6l" not in platforms
 
 
 def _needs(wheel: Wheel) -> list[str]:

@@ -66,7 +66,7 @@ def _context(
         "can_ask": any(answer.can_ask for answer in looked.answers),
         "page": page,
         "targets": found.targets,
-        "rows": _rows(found, [looked.versions[version.pk] for version in page]),
+        "rows": _rows(found, [looked.versions[version.pk] for version in page], site, package.name),
         "needs": sorted({need for answer in looked.installed for need in _pip_names(answer)}),
         "dependents": dependents.of(package),
         "use": use.of(package, looked.its_builds, now),
@@ -100,9 +100,16 @@ def elsewhere(installed: list[Answer], site: str, name: str) -> list[tuple[list[
     ]
 
 
-def _rows(found: Matrix, versions: list[Version]) -> list[tuple[Version, list[Cell], list[File]]]:
-    """Return a page of versions, each with what the targets have of it, and its files."""
+def _rows(
+    found: Matrix, versions: list[Version], site: str, name: str
+) -> list[tuple[Version, list[Cell], list[File], str]]:
+    """Return a page of versions, each with what the targets have of it, its files, and what to type for it."""
     return [
-        (version, [found.cell(version, target) for target in found.targets], found.files(version.pk))
+        (
+            version,
+            [found.cell(version, target) for target in found.targets],
+            found.files(version.pk),
+            snippets.command(site, name, version.number),
+        )
         for version in versions
     ]

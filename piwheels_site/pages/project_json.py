@@ -133,6 +133,8 @@ def _file(wheel: Wheel, yank: Yank | None) -> dict[str, object]:
         "builder_abi": wheel.build.target.abi,
         "file_abi_tag": abi,
         "platform": platform,
+        "platforms": platform.split("."),
+        "target": wheel.build.target.key,
         "requires_python": wheel.requires_python or None,
         "yanked": yank is not None,
         "yanked_reason": yank.reason if yank else "",

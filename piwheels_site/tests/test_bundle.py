@@ -200,3 +200,13 @@ def test_the_statements_are_as_many_however_much_is_in_it(client, django_assert_
     with django_assert_max_num_queries(5):
         page = client.get(address)
     assert "Ready: 20 wheels" in markup(page)
+
+
+def test_what_cannot_be_packed_can_be_checked_and_asked_for(client):
+    page = client.get(ready(client, "nothing-here==1")).content.decode()
+
+    form = re.search(r'<form method="post" action="(/check/)">(.*?)</form>', page, re.DOTALL)
+    assert "This cannot be packed" in page and form
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[2]))
+    assert fields == {"text": "nothing-here==1", "os": "test-armhf-cp313", "model": "4"}
+    assert "can be asked for" in markup(client.post(form[1], fields))

@@ -266,6 +266,32 @@ def test_a_wheel_is_a_yes(client):
     assert answer.startswith("✔ Yes Raspberry Pi OS 13 (Trixie), 32-bit, Python 3.13: 2.3.5 has a wheel.")
 
 
+@pytest.mark.parametrize(
+    ("platforms", "is_for_all"),
+    [("linux_armv6l.linux_armv7l", True), ("linux_armv7l", False), ("any", True), ("linux_aarch64", True)],
+)
+def test_a_wheel_that_a_pi_1_cannot_run_is_said_to_be_none_for_it(client, platforms, is_for_all):
+    key = "trixie-arm64-cp313" if platforms == "linux_aarch64" else "trixie-armhf-cp313"
+    build, _ = make_running_build(make_builder(target=make_target(key)), version=make_version())
+    make_wheel(build=build, filename=f"demo-1.0-cp313-cp313-{platforms}.whl")
+    build.close("succeeded", "", NOON, 12.5)
+
+    page = text(client.get("/project/demo/"))
+
+    assert ("1.0 has a wheel. Not for a Pi 1 or the first Zeros" in page) != is_for_all
+    assert page.count("whose processor cannot run it") == (0 if is_for_all else 2)
+
+
+def test_each_version_has_its_command(client):
+    make_built()
+    make_version("2.0")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "http://testserver/simple/ --trusted-host testserver demo==1.0" in page
+    assert "demo==2.0" not in page
+
+
 def test_a_failure_says_of_what_and_what_helps(client):
     make_build(
         make_version("2.3.5"),
