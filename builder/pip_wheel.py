@@ -254,11 +254,16 @@ def environment(bench: Bench) -> dict[str, str]:
     if order.platform != sysconfig.get_platform():
         # A 32-bit system on a 64-bit kernel would name its wheels for the kernel.
         variables["_PYTHON_HOST_PLATFORM"] = order.platform
-    # A recipe may say how many jobs run at once, and not what keeps a build in its place.  Who asks neither
+    # A recipe may say how many jobs run at once and what is linked, and not what keeps a build in its place.  Who asks neither
     # of these, as ninja under Meson and Cargo, goes by the processors that the warden leaves to a run.
-    parallel = {"MAKEFLAGS": f"-j{jobs}", "CMAKE_BUILD_PARALLEL_LEVEL": jobs}
+    defaults = {
+        "MAKEFLAGS": f"-j{jobs}",
+        "CMAKE_BUILD_PARALLEL_LEVEL": jobs,
+        # What links OpenSSL by way of Rust brings it, as the next release of the system has another one.
+        "OPENSSL_STATIC": "1",
+    }
     extra = bench.extra.environment(path=variables["PATH"])
-    return {**parallel, **order.environment, **variables, **extra}
+    return {**defaults, **order.environment, **variables, **extra}
 
 
 def _last_words(log: Log, start: int) -> str:

@@ -62,10 +62,12 @@ def test_the_platform_is_set_only_when_it_is_another(bench):
 
 def test_a_recipe_adds_variables_and_changes_none_that_keep_a_build_in_its_place(bench):
     recipe = {"CYTHON_FORCE": "1", "MAKEFLAGS": "-j1", "HOME": "/root", "PIP_CONFIG_FILE": "/etc/pip.conf"}
+    recipe["OPENSSL_STATIC"] = "0"
+    assert environment(bench)["OPENSSL_STATIC"] == "1"
 
     told = environment(with_order(bench, environment=recipe))
 
-    assert (told["CYTHON_FORCE"], told["MAKEFLAGS"]) == ("1", "-j1")
+    assert (told["CYTHON_FORCE"], told["MAKEFLAGS"], told["OPENSSL_STATIC"]) == ("1", "-j1", "0")
     assert told["HOME"] == str(bench.place.home)
     assert told["PIP_CONFIG_FILE"] == "/dev/null"
 

@@ -14,6 +14,12 @@ from builds.models import Build, Builder, Size
 # Files appear some time after their announcement, and at some of upstream's servers later than at others.
 YOUNG = timedelta(days=1)
 
+# What a larger builder, which has more memory and mostly a newer processor, may do better; and why it is asked.
+_TRIED_LARGER = {
+    "out-of-memory": "It ran out of memory on a {size} builder.",
+    "timeout": "It took longer than it may on a {size} builder.",
+}
+
 
 def after_loss(build: Build, now: datetime) -> None:
     """Follow a build whose builder fell silent."""
@@ -43,15 +49,12 @@ def after_race(build: Build) -> None:
 
 
 def after_failure(build: Build, now: datetime) -> None:
-    """Follow a build that failed: later if it was not the package's fault, on a larger builder for memory."""
+    """Follow a build that failed: later if it was not the package's fault, or on a larger builder."""
     if failures.is_infrastructure(build.failure) or (build.failure == "no-source" and _is_young(build, now)):
         _later(build, now)
-    elif build.failure == "out-of-memory" and (size := _larger(build)):
+    elif (why := _TRIED_LARGER.get(build.failure)) and (size := _larger(build)):
         build.again(
-            losses=build.losses,
-            priority=build.priority,
-            why=f"It ran out of memory on a {build.size} builder.",
-            size=size,
+            losses=build.losses, priority=build.priority, why=why.format(size=build.size), size=size
         )
         _tell(build)
 

@@ -145,14 +145,22 @@ def test_a_lost_build_waits_a_minute_and_goes_elsewhere():
     assert build.failure == "builder-lost"
 
 
-def test_out_of_memory_goes_to_the_next_larger_builder_until_there_is_none():
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        ("out-of-memory", "It ran out of memory on a small builder."),
+        ("timeout", "It took longer than it may on a small builder."),
+    ],
+)
+def test_what_a_larger_builder_may_do_better_goes_to_the_next_larger_until_there_is_none(failure, why):
     small, large = make_builder(size="small"), make_builder("pi-08", size="large")
     build, _ = make_running_build(small)
 
-    follows = fail(build, "out-of-memory")
+    follows = fail(build, failure)
 
     assert (follows.size, follows.losses, follows.not_before) == ("large", 0, None)
-    assert fail(run(follows, large), "out-of-memory") is None
+    assert follows.why == why
+    assert fail(run(follows, large), failure) is None
 
 
 def test_out_of_memory_is_final_where_no_builder_is_larger():
