@@ -1,7 +1,5 @@
 """An import that is stopped, killed or said again goes on, and does nothing twice."""
 
-from contextlib import suppress
-
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
@@ -119,16 +117,18 @@ def killed_after(statements):
 
 def test_a_kill_at_any_statement_loses_nothing_and_doubles_nothing(original):
     fill(original)
-    with transaction.atomic():
-        counting, left = killed_after(100_000)
-        with connection.execute_wrapper(counting):
-            imported(original)
-        expected, count = everything(), 100_000 - left[0]
-        transaction.set_rollback(True)
+    # Twice, as what Django asks for once and keeps is asked for by none of those that are killed.
+    for _ in range(2):
+        with transaction.atomic():
+            counting, left = killed_after(100_000)
+            with connection.execute_wrapper(counting):
+                imported(original)
+            expected, count = everything(), 100_000 - left[0]
+            transaction.set_rollback(True)
 
     for statement in range(2, count, 9):
         with transaction.atomic():
-            with suppress(Killed), connection.execute_wrapper(killed_after(statement)[0]):
+            with pytest.raises(Killed), connection.execute_wrapper(killed_after(statement)[0]):
                 imported(original)
             imported(original)
             assert everything() == expected, f"killed at statement {statement} of {count}"

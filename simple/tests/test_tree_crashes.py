@@ -156,7 +156,7 @@ def test_a_file_has_its_time_also_when_nobody_could_note_that_its_page_is_new(ot
     publishing.publish(NOW)
     later = NOW + Shown.LINGER * 2
     second.withdraw(later)
-    with connection.execute_wrapper(killed_before_it_notes), suppress(Killed):
+    with pytest.raises(Killed), connection.execute_wrapper(killed_before_it_notes):
         publishing.publish(later)
 
     publishing.publish(later + timedelta(seconds=1))
