@@ -1,7 +1,6 @@
 import http.client
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -96,11 +95,10 @@ def test_what_upstream_gave_in_the_end_is_no_failure(index, proxy):
 
 
 def test_upstream_that_hangs_is_given_up(index, proxy):
-    index.pause_s = 1.0
-    began = time.monotonic()
+    # Longer than a client of these tests waits.
+    index.pause_s = 60.0
 
     assert ask(proxy, TINY)[0] == 502
-    assert time.monotonic() - began < 3.0
     assert proxy.failed
 
 
