@@ -122,7 +122,9 @@ def test_pip_takes_what_we_say(drawn, tmp_path, processor):
         taken[each["metadata"]["name"]] = (at, url.rpartition("/")[2])
 
     assert taken == {name: chosen[name] for name in usable}
-    for name in [name for name in chosen if name not in usable][:3]:
+    refused = [name for name in chosen if name not in usable]
+    assert refused
+    for name in refused[:3]:
         assert "No matching distribution" in run(tmp_path, [*words, name], f"linux-{processor}").stderr
 
 
@@ -147,7 +149,9 @@ def test_uv_takes_what_we_say(drawn, tmp_path, processor):
     assert {name: drawn.files.get(number) for name, number in taken.items()} == {
         name: chosen[name] if chosen[name][1].endswith(".whl") else None for name in usable
     }
-    for name in [name for name in chosen if name not in usable]:
+    refused = [name for name in chosen if name not in usable]
+    assert refused
+    for name in refused:
         assert run(tmp_path, [*words, name], f"linux-{processor}").returncode != 0, name
 
 
