@@ -234,6 +234,37 @@ def test_an_upload_waits_for_bytes_that_were_on_their_way(server, client):
     assert bytes(server.uploads["a-1-py3-none-any.whl"]) == b"wheel"
 
 
+class Deaf(bytearray):
+    """What a server has of a wheel, which does not grow by so many of the pieces that come."""
+
+    def __init__(self, pieces):
+        super().__init__()
+        self.pieces = pieces
+
+    def extend(self, piece):
+        self.pieces -= 1
+        if self.pieces < 0:
+            super().extend(piece)
+
+
+def test_a_piece_of_which_the_server_took_nothing_is_sent_again(server, client):
+    server.uploads["a-1-py3-none-any.whl"] = Deaf(pieces=2)
+
+    upload(client, b"wheel")
+
+    assert bytes(server.uploads["a-1-py3-none-any.whl"]) == b"wheel"
+    assert [asked.body for asked in server.requests("PATCH", "wheels")] == [b"wheel"] * 3
+
+
+def test_a_server_that_takes_nothing_at_all_is_given_up_when_no_lease_can_be_alive(server, pi, clock):
+    server.uploads["a-1-py3-none-any.whl"] = Deaf(pieces=1000)
+
+    with Client(pi) as client, pytest.raises(Unreachable, match="took nothing of what was sent"):
+        upload(client, b"wheel")
+
+    assert 0 < clock.now - make_order().lease_s < 120
+
+
 def test_a_refused_upload_says_why(server, client):
     server.refuses_upload = True
 

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from builder.contract import LOG_LIMIT
+from builder import heartbeat
+from builder.contract import LOG_CHUNK, LOG_LIMIT
 from builder.heartbeat import Heartbeats
 from builder.log import Log
 from builder.tests.server import make_order
@@ -121,6 +122,21 @@ def test_a_short_rest_is_left_to_the_report(server, client, log):
     assert Heartbeats(make_order(), log, client).rest() == (0, b"one")
 
     assert server.asked == []
+
+
+@pytest.mark.parametrize("status", [413, 503])
+def test_the_end_of_a_log_that_the_server_does_not_take_is_lost_and_that_is_said(
+    server, client, log, monkeypatch, caplog, status
+):
+    monkeypatch.setattr(heartbeat, "_REST_S", 0.1)
+    log.write(b"x" * 600_000)
+    server.on_heartbeat = lambda: server.fail("POST", "heartbeat", times=1000, status=status)
+
+    rest = Heartbeats(make_order(), log, client).rest()
+
+    assert rest == (LOG_CHUNK, b"")
+    assert len(server.logs[1]) == LOG_CHUNK
+    assert "The end of the log of build 1 is lost" in caplog.text
 
 
 def test_a_server_that_forgets_all_is_not_told_for_ever(server, client, log):
