@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 from django.urls import reverse
 
 from builds.figures import counting
@@ -370,6 +370,28 @@ def test_what_a_crash_left_of_its_end_is_finished_by_the_next_tick(target):
     assert waiting() == []
     assert Package.objects.filter(plan_needed=True).count() == 2
     assert {build.reason for build in Build.objects.all()} == {"Its campaign spring was stopped."}
+
+
+def test_a_campaign_of_which_nothing_can_be_dropped_keeps_no_other(target, caplog):
+    make_packages("one", "two", "three")
+    names = {"spring": "one", "summer": "two", "autumn": "three"}
+    stopped = [begin(target, name=name, packages=package) for name, package in names.items()]
+    campaigns.advance(NOON)
+    for campaign in stopped:
+        campaign.stop(database_now())
+
+    def refusing(execute, sql, params, *rest):
+        if "Its campaign summer was stopped." in (params or ()):
+            raise DataError("such a reason cannot be written")
+        return execute(sql, params, *rest)
+
+    with connection.execute_wrapper(refusing):
+        campaigns.advance(NOON)
+
+    assert waiting() == ["two 2.0"]
+    assert "What waits for the campaign summer, which was stopped, cannot be dropped." in caplog.text
+    campaigns.advance(NOON)
+    assert waiting() == []
 
 
 def test_what_a_crash_left_of_its_end_is_finished_by_stopping_it_again(target):

@@ -8,7 +8,7 @@ from builds.files import logs, takedown
 from builds.models import Build, Wheel
 from builds.planning import plan
 from builds.tests.rows import NOON, make_build, make_running_build, make_target, make_version
-from builds.tests.storages import make_whole_wheel
+from builds.tests.storages import dead, make_whole_wheel, use
 from packages.clock import database_now
 from packages.models import Dirty, Package, Version
 
@@ -89,6 +89,17 @@ def test_a_package_that_never_had_a_wheel_is_forgotten_without_a_trace():
     for model in (Package, Version, Build, Dirty):
         assert not model.objects.exists()
     assert not default_storage.exists(logs.stored_name(failed.pk))
+
+
+def test_what_a_storage_keeps_of_logs_is_told_and_keeps_nobody_from_forgetting(settings, tmp_path, caplog):
+    failed = [fail(make_version(number, package="nothing")) for number in ("1.0", "2.0")]
+    use(settings, dead(tmp_path))
+
+    assert "nothing is forgotten" in run("nothing", "--yes")
+
+    assert not Package.objects.exists()
+    for build in failed:
+        assert f"The log of build {build.pk} could not be removed" in caplog.text
 
 
 def test_of_a_package_with_wheels_the_bytes_go_and_the_names_stay(wheel):
