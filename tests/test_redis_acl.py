@@ -381,6 +381,31 @@ def test_a_redis_that_cannot_be_asked_is_said_and_the_builder_can_be_enrolled_ag
     assert enrolment.enrol("pi-20", make_target(), NOON).token
 
 
+@pytest.fixture
+def without_file(tmp_path, settings):
+    """A Redis that has no file for its users, as one for a single machine, from which they are managed."""
+    settings.PIWHEELS_REDIS_ADMIN_URL = f"unix://{redis.socket(tmp_path)}"
+    process = subprocess.Popen(redis.command(tmp_path), stdout=subprocess.DEVNULL)
+    client = Redis.from_url(settings.PIWHEELS_REDIS_ADMIN_URL, decode_responses=True, retry=None)
+    try:
+        wait_for(client)
+        yield client
+    finally:
+        client.close()
+        process.terminate()
+        process.wait(20)
+
+
+def test_users_that_redis_cannot_save_are_changed_and_that_is_said(without_file):
+    with pytest.raises(redis_users.RedisFault, match=r"could not save that .*: start it with --aclfile"):
+        redis_users.create("pi-20", "hush")
+    assert "b-pi-20" in users_of(without_file)
+
+    with pytest.raises(redis_users.RedisFault, match=r"could not save that .*: start it with --aclfile"):
+        redis_users.remove("pi-20")
+    assert "b-pi-20" not in users_of(without_file)
+
+
 def test_nobody_gets_in_without_a_password(guarded):
     stranger = Redis(port=guarded.port, retry=None)
 
