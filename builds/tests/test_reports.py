@@ -7,14 +7,17 @@ import json
 import os
 
 import pytest
+from botocore.config import Config
 from django.core.files.storage import default_storage
 
 from builds.files import incoming
 from builds.models import Build, Refusal, Wheel
 from builds.tests.pi import PURE
+from builds.tests.storages import use
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages import disk
 from packages.models import Package
+from tests import buckets
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -174,5 +177,24 @@ def test_a_report_that_the_disk_cannot_take_is_taken_when_there_is_room(running,
     monkeypatch.setattr(disk, "sync", sync)
 
     assert refused.status_code == 507
+    assert pi.report_with(build, wheel, (PURE, wheel), attached=True).status_code == 200
+    assert Wheel.objects.get().filename == PURE
+
+
+def test_a_report_while_the_bucket_is_away_leaves_the_build_running_and_is_taken_later(running, settings):
+    build, pi = running
+    wheel = wheel_bytes()
+    with buckets.server_of_its_own() as url:
+        away = buckets.make_bucket("wheels", url)
+    away["OPTIONS"]["client_config"] = Config(retries={"total_max_attempts": 1}, connect_timeout=1)
+    use(settings, away)
+
+    refused = pi.report_with(build, wheel, (PURE, wheel), attached=True)
+
+    assert refused.status_code == 507
+    build.refresh_from_db()
+    assert (build.state, build.finished_at) == ("building", None)
+    assert not Wheel.objects.exists()
+    use(settings, buckets.make_bucket("wheels"))
     assert pi.report_with(build, wheel, (PURE, wheel), attached=True).status_code == 200
     assert Wheel.objects.get().filename == PURE
