@@ -139,7 +139,7 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
     """
     build, waited = _begin(wanted, told, now)
     logs.begin(build.pk)
-    faults: tuple[type[Exception], ...] = (Ended, incoming.BadUpload, OSError, *moving.faults())
+    faults: tuple[type[Exception], ...] = (Ended, incoming.BadUpload, *moving.faults())
     try:
         wheels = tuple(_bring(build, path, told.apt) for path in wanted.paths)
         report = BuildReport(

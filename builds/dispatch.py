@@ -244,10 +244,9 @@ def tidy() -> int:
 
 def _put_away(build: int) -> bool:
     """Keep a build's log and forget its uploads; False if the storage fails with it."""
-    faults: tuple[type[Exception], ...] = (OSError, *moving.faults())
     try:
         logs.keep(build)
-    except faults as error:
+    except moving.faults() as error:
         logger.error("The log of build %s cannot be stored; it is tried again: %s", build, error)
         return False
     incoming.discard(build)

@@ -140,9 +140,8 @@ def _remove_logs(builds: list[int]) -> None:
 
     What is left, as a storage fails or the process is killed, a check of the storage finds.
     """
-    faults: tuple[type[Exception], ...] = (OSError, *moving.faults())
     for build in builds:
         try:
             logs.remove(build)
-        except faults as error:
+        except moving.faults() as error:
             logger.error("The log of build %s could not be removed: %s", build, error)

@@ -145,7 +145,6 @@ class Check:
 
     def _all_of(self, wheel: Wheel, files: Mapping[str, Stored], *, reads: bool) -> Iterator[Fault]:
         """Give what is wrong with the files that a wheel must have."""
-        failures: tuple[type[Exception], ...] = moving.faults()
         for name, size, sha256 in (
             (wheel.path, wheel.size, wheel.sha256),
             (wheel.metadata_path, None, wheel.metadata_sha256),
@@ -153,7 +152,7 @@ class Check:
         ):
             try:
                 kind, said = self._one(name, files, size, sha256 if reads else "")
-            except failures as error:
+            except moving.faults() as error:
                 kind, said = Kind.UNREADABLE, f"It cannot be read: {error}"
             if kind:
                 yield Fault(kind, name, said, wheel)
@@ -251,10 +250,9 @@ class Check:
 
 def _to_its_end(name: str, steps: Iterator[Step]) -> Iterator[Step]:
     """Give these steps; that the storage fails before the last of them is a fault of what has that name."""
-    failures: tuple[type[Exception], ...] = moving.faults()
     try:
         yield from steps
-    except failures as error:
+    except moving.faults() as error:
         said = f"It cannot be listed, and what comes after that was not looked at: {error}"
         fault = Fault(Kind.UNREADABLE, name, said)
         yield Step("", wheels=0, files=0, size=0, faults=(fault,))

@@ -44,12 +44,11 @@ def begin(build: int) -> None:
 
     A database that is older than the files, as after a restore, gives numbers a second time.
     """
-    faults: tuple[type[Exception], ...] = (OSError, *moving.faults())
     try:
         _growing(build).unlink(missing_ok=True)
         if default_storage.exists(stored_name(build)):
             default_storage.delete(stored_name(build))
-    except faults as error:
+    except moving.faults() as error:
         # The build is worth more than its log.
         logger.error("What may lie where the log of build %s is to be cannot be removed: %s", build, error)
 

@@ -96,5 +96,5 @@ def require() -> None:
 
 
 def faults() -> tuple[type[Exception], ...]:
-    """Return what is raised when a storage fails."""
+    """Return what is raised when a storage fails, OSError among it."""
     return (Unreachable, *(fault for storage in both() if storage for fault in storage.FAULTS))

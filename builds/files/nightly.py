@@ -44,13 +44,12 @@ def look(now: datetime, *, for_s: float = 30.0) -> int:
     The time is looked at between two hashes: one large wheel is always read to its end.  What fails inside a
     part is a fault of it; a storage that fails as a whole has nothing looked at.
     """
-    faults: tuple[type[Exception], ...] = moving.faults()
     until = time.monotonic() + for_s
     ended = 0
     try:
         while time.monotonic() < until and (part := _next(now)):
             ended += _go_on(part, now, until)
-    except faults as error:
+    except moving.faults() as error:
         logger.error("The storage cannot be checked: %s", error)
     return ended
 

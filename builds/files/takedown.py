@@ -49,10 +49,9 @@ def remove_bytes(now: datetime, limit: int) -> int:
 def try_to_remove(wheel: Wheel, now: datetime) -> bool:
     """Remove a wheel's bytes, or log why they are there still and put it off."""
     _put_off.pop(wheel.pk, None)
-    faults: tuple[type[Exception], ...] = moving.faults()
     try:
         remove(wheel, now)
-    except faults as error:
+    except moving.faults() as error:
         logger.error("The bytes of %s cannot be removed; it is tried again: %s", wheel, error)
         _put_off[wheel.pk] = now + AGAIN
         return False

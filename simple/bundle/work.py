@@ -87,7 +87,7 @@ class _Work:
 
     @contextmanager
     def _noting_problems(self) -> Iterator[None]:
-        faults: tuple[type[Exception], ...] = (WrongBytes, OSError, *moving.faults())
+        faults: tuple[type[Exception], ...] = (WrongBytes, *moving.faults())
         try:
             yield
         except Lost:
