@@ -77,11 +77,6 @@ class MovingStorage(Storage):
         self.before.delete(name)
         self.new.delete(name)
 
-    def listdir(self, path: str) -> tuple[list[str], list[str]]:
-        """List what is in the new storage."""
-        folders, files = self.new.listdir(path)
-        return folders, files
-
 
 def both() -> tuple[Holder, Holder | None]:
     """Return the storage that is written to, and the one before it if files are moving."""
