@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
 
-from builds.files import logs, moving, stored
+from builds.files import moving, stored
 from builds.files.storage import Holder, Unreachable, stored_sha256
 from builds.files.stored import GRACE, LOGS, PREFIXES, Stored
 from builds.models import Build, Wheel
@@ -210,9 +210,9 @@ class Check:
             ended = results.filter(
                 pk__range=(first, first + stored.LOGS_IN_FOLDER - 1), finished_at__lt=self.now - GRACE
             )
-            names = {logs.stored_name(build) for build in ended.values_list("pk", flat=True)}
+            names = {stored.log_name(build) for build in ended.values_list("pk", flat=True)}
             if names:
-                yield self._step_of(names - self._names(logs.stored_name(first).rsplit("/", 1)[0]))
+                yield self._step_of(names - self._names(stored.log_name(first).rsplit("/", 1)[0]))
 
     def _names(self, folder: str) -> set[str]:
         """Return the names of all files below a folder, of either storage."""

@@ -17,6 +17,7 @@ from django.core.files.storage import default_storage
 
 from builder.contract import LOG_LIMIT
 from builds.files import moving, storage
+from builds.files.stored import log_name as stored_name
 from builds.log_text import clean
 from builds.models import Build
 
@@ -26,12 +27,6 @@ logger = logging.getLogger(__name__)
 WATCHED_S = 10.0
 # How much of a log is cleaned and sent at a time, in bytes.
 _PIECE = 64 << 10
-
-
-def stored_name(build: int) -> str:
-    """Return a finished log's name in the storage: piwheels.org's, three groups of four digits."""
-    digits = f"{build:012d}"
-    return f"logs/{digits[:4]}/{digits[4:8]}/{digits[8:]}.txt.gz"
 
 
 def _growing(build: int) -> Path:

@@ -63,6 +63,12 @@ def wheel_file(name: str) -> WheelFile | None:
     return WheelFile(found[2], found[3], found[4] or "") if found else None
 
 
+def log_name(build: int) -> str:
+    """Return the name of a build's log: piwheels.org's, three groups of four digits."""
+    digits = f"{build:012d}"
+    return f"{LOGS}/{digits[:4]}/{digits[4:8]}/{digits[8:]}.txt.gz"
+
+
 def log_build(name: str) -> int | None:
     """Return of which build a file is the log, None if it is no log."""
     found = _LOG.fullmatch(name)

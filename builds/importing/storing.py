@@ -21,7 +21,7 @@ from django.core.files import File as StoredFile
 from builder.contract import LOG_LIMIT
 from builds import failures, provenance
 from builds.failures import Diagnosis
-from builds.files import incoming, logs, moving, storage
+from builds.files import incoming, moving, storage, stored
 from builds.files.storage import WholeFileStorage
 from builds.importing.theirs import File, Made
 from builds.importing.tree import NotThere, Tree
@@ -119,7 +119,7 @@ class Store:
 
     def log(self, made: Made) -> KeptLog:
         """Store a build's log, and tell from it why the build failed; raises Untaken."""
-        name = logs.stored_name(made.number)
+        name = stored.log_name(made.number)
         try:
             path = self.tree.log(made.number)
         except NotThere as error:

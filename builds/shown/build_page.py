@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from builds import failures
-from builds.files import logs
+from builds.files import logs, stored
 from builds.log_pages import live, page
 from builds.log_pages.lines import Lines
 from builds.models import Build, Dependency, Wheel
@@ -86,7 +86,7 @@ def log_of(build: Build, word: str, first: str) -> dict[str, object]:
         "word": word[: page.WORD],
         "line_count": lines.count,
         "reason": marked,
-        "archived": f"/{logs.stored_name(build.pk)}",
+        "archived": f"/{stored.log_name(build.pk)}",
         "error": page.last_words(lines) if build.failure == "unknown" else "",
     }
     if word.strip():

@@ -8,7 +8,7 @@ import time
 from django.test import Client
 
 from builder import contract
-from builds.files import logs, storage
+from builds.files import logs, storage, stored
 
 API = "/builder/v1"
 PURE = "demo-1.0-py3-none-any.whl"
@@ -121,5 +121,5 @@ def error(response):
 
 def leave_logs(build):
     """Leave logs where a build's will be, as of one that had its number before the database was restored."""
-    storage.store_bytes(logs.stored_name(build.pk), gzip.compress(b"fatal error: old.h: No such file\n" * 9))
+    storage.store_bytes(stored.log_name(build.pk), gzip.compress(b"fatal error: old.h: No such file\n" * 9))
     logs.append(build.pk, 0, b"An old build that was at work.\n" * 9)

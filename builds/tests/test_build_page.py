@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from builds.files import logs
+from builds.files import logs, stored
 from builds.models import Build, Target, Wheel
 from builds.shown import relatives, timeline
 from builds.tests.rows import (
@@ -119,7 +119,7 @@ def test_the_page_of_a_failure_says_first_why_and_what_to_try(client):
     assert 'href="?from=1#L3"' in page
     assert "✘ Building the wheel" in text(response)
     assert f'href="/builds/{good.pk}...{build.pk}/diff"' in page
-    assert f'href="/{logs.stored_name(build.pk)}"' in page
+    assert f'href="/{stored.log_name(build.pk)}"' in page
     assert 'http-equiv="refresh"' not in page
     assert "<script" not in page
 

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from builds.files import logs, storage
+from builds.files import logs, storage, stored
 from builds.files.checking import Check, Fault, Kind
 from builds.files.mending import Mender
 from builds.files.stored import GRACE, PREFIXES, Stored
@@ -420,7 +420,7 @@ def test_builds_that_left_no_log_are_named_only_when_that_is_asked_for():
 
     assert check()[1] == 0
     said, status = check("--logs")
-    assert (f"without log: {logs.stored_name(number)}" in said, "1 without log" in said) == (True, True)
+    assert (f"without log: {stored.log_name(number)}" in said, "1 without log" in said) == (True, True)
     assert status == 1
 
     logs.append(number, 0, b"hello")

@@ -9,7 +9,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from builds.files import incoming, logs, storage
-from builds.files.stored import MARK
+from builds.files.stored import MARK, log_name
 from builds.tests.rows import make_build, make_wheel
 from builds.tests.storages import dead, use
 
@@ -126,8 +126,8 @@ def test_a_finished_log_is_kept_compressed_under_the_name_of_piwheels_org():
     logs.keep(build.pk)
     logs.keep(build.pk)
 
-    assert logs.stored_name(14701945) == "logs/0000/1470/1945.txt.gz"
-    with default_storage.open(logs.stored_name(build.pk)) as file:
+    assert log_name(14701945) == "logs/0000/1470/1945.txt.gz"
+    with default_storage.open(log_name(build.pk)) as file:
         assert gzip.decompress(file.read()) == b"hello\n"
     assert "".join(logs.lines(build)) == "hello\n"
     assert logs.tail(build, 3) == ("lo\n", True)

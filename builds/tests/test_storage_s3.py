@@ -11,7 +11,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from builds.files import logs, moving, storage
-from builds.files.stored import GRACE
+from builds.files.stored import GRACE, log_name
 from builds.tests.rows import make_build
 from builds.tests.storages import make_whole_wheel
 from tests import buckets
@@ -91,13 +91,13 @@ def test_a_log_is_kept_as_the_packed_file_that_it_is(bucket):
     logs.keep(build.pk)
 
     assert logs.tail(build, 100) == ("hello\n", False)
-    assert raw(bucket, logs.stored_name(build.pk)).content_encoding is None
-    assert gzip.decompress(storage.read_bytes(logs.stored_name(build.pk))) == b"hello\n"
+    assert raw(bucket, log_name(build.pk)).content_encoding is None
+    assert gzip.decompress(storage.read_bytes(log_name(build.pk))) == b"hello\n"
 
 
 def test_a_log_of_a_build_that_had_the_number_before_makes_room(bucket):
     build = make_build()
-    storage.store_bytes(logs.stored_name(build.pk), gzip.compress(b"old\n"))
+    storage.store_bytes(log_name(build.pk), gzip.compress(b"old\n"))
 
     logs.begin(build.pk)
     logs.end(build.pk, 0, b"new\n")

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from builder.contract import CONTRACT, BuildReport, Fetched
 from builds import provenance
-from builds.files import logs
+from builds.files import stored
 from builds.files.storage import WholeFileStorage
 from builds.models import Build, Dependency, Refusal, Wheel
 from piwheels_site.sample.history import Attempt, Brought, row_of
@@ -150,7 +150,7 @@ def _store(attempts: list[Attempt]) -> None:
     """Store wheels, their metadata, and logs."""
     for attempt in attempts:
         if attempt.log:
-            put(logs.stored_name(attempt.build.pk), gzip.compress(attempt.log.encode(), 1, mtime=0))
+            put(stored.log_name(attempt.build.pk), gzip.compress(attempt.log.encode(), 1, mtime=0))
         if attempt.brought and attempt.brought.wheel.taken_down_at is None:
             put(attempt.brought.wheel.metadata_path, attempt.brought.made.metadata)
             put(attempt.brought.wheel.path, attempt.brought.made.content)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from builds.files.stored import TEMPORARY
 from packages import disk
 
-# What is being written is called so; a crash leaves it behind.
-TEMPORARY = ".new-"
 # The beginning of time for a zip.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _BLOCK = 4 << 20

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from builds.files.stored import TEMPORARY
 from packages import fetch
 from packages.download import download
 from packages.fetch import UpstreamUnavailable
 from simple.bundle import metadata
-from simple.bundle.archive import TEMPORARY
 from simple.index import UpstreamEntry
 
 

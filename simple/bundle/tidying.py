@@ -9,10 +9,10 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import QuerySet
 
+from builds.files.stored import TEMPORARY
 from builds.models import Wheel
 from packages.batches import batches
 from packages.models import Package, UpstreamFile
-from simple.bundle.archive import TEMPORARY
 from simple.index import offered
 from simple.models import Bundle
 
