@@ -190,7 +190,7 @@ def _pages(each: str, name: str, made: Pages | None) -> Iterator[Fault]:
         wanted[tree.page_name(kind)] = page.plain
         wanted[tree.page_name(kind) + tree.PACKED] = page.packed
     folder = tree.folder(each, name)
-    for page_name in (*tree.PAGES.values(), *(page + tree.PACKED for page in tree.PAGES.values())):
+    for page_name in tree.PAGE_FILES:
         content, place = wanted.get(page_name), f"{each}/{name}/{page_name}"
         found = folders.read(folder / page_name)
         if found == content:

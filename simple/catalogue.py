@@ -19,7 +19,7 @@ from packages.batches import batches
 from packages.models import Package
 from simple import folders, tree
 from simple.models import PackageDownload
-from simple.tree import CATALOGUE, PACKED, PRIVATE
+from simple.tree import CATALOGUE, PACKED
 
 CHUNK_ROWS = 2000
 LOCK = "catalogue"
@@ -67,12 +67,13 @@ def _counts(packages: Collection[int], since: date) -> dict[int, tuple[int, int]
 
 def _write(lines: Iterable[str], public: Path) -> None:
     """Put the list, as it is and packed, into the place of the one before."""
-    new = [public / f"{PRIVATE}{CATALOGUE}{ending}.new" for ending in ("", PACKED)]
+    paths = [public / CATALOGUE, public / (CATALOGUE + PACKED)]
+    new = [tree.new(path) for path in paths]
     with new[0].open("w") as plain, gzip.open(new[1], "wt", compresslevel=6) as packed:
         for line in lines:
             plain.write(line)
             packed.write(line)
     folders.sync(new)
-    for path, ending in zip(new, ("", PACKED), strict=True):
-        path.chmod(0o644)
-        path.replace(public / (CATALOGUE + ending))
+    for written, path in zip(new, paths, strict=True):
+        written.chmod(0o644)
+        written.replace(path)

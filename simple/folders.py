@@ -62,7 +62,7 @@ def _link(source: Path, entry: Path) -> bool:
     if entry.exists() and entry.samefile(source):
         return True
     # The storage has moved, or has the file anew; whoever asks meanwhile gets the one or the other.
-    new = entry.with_name(f"{tree.PRIVATE}{entry.name}.new")
+    new = tree.new(entry)
     new.unlink(missing_ok=True)
     try:
         new.hardlink_to(source)
@@ -124,8 +124,7 @@ class Writing:
         """Have no page of the project in an index."""
         folder = tree.folder(index, self.name)
         self._tidy(folder)
-        for page in tree.PAGES.values():
-            self._places += [(folder / page, None), (folder / (page + tree.PACKED), None)]
+        self._places += [(folder / page, None) for page in tree.PAGE_FILES]
         self._dropped.append(folder)
 
     def place(self) -> None:
@@ -143,15 +142,14 @@ class Writing:
 
     def _write(self, path: Path, content: bytes, format: Format) -> None:
         """Write what is to replace a file as a whole."""
-        new = path.with_name(f"{tree.PRIVATE}{path.name}.new")
+        new = tree.new(path)
         key = path.name, hashlib.sha256(content).digest()
         twin = self.written.get(key)
         if twin is None or not disk.link(twin, new):
             new.write_bytes(content)
             # The web server is somebody else, whatever this process keeps to itself.
             new.chmod(0o644)
-            # HTML has even seconds and JSON odd ones, so that no two formats ever share a validator.
-            modified = self.stamp + (format is Format.JSON)
+            modified = second(format, self.stamp)
             os.utime(new, (modified, modified))
             self.unsynced.add(new)
         self.written[key] = new
@@ -174,26 +172,26 @@ def latest(name: str, indexes: Collection[str]) -> int:
     return max((int(path.stat().st_mtime) for path in _page_files(name, indexes)), default=0)
 
 
-def stamp(*, after: int, now: int) -> int:
-    """Return an even second after one that pages have had."""
-    second = max(now, after + 1)
-    return second + second % 2
+def second(format: Format, earliest: int) -> int:
+    """Return the first second from one on that a page of this format may have.
+
+    HTML has even seconds and JSON odd ones, so that no two formats ever share a validator.
+    """
+    return earliest + (earliest % 2 != (format is Format.JSON))
 
 
 def _page_files(name: str, indexes: Collection[str]) -> Iterator[Path]:
     """Give the files that hold a project's pages."""
     for index in indexes:
-        folder = tree.folder(index, name)
-        for page in tree.PAGES.values():
-            for path in (folder / page, folder / (page + tree.PACKED)):
-                if path.exists():
-                    yield path
+        for page in tree.PAGE_FILES:
+            path = tree.folder(index, name) / page
+            if path.exists():
+                yield path
 
 
 def leftovers(name: str, wanted: Collection[str]) -> list[Path]:
     """Return the files in a project's folder that are neither pages nor wanted, nor our note of such."""
-    pages = set(tree.PAGES.values()) | {page + tree.PACKED for page in tree.PAGES.values()}
-    ours = {*pages, *wanted, _UNLISTED}
+    ours = {*tree.PAGE_FILES, *wanted, _UNLISTED}
     try:
         entries = list(os.scandir(tree.folder(ALL, name)))
     except FileNotFoundError:

@@ -29,7 +29,7 @@ from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, pages, shown, tree
 from simple.folders import Page, Pages, Writing
-from simple.formats import LAYOUT, ProjectDetail
+from simple.formats import LAYOUT, Format, ProjectDetail
 from simple.index import Holdings
 from simple.indexes import ALL, Indexes
 from simple.models import PublishedTree, Shown
@@ -216,7 +216,7 @@ class _Writer:
         )
         details = index.details(held.without(lost), self.there_are)
         latest = max(row.modified, folders.latest(name, self.folders))
-        stamp = folders.stamp(after=latest, now=int(self.now.timestamp()))
+        stamp = folders.second(Format.HTML, max(latest + 1, int(self.now.timestamp())))
         writing = Writing(name, stamp)
         made = rendered(details)
         for each in self.folders:

@@ -54,9 +54,8 @@ def _write(now: datetime) -> None:
         changed = {folder for each in lists.values() for folder in each.finish(int(now.timestamp()))}
     folders.sync(changed)
     for index in existing.difference(there_are):
-        for page in tree.PAGES.values():
+        for page in tree.PAGE_FILES:
             (tree.folder(index) / page).unlink(missing_ok=True)
-            (tree.folder(index) / (page + tree.PACKED)).unlink(missing_ok=True)
 
 
 def _fill(lists: "Mapping[tuple[str, Format], _List]") -> None:
@@ -103,15 +102,15 @@ class _List:
         self._zip = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
 
     def __enter__(self) -> "_List":
-        self._plain = _new(self._path).open("wb")
-        self._packed = _new(self._packed_path).open("wb")
+        self._plain = tree.new(self._path).open("wb")
+        self._packed = tree.new(self._packed_path).open("wb")
         return self
 
     def __exit__(self, *error: object) -> None:
         """Leave nothing half written behind."""
         for file, path in ((self._plain, self._path), (self._packed, self._packed_path)):
             file.close()
-            _new(path).unlink(missing_ok=True)
+            tree.new(path).unlink(missing_ok=True)
 
     def add(self, row: bytes) -> None:
         """Add a row."""
@@ -138,28 +137,22 @@ class _List:
         if _is_written(self._path) and _is_written(self._packed_path):
             return set()
         modified = self._modified(now)
-        folders.sync([_new(self._packed_path), _new(self._path)])
+        folders.sync([tree.new(self._packed_path), tree.new(self._path)])
         for path in (self._packed_path, self._path):
-            _new(path).chmod(0o644)
-            os.utime(_new(path), (modified, modified))
-            _new(path).replace(path)
+            tree.new(path).chmod(0o644)
+            os.utime(tree.new(path), (modified, modified))
+            tree.new(path).replace(path)
         return {self._path.parent, *tree.above(self._path.parent)}
 
     def _modified(self, now: int) -> int:
-        """Return a second that the list has not had: an even one for HTML, an odd one for JSON."""
+        """Return a second that the list has not had."""
         last = max(
             [int(path.stat().st_mtime) for path in (self._path, self._packed_path) if path.exists()],
             default=0,
         )
-        second = max(now, last + 1)
-        return second + (second % 2 != (self._kind is Format.JSON))
+        return folders.second(self._kind, max(now, last + 1))
 
 
 def _is_written(path: Path) -> bool:
     """Tell whether a file is already what is about to be written."""
-    return path.exists() and filecmp.cmp(path, _new(path), shallow=False)
-
-
-def _new(path: Path) -> Path:
-    """Return where a file is while it is written."""
-    return path.with_name(f"{tree.PRIVATE}{path.name}.new")
+    return path.exists() and filecmp.cmp(path, tree.new(path), shallow=False)

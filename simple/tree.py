@@ -25,6 +25,8 @@ from simple.indexes import ALL, OWN, of_release
 # A page is found by the file that its format is kept in; both kinds of HTML are the same text.
 PAGES = {Format.HTML: "index.html", Format.JSON: "index.v1_json"}
 PACKED = ".gz"
+# The files of a page: each format as it is and packed.
+PAGE_FILES = tuple(page + ending for page in PAGES.values() for ending in ("", PACKED))
 # All packages with their downloads, beside the indexes.
 CATALOGUE = "packages.json"
 # What is being written, and the tree's own notes; nobody is served what begins so.
@@ -55,6 +57,11 @@ def above(folder: Path) -> set[Path]:
 def page_name(format: Format) -> str:
     """Return the name of the file that holds a page in that format."""
     return PAGES[Format.JSON if format is Format.JSON else Format.HTML]
+
+
+def new(path: Path) -> Path:
+    """Return where a file of the tree is while it is written."""
+    return path.with_name(f"{PRIVATE}{path.name}.new")
 
 
 def folder(index: str, name: str = "") -> Path:
