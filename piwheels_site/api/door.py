@@ -38,6 +38,7 @@ from piwheels_site.api import (
     wheels,
 )
 from piwheels_site.api.answers import ROOT, Refused, problem, schemas_of
+from piwheels_site.asked import NoTarget
 
 _SAID = (
     "Wheels for the Raspberry Pi, and how they come about. Nothing has to be paid or registered for; answers "
@@ -64,6 +65,12 @@ View = Callable[..., HttpResponse]
 def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
     """Answer as an operation refuses."""
     return problem(refusal.status, refusal.problem.error, refusal.problem.what_to_do)
+
+
+@api.exception_handler(NoTarget)
+def no_target(request: HttpRequest, error: NoTarget) -> HttpResponse:
+    """Answer what takes a system where there is none."""
+    return problem(404, str(error), f"Ask again when there is one at {ROOT}/targets.")
 
 
 @api.exception_handler(ValidationError)

@@ -4,7 +4,6 @@ from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import ConfigDict, Field
 
 from builds.models import Target
@@ -18,7 +17,7 @@ from piwheels_site.api.answers import (
     read_body,
     takes,
 )
-from piwheels_site.asked import asked_target
+from piwheels_site.asked import asked_target, asked_versions, offered_targets
 from simple import check as checking
 from simple import explain as explaining
 from simple.check import Checked, Line, Verdict
@@ -184,9 +183,9 @@ def explain(
     pi = model_of(model)
     system = system_of(target, pi)
     try:
-        explained = explaining.explain(found, system, pi, setup, _wanted(version))
-    except CannotRun as error:
-        raise Refused(422, str(error), "Ask for another system or model.") from error
+        explained = explaining.explain(found, system, pi, setup, asked_versions(version))
+    except (CannotRead, CannotRun) as error:
+        raise Refused(422, str(error), "Ask for other versions, another system or model.") from error
     taken = explained.choice.taken
     others = [each for each in explained.choice.judged if each is not taken]
     return Explained(
@@ -200,14 +199,6 @@ def explain(
     )
 
 
-def _wanted(said: str) -> SpecifierSet:
-    """Return the versions that are asked for; a bare number means that very version."""
-    try:
-        return SpecifierSet(f"=={said}" if said[:1].isdigit() else said)
-    except InvalidSpecifier as error:
-        raise Refused(422, f"“{said}” is no version.", "Write one as 2.1, or a range as >=2,<3.") from error
-
-
 def model_of(key: str) -> Model | None:
     """Return the model of that key; refuses what is none."""
     if key and key not in BY_KEY:
@@ -217,8 +208,8 @@ def model_of(key: str) -> Model | None:
 
 def system_of(said: str, model: Model | None) -> Target:
     """Return the system by its key or its OS release; refuses what is neither."""
-    targets = list(Target.objects.active()) or list(Target.objects.all())
+    targets = offered_targets()
     known = {name for target in targets for name in (target.key, target.os_release)}
-    if not targets or (said and said not in known):
+    if said and said not in known:
         raise Refused(404, "There is no such target.", f"The keys of all targets are at {ROOT}/targets.")
     return asked_target(said, targets, model)

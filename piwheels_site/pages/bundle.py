@@ -11,10 +11,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from builds.models import Target
 from packages.clock import database_now
 from piwheels_site import clients
-from piwheels_site.asked import asked_target, sent_text
+from piwheels_site.asked import asked_target, offered_targets, sent_text
 from simple.bundle.asking import MOST_BYTES, Question, Refused, ask
 from simple.bundle.work import is_ready, zip_path
 from simple.explain import CannotRun
@@ -105,7 +104,7 @@ class _Zip(Published):
 
 def _form(target: str, model: str) -> dict[str, object]:
     """Return what the form is made of, with what is chosen in it."""
-    targets = list(Target.objects.active()) or list(Target.objects.all())
+    targets = offered_targets()
     chosen = BY_KEY.get(model)
     return {
         "targets": targets,

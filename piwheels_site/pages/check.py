@@ -8,9 +8,8 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from builds.models import Target
 from piwheels_site import limits
-from piwheels_site.asked import asked_target, sent_text
+from piwheels_site.asked import asked_target, offered_targets, sent_text
 from simple.check import Checked, by_verdict, check
 from simple.explain import SETUPS, CannotRun, Setup
 from simple.machines import BY_KEY, MODELS
@@ -27,7 +26,7 @@ COST = limits.COSTS["check"]
 @require_http_methods(["GET", "HEAD", "POST"])
 def check_page(request: HttpRequest) -> HttpResponse:
     """Show the form, and below it what becomes of the file that was sent with it."""
-    targets = list(Target.objects.active()) or list(Target.objects.all())
+    targets = offered_targets()
     asked = request.POST if request.method == "POST" else request.GET
     model = BY_KEY.get(asked.get("model", ""))
     setup = Setup(asked["setup"]) if asked.get("setup") in SETUPS else Setup.PIP

@@ -6,15 +6,16 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 
 from builds.models import Target
 from packages.models import Package
-from piwheels_site.asked import asked_target
+from piwheels_site.asked import asked_target, asked_versions, offered_targets
 from piwheels_site.matrix import apt_names
 from piwheels_site.naming import canonical_or_404
 from simple.explain import SETUPS, CannotRun, Explanation, Setup, explain
 from simple.machines import BY_KEY, MODELS, Model
+from simple.requirements import CannotRead
 
 FILES_A_PAGE = 100
 
@@ -40,7 +41,7 @@ def explain_page(request: HttpRequest, name: str) -> HttpResponse:
         address["Location"] += f"?{query}" if query else ""
         return address
     package = get_object_or_404(Package, name=name)
-    targets = list(Target.objects.active()) or list(Target.objects.all())
+    targets = offered_targets()
     asked = _asked(request, targets)
     context: dict[str, object] = {
         "package": package,
@@ -77,10 +78,9 @@ def _asked(request: HttpRequest, targets: list[Target]) -> Asked:
     said = request.GET.get("version", "").strip()[:100]
     wanted, problem = SpecifierSet(), ""
     try:
-        # A bare number means that very version.
-        wanted = SpecifierSet(f"=={said}" if said[:1].isdigit() else said)
-    except InvalidSpecifier:
-        problem = f"“{said}” is no version: write one as 2.1, or a range as >=2,<3."
+        wanted = asked_versions(said)
+    except CannotRead as error:
+        problem = str(error)
     model = BY_KEY.get(request.GET.get("model", ""))
     setup = request.GET.get("setup", "")
     return Asked(

@@ -9,6 +9,7 @@ from builds.models import Demand
 from packages.models import Package
 from packages.project import canonical
 from piwheels_site import search as finding
+from piwheels_site.asked import NoTarget
 
 A_PAGE = 50
 # Nobody turns pages for longer than this, and each costs more than the one before.
@@ -34,9 +35,10 @@ def _page(request: HttpRequest) -> Page[Demand]:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Say that there is no such page, and which package may have been meant."""
+    """Say that there is no such page, or why, and which package may have been meant."""
     name = _name_in(request.path_info)
     context = {
+        "said": str(exception) if isinstance(exception, NoTarget) else "",
         "name": name,
         "near": finding.near(name) if name else [],
         "is_known": bool(name) and Package.objects.filter(name=name).exists(),

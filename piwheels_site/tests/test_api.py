@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from builds.files import logs
-from builds.models import BuildDay, Dependency, TargetQueue
+from builds.models import BuildDay, Dependency, Target, TargetQueue
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -392,6 +392,16 @@ def test_a_refusal_says_what_to_do(client, path, status):
     assert response["Content-Type"] == "application/json"
     assert response["Access-Control-Allow-Origin"] == "*"
     assert set(response.json()) == {"error", "what_to_do"}
+
+
+def test_a_farm_without_a_target_has_no_system_to_ask_about(client):
+    make_version()
+    Target.objects.all().delete()
+
+    answers = [client.get(f"{API}/explain/demo"), check(client, {"text": "numpy"})]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert all("no target yet" in answer.json()["error"] for answer in answers)
 
 
 @pytest.mark.parametrize(

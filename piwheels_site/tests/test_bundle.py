@@ -5,7 +5,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from builds.models import Dependency
+from builds.models import Dependency, Target
 from builds.tests.rows import make_target
 from packages.clock import database_now
 from simple.bundle import work
@@ -179,6 +179,15 @@ def test_other_addresses_have_nothing(client):
     assert client.get(f"{address}bundle-000000000000.zip").status_code == 404
     assert client.get(f"{address}..%2f..%2fsecret-key").status_code == 404
     assert client.get("/bundle")["Location"] == "/bundle/"
+
+
+def test_a_farm_without_a_target_says_so(client):
+    Target.objects.all().delete()
+
+    answers = [client.get("/bundle/"), post(client)]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert all("no target yet" in markup(answer) for answer in answers)
 
 
 def test_a_name_in_the_address_fills_the_form(client):

@@ -223,6 +223,15 @@ def test_the_form_is_there_before_anything_is_asked(client):
     assert "<textarea" in markup(client.get("/check/"))
 
 
+def test_a_farm_without_a_target_says_so(client):
+    Target.objects.all().delete()
+
+    answers = [client.get("/check/"), client.post("/check/", {"text": "numpy"})]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert all("no target yet" in markup(answer) for answer in answers)
+
+
 def run(capsys, path, *words):
     """Return what the command says, and what it fails with."""
     try:

@@ -140,6 +140,16 @@ def test_nonsense_is_no_error(client, trixie, query):
         assert "is no version" in markup(response)
 
 
+def test_a_farm_without_a_target_says_so(client):
+    make_version()
+    Target.objects.all().delete()
+
+    response = client.get("/explain/demo/")
+
+    assert response.status_code == 404
+    assert "no target yet" in markup(response)
+
+
 @pytest.mark.parametrize("path", ["/explain/De.mo/?os=trixie", "/explain/De.mo?os=trixie"])
 def test_other_spellings_lead_to_it(client, path):
     Package.objects.create(name="de-mo", display_name="De.mo")
