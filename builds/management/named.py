@@ -56,8 +56,8 @@ def target(key: str) -> Target:
     """Return a target by its key."""
     found = Target.objects.filter(key=key).first()
     if found is None:
-        keys = ", ".join(Target.objects.active().values_list("key", flat=True))
-        raise CommandError(f"There is no target {key}; active are: {keys or 'none'}.")
+        keys = ", ".join(Target.objects.values_list("key", flat=True))
+        raise CommandError(f"There is no target {key}; there are: {keys or 'none'}.")
     return found
 
 

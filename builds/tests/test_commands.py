@@ -48,7 +48,7 @@ def test_a_program_reads_the_same_as_json():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["create_builder", "pi-07", "no-such-target"], "There are: .*trixie-armhf-cp313"),
+        (["create_builder", "pi-07", "no-such-target"], "there are: .*trixie-armhf-cp313"),
         (["create_builder", "Pi 7", "trixie-armhf-cp313"], "is no builder's name"),
         (["builder", "pi-99", "pause"], "There is no builder pi-99"),
     ],

@@ -7,7 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from builds.models import Build, Campaign, Target
+from builds.management import named
+from builds.models import Build, Campaign
 from builds.planning import campaigns
 from packages import audit
 from packages.clock import database_now
@@ -80,10 +81,9 @@ class Command(DestructiveCommand):
 
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""
-        target = Target.objects.filter(key=options["target"] or "").first()
-        if target is None:
-            keys = ", ".join(Target.objects.active().values_list("key", flat=True))
-            raise CommandError(f"Name a target with --target: {keys or 'none is active yet'}.")
+        if not options["target"]:
+            raise CommandError("Name a target with --target, by its key.")
+        target = named.target(options["target"])
         campaign = Campaign(name=options["name"] or "", target=target, by=audit.who(), **_kind(options))
         try:
             campaign.full_clean()

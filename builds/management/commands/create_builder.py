@@ -9,6 +9,7 @@ from django.core.management.base import CommandError
 from builds.builders import enrolment
 from builds.builders.enrolment import BadName, Keys
 from builds.builders.redis_users import RedisFault
+from builds.management import named
 from builds.models import Builder, Target
 from packages import audit
 from packages.clock import database_now
@@ -39,10 +40,7 @@ class Command(DestructiveCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Enrol the builder, or give it new keys."""
-        target = Target.objects.filter(key=options["target"]).first()
-        if target is None:
-            known = ", ".join(Target.objects.values_list("key", flat=True))
-            raise CommandError(f"There is no target {options['target']}. There are: {known}.")
+        target = named.target(options["target"])
         try:
             before = enrolment.known(options["name"])
             if not self._is_meant(before, target, options):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management import CommandError, CommandParser
 
-from builds.models import Target
+from builds.management import named
 from packages.command import ManualCommand
 from simple.check import Checked, by_verdict, check
 from simple.explain import SETUPS, CannotRun, Setup
@@ -37,10 +37,7 @@ class Command(ManualCommand):
 
     def handle(self, *args: object, **options: Any) -> None:
         """Print what is not as it should be, and one line for all."""
-        target = Target.objects.filter(key=options["target"]).first()
-        if target is None:
-            known = ", ".join(Target.objects.values_list("key", flat=True))
-            raise CommandError(f"There is no target {options['target']}; there are {known}.")
+        target = named.target(options["target"])
         try:
             asked = read(self._text(options["file"]))
             checked = check(asked, target, BY_KEY.get(options["model"] or ""), Setup(options["setup"]))
