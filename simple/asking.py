@@ -4,7 +4,6 @@ What is asked for is wanted, as what pip looks for in vain is (`simple.demand`),
 queue.  A name that we do not follow is marked to be looked up; nothing is fetched while somebody waits.
 """
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -103,8 +102,7 @@ def _want(package: Package, now: datetime) -> None:
 
 def client_number(address: str, day: date) -> int:
     """Return a number that stands for a client on one day."""
-    row, _ = DailySalt.objects.get_or_create(day=day, defaults={"salt": secrets.token_hex(32)})
-    who = blake2b(network(address).encode(), digest_size=8, key=bytes.fromhex(row.salt))
+    who = blake2b(network(address).encode(), digest_size=8, key=DailySalt.of(day))
     return int.from_bytes(who.digest(), signed=True)
 
 

@@ -4,7 +4,6 @@ The same client is the same address with the same agent.  Who tries again, resum
 in ten environments on one day is counted once.
 """
 
-import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from hashlib import blake2b
@@ -89,11 +88,10 @@ class Tally:
         return self._agents[agent]
 
     def _salt(self, day: date) -> bytes:
-        """Return the day's secret, which all processes share."""
-        row, _ = DailySalt.objects.get_or_create(day=day, defaults={"salt": secrets.token_hex(32)})
+        """Return the secret of a day that is not known by heart."""
         while len(self._salts) >= _SALTS:
             del self._salts[min(self._salts)]
-        self._salts[day] = bytes.fromhex(row.salt)
+        self._salts[day] = DailySalt.of(day)
         return self._salts[day]
 
     def client(self, agent: Agent) -> int:

@@ -1,6 +1,7 @@
 """What is counted of the index's use, and how far its logs were read.  Nobody's address is in here."""
 
-from datetime import datetime
+import secrets
+from datetime import date, datetime
 
 from django.db import models
 
@@ -137,6 +138,12 @@ class DailySalt(models.Model):
 
     def __str__(self) -> str:
         return str(self.day)
+
+    @classmethod
+    def of(cls, day: date) -> bytes:
+        """Return the secret of a day, which all processes share."""
+        row, _ = cls.objects.get_or_create(day=day, defaults={"salt": secrets.token_hex(32)})
+        return bytes.fromhex(row.salt)
 
 
 class Log(models.Model):
