@@ -64,9 +64,11 @@ def read(environment: Mapping[str, str]) -> Settings:
         build_index=environment.get("PIWHEELS_BUILD_INDEX", ""),
         extra_build_index=environment.get("PIWHEELS_EXTRA_BUILD_INDEX", ""),
         build_crates=environment.get("PIWHEELS_BUILD_CRATES", ""),
-        build_disk_bytes=_bytes(environment.get("PIWHEELS_BUILD_DISK_BYTES") or str(16 << 30)),
-        sandbox_at_most=_level(environment.get("PIWHEELS_SANDBOX_AT_MOST") or SANDBOX_LEVELS[-1]),
-        log_format=_format(environment.get("LOG_FORMAT") or "line"),
+        build_disk_bytes=_bytes(
+            environment.get("PIWHEELS_BUILD_DISK_BYTES") or str(Settings.build_disk_bytes)
+        ),
+        sandbox_at_most=_level(environment.get("PIWHEELS_SANDBOX_AT_MOST") or Settings.sandbox_at_most),
+        log_format=_format(environment.get("LOG_FORMAT") or Settings.log_format),
     )
 
 
