@@ -134,7 +134,7 @@ class Farm:
         return sum(builder.condition.is_alarming for builder in self.builders)
 
 
-def now(now: datetime) -> Farm:
+def look(now: datetime) -> Farm:
     """Return what all builders do; five queries, however many there are."""
     rows = list(Builder.objects.select_related("target").order_by("target__order", "target__key", "name"))
     had = {build.builder_id: build for build in _known(Build.objects.assigned())}

@@ -9,19 +9,19 @@ from builds.figures.day_counts import ended_on, midnight, write
 from builds.models import Breakage, Build, Skip
 from builds.shown import relatives
 
-# A release is new for so long; of what is older, whoever needs it has another version.
-NEW = timedelta(days=30)
+# A release is recent for so long; of what is older, whoever needs it has another version.
+RECENT = timedelta(days=30)
 
 
 def note_day(day: date) -> None:
     """Note which builds that failed on a day are breakages, in the place of what was noted of it.
 
-    What failed by no fault of the package is none.  What is no longer new is forgotten.
+    What failed by no fault of the package is none.  What is no longer recent is forgotten.
     """
     faults = [key for key, failure in failures.classes().items() if failure.is_infrastructure]
     good = relatives.good_builds(OuterRef("version__package"), OuterRef("target"))
     before = good.filter(released_at__lte=OuterRef("released_at")).exclude(version=OuterRef("version"))
-    failed = ended_on(day).filter(state=Build.State.FAILED, released_at__gte=midnight(day) - NEW)
+    failed = ended_on(day).filter(state=Build.State.FAILED, released_at__gte=midnight(day) - RECENT)
     noted = failed.exclude(failure__in=faults).annotate(good=Subquery(before.values("version")[:1]))
     rows = [
         Breakage(build_id=build, good_id=version, day=day)
@@ -29,7 +29,7 @@ def note_day(day: date) -> None:
         if version
     ]
     write(Breakage, day, rows)
-    Breakage.objects.filter(day__lt=day - NEW).delete()
+    Breakage.objects.filter(day__lt=day - RECENT).delete()
 
 
 def standing(now: datetime) -> QuerySet[Build]:
@@ -44,7 +44,7 @@ def standing(now: datetime) -> QuerySet[Build]:
     broken = Build.objects.last_attempts().filter(
         ~Exists(newer),
         ~Exists(skipped),
-        breakage__day__gt=now.date() - NEW,
+        breakage__day__gt=now.date() - RECENT,
         version__skip_reason="",
         version__package__skip_reason="",
         version__yanked=False,

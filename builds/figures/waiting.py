@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from builds import statements
 from builds.models import Build, Builder, Campaign, Size, Target, TargetQueue
-from builds.planning.priority import Rank, class_of, span
+from builds.planning.priority import CLASS, Rank, class_of
 from builds.shown import position
 from builds.shown.position import Position
 from packages.models import Package
@@ -124,7 +124,7 @@ def _classes(levels: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     """Return how many builds wait in which class, in words, what goes first at the front."""
     found: dict[str, int] = defaultdict(int)
     for level in sorted((int(level) for level in levels), reverse=True):
-        rank, is_raised = class_of(level * len(span(Rank.HISTORY)))
+        rank, is_raised = class_of(level * CLASS)
         found[f"{_CLASSES[rank]}{', raised' if is_raised else ''}"] += levels[str(level)]
     return tuple(found.items())
 

@@ -10,7 +10,7 @@ The class cannot be outweighed by anything below it, nor the depth by the three 
 a doubling of the demand is worth 30 points, one of the dependents 17, one of the length 11.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from math import log2
@@ -89,8 +89,9 @@ _LONGEST_WHY = 300
 def place(facts: Facts, raised: Collection[Rank] = (), note: str = "") -> Place:
     """Return where a build stands; a note says more of why it is wanted."""
     found = parts(facts, raised)
-    said = " ".join(text for text in (note, _why(found)) if text)
-    return Place(_value(found), said[:_LONGEST_WHY], facts.expected_s, is_long(facts.expected_s))
+    points = sum(part.points for part in found)
+    why = " ".join(text for text in (note, *(part.said for part in found)) if text)
+    return Place(points, why[:_LONGEST_WHY], facts.expected_s, is_long(facts.expected_s))
 
 
 def parts(facts: Facts, raised: Collection[Rank] = ()) -> list[Part]:
@@ -107,24 +108,6 @@ def parts(facts: Facts, raised: Collection[Rank] = ()) -> list[Part]:
         ),
         Part("length", _shortness(facts.expected_s), _say_length(facts.expected_s)),
     ]
-
-
-def value(facts: Facts, raised: Collection[Rank] = ()) -> int:
-    """Return the priority of a build; the higher goes first."""
-    return _value(parts(facts, raised))
-
-
-def why(facts: Facts, raised: Collection[Rank] = ()) -> str:
-    """Return why a build has its priority, for a person."""
-    return _why(parts(facts, raised))
-
-
-def _value(found: Iterable[Part]) -> int:
-    return sum(part.points for part in found)
-
-
-def _why(found: Iterable[Part]) -> str:
-    return " ".join(part.said for part in found if part.said)
 
 
 def level(rank: Rank, raised: Collection[Rank] = ()) -> int:

@@ -12,6 +12,10 @@ def facts(rank=Rank.HISTORY, depth=1, **fields):
     return Facts(rank=rank, depth=depth, **fields)
 
 
+def points(facts, raised=()):
+    return priority.place(facts, raised).priority
+
+
 # What counts more stands higher, however much of what counts less the line below has.
 WANTED = {"downloads": 10**9, "misses": 10**9, "dependents": 10**6, "expected_s": 1.0}
 ORDER = [
@@ -40,20 +44,20 @@ ORDER = [
 
 @pytest.mark.parametrize(("first", "second"), list(pairwise(ORDER)))
 def test_each_line_goes_before_the_next(first, second):
-    assert priority.value(first) > priority.value(second)
+    assert points(first) > points(second)
 
 
 @pytest.mark.parametrize("rank", RAISABLE)
 def test_a_raised_class_goes_before_all_but_what_was_asked_for_by_name(rank):
-    raised = priority.value(facts(rank, depth=9999), {rank})
+    raised = points(facts(rank, depth=9999), {rank})
 
     others = [each for each in Rank if each != rank]
 
-    assert [each for each in others if priority.value(facts(each)) > raised] == [Rank.PERSON, Rank.OPERATOR]
+    assert [each for each in others if points(facts(each)) > raised] == [Rank.PERSON, Rank.OPERATOR]
 
 
 def test_raised_classes_keep_their_order_among_themselves():
-    values = [priority.value(facts(rank), set(RAISABLE)) for rank in RAISABLE]
+    values = [points(facts(rank), set(RAISABLE)) for rank in RAISABLE]
 
     assert values == sorted(values)
 
@@ -62,7 +66,7 @@ def test_raised_classes_keep_their_order_among_themselves():
 @pytest.mark.parametrize("extremes", [{"depth": 1, **WANTED}, {"depth": 10**6, "expected_s": 1e9}])
 def test_the_class_can_be_read_from_the_number(rank, extremes):
     for raised in (set(), {rank} & set(RAISABLE)):
-        value = priority.value(Facts(rank=rank, **extremes), raised)
+        value = points(Facts(rank=rank, **extremes), raised)
 
         assert priority.class_of(value) == (rank, bool(raised))
         assert value in priority.span(rank, raised)
@@ -73,32 +77,32 @@ def test_a_number_of_before_there_were_classes_is_the_lowest_class():
 
 
 def test_the_number_fits_its_column():
-    assert priority.value(facts(Rank.OPERATOR, **WANTED)) < 2**31
+    assert points(facts(Rank.OPERATOR, **WANTED)) < 2**31
 
 
 def test_a_person_can_read_why():
-    why = priority.why(
+    place = priority.place(
         facts(Rank.HISTORY, depth=4, downloads=1200, misses=7, dependents=35, expected_s=150.0)
     )
 
-    assert why == (
+    assert place.why == (
         "It is an older version. 3 newer versions of it come first. "
         "Wanted in 30 days: 1,200 downloads, 7 in vain. 35 packages need it. It takes about 2 min."
     )
 
 
 def test_one_newer_version_is_one():
-    assert "1 newer version of it comes first." in priority.why(facts(depth=2))
+    assert "1 newer version of it comes first." in priority.place(facts(depth=2)).why
 
 
 def test_what_nobody_knows_is_not_said():
-    assert priority.why(facts(Rank.NEWEST)) == "It is the newest version."
+    assert priority.place(facts(Rank.NEWEST)).why == "It is the newest version."
 
 
 def test_the_parts_add_up_to_the_number():
     found = priority.parts(ORDER[9])
 
-    assert sum(part.points for part in found) == priority.value(ORDER[9])
+    assert sum(part.points for part in found) == points(ORDER[9])
     assert [part.name for part in found] == ["rank", "depth", "demand", "dependents", "length"]
 
 

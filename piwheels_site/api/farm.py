@@ -166,8 +166,8 @@ class PackageQueue(Schema):
 @router.get("/farm", response=kept(FarmWhole), summary="The builders", url_name="farm")
 def farm(request: HttpRequest) -> FarmWhole:
     """Give what each builder does, and how many builds ended in the last hour."""
-    found = cache.get_or_set("api-farm", lambda: _farm(builders.now(database_now())), LOOKED_AT_EVERY)
-    return found or _farm(builders.now(database_now()))
+    found = cache.get_or_set("api-farm", lambda: _farm(builders.look(database_now())), LOOKED_AT_EVERY)
+    return found or _farm(builders.look(database_now()))
 
 
 def _farm(farm: Farm) -> FarmWhole:

@@ -23,7 +23,7 @@ def _part() -> str:
 
 def _rendered() -> SafeString:
     now = database_now()
-    return render_to_string("pages/_farm.html", {"farm": builders.now(now), "now": now})
+    return render_to_string("pages/_farm.html", {"farm": builders.look(now), "now": now})
 
 
 @require_safe
