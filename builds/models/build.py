@@ -340,9 +340,11 @@ class Build(models.Model):
     ) -> "Build":
         """Queue another attempt at the same version for the same target.
 
-        What is not given is as it was; `avoid` is the builder not to ask again.
+        What is not given is as it was; `avoid` is the builder not to ask again.  Of `why` as much is kept as
+        the row can have.
         """
         last = Build.objects.filter(version=self.version_id, target=self.target_id).order_by("-attempt")[0]
+        why = why[: Build._meta.get_field("why").max_length]
         build = Build.objects.create(
             version_id=self.version_id,
             target_id=self.target_id,

@@ -16,7 +16,6 @@ def requeue(build: Build, why: str, *, size: str = "", avoid: Builder | None = N
     newer = Build.objects.filter(version=build.version_id, target=build.target_id, attempt__gt=build.attempt)
     if build.is_open or newer.exists():
         return False
-    why = why[: Build._meta.get_field("why").max_length]
     build.again(losses=0, priority=build.priority, why=why, size=size, avoid=avoid.pk if avoid else None)
     package.mark_changed()
     # The plan drops it again if nobody wants the version any more.

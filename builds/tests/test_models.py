@@ -200,9 +200,10 @@ def test_another_attempt_counts_on():
     build, _ = make_running_build()
     build.close(Build.State.FAILED, "", NOON)
 
-    again = build.again(losses=0, priority=3, why="asked")
+    again = build.again(losses=0, priority=3, why="It was asked for. " * 30)
 
     assert (again.attempt, again.state, again.priority) == (2, "queued", 3)
+    assert len(again.why) == 300
 
 
 def test_a_held_wheel_is_not_listed_until_it_is_released():
