@@ -16,8 +16,8 @@ import psutil
 import requests
 
 from benchmarks.figures import Figure, show
-from deploy.demo import free_port
 from deploy.farm import ROOT
+from deploy.scratch import free_port
 from simple.formats import Format
 from tests.farm import clean_environment, new_environment
 from tests.services import scratch

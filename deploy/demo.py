@@ -5,16 +5,14 @@ is known to fail and must fail.  The exit status is 0 only if all three end as t
 """
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -22,20 +20,10 @@ from pathlib import Path
 import requests
 
 from deploy.farm import ROOT
+from deploy.scratch import ELSEWHERE, free_port
 
 # How long all three may take together, in seconds; with a warm connection it is well under a minute.
 PATIENCE_S = float(os.environ.get("PIWHEELS_DEMO_S", "300"))
-
-
-# What would lead away from the scratch state, to a farm that somebody uses.
-ELSEWHERE = {
-    "DATABASE_URL",
-    "REDIS_URL",
-    "PIWHEELS_ORDERS_URL",
-    "PIWHEELS_STORAGE",
-    "PIWHEELS_INCOMING",
-    "PIWHEELS_PUBLIC",
-}
 
 
 @dataclass(frozen=True)
@@ -68,20 +56,6 @@ class Step:
 
 class Ended(Exception):
     """The farm ended, or the time did; the text says which."""
-
-
-# Below those of which the kernel takes one for its own end of a connection, perhaps before somebody listens.
-_PORTS = range(20_000, 32_000)
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on, and that no connection gets by itself."""
-    while True:
-        # Others draw at the same time, and tests seed the usual generator.
-        port = random.SystemRandom().choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @contextmanager

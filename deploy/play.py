@@ -16,8 +16,8 @@ from pathlib import Path
 
 from honcho.manager import Manager
 
-from deploy.demo import ELSEWHERE
 from deploy.farm import MANAGE, ROOT, CannotStart, check_port, wait_for, web
+from deploy.scratch import ELSEWHERE
 
 
 def settings(var: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import requests
 
 from deploy import farm as miniature
 from deploy import redis
-from deploy.demo import free_port
+from deploy.scratch import free_port
 
 REDIS_CONFIGURATION = miniature.ROOT / "deploy" / "redis" / "redis.conf"
 # Short enough for a test to see a build get lost, long enough not to lose one on a busy machine.

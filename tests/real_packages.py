@@ -18,8 +18,9 @@ from typing import Any
 
 import requests
 
-from deploy.demo import Ended, farm, free_port, wait_for_site
+from deploy.demo import Ended, farm, wait_for_site
 from deploy.farm import ROOT
+from deploy.scratch import free_port
 
 PATIENCE_S = float(os.environ.get("PIWHEELS_REAL_S", "2400"))
 DOCUMENT = ROOT / "docs" / "real-packages.md"

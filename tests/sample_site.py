@@ -14,8 +14,8 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Response, sync_playwright
 
 from deploy import play
-from deploy.demo import free_port
 from deploy.farm import MANAGE, ROOT, web
+from deploy.scratch import free_port
 from tests.stack import wait_for_answer
 
 CHROMIUM = shutil.which("chromium")

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg2
 
 from deploy import redis
-from deploy.demo import free_port
+from deploy.scratch import free_port
 
 
 class CannotInstall(Exception):

@@ -21,8 +21,8 @@ import requests
 from django.db import connection
 
 from deploy import farm as miniature
-from deploy.demo import free_port
 from deploy.farm import ROOT
+from deploy.scratch import free_port
 from tests.farm import Farm
 from tests.services import Postgres, wait_for
 

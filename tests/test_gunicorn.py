@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from deploy import gunicorn
-from deploy.demo import free_port
 from deploy.farm import ROOT
+from deploy.scratch import free_port
 
 GIB = 1 << 30
 

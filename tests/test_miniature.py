@@ -10,8 +10,8 @@ import time
 import pytest
 import requests
 
-from deploy.demo import ELSEWHERE, free_port
 from deploy.farm import ROOT
+from deploy.scratch import ELSEWHERE, free_port
 from tests import sdists
 from tests.fake_pypi import FakePyPI
 

@@ -16,8 +16,8 @@ import requests
 from builder import contract
 from builder.facts import facts
 from deploy import play
-from deploy.demo import free_port
 from deploy.farm import MANAGE, ROOT, web
+from deploy.scratch import free_port
 from tests.stack import wait_for_answer
 
 TMUX = shutil.which("tmux") or ""

@@ -19,8 +19,8 @@ from builds.builders import enrolment, redis_users
 from builds.models import Build, Builder
 from builds.tests.rows import NOON, make_builder, make_running_build, make_target
 from deploy import redis
-from deploy.demo import free_port
 from deploy.farm import ROOT
+from deploy.scratch import free_port
 from tests import sdists
 from tests.fake_pypi import FakePyPI
 from tests.farm import Farm

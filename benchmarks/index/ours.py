@@ -16,7 +16,7 @@ from benchmarks.index.wheels import Projects, Sample
 from builds.builders.host import host_target
 from builds.models import Build, Wheel
 from deploy import farm as miniature
-from deploy.demo import free_port
+from deploy.scratch import free_port
 from packages.models import Package, Version
 from simple import publishing, roots
 from tests.stack import NOWHERE, Nginx

@@ -17,7 +17,7 @@ import psutil
 import requests
 
 from benchmarks.index.wheels import Projects, Sample
-from deploy.demo import free_port
+from deploy.scratch import free_port
 from tests.stack import PROGRAM, wait_for_answer
 
 # Gives a server files; raises TooSlow.

@@ -14,8 +14,8 @@ import requests
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
 from deploy import redis
-from deploy.demo import free_port
 from deploy.farm import ROOT
+from deploy.scratch import free_port
 from tests.arm.wheels import Made
 from tests.farm import Farm
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 from redis import Redis, RedisError
 
-from deploy.demo import free_port
+from deploy.scratch import free_port
 from tests import services
 from tests.chaos import Staffed, world_of
 from tests.farm import forgetful_redis

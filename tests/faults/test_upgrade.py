@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import requests
 
-from deploy.demo import free_port
 from deploy.farm import QUIET, ROOT
+from deploy.scratch import free_port
 from tests import services
 from tests.stack import NOWHERE, wait_for_answer
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pytest
 import requests
 
-from deploy.demo import free_port
+from deploy.scratch import free_port
 from tests import services, stack
 from tests.faults.conftest import CALM
 from tests.faults.with_bug import HASTE_S
