@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-# As Debian names packages (Policy 5.6.7), and as linkers name libraries.
-_APT = re.compile(r"[a-z0-9][a-z0-9+.-]{1,100}")
+from builds import debian
+
+# As linkers name libraries.
 _LIBRARY = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
 
 APT, LIBRARY = "apt", "lib"
@@ -19,7 +20,7 @@ def sorted_out(needs: Sequence[tuple[str, str]]) -> tuple[list[Need], list[tuple
     """
     good, bad = set(), []
     for tool, name in needs:
-        if tool == "apt" and _APT.fullmatch(name):
+        if tool == "apt" and debian.is_package(name):
             good.add((APT, name, name))
         elif tool == "" and _LIBRARY.fullmatch(library := PurePosixPath(name).name):
             good.add((LIBRARY, library, ""))

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from builder.contract import RUNGS
-from builds import failures
+from builds import debian, failures
 from builds.models import Build, Recipe, Size, Target
 from builds.planning.requeueing import requeue
 from packages.models import Package
@@ -22,8 +22,6 @@ from packages.models import Package
 MOST_AGAIN = 2000
 _BATCH = 100
 
-# Debian Policy 5.6.7: a package's name.
-_APT = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 # Variables that would change what runs, or whom the build talks to, instead of how the package is built.
 _REFUSED = re.compile(
@@ -75,7 +73,7 @@ def _check_apt(names: object) -> str:
     """Return what is wrong with a list of Debian packages."""
     if not isinstance(names, list) or len(names) > _MOST_APT:
         return f'Give a list of at most {_MOST_APT} names, such as ["libffi-dev"].'
-    wrong = [name for name in names if not isinstance(name, str) or not _APT.fullmatch(name)]
+    wrong = [name for name in names if not isinstance(name, str) or not debian.is_package(name)]
     return f"{str(wrong[0])[:100]!r} is no name of a Debian package." if wrong else ""
 
 

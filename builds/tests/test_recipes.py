@@ -166,6 +166,7 @@ def test_a_ticket_lives_as_long_as_the_recipe_of_its_claim(settings):
     [
         ({"apt": ["libffi-dev; rm -rf /"]}, "apt"),
         ({"apt": ["-o=Dpkg::Pre-Invoke::=x"]}, "apt"),
+        ({"apt": ["libffi-dev-"]}, "apt"),
         ({"apt": "libffi-dev"}, "apt"),
         ({"apt": [7]}, "apt"),
         ({"apt": ["libffi-dev"] * 51}, "apt"),
