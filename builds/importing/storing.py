@@ -25,7 +25,7 @@ from builds.files import incoming, moving, storage, stored
 from builds.files.storage import WholeFileStorage
 from builds.importing.theirs import File, Made
 from builds.importing.tree import NotThere, Tree
-from builds.importing.wheels import Contents, read, tags_of
+from builds.importing.wheels import Contents, installable_tags, read
 from builds.log_text import clean
 from builds.models import Target, Wheel
 from builds.wheels.wheel_names import BadWheel
@@ -74,7 +74,7 @@ class Store:
         if reason := file.refusal():
             raise Untaken(reason)
         try:
-            tags_of(file.filename)
+            installable_tags(file.filename)
             path = self._path(made, file)
         except (NotThere, BadWheel) as error:
             raise Untaken(str(error), getattr(error, "detail", "")) from error

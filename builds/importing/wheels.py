@@ -12,11 +12,10 @@ from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from builds.wheels.verify import MAX_HEADERS, MAX_REQUIREMENT, MAX_REQUIREMENTS, VerifiedWheel, verify
+from builds.wheels.verify import MAX_HEADERS, MAX_REQUIREMENTS, VerifiedWheel, is_requirement, verify
 from builds.wheels.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, is_plain
 
 # More than any wheel's list of contents.
@@ -36,7 +35,7 @@ class Contents:
     is_portable: bool = False
 
 
-def tags_of(filename: str) -> frozenset[Tag]:
+def installable_tags(filename: str) -> frozenset[Tag]:
     """Return the tags in a wheel's name; BadWheel for a name that no installer of today takes."""
     # What begins with a dot is ours in the storage and in the tree.
     if not is_plain(filename) or filename.startswith("."):
@@ -55,7 +54,7 @@ def tags_of(filename: str) -> frozenset[Tag]:
 
 def read(file: BufferedReader, filename: str, *, architecture: str, scratch: Path) -> Contents:
     """Return what a wheel tells; BadWheel for what is none.  `scratch` is as in `verify`."""
-    tags = tags_of(filename)
+    tags = installable_tags(filename)
     if shared := _shared(file, filename, tags, architecture, scratch):
         return Contents(
             metadata=shared.metadata,
@@ -79,7 +78,7 @@ def read(file: BufferedReader, filename: str, *, architecture: str, scratch: Pat
     return Contents(
         metadata=metadata,
         requires_python=_keepable(" ".join(str(headers.get("Requires-Python", "")).split()))[:MAX_TEXT],
-        requires_dist=tuple(islice(filter(_is_requirement, lines), MAX_REQUIREMENTS)),
+        requires_dist=tuple(islice(filter(is_requirement, lines), MAX_REQUIREMENTS)),
     )
 
 
@@ -137,15 +136,3 @@ def _is_metadata(name: str) -> bool:
 def _keepable(text: str) -> str:
     """Return a text without what a database cannot keep."""
     return text.replace("\0", "\ufffd")
-
-
-def _is_requirement(line: str) -> bool:
-    """Tell whether this is a requirement of something that could be on PyPI, and short enough to keep."""
-    try:
-        return (
-            "\0" not in line
-            and len(line.encode()) <= MAX_REQUIREMENT
-            and len(Requirement(line).name) <= MAX_TEXT
-        )
-    except (InvalidRequirement, RecursionError, UnicodeEncodeError):
-        return False

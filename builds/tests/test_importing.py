@@ -7,7 +7,7 @@ import pytest
 
 from builds.importing.needs import sorted_out
 from builds.importing.tree import NotThere, Tree
-from builds.importing.wheels import read, tags_of
+from builds.importing.wheels import installable_tags, read
 from builds.wheels.wheel_names import BadWheel
 from tests import sdists
 
@@ -115,7 +115,7 @@ def test_of_a_wheel_that_several_systems_may_take_the_content_is_known(tmp_path)
 )
 def test_a_name_that_is_no_wheels_is_refused(name):
     with pytest.raises(BadWheel):
-        tags_of(name)
+        installable_tags(name)
 
 
 def test_needs_are_sorted_out():

@@ -300,15 +300,19 @@ def _requirements(metadata: Message) -> tuple[str, ...]:
     row of an index, and a page shows each of them.  METADATA itself is kept as it is.
     """
     lines = (" ".join(line.split()) for line in metadata.get_all("Requires-Dist", []))
-    return tuple(islice(filter(_is_requirement, lines), MAX_REQUIREMENTS))
+    return tuple(islice(filter(is_requirement, lines), MAX_REQUIREMENTS))
 
 
-def _is_requirement(line: str) -> bool:
-    """Tell whether this is a requirement of something that could be on PyPI, and short enough to keep."""
+def is_requirement(line: str) -> bool:
+    """Tell whether this is a requirement of something that could be on PyPI, and one that rows can keep."""
     try:
-        return len(line.encode()) <= MAX_REQUIREMENT and len(Requirement(line).name) <= MAX_TEXT
-    # Brackets can be nested deeper than the parser can follow.
-    except (InvalidRequirement, RecursionError):
+        return (
+            "\0" not in line
+            and len(line.encode()) <= MAX_REQUIREMENT
+            and len(Requirement(line).name) <= MAX_TEXT
+        )
+    # Brackets can be nested deeper than the parser can follow, and not all that is read was text.
+    except (InvalidRequirement, RecursionError, UnicodeEncodeError):
         return False
 
 
