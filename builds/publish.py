@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from builder.contract import BuildReport, WheelReport
-from builds import provenance
+from builds import debian, provenance
 from builds.attached import Attached
 from builds.files import incoming, storage
 from builds.models import Build, Dependency, Wheel
@@ -28,8 +28,8 @@ from builds.wheels.verify import VerifiedWheel, verify
 from builds.wheels.wheel_names import BadWheel, Expected
 from packages.clock import database_now
 
-# Debian Policy 5.6.7: a package's name; what follows in brackets is the version that is needed.
-_APT = re.compile(r"([a-z0-9][a-z0-9+.-]{1,100})( \([<>=]{1,2} [A-Za-z0-9.+~:-]{1,100}\))?")
+# What follows a package's name in brackets is the version that is needed.
+_APT = re.compile(rf"({debian.PACKAGE})( \([<>=]{{1,2}} [A-Za-z0-9.+~:-]{{1,100}}\))?")
 _LIBRARY = re.compile(r"[A-Za-z0-9_.+-]{1,200}")
 _TRIALS = ("works", "fails", "unknown")
 # The last lines of what went wrong; what does not fit is not worth keeping.

@@ -17,7 +17,7 @@ from django.core.files.storage import default_storage
 
 from builder.contract import LOG_LIMIT
 from builds.files import moving, storage
-from builds.files.stored import log_name as stored_name
+from builds.files.stored import log_name
 from builds.log_text import clean
 from builds.models import Build
 
@@ -41,8 +41,8 @@ def begin(build: int) -> None:
     """
     try:
         _growing(build).unlink(missing_ok=True)
-        if default_storage.exists(stored_name(build)):
-            default_storage.delete(stored_name(build))
+        if default_storage.exists(log_name(build)):
+            default_storage.delete(log_name(build))
     except moving.faults() as error:
         # The build is worth more than its log.
         logger.error("What may lie where the log of build %s is to be cannot be removed: %s", build, error)
@@ -119,13 +119,13 @@ def keep(build: int) -> None:
 def remove(build: int) -> None:
     """Remove a log, wherever it is; once more does no harm."""
     _growing(build).unlink(missing_ok=True)
-    default_storage.delete(stored_name(build))
+    default_storage.delete(log_name(build))
 
 
 def _store(build: int, content: bytes) -> None:
     """Put a whole log into the storage."""
     # Without a name and a time in its header, the same log is the same file.
-    storage.store_bytes(stored_name(build), gzip.compress(content, mtime=0))
+    storage.store_bytes(log_name(build), gzip.compress(content, mtime=0))
 
 
 def tail(build: Build, size: int) -> tuple[str, bool]:
@@ -186,7 +186,7 @@ def content(build: int) -> bytes:
 def _stored(build: int) -> bytes:
     """Return the file of a finished log; nothing if there is none in the storage."""
     try:
-        with default_storage.open(stored_name(build)) as file:
+        with default_storage.open(log_name(build)) as file:
             stored: bytes = file.read()
             return stored
     except FileNotFoundError:

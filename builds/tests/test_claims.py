@@ -9,6 +9,7 @@ from django.core.files.storage import default_storage
 
 from builder import contract
 from builds.files import logs, storage
+from builds.files.stored import log_name
 from builds.models import Build
 from builds.tests.pi import PURE, Pi, error, facts, leave_logs
 from builds.tests.rows import make_build, make_builder, make_running_build, make_version
@@ -47,14 +48,14 @@ def test_a_log_of_a_build_that_had_the_number_before_is_in_nobodys_way(by):
 
     build.refresh_from_db()
     assert build.failure_about == "ffi.h"
-    assert logs.content(build.pk) == gzip.decompress(storage.read_bytes(logs.stored_name(build.pk))) == log
+    assert logs.content(build.pk) == gzip.decompress(storage.read_bytes(log_name(build.pk))) == log
 
 
 def test_a_log_that_cannot_be_removed_keeps_no_build_from_being_given():
     builder, build = make_builder(), make_build()
     build.assign(builder, database_now())
     # The log's own folder, which cannot be removed as a file.
-    (Path(default_storage.path(logs.stored_name(build.pk))) / "below").mkdir(parents=True)
+    (Path(default_storage.path(log_name(build.pk))) / "below").mkdir(parents=True)
 
     assert Pi(builder.token).claim(build).status_code == 200
 

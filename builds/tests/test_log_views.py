@@ -6,6 +6,7 @@ import time
 import pytest
 
 from builds.files import logs
+from builds.files.stored import log_name
 from builds.models import Build
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 
@@ -174,7 +175,7 @@ def test_pieces_of_a_log_are_the_whole_of_it(client):
 
 def test_a_log_has_the_address_that_it_has_on_piwheels_org(client):
     build = make_ended("hello & gr\u00fc\u00df\n".encode())
-    path = f"/{logs.stored_name(build.pk)}"
+    path = f"/{log_name(build.pk)}"
 
     file = client.get(path)
     packed = client.get(path.removesuffix(".gz"), headers={"Accept-Encoding": "br, gzip"})
@@ -198,7 +199,7 @@ def test_a_log_that_goes_on_is_not_kept_by_caches(client):
     build, _ = make_running_build()
     logs.append(build.pk, 0, b"one\n")
 
-    answer = client.get(f"/{logs.stored_name(build.pk)}")
+    answer = client.get(f"/{log_name(build.pk)}")
 
     assert gzip.decompress(answer.content) == b"one\n"
     assert answer["Cache-Control"] == "no-store"
@@ -226,7 +227,7 @@ def test_other_spellings_of_it_are_nobodys(client, path):
 def test_a_file_of_a_log_acts_on_no_terminal(client):
     build = make_ended(b"\x1b]0;title\x07\x1b[2Jred\x00\xff\n")
 
-    text = gzip.decompress(client.get(f"/{logs.stored_name(build.pk)}").content).decode()
+    text = gzip.decompress(client.get(f"/{log_name(build.pk)}").content).decode()
 
     assert text == "0;title\ufffdred\ufffd\ufffd\n"
 

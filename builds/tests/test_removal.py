@@ -5,6 +5,7 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
 from builds.files import logs, takedown
+from builds.files.stored import log_name
 from builds.models import Build, Wheel
 from builds.planning import plan
 from builds.tests.rows import NOON, make_build, make_running_build, make_target, make_version
@@ -88,7 +89,7 @@ def test_a_package_that_never_had_a_wheel_is_forgotten_without_a_trace():
 
     for model in (Package, Version, Build, Dirty):
         assert not model.objects.exists()
-    assert not default_storage.exists(logs.stored_name(failed.pk))
+    assert not default_storage.exists(log_name(failed.pk))
 
 
 def test_what_a_storage_keeps_of_logs_is_told_and_keeps_nobody_from_forgetting(settings, tmp_path, caplog):

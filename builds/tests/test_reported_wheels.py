@@ -122,6 +122,10 @@ def test_a_list_of_apt_packages_that_cannot_be_one_is_refused(running):
     assert "apt" in refusal_of(running, wheel_bytes(), apt=["libpq5; rm -rf /"])
 
 
+def test_no_apt_package_is_named_as_apt_names_what_it_removes(running):
+    assert "list of apt packages" in refusal_of(running, wheel_bytes(), apt=["libpq5", "sudo-"])
+
+
 def test_a_report_of_a_wheel_that_never_came_is_refused(running):
     build, pi = running
 

@@ -3,12 +3,10 @@
 Nothing that a stranger wrote gets into the script: names of files, packages and versions are in the others.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# What may be on a line of apt's; the names come from builders.
-_APT = re.compile(r"[a-z0-9][a-z0-9.+-]+")
+from builds import debian
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Content:
 
 def apt_names(names: Sequence[str]) -> tuple[str, ...]:
     """Return those that are names of Debian packages, sorted."""
-    return tuple(sorted({name for name in names if _APT.fullmatch(name)}))
+    return tuple(sorted({name for name in names if debian.is_package(name)}))
 
 
 def papers(content: Content) -> Mapping[str, str]:
