@@ -283,7 +283,9 @@ def test_a_wheel_that_the_server_refuses_is_a_failed_build(server, client, pi):
 
 
 def test_a_build_that_makes_a_report_larger_than_the_server_takes_has_failed(server, client, pi, monkeypatch):
-    many = tuple(Fetched(f"{number}.whl", f"https://x.test/{'y' * 900}", "0" * 64, 1) for number in range(400))
+    many = tuple(
+        Fetched(f"{number}.whl", f"https://x.test/{'y' * 900}", "0" * 64, 1) for number in range(400)
+    )
     monkeypatch.setattr(Account, "fetched", property(lambda self: many))
 
     build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)

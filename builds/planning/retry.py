@@ -53,9 +53,7 @@ def after_failure(build: Build, now: datetime) -> None:
     if failures.is_infrastructure(build.failure) or (build.failure == "no-source" and _is_young(build, now)):
         _later(build, now)
     elif (why := _TRIED_LARGER.get(build.failure)) and (size := _larger(build)):
-        build.again(
-            losses=build.losses, priority=build.priority, why=why.format(size=build.size), size=size
-        )
+        build.again(losses=build.losses, priority=build.priority, why=why.format(size=build.size), size=size)
         _tell(build)
 
 

@@ -309,7 +309,9 @@ def test_a_build_that_is_not_there_cannot_be_compared(client, path):
     assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/builds/{0}/log", "/builds/{0}...{1}/diff", "/logs/0000/0000/{0:04}.txt.gz"])
+@pytest.mark.parametrize(
+    "path", ["/builds/{0}/log", "/builds/{0}...{1}/diff", "/logs/0000/0000/{0:04}.txt.gz"]
+)
 def test_who_asks_for_many_whole_logs_has_to_wait(client, settings, path):
     settings.PIWHEELS_API_A_MINUTE = 4
     one, other = make_ended(b"one\n"), make_ended(b"two\n", number="2.0", name="pi-08")
