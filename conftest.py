@@ -16,7 +16,7 @@ django_settings.WHITENOISE_AUTOREFRESH = True
 
 @pytest.fixture(autouse=True)
 def _own_files(request):
-    """Keep each test's files apart, and what clients may ask; the builder's tests run without Django and have none."""
+    """Keep tests' files apart, and what clients asked; the builder's run without Django and have none."""
     if "settings" not in request.fixturenames and not request.node.get_closest_marker("django_db"):
         return
     for kind in ("limits", "sign-ins"):

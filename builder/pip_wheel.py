@@ -254,8 +254,9 @@ def environment(bench: Bench) -> dict[str, str]:
     if order.platform != sysconfig.get_platform():
         # A 32-bit system on a 64-bit kernel would name its wheels for the kernel.
         variables["_PYTHON_HOST_PLATFORM"] = order.platform
-    # A recipe may say how many jobs run at once and what is linked, and not what keeps a build in its place.  Who asks neither
-    # of these, as ninja under Meson and Cargo, goes by the processors that the warden leaves to a run.
+    # A recipe may say how many jobs run at once and what is linked, and not what keeps a build in its place.
+    # Who asks none of these, as ninja under Meson and Cargo, goes by the processors that the warden leaves to
+    # a run.
     defaults = {
         "MAKEFLAGS": f"-j{jobs}",
         "CMAKE_BUILD_PARALLEL_LEVEL": jobs,

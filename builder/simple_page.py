@@ -157,7 +157,7 @@ def is_plain(filename: str) -> bool:
 def absolute(page_url: str, url: str) -> str:
     """Return a URL as it is from its page, without fragment and password; "" if no index can be there.
 
-    Nobody's index steps down from https: on the builder's own network, http is what printers and routers talk.
+    Nobody's index steps down from https: on the builder's own network, http is what routers talk.
     """
     try:
         parts = urlsplit(urljoin(page_url, url))

@@ -29,7 +29,7 @@ class CostlyPages:
         return self._answer(request)
 
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
-        """Count a request once it is known what is asked for; refuse a client that asks for much at a time."""
+        """Count a request once it is known what it asks for; refuse a client that asks for much."""
         name = request.resolver_match.url_name if request.resolver_match else None
         cost = 0 if "offset" in request.GET else COSTS.get(name or "", 0)
         wait_s = limits.wait_s(request, cost, time.time()) if cost else 0

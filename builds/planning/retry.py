@@ -14,7 +14,7 @@ from builds.models import Build, Builder, Size
 # Files appear some time after their announcement, and at some of upstream's servers later than at others.
 YOUNG = timedelta(days=1)
 
-# What a larger builder, which has more memory and mostly a newer processor, may do better; and why it is asked.
+# What a larger builder may do better, with more memory and mostly a newer processor; and why it is asked.
 _TRIED_LARGER = {
     "out-of-memory": "It ran out of memory on a {size} builder.",
     "timeout": "It took longer than it may on a {size} builder.",

@@ -103,7 +103,7 @@ def elsewhere(installed: list[Answer], site: str, name: str) -> list[tuple[list[
 def _rows(
     found: Matrix, versions: list[Version], site: str, name: str
 ) -> list[tuple[Version, list[Cell], list[File], str]]:
-    """Return a page of versions, each with what the targets have of it, its files, and what to type for it."""
+    """Return a page of versions, each with what targets have of it, its files, and what to type."""
     return [
         (
             version,
