@@ -143,7 +143,7 @@ def _check_version(version: Version) -> None:
     if not version.files.listed().sources().exists():
         raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
     if version.gone_at or version.yanked:
-        reason = f": {version.yanked_reason}" if version.yanked_reason else ""
+        reason = f": {version.yanked_reason.rstrip('.')}" if version.yanked_reason else ""
         state = "is gone from upstream" if version.gone_at else f"is yanked upstream{reason}"
         raise NotBuildable(f"{version} {state}. Ask for another version.")
     _refuse_skipped(version)

@@ -31,6 +31,7 @@ class CostlyPages:
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         """Count a request once it is known what it asks for; refuse a client that asks for much."""
         name = request.resolver_match.url_name if request.resolver_match else None
-        cost = 0 if "offset" in request.GET else COSTS.get(name or "", 0)
-        wait_s = limits.wait_s(request, cost, time.time()) if cost else 0
+        cost = COSTS.get(name or "", 0)
+        # A page that follows a log asks for some lines of it, and often.
+        wait_s = limits.wait_s(request, cost, time.time()) if cost and "offset" not in request.GET else 0
         return limits.refusal(wait_s) if wait_s else None

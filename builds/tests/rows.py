@@ -96,6 +96,6 @@ def make_built(number="1.0", **fields):
     """The wheel of a version of demo, as a finished build leaves it."""
     builder = Builder.objects.filter(name="pi-07").first()
     build, _ = make_running_build(builder, version=make_version(number), **fields)
-    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv7l.whl")
+    wheel = make_wheel(build=build, filename=f"demo-{number}-cp313-cp313-linux_armv6l.linux_armv7l.whl")
     build.close(Build.State.SUCCEEDED, "", NOON, 12.5)
     return wheel

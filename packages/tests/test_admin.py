@@ -132,9 +132,9 @@ def test_a_version_that_cannot_be_built_is_not_asked_for_and_it_is_said_why(admi
     _, version = make_rows()
     Version.objects.update(yanked=True, yanked_reason="It eats files.")
 
-    page = act(admin_client, Version, "ask").content.decode()
+    page = act(admin_client, Version, "ask").page
 
-    assert "demo 1.0 is yanked upstream: It eats files. Ask for another version." in page
+    assert "Demo 1.0 is yanked upstream: It eats files. Ask for another version." in page
     version.refresh_from_db()
     assert version.requested_at is None
 

@@ -103,13 +103,14 @@ def elsewhere(installed: list[Answer], site: str, name: str) -> list[tuple[list[
 def _rows(
     found: Matrix, versions: list[Version], site: str, name: str
 ) -> list[tuple[Version, list[Cell], list[File], str]]:
-    """Return a page of versions, each with what targets have of it, its files, and what to type."""
-    return [
-        (
-            version,
-            [found.cell(version, target) for target in found.targets],
-            found.files(version.pk),
-            snippets.command(site, name, version.number),
-        )
-        for version in versions
-    ]
+    """Return a page of versions, each with what targets have of it, its files, and what to type.
+
+    Nobody is told to take what is yanked.
+    """
+    rows = []
+    for version in versions:
+        cells, files = [found.cell(version, target) for target in found.targets], found.files(version.pk)
+        is_offered = any(file.yank is None for file in files)
+        command = snippets.command(site, name, version.number) if is_offered else ""
+        rows.append((version, cells, files, command))
+    return rows

@@ -335,7 +335,9 @@ def test_where_pip_can_compile_nothing_newer_it_takes_the_older_wheel_by_itself(
     make_source(make_version("2.3.5", source=False), **source)
 
     assert "2.3.4 has a wheel, which pip takes. 2.3.5 is" in answers(client)[0]
-    assert "demo==" not in text(client.get("/project/demo/"))
+    above, _, files = text(client.get("/project/demo/")).partition(" Files ")
+    assert "pip install" in above and "demo==" not in above
+    assert "demo==2.3.4" in files
 
 
 def test_each_target_names_the_version_that_it_needs(client):
