@@ -8,8 +8,8 @@ from django.http.response import HttpResponseBase
 
 from piwheels_site import limits
 
-# As how many requests to the API each page counts, by its name; each reads or packs a log of 10 MB, or judges
-# every file of a package.
+# As how many requests to the API each page counts, by the name of its view: each reads or packs a log of
+# 10 MB, or judges every file of a package.
 COSTS = {
     "builds-archived-log": limits.COSTS["log"],
     "builds-log": limits.COSTS["log"],
@@ -30,8 +30,10 @@ class CostlyPages:
 
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
         """Count a request once it is known what it asks for; refuse a client that asks for much."""
-        name = request.resolver_match.url_name if request.resolver_match else None
-        cost = COSTS.get(name or "", 0)
-        # A page that follows a log asks for some lines of it, and often.
-        wait_s = limits.wait_s(request, cost, time.time()) if cost and "offset" not in request.GET else 0
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        cost = COSTS.get(name, 0)
+        # Whoever follows a log asks for some lines of it, and often.
+        if not cost or (name == "builds-log" and "offset" in request.GET):
+            return None
+        wait_s = limits.wait_s(request, cost, time.time())
         return limits.refusal(wait_s) if wait_s else None

@@ -499,6 +499,14 @@ def test_a_check_costs_as_much_as_ten_requests(client, settings):
     assert check(client, {"text": "x"}).status_code == 429
 
 
+def test_an_explanation_costs_as_much_as_five_and_is_counted_once(client, settings):
+    settings.PIWHEELS_API_A_MINUTE = 10
+    make_target()
+    make_version()
+
+    assert [client.get(f"{API}/explain/demo").status_code for _ in range(3)] == [200, 200, 429]
+
+
 def test_the_address_that_a_client_makes_up_counts_for_nothing(client, settings):
     settings.PIWHEELS_API_A_MINUTE = 1
 
