@@ -98,13 +98,23 @@ def build(
 
 
 def sendable(report: BuildReport) -> BuildReport:
-    """Return a report that a server takes; where a build left too much to tell of, that it failed by that."""
-    size = len(encode(report))
-    if size <= REPORT_LIMIT:
+    """Return a report that a server takes: without what was fetched where that is too much to tell of.
+
+    Where what the wheels need is too much, too, they are no output that anybody could use.
+    """
+    if len(encode(report)) <= REPORT_LIMIT:
         return report
-    reason = f"What it left and fetched makes a report of {size} bytes; {REPORT_LIMIT} are taken."
-    return BuildReport(
-        CONTRACT, False, reason, report.duration_s, (), failure=FAILURES[BadOutput], sandbox=report.sandbox
+    lighter = replace(report, fetched=())
+    size = len(encode(lighter))
+    if size <= REPORT_LIMIT:
+        return lighter
+    return replace(
+        lighter,
+        succeeded=False,
+        wheels=(),
+        attached=False,
+        failure=report.failure or FAILURES[BadOutput],
+        reason=f"What it left makes a report of {size} bytes; {REPORT_LIMIT} are taken.",
     )
 
 

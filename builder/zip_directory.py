@@ -25,11 +25,13 @@ def has_too_many_members(file: BinaryIO) -> bool:
     at = _end_record(tail)
     if at < 0:
         return False
+    end = size - len(tail) + at
     # The records of zip64 are for more members and bytes than a wheel may have.
-    if tail[max(0, at - _ZIP64_SIZE) : at].startswith(_ZIP64_MARK):
+    file.seek(max(0, end - _ZIP64_SIZE))
+    if file.read(len(_ZIP64_MARK)) == _ZIP64_MARK:
         return True
     directory_size = _END.unpack_from(tail, at)[5]
-    start = size - len(tail) + at - directory_size
+    start = end - directory_size
     if start < 0:
         return False
     if directory_size > MAX_DIRECTORY:

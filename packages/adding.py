@@ -140,10 +140,10 @@ def _check_version(version: Version) -> None:
     """Raise CannotAdd for a version that cannot be built."""
     if not version.canonical:
         raise NotBuildable(f"{version} is no version to PEP 440, so no pip of today would install it.")
-    if not version.files.listed().sources().exists():
-        raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
     if version.gone_at or version.yanked:
         reason = f": {version.yanked_reason.rstrip('.')}" if version.yanked_reason else ""
         state = "is gone from upstream" if version.gone_at else f"is yanked upstream{reason}"
         raise NotBuildable(f"{version} {state}. Ask for another version.")
+    if not version.files.listed().sources().exists():
+        raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
     _refuse_skipped(version)

@@ -1,11 +1,13 @@
 """Has a client wait that asks much of the pages which take long to make, as it has to at the API."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from builds.files import logs
 from piwheels_site import limits
 
 # As how many requests to the API each page counts, by the name of its view: each reads or packs a log of
@@ -28,12 +30,18 @@ class CostlyPages:
         """Answer."""
         return self._answer(request)
 
-    def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
+    def process_view(
+        self, request: HttpRequest, _view: object, _args: object, path: Mapping[str, Any]
+    ) -> HttpResponse | None:
         """Count a request once it is known what it asks for; refuse a client that asks for much."""
         name = request.resolver_match.view_name if request.resolver_match else ""
         cost = COSTS.get(name, 0)
-        # Whoever follows a log asks for some lines of it, and often.
-        if not cost or (name == "builds-log" and "offset" in request.GET):
+        if not cost or (name == "builds-log" and "offset" in request.GET and _grows(path["pk"])):
             return None
         wait_s = limits.wait_s(request, cost, time.time())
         return limits.refusal(wait_s) if wait_s else None
+
+
+def _grows(build: int) -> bool:
+    """Tell whether a log grows: whoever follows it asks for some lines, and often."""
+    return logs.growing_size(build) is not None

@@ -16,10 +16,9 @@ from threading import Event
 import pytest
 
 from builder import libraries, preflight
-from builder.account import Account
-from builder.build import _Attempt
+from builder.build import _Attempt, sendable
 from builder.build import build as carry_out
-from builder.contract import REPORT_LIMIT, Fetched
+from builder.contract import CONTRACT, REPORT_LIMIT, BuildReport, Fetched, WheelReport
 from builder.log import Log
 from builder.place import made
 from builder.proxy import PackageProxy
@@ -282,18 +281,26 @@ def test_a_wheel_that_the_server_refuses_is_a_failed_build(server, client, pi):
     assert server.reports[0]["reason"] == "The server refused the wheel: That was not ordered."
 
 
-def test_a_build_that_makes_a_report_larger_than_the_server_takes_has_failed(server, client, pi, monkeypatch):
+def test_what_was_fetched_is_left_out_of_a_report_that_would_be_larger_than_the_server_takes():
     many = tuple(
         Fetched(f"{number}.whl", f"https://x.test/{'y' * 900}", "0" * 64, 1) for number in range(400)
     )
-    monkeypatch.setattr(Account, "fetched", property(lambda self: many))
+    report = BuildReport(CONTRACT, False, "It is not done.", 3.0, (), failure="timeout", fetched=many)
 
-    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+    assert sendable(report) == replace(report, fetched=())
+    assert sendable(replace(report, fetched=many[:9])) == replace(report, fetched=many[:9])
 
-    (report,) = server.reports
-    assert (report["succeeded"], report["failure"], report["wheels"]) == (False, "bad-output", [])
-    assert f"{REPORT_LIMIT} are taken" in report["reason"]
-    assert report["duration_s"] > 0
+
+def test_a_build_of_wheels_that_need_more_than_can_be_told_has_failed():
+    libraries = tuple(f"{number}{'x' * 900}.so" for number in range(400))
+    wheel = WheelReport("tiny-1.0.whl", 1, "0" * 64, (), unresolved=libraries)
+    report = BuildReport(CONTRACT, True, "", 3.0, (wheel,), attached=True)
+
+    told = sendable(report)
+
+    assert (told.succeeded, told.failure, told.wheels, told.attached) == (False, "bad-output", (), False)
+    assert f"{REPORT_LIMIT} are taken" in told.reason
+    assert told.duration_s == 3.0
 
 
 def test_a_refused_report_is_the_end(server, client, pi):

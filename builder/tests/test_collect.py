@@ -108,8 +108,10 @@ def says_that_it_has_one(content: bytes) -> bytes:
         lambda: says_that_it_has_one(zip_of(50_001)),
         lambda: zip_of(50_001, b"a comment"),
         lambda: zip_of(65_536),
+        # So long that its mark of zip64 is before all that is looked through for the end record.
+        lambda: zip_of(65_536, b"c" * 65_535),
     ],
-    ids=["honest", "lying", "with-a-comment", "zip64"],
+    ids=["honest", "lying", "with-a-comment", "zip64", "zip64-with-the-longest-comment"],
 )
 def test_a_wheel_of_more_members_than_the_server_takes_is_refused_before_they_are_listed(tmp_path, make):
     (tmp_path / "a-1-py3-none-any.whl").write_bytes(make())

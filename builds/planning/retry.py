@@ -53,7 +53,8 @@ def after_failure(build: Build, now: datetime) -> None:
     if failures.is_infrastructure(build.failure) or (build.failure == "no-source" and _is_young(build, now)):
         _later(build, now)
     elif (why := _TRIED_LARGER.get(build.failure)) and (size := _larger(build)):
-        build.again(losses=build.losses, priority=build.priority, why=why.format(size=build.size), size=size)
+        why = why.format(size=_ran_on(build))
+        build.again(losses=build.losses, priority=build.priority, why=why, size=size)
         _tell(build)
 
 
@@ -68,8 +69,14 @@ def _larger(build: Build) -> str:
     there = set(
         Builder.objects.filter(target=build.target_id, is_enabled=True).values_list("size", flat=True)
     )
-    larger = Size.values[Size.values.index(build.size) + 1 :]
+    larger = Size.values[Size.values.index(_ran_on(build)) + 1 :]
     return next((size for size in larger if size in there), "")
+
+
+def _ran_on(build: Build) -> str:
+    """Return the size of the builder that had it, which may be larger than it must be."""
+    sizes = [build.size, *([build.builder.size] if build.builder else [])]
+    return max(sizes, key=Size.values.index)
 
 
 def _later(build: Build, now: datetime) -> None:

@@ -12,6 +12,9 @@ from builds.wheels.upstream import UpstreamWheel
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet, Version
 from packages.project import SOURCE_SUFFIXES
 
+# Which Python's own modules do not unpack, whatever pip makes of their names.
+_LZIP = (".tar.lz", ".tlz")
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -132,8 +135,8 @@ def _best(sources: Iterable[UpstreamFile]) -> UpstreamFile | None:
 
 
 def _rank(file: UpstreamFile) -> tuple[int, str] | None:
-    """Return how much a source is preferred, lower first; None for a kind that pip does not unpack."""
+    """Return how much a source is preferred, lower first; None for a kind that nobody unpacks."""
     for rank, ending in enumerate(SOURCE_SUFFIXES):
-        if file.filename.lower().endswith(ending):
+        if ending not in _LZIP and file.filename.lower().endswith(ending):
             return rank, file.filename
     return None

@@ -320,5 +320,12 @@ def test_who_asks_for_many_whole_logs_has_to_wait(client, settings, path):
     statuses = [client.get(address).status_code for _ in range(3)]
 
     assert statuses in ([200, 200, 429], [200, 429, 429])
-    # A page that follows a log has to ask often.
-    assert client.get(f"/builds/{one.pk}/log?offset=0").status_code == 200
+    assert client.get(f"{address}?offset=0").status_code == 429
+
+
+def test_who_follows_a_log_that_grows_asks_as_often_as_he_likes(client, settings):
+    settings.PIWHEELS_API_A_MINUTE = 4
+    build, _ = make_running_build(make_builder())
+    logs.append(build.pk, 0, b"one\n")
+
+    assert {client.get(f"/builds/{build.pk}/log?offset=0").status_code for _ in range(9)} == {200}

@@ -163,6 +163,14 @@ def test_what_a_larger_builder_may_do_better_goes_to_the_next_larger_until_there
     assert fail(run(follows, large), failure) is None
 
 
+def test_what_a_large_builder_had_is_tried_on_none_that_is_smaller():
+    make_builder("pi-09", size="medium")
+    build, _ = make_running_build(make_builder(size="large"))
+
+    assert build.size == "small"
+    assert fail(build, "timeout") is None
+
+
 def test_out_of_memory_is_final_where_no_builder_is_larger():
     build, _ = make_running_build(make_builder(size="small"))
     make_builder("pi-08", target=make_target("bookworm-armhf-cp311"), size="large")

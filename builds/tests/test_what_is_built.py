@@ -395,7 +395,7 @@ HISTORIES = [
         sdist(uploaded_at=NOON + 3 * DAY),
         gets={"1.0": "all but arm64 cp313"},
     ),
-    history("a source that pip cannot unpack", release(source=False), sdist(".rpm"), sdist(".exe"), gets={}),
+    history("a source that pip cannot unpack", release(source=False), sdist(".rpm"), sdist(".tlz"), gets={}),
     history("a zip will do", release(source=False), sdist(".zip"), gets={"1.0": "all"}),
     history("so will a kind that is rare", release(source=False), sdist(".tbz"), gets={"1.0": "all"}),
     history("and one that shouts", release(source=False), sdist(".TAR.XZ"), gets={"1.0": "all"}),

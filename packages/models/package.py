@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.functions import Least, Now
 
 from packages import plain_sql
@@ -23,6 +23,11 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # asks for.  It is made again after a while, as a later release may be able to.
 AGO = timedelta(days=36525)
 PLAN_AGAIN = timedelta(hours=1)
+
+
+# Somebody waits for a change, and for what is only written anew nobody does.  Whoever began to write the
+# pages before has read another `shown_revision` than the revision until now, or writes them once more.
+_SHOWN_AS_BEFORE = "shown_revision = CASE WHEN shown_revision < 0 THEN revision ELSE shown_revision END"
 
 
 class PackageQuerySet(models.QuerySet["Package"]):
@@ -188,7 +193,8 @@ class Package(models.Model):
         # Once for each build, and five times as fast as the ORM makes it (0.07 ms for 0.36).
         clock = plain_sql.now()
         plain_sql.change(
-            f"UPDATE packages_package SET revision = revision + 1, changed_at = {clock} WHERE id = %s",  # noqa: S608
+            f"UPDATE packages_package SET {_SHOWN_AS_BEFORE}, revision = revision + 1, changed_at = {clock}"  # noqa: S608
+            " WHERE id = %s",
             [self.pk],
             is_frequent=True,
         )
@@ -240,7 +246,12 @@ class Package(models.Model):
         for field, value in fields.items():
             setattr(self, field, value)
         Package.objects.filter(pk=self.pk).update(
-            **fields, plan_needed=True, plan_asked_at=Now(), revision=F("revision") + 1, changed_at=Now()
+            **fields,
+            plan_needed=True,
+            plan_asked_at=Now(),
+            shown_revision=Case(When(shown_revision__lt=0, then=F("revision")), default=F("shown_revision")),
+            revision=F("revision") + 1,
+            changed_at=Now(),
         )
 
 

@@ -128,13 +128,20 @@ def test_a_version_is_asked_for(admin_client):
     assert version.requested_at is not None
 
 
-def test_a_version_that_cannot_be_built_is_not_asked_for_and_it_is_said_why(admin_client):
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"yanked": True, "yanked_reason": "It eats files."}, "is yanked upstream: It eats files"),
+        ({"gone_at": NOON}, "is gone from upstream"),
+    ],
+)
+def test_a_version_that_cannot_be_built_is_not_asked_for_and_it_is_said_why(admin_client, fields, why):
     _, version = make_rows()
-    Version.objects.update(yanked=True, yanked_reason="It eats files.")
+    Version.objects.update(**fields)
 
     page = act(admin_client, Version, "ask").page
 
-    assert "Demo 1.0 is yanked upstream: It eats files. Ask for another version." in page
+    assert f"Demo 1.0 {why}. Ask for another version." in page
     version.refresh_from_db()
     assert version.requested_at is None
 

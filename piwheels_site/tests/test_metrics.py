@@ -76,6 +76,15 @@ def test_what_is_only_written_anew_is_not_late(farm):
     assert (found["publish_waiting",], found["publish_lag_seconds",]) == (1, 0)
 
 
+def test_what_changes_while_it_is_to_be_written_anew_is_waited_for(farm):
+    package = Package.objects.get()
+    Package.objects.show_anew([package.pk])
+    package.mark_changed()
+    Package.objects.update(changed_at=NOON.replace(hour=10))
+
+    assert read()["publish_lag_seconds",] == 7200
+
+
 def test_each_folder_has_the_figures_of_its_disk(farm, settings, tmp_path):
     settings.PIWHEELS_PUBLIC = settings.PIWHEELS_INCOMING = tmp_path
 
