@@ -1,15 +1,13 @@
-"""What migrations do to large tables while others write to them."""
+"""What migrations do to large tables while others write to them; such a migration says `atomic = False`."""
 
+from django.contrib.postgres import operations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations import AddIndex, RemoveIndex
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
 
-class AddIndexConcurrently(AddIndex):
-    """Adds an index while others write, where the database can; the migration says `atomic = False`.
-
-    Django's own operation of this name knows PostgreSQL alone.
-    """
+class _WhereItCan(operations.NotInTransactionMixin, Operation):
+    """Works as Django's own operation of the name, which is for PostgreSQL alone, and plainly elsewhere."""
 
     def database_forwards(
         self,
@@ -18,34 +16,13 @@ class AddIndexConcurrently(AddIndex):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Add it."""
-        if schema_editor.connection.vendor != "postgresql":
+        """Do it."""
+        if schema_editor.connection.vendor == "postgresql":
             super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        model = to_state.apps.get_model(app_label, self.model_name)
-        schema_editor.add_index(model, self.index, concurrently=True)  # type: ignore[call-arg]
-
-
-class RemoveIndexConcurrently(RemoveIndex):
-    """Drops an index while others use it, where the database can; the migration says `atomic = False`.
-
-    Django's own operation of this name knows PostgreSQL alone.
-    """
-
-    def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
-    ) -> None:
-        """Drop it."""
-        if schema_editor.connection.vendor != "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
-            return
-        model = from_state.apps.get_model(app_label, self.model_name)
-        index = from_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
-        schema_editor.remove_index(model, index, concurrently=True)  # type: ignore[call-arg]
+        else:
+            super(operations.NotInTransactionMixin, self).database_forwards(
+                app_label, schema_editor, from_state, to_state
+            )
 
     def database_backwards(
         self,
@@ -54,7 +31,18 @@ class RemoveIndexConcurrently(RemoveIndex):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
-        """Make it again, in the same way."""
-        index = to_state.models[app_label, self.model_name_lower].get_index_by_name(self.name)
-        adding = AddIndexConcurrently(self.model_name, index)
-        adding.database_forwards(app_label, schema_editor, from_state, to_state)
+        """Undo it."""
+        if schema_editor.connection.vendor == "postgresql":
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+        else:
+            super(operations.NotInTransactionMixin, self).database_backwards(
+                app_label, schema_editor, from_state, to_state
+            )
+
+
+class AddIndexConcurrently(_WhereItCan, operations.AddIndexConcurrently):
+    """Adds an index while others write."""
+
+
+class RemoveIndexConcurrently(_WhereItCan, operations.RemoveIndexConcurrently):
+    """Drops an index while others use it."""
