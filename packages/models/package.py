@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Q, When
+from django.db import models, transaction
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Least, Now
 
 from packages import plain_sql
@@ -23,11 +23,6 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # asks for.  It is made again after a while, as a later release may be able to.
 AGO = timedelta(days=36525)
 PLAN_AGAIN = timedelta(hours=1)
-
-
-# Somebody waits for a change, and for what is only written anew nobody does.  Whoever began to write the
-# pages before has read another `shown_revision` than the revision until now, or writes them once more.
-_SHOWN_AS_BEFORE = "shown_revision = CASE WHEN shown_revision < 0 THEN revision ELSE shown_revision END"
 
 
 class PackageQuerySet(models.QuerySet["Package"]):
@@ -190,11 +185,13 @@ class Package(models.Model):
 
         The row is locked until the caller's transaction ends, so no two changes share a revision.
         """
-        # Once for each build, and five times as fast as the ORM makes it (0.07 ms for 0.36).
-        clock = plain_sql.now()
+        # Somebody waits for a change, and nobody does for what is only written anew.  Whoever began to write
+        # the pages before has read another `shown_revision` than the revision until now, or writes them once
+        # more.  Without the ORM, which takes five times as long (0.36 ms for 0.07), as each build needs it.
         plain_sql.change(
-            f"UPDATE packages_package SET {_SHOWN_AS_BEFORE}, revision = revision + 1, changed_at = {clock}"  # noqa: S608
-            " WHERE id = %s",
+            "UPDATE packages_package SET shown_revision = CASE WHEN shown_revision < 0 THEN revision"  # noqa: S608
+            " ELSE shown_revision END, revision = revision + 1,"
+            f" changed_at = {plain_sql.now()} WHERE id = %s",
             [self.pk],
             is_frequent=True,
         )
@@ -241,18 +238,13 @@ class Package(models.Model):
         """Show again what was built before the name was registered anew: it is the same project after all."""
         self._change(registered_anew_at=None)
 
+    @transaction.atomic
     def _change(self, **fields: object) -> None:
         """Set fields that decide what is built and what pages show."""
         for field, value in fields.items():
             setattr(self, field, value)
-        Package.objects.filter(pk=self.pk).update(
-            **fields,
-            plan_needed=True,
-            plan_asked_at=Now(),
-            shown_revision=Case(When(shown_revision__lt=0, then=F("revision")), default=F("shown_revision")),
-            revision=F("revision") + 1,
-            changed_at=Now(),
-        )
+        Package.objects.filter(pk=self.pk).update(**fields, plan_needed=True, plan_asked_at=Now())
+        self.mark_changed()
 
 
 class Alias(models.Model):
