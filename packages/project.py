@@ -35,7 +35,7 @@ SOURCE_SUFFIXES = (
     *(".tar.lzma", ".tlz", ".tar.lz"),
 )
 # Real wheels name about ten; a name of 255 characters can mean 64,000, which whoever reads it would unfold.
-MAX_TAGS = 200
+MAX_TAGS = 100
 
 
 class File(NamedTuple):

@@ -16,7 +16,8 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from builds.wheels.verify import MAX_HEADERS, MAX_REQUIREMENTS, VerifiedWheel, is_requirement, verify
-from builds.wheels.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, is_plain
+from builds.wheels.wheel_names import MAX_TEXT, BadWheel, Expected, is_plain
+from packages.project import MAX_TAGS
 
 # More than any wheel's list of contents.
 _MOST_MEMBERS = 200_000

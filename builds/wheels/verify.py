@@ -36,7 +36,8 @@ from builder.zip_directory import MAX_MEMBERS
 from builds.wheels.archive import BadArchive, Member, read_directory, unpack
 from builds.wheels.caution import MAX_ENTRY_POINTS, programs, reason_to_hold
 from builds.wheels.fitness import misfit
-from builds.wheels.wheel_names import MAX_TAGS, MAX_TEXT, BadWheel, Expected, check_filename
+from builds.wheels.wheel_names import MAX_TEXT, BadWheel, Expected, check_filename
+from packages.project import MAX_TAGS
 
 # The most bytes in a requirement, and the most requirements of a wheel, that we keep.
 MAX_REQUIREMENT = 1000

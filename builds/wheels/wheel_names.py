@@ -7,10 +7,10 @@ from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from packages.project import MAX_TAGS
+
 # What most file systems can name, and what our rows can hold.
 MAX_TEXT = 255
-# Real wheels name about ten tags; a compressed set of 255 characters can mean 64,000.
-MAX_TAGS = 100
 
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
 
