@@ -163,7 +163,7 @@ PIWHEELS_BUILD_MEMORY_BYTES = env.int("PIWHEELS_BUILD_MEMORY_BYTES", default=0)
 # knows what builders call this site; deploy/server-setup and `make run` do, and set it.
 PIWHEELS_BUILDERS_INDEX = env("PIWHEELS_BUILDERS_INDEX", default="")
 # The sparse index of a registry of Rust's crates, as https://index.example.org/, for the many packages with
-# parts in Rust; empty for none, and those packages fail as ones that want the network.
+# parts in Rust; empty for none, and those packages fail for want of their crates.
 PIWHEELS_CRATES = env("PIWHEELS_CRATES", default="")
 # How long the first new attempt waits after one that was lost, or failed by a fault that was not the
 # package's, in seconds; the second waits ten times as long, the third sixty times.

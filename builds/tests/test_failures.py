@@ -87,6 +87,7 @@ CASES = [
     ("removed-imp", "removed-python-api", "imp", ""),
     ("removed-setuptools-api", "removed-setuptools-api", "pkg_resources", "setuptools<82"),
     ("rpy2", "missing-tool", "R", ""),
+    ("crates-missing", "crates-missing", "crates", "PIWHEELS_CRATES"),
     ("rust-compile", "compile-error", "could not compile `demo`", ""),
     ("rust-edition", "rust-too-old", "edition2024", ""),
     ("rust-missing-maturin", "rust-missing", "puccinialin", "rustup"),
