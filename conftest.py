@@ -1,4 +1,7 @@
-"""What every test of the server may rely on: a storage and a folder for uploads of its own."""
+"""What every test of the server may rely on: a storage and a folder for uploads of its own.
+
+What takes long is left out unless it is asked for.
+"""
 
 import pytest
 from django.conf import settings as django_settings
@@ -12,6 +15,17 @@ _QUICK = "django.contrib.auth.hashers.MD5PasswordHasher"
 django_settings.PASSWORD_HASHERS = [_QUICK, *django_settings.PASSWORD_HASHERS]
 # Each client of a test has middleware of its own, which would look at every static file beforehand.
 django_settings.WHITENOISE_AUTOREFRESH = True
+
+# Marks of what has a target of its own in the Makefile.
+SLOW = ("faults", "day", "clients", "imports")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what takes long, unless `-m` speaks of it."""
+    slow = [mark for mark in SLOW if mark not in config.option.markexpr]
+    left_out = {item for item in items if any(map(item.get_closest_marker, slow))}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

@@ -53,15 +53,3 @@ def shared_database(tables):
     """Return the DATABASE_URL of a database for the farm that a module's tests share."""
     with new_database(tables) as url:
         yield url
-
-
-# Marks of what takes ten minutes or more.
-SLOW = ("faults", "day", "clients", "imports")
-
-
-def pytest_collection_modifyitems(config, items):
-    """Leave out what takes long, unless `-m` speaks of it."""
-    slow = [mark for mark in SLOW if mark not in config.option.markexpr]
-    left_out = [item for item in items if any(map(item.get_closest_marker, slow))]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]

@@ -339,7 +339,10 @@ def start_following(log):
 
 @pytest.mark.whole
 @pytest.mark.django_db(transaction=True)
-def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
+@pytest.mark.parametrize(
+    "turns", [pytest.param(24, id="some"), pytest.param(120, id="many", marks=pytest.mark.faults)]
+)
+def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log, turns):
     wheel = make_wheel()
     chance = random.Random(5)
     make_package("wanted")
@@ -348,10 +351,10 @@ def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
     process = start_following(log)
     try:
         wait_until(lambda: downloads.total() == written)
-        for turn in range(60):
+        for turn in range(turns):
             append(log, lines(wheel, 400) + misses(100))
             written += 400
-            if turn % 20 == 9:
+            if turn % 20 == 5:
                 log.rename(f"{log}.{turn}")
             time.sleep(chance.uniform(0, 0.15))
             if turn % 12 == 11:
@@ -362,7 +365,7 @@ def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
                 process = start_following(log)
         append(log, lines(wheel, 400))  # what the last one counts, which then surely listens to signals
         written += 400
-        wait_until(lambda: downloads.total() >= written and missed() >= 60 * 100)
+        wait_until(lambda: downloads.total() >= written and missed() >= turns * 100)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -370,8 +373,8 @@ def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log):
         process.kill()
         process.wait()
 
-    assert (downloads.total(), missed(), kills) == (written, 60 * 100, 5)
-    assert sum(Log.objects.values_list("lines", flat=True)) == written + 60 * 100
+    assert (downloads.total(), missed(), kills) == (written, turns * 100, turns // 12)
+    assert sum(Log.objects.values_list("lines", flat=True)) == written + turns * 100
 
 
 @pytest.mark.django_db(transaction=True)
