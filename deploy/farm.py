@@ -55,6 +55,8 @@ def settings(var: Path, environ: dict[str, str]) -> dict[str, str]:
         "WEB_CONCURRENCY": "1",
         # Django's checks import every page into worker and beat; `make check` and the web server make them.
         "CELERY_SKIP_CHECKS": "1",
+        # As in production: each heap that glibc gives to threads keeps the most that any task ever took.
+        "MALLOC_ARENA_MAX": "2",
     }
     return {**defaults, **environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
