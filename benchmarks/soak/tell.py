@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from benchmarks.figures import Figure, show
 from benchmarks.soak.crew import Record
@@ -38,6 +39,7 @@ def tell(
     _waits(record, waits)
     _depths(samples)
     _cpu(samples)
+    _stolen(samples)
     _memory(samples)
     _files(samples)
 
@@ -100,6 +102,21 @@ def _cpu(samples: Sequence[Sample]) -> None:
     for which, number in (("second", 2), ("last", 10)) if len(samples) >= ENOUGH else ():
         part = _between(samples, number)
         show(Figure(f"of them in the {which} tenth", _per_thousand(*part, *last.cpu_s), "s/1,000"))
+
+
+def _stolen(samples: Sequence[Sample]) -> None:
+    """Print how much of the cores other machines on this host took, which may be why something was late."""
+    parts = [_taken(*pair) for pair in pairwise(samples)]
+    show(
+        Figure("of the cores, others on this host took", 100 * _taken(samples[0], samples[-1]), "%"),
+        Figure("in the worst half minute", 100 * max(parts, default=0.0), "%"),
+    )
+
+
+def _taken(first: Sample, last: Sample) -> float:
+    """Return which part of the cores was stolen between two looks."""
+    cores_s = (os.cpu_count() or 1) * (last.at_s - first.at_s)
+    return (last.stolen_s - first.stolen_s) / cores_s if cores_s else 0.0
 
 
 def _between(samples: Sequence[Sample], number: int) -> tuple[Sample, Sample]:
