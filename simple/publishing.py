@@ -38,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 # How many packages are read at once.
 TOGETHER = 50
-# How many packages of which there is nothing one run passes over.
-PASSED_OVER = 20_000
 # How long one run goes on when there is no end of work.
 RUN_S = 20.0
 
@@ -62,11 +60,14 @@ def _publish(now: datetime, run_s: float) -> int:
     there_are = indexes.current(existing)
     settle(there_are)
     writer = _Writer(there_are, tuple(sorted({*existing, *there_are.names})), now)
-    done, began = shown.pass_over(PASSED_OVER), time.monotonic()
+    done, began = 0, time.monotonic()
     while time.monotonic() - began < run_s:
-        if not (batch := shown.to_show(now, TOGETHER)):
-            return done + shown.pass_over_anew(PASSED_OVER)
-        done += writer.publish(batch)
+        batch, passed_over = shown.look(now, TOGETHER)
+        if not batch and not passed_over:
+            break
+        done += passed_over
+        if batch:
+            done += writer.publish(batch)
     return done
 
 

@@ -7,6 +7,7 @@ from django.db import connection
 
 from builds import queue
 from builds.models import Build, Size
+from builds.tests.plans import explained
 from builds.tests.rows import NOON, make_build, make_builder, make_target, make_version
 from packages.models import Version
 
@@ -78,27 +79,13 @@ def test_the_next_builds_are_the_first_rows_of_one_index():
         )
         for n, each in enumerate(others)
     )
-    sql = []
-
-    def note(execute, statement, params, many, context):
-        sql.append((statement, params))
-        return execute(statement, params, many, context)
-
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE builds_build")
-        with connection.execute_wrapper(note):
-            found = Build.objects.first_in_lanes(target, {"small": 10})
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql[0][0]}", sql[0][1])
-        plans = list(_nodes(cursor.fetchone()[0][0]["Plan"]))
+
+    found, scans = explained(lambda: Build.objects.first_in_lanes(target, {"small": 10}))
 
     assert len(found) == 20
-    scans = [each for each in plans if each.get("Relation Name") == "builds_build"]
+    scans = [each for each in scans if each["Relation Name"] == "builds_build"]
     assert {each.get("Index Name") for each in scans} == {"builds_build_lanes"}
     assert all(each["Actual Rows"] <= 10 for each in scans)
     assert not any(each.get("Rows Removed by Filter") for each in scans)
-
-
-def _nodes(node):
-    yield node
-    for child in node.get("Plans", []):
-        yield from _nodes(child)

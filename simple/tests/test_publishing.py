@@ -21,7 +21,7 @@ from builds.files import storage
 from builds.files.storage import Unreachable
 from builds.models import Target, Wheel
 from packages.models import Package
-from simple import folders, indexes, publishing, shown, tree
+from simple import folders, indexes, publishing, tree
 from simple.models import Shown
 from simple.tests.rows import make_package, make_wheel
 from simple.views import PAGE
@@ -147,7 +147,7 @@ def test_packages_of_which_there_is_nothing_are_passed_over_in_bulk(django_asser
     publish()
     Package.objects.update(revision=7)
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert publish() == 30
 
     assert not Package.objects.to_show().exists()
@@ -173,14 +173,6 @@ def test_what_is_to_be_written_anew_as_it_is_written_is_written_once_more(monkey
     assert Package.objects.to_show().exists()
     publish()
     assert not Package.objects.to_show().exists()
-
-
-def test_what_is_to_be_written_anew_is_not_gone_through_for_packages_of_which_there_is_nothing():
-    make_package("empty").mark_changed()
-    Package.objects.update(shown_revision=-1)
-
-    assert shown.pass_over(9) == 0
-    assert shown.pass_over_anew(9) == 1
 
 
 def test_packages_of_which_there_is_nothing_are_passed_over_when_the_others_are_written_anew():
