@@ -22,8 +22,9 @@ from packages.models import UpstreamFile
 # than 5 s from an operator's click to the end of the last process.
 HEARTBEAT_S = 2.0
 
-# How many of the first builds a builder looks at, for one that no other is given at the same moment.
-AHEAD = 6
+# How many of the first builds a builder looks at, for one that no other is given at the same moment; then how
+# many when others have all of these, as two processes of the web server have sixteen threads that may ask.
+AHEAD = (6, 24)
 
 
 class NotGiven(Exception):
@@ -50,19 +51,22 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
     # What waits for a target that was switched off goes only as each package is planned again.
     if not builder.target.is_active or not builder.is_at_work(now) or not incoming.has_room():
         return None
-    # As if there were more of this builder: others that report at this moment take from the same ones.
-    first = queue.next_for(builder.target, [builder] * AHEAD, now)
-    try:
-        taken = _take([build.pk for build, _ in first], builder, now)
-    except IntegrityError:
-        # The dispatcher has just given it another.
-        return None
-    if taken is None:
-        return None
-    build, order = taken
-    logs.begin(build.pk)
-    way.say("Given to a builder that had just ended another, and claimed.", build, builder)
-    return order
+    for ahead in AHEAD:
+        # As if there were more of this builder: others that report at this moment take from the same ones.
+        first = queue.next_for(builder.target, [builder] * ahead, now)
+        try:
+            taken = _take([build.pk for build, _ in first], builder, now)
+        except IntegrityError:
+            # The dispatcher has just given it another.
+            return None
+        if taken:
+            build, order = taken
+            logs.begin(build.pk)
+            way.say("Given to a builder that had just ended another, and claimed.", build, builder)
+            return order
+        if not first:
+            break
+    return None
 
 
 @transaction.atomic

@@ -1,13 +1,16 @@
 """The builders' door: the next order, which comes with the answer to a report."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection, transaction
 
+from builds import orders, queue
 from builds.files import logs
 from builds.models import Build, Builder
 from builds.tests.pi import Pi, leave_logs
-from builds.tests.rows import make_builder
+from builds.tests.rows import make_build, make_builder, make_version
 from packages.clock import database_now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -140,3 +143,40 @@ def test_who_reports_gets_no_order_while_the_disk_is_full(running, waiting, monk
     verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
 
     assert (verdict.status_code, json.loads(verdict.content)["next"]) == (200, None)
+
+
+def test_who_reports_gets_the_next_build_when_the_first_has_no_source_any_more(running, waiting):
+    build, pi = running
+    behind = make_build(version=make_version("3.0"), target=build.target, priority=-1)
+    waiting.version.files.all().delete()
+    token = build.builder.rekey()
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=token)
+
+    assert json.loads(verdict.content)["next"]["build"] == behind.pk
+    waiting.refresh_from_db()
+    assert waiting.state == "cancelled"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_reports_while_others_are_at_all_of_the_first_builds_gets_one_behind_them():
+    """When sixteen threads ask at one moment, nobody should wait for the dispatcher's next tick."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time.")
+    builder = make_builder(heard_at=database_now())
+    for number in range(16):
+        make_build(make_version(f"1.{number}"), builder.target)
+    *first, last = [build.pk for build, _ in queue.next_for(builder.target, [builder] * 16, database_now())]
+
+    def ask():
+        try:
+            return orders.next_for(builder, database_now())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        assert len(Build.objects.select_for_update().filter(pk__in=first)) == 15
+        order = pool.submit(ask).result(10)
+
+    assert order
+    assert order.build == last
