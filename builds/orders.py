@@ -54,6 +54,8 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
     for ahead in AHEAD:
         # As if there were more of this builder: others that report at this moment take from the same ones.
         first = queue.next_for(builder.target, [builder] * ahead, now)
+        if not first:
+            break
         try:
             taken = _take([build.pk for build, _ in first], builder, now)
         except IntegrityError:
@@ -64,8 +66,6 @@ def next_for(builder: Builder, now: datetime) -> BuildOrder | None:
             logs.begin(build.pk)
             way.say("Given to a builder that had just ended another, and claimed.", build, builder)
             return order
-        if not first:
-            break
     return None
 
 

@@ -63,11 +63,11 @@ def _publish(now: datetime, run_s: float) -> int:
     done, began = 0, time.monotonic()
     while time.monotonic() - began < run_s:
         batch, passed_over = shown.look(now, TOGETHER)
-        if not batch and not passed_over:
-            break
         done += passed_over
         if batch:
             done += writer.publish(batch)
+        elif passed_over < shown.LOOKED_AT:
+            break
     return done
 
 

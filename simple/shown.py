@@ -10,6 +10,9 @@ from packages.batches import BATCH
 from packages.models import Package
 from simple.models import Shown
 
+# How many packages that changed a look takes: as many as one statement can.
+LOOKED_AT = BATCH
+
 
 class Look(NamedTuple):
     """What came of a look at packages whose folders in the tree may be old."""
@@ -32,7 +35,7 @@ def look(now: datetime, limit: int) -> Look:
     waiting = Package.objects.to_show().filter(~Exists(failing))
     first = {
         package: (revision, before)
-        for package, revision, before in waiting.values_list("pk", "revision", "shown_revision")[:BATCH]
+        for package, revision, before in waiting.values_list("pk", "revision", "shown_revision")[:LOOKED_AT]
     }
     wheels = Wheel.objects.listed().filter(package__in=first)
     there = {

@@ -147,7 +147,7 @@ def test_packages_of_which_there_is_nothing_are_passed_over_in_bulk(django_asser
     publish()
     Package.objects.update(revision=7)
 
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(8):
         assert publish() == 30
 
     assert not Package.objects.to_show().exists()

@@ -33,7 +33,7 @@ def test_what_is_to_be_written_anew_comes_after_what_changed():
 
 
 def test_packages_of_which_there_is_nothing_keep_none_behind_them_waiting(monkeypatch):
-    monkeypatch.setattr(shown, "BATCH", 2)
+    monkeypatch.setattr(shown, "LOOKED_AT", 2)
     for number in range(5):
         make_package(f"empty-{number}").mark_changed()
     package = make_wheel().package
