@@ -99,10 +99,15 @@ def scratch() -> Iterator[Path]:
 
 
 class Postgres:
-    """A PostgreSQL in that folder, for whoever starts it; as root it runs as another user, as it insists."""
+    """A PostgreSQL in that folder, for whoever starts it; as root it runs as another user, as it insists.
 
-    def __init__(self, folder: Path) -> None:
+    With one of our configurations it is one of production, which has what it says on the disk before it says
+    so; without, one for tests, which have nothing to lose.
+    """
+
+    def __init__(self, folder: Path, configuration: Path | None = None) -> None:
         self.home = folder / "postgres"
+        self._configuration = configuration
         self._port = free_port()
         self.url = f"postgresql://piwheels@127.0.0.1:{self._port}/postgres"
         # There while it runs; one that was killed leaves it behind.
@@ -116,11 +121,15 @@ class Postgres:
         words = ["-D", str(self.home / "data"), "-A", "trust", "-U", "piwheels", "-E", "UTF8"]
         initdb = [*self._program("initdb"), *words, "--locale=C.UTF-8", "--no-sync"]
         subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if self._configuration:
+            with (self.home / "data" / "postgresql.conf").open("a") as own:
+                own.write(self._configuration.read_text())
 
     def command(self) -> list[str]:
         """Return the command line that runs it."""
         where = ["-D", str(self.home / "data"), "-k", str(self.home), "-p", str(self._port)]
-        return [*self._program("postgres"), *where, "-h", "127.0.0.1", "-F", "-c", "max_connections=60"]
+        careless = [] if self._configuration else ["-F", "-c", "max_connections=60"]
+        return [*self._program("postgres"), *where, "-h", "127.0.0.1", *careless]
 
     def answers(self) -> bool:
         """Whether it takes connections now."""
@@ -144,9 +153,9 @@ class Postgres:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL and give the DATABASE_URL of it."""
-    own = Postgres(folder)
+def postgres(folder: Path, configuration: Path | None = None) -> Iterator[str]:
+    """Run a PostgreSQL and give the DATABASE_URL of it; see `Postgres`."""
+    own = Postgres(folder, configuration)
     own.create()
     server = subprocess.Popen(own.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

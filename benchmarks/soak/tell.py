@@ -1,9 +1,10 @@
 """Prints what came out of a soak."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import mean
 
 from benchmarks.figures import Figure, show
 from benchmarks.soak.crew import Record
@@ -40,6 +41,7 @@ def tell(
     _depths(samples)
     _cpu(samples)
     _stolen(samples)
+    _slowed(samples, waits)
     _memory(samples)
     _files(samples)
 
@@ -110,6 +112,27 @@ def _stolen(samples: Sequence[Sample]) -> None:
     show(
         Figure("of the cores, others on this host took", 100 * _taken(samples[0], samples[-1]), "%"),
         Figure("in the worst half minute", 100 * max(parts, default=0.0), "%"),
+    )
+
+
+def _slowed(samples: Sequence[Sample], minutes: Sequence[Minute]) -> None:
+    """Print what the same work took in different minutes: cores that others share are not always as fast.
+
+    nginx does the same for each build, however many there were before, so what it takes is a yardstick.
+    """
+    took = defaultdict(list)
+    for first, last in pairwise(samples):
+        # In the first minute there is work for builds that end in the next.
+        if first.at_s >= 60:
+            took[int(first.at_s // 60)].append(_per_thousand(first, last, "nginx"))
+    by_minute = {number: mean(some) for number, some in took.items()}
+    late = [by_minute[each.number] for each in minutes if each.p99 >= LATENCY_S and each.number in by_minute]
+    paces = sorted(by_minute.values())
+    show(
+        Figure("CPU of nginx, whose work is the same: in half of the minutes", share(paces, 0.5), "s/1,000"),
+        Figure("in the fastest minute", share(paces, 0.0), "s/1,000"),
+        Figure("in the slowest", share(paces, 1.0), "s/1,000"),
+        Figure("in those whose orders were late", mean(late) if late else 0.0, "s/1,000"),
     )
 
 
