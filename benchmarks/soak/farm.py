@@ -78,6 +78,7 @@ class Sample:
     finished: int  # builds until then
     rss: dict[str, float]  # MiB; pages that processes share count once for each of them ...
     pss: dict[str, float]  # ... and here in equal parts
+    shared: dict[str, float]  # of that, what they made to use together
     files: dict[str, int]  # that are open, sockets among them
     cpu_s: dict[str, float]  # since their start
     stolen_s: float  # of all cores since they run, by other machines on the same host
@@ -105,6 +106,7 @@ class Watcher:
             finished=finished,
             rss={name: each.rss for name, each in memory.items()},
             pss={name: each.pss for name, each in memory.items()},
+            shared={name: each.shared for name, each in memory.items()},
             files={name: open_files(tree) for name, tree in trees.items()},
             cpu_s={name: sum(cpu_s(process) for process in tree) for name, tree in trees.items()},
             stolen_s=float(getattr(psutil.cpu_times(), "steal", 0.0)),

@@ -128,6 +128,8 @@ def _slowed(samples: Sequence[Sample], minutes: Sequence[Minute]) -> None:
     by_minute = {number: mean(some) for number, some in took.items()}
     late = [by_minute[each.number] for each in minutes if each.p99 >= LATENCY_S and each.number in by_minute]
     paces = sorted(by_minute.values())
+    if not paces:
+        return
     show(
         Figure("CPU of nginx, whose work is the same: in half of the minutes", share(paces, 0.5), "s/1,000"),
         Figure("in the fastest minute", share(paces, 0.0), "s/1,000"),
@@ -155,13 +157,20 @@ def _per_thousand(first: Sample, last: Sample, *names: str) -> float:
 
 
 def _memory(samples: Sequence[Sample]) -> None:
-    """Print how the memory of each server went on, and of all together."""
+    """Print how the memory of each server went on, and of all together.
+
+    What a server's processes made to use together has the size of a setting, and fills as the database grows.
+    """
     at_s = [sample.at_s for sample in samples]
     for name in samples[-1].pss:
-        pss = trend(at_s, [sample.pss[name] for sample in samples])
+        own = trend(at_s, [sample.pss[name] - sample.shared[name] for sample in samples])
         rss = trend(at_s, [sample.rss[name] for sample in samples])
-        show(_grown(f"{name}: PSS", pss, "MiB"), Figure(_course("its RSS", rss), rss.per_hour, "MiB/h"))
-    show(_grown("all: PSS", trend(at_s, [sum(sample.pss.values()) for sample in samples]), "MiB"))
+        show(_grown(f"{name}: own PSS", own, "MiB"), Figure(_course("its RSS", rss), rss.per_hour, "MiB/h"))
+        shared = trend(at_s, [sample.shared[name] for sample in samples])
+        if shared.last >= 1:
+            show(Figure(_course("besides, its shared buffers", shared), shared.per_hour, "MiB/h"))
+    owns = [sum(sample.pss.values()) - sum(sample.shared.values()) for sample in samples]
+    show(_grown("all: own PSS", trend(at_s, owns), "MiB"))
     if len(samples) < ENOUGH:
         print("  So short a soak says nothing of growth: that of the beginning is what gets loaded.")
 
