@@ -12,7 +12,6 @@ import sys
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 
 import django
 from django.db import connections
@@ -24,8 +23,6 @@ NAMES = (
     *("visible", "site", "sweep", "bundle", "downloads", "inspection", "sandbox", "cancel"),
     *("first_wheel", "watch_list"),
 )
-# The configuration that such a server gets from us.
-SMALL = Path(__file__).parent.with_name("deploy") / "postgresql" / "small.conf"
 # Taken when they are named, as they take hours.
 LONG = ("soak",)
 
@@ -41,7 +38,7 @@ def take(name: str) -> int:
     """Take one measurement, on a folder and a small server's PostgreSQL of its own that vanish with it."""
     print(f"\n{name}", flush=True)
     describe_machine()
-    with services.scratch() as folder, services.postgres(folder, SMALL) as database:
+    with services.scratch() as folder, services.postgres(folder, services.SMALL) as database:
         for setting in [key for key in os.environ if key.startswith(("PIWHEELS", "REDIS"))]:
             del os.environ[setting]
         os.environ |= {

@@ -17,6 +17,7 @@ import psutil
 from django.core.management import call_command
 
 from benchmarks.figures import Figure, show
+from benchmarks.servers import cpu_s, memory_of
 from packages.models import Dirty, Package, SyncCursor, UpstreamFile, Version
 from tests.catalogue import Catalogue
 
@@ -24,7 +25,6 @@ PROJECTS = int(os.environ.get("BOOTSTRAP_PROJECTS", "3000"))
 VERSIONS = 10
 SEED = 1
 SAMPLE_S = 1
-MIB = 1 << 20
 
 
 def main() -> int:
@@ -98,21 +98,8 @@ class Memory:
     def watch(self, root: "subprocess.Popen[bytes]") -> None:
         """Take samples of a process and its children until it ends."""
         while True:
-            self._samples.append(_pss(psutil.Process(root.pid)) / MIB)
+            process = psutil.Process(root.pid)
+            self._samples.append(memory_of([process, *process.children(recursive=True)]).pss)
             with suppress(subprocess.TimeoutExpired):
                 root.wait(SAMPLE_S)
                 return
-
-
-def _pss(root: psutil.Process) -> float:
-    total = 0.0
-    for process in [root, *root.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            total += process.memory_full_info().pss
-    return total
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """Return how many seconds of CPU time a process has taken."""
-    times = process.cpu_times()
-    return float(times.user + times.system)

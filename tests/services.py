@@ -16,6 +16,9 @@ import psycopg2
 from deploy import redis
 from deploy.scratch import free_port
 
+# What a small server's PostgreSQL gets from us.
+SMALL = Path(__file__).parent.with_name("deploy") / "postgresql" / "small.conf"
+
 
 class CannotInstall(Exception):
     """A server is missing and may not be installed from here; the text says what to do."""

@@ -7,10 +7,10 @@ import pytest
 
 from tests import services
 
-SMALL = Path(__file__).parent.with_name("deploy") / "postgresql" / "small.conf"
 
-
-@pytest.mark.parametrize(("configuration", "fsync", "jit"), [(None, "off", "on"), (SMALL, "on", "off")])
+@pytest.mark.parametrize(
+    ("configuration", "fsync", "jit"), [(None, "off", "on"), (services.SMALL, "on", "off")]
+)
 def test_a_database_of_production_waits_for_the_disk(
     configuration: Path | None, fsync: str, jit: str
 ) -> None:

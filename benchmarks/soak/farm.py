@@ -87,6 +87,11 @@ class Sample:
     ticks: int  # messages in the server's own queue
     database_mib: float
 
+    @property
+    def own(self) -> dict[str, float]:
+        """PSS without what a server's processes made to use together."""
+        return {name: mib - self.shared[name] for name, mib in self.pss.items()}
+
 
 class Watcher:
     """Whoever looks at the farm now and then."""

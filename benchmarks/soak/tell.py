@@ -134,8 +134,9 @@ def _slowed(samples: Sequence[Sample], minutes: Sequence[Minute]) -> None:
         Figure("CPU of nginx, whose work is the same: in half of the minutes", share(paces, 0.5), "s/1,000"),
         Figure("in the fastest minute", share(paces, 0.0), "s/1,000"),
         Figure("in the slowest", share(paces, 1.0), "s/1,000"),
-        Figure("in those whose orders were late", mean(late) if late else 0.0, "s/1,000"),
     )
+    if late:
+        show(Figure("in those whose orders were late", mean(late), "s/1,000"))
 
 
 def _taken(first: Sample, last: Sample) -> float:
@@ -163,14 +164,13 @@ def _memory(samples: Sequence[Sample]) -> None:
     """
     at_s = [sample.at_s for sample in samples]
     for name in samples[-1].pss:
-        own = trend(at_s, [sample.pss[name] - sample.shared[name] for sample in samples])
+        own = trend(at_s, [sample.own[name] for sample in samples])
         rss = trend(at_s, [sample.rss[name] for sample in samples])
         show(_grown(f"{name}: own PSS", own, "MiB"), Figure(_course("its RSS", rss), rss.per_hour, "MiB/h"))
         shared = trend(at_s, [sample.shared[name] for sample in samples])
         if shared.last >= 1:
             show(Figure(_course("besides, its shared buffers", shared), shared.per_hour, "MiB/h"))
-    owns = [sum(sample.pss.values()) - sum(sample.shared.values()) for sample in samples]
-    show(_grown("all: own PSS", trend(at_s, owns), "MiB"))
+    show(_grown("all: own PSS", trend(at_s, [sum(sample.own.values()) for sample in samples]), "MiB"))
     if len(samples) < ENOUGH:
         print("  So short a soak says nothing of growth: that of the beginning is what gets loaded.")
 
