@@ -55,8 +55,9 @@ def settings(var: Path, environ: dict[str, str]) -> dict[str, str]:
         "WEB_CONCURRENCY": "1",
         # Django's checks import every page into worker and beat; `make check` and the web server make them.
         "CELERY_SKIP_CHECKS": "1",
-        # As in production: each heap that glibc gives to threads keeps the most that any task ever took.
+        # As in production, which says why: `deploy/systemd/piwheels-web.service`.
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": "131072",
     }
     return {**defaults, **environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
