@@ -29,6 +29,7 @@ from packages.models import Package, Version
 from simple import index, tree
 from simple import rebuilding as published
 from simple.tests import trees
+from tests.faults import kept
 
 # The version of each package that is never taken away, so that it always has a page.
 KEPT = "1.0"
@@ -246,6 +247,6 @@ DEEDS: dict[str, Callable[..., object]] = {
     deed.__name__: deed
     for deed in (
         *(enrol, enrol_all, choose, act, known, state, rebuild_lost, lost_for_good),
-        *(unbuilt, twice_built, unfulfilled, faults),
+        *(unbuilt, twice_built, unfulfilled, faults, kept.lost),
     )
 }

@@ -187,8 +187,11 @@ class Production(Farm):
     No builder is among it, and the folder must be one that another user can enter.
     """
 
+    # Its configuration, if it is to wait for the disk as production does.
+    POSTGRESQL: Path | None = None
+
     def __init__(self, folder: Path, upstream: str, *watch: str, web_processes: int = 2) -> None:
-        self.postgres = Postgres(folder)
+        self.postgres = Postgres(folder, self.POSTGRESQL)
         self._web_processes = web_processes
         super().__init__(folder, upstream, *watch, database=self.postgres.url)
         self.nginx = Nginx(

@@ -72,18 +72,26 @@ def _without_build_tag(filename: str) -> str:
     return "-".join([*parts[:2], *parts[3:]]) if len(parts) == 6 else filename
 
 
+def nothing_synced() -> None:
+    """Leave it to the disk when it writes what."""
+    os.fsync = lambda fd: None
+
+
 def files_go_after_seconds() -> None:
     """Take a file away half a minute after the last page that lists it, and not after a day."""
     Shown.LINGER = timedelta(seconds=HASTE_S)
 
 
+# Those that readers notice ...
 BUGS: dict[str, Callable[[], None]] = {
     bug.__name__: bug for bug in (database_before_file, page_written_in_place, replaceable_files)
 }
+# ... and the one that nobody does before the power goes.
+CARELESS = {nothing_synced.__name__: nothing_synced}
 # No bug, but what a test can wait for.
 HASTE = {files_go_after_seconds.__name__: files_go_after_seconds}
 
 if __name__ == "__main__":
-    (BUGS | HASTE)[sys.argv[1]]()
+    (BUGS | CARELESS | HASTE)[sys.argv[1]]()
     del sys.argv[1]
     runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
