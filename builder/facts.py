@@ -3,16 +3,15 @@
 import os
 import platform
 import shutil
-import struct
 import subprocess
 import sys
-import sysconfig
 import time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from builder.contract import CONTRACT, BuilderFacts
+from builder.platforms import this_platform
 from builder.problems import problems
 from builder.tools import PATH
 
@@ -22,8 +21,6 @@ _BEGAN_S = time.monotonic()
 _TOLD = ("piwheels", "pip", "celery", "redis", "requests")
 # Programs that builds depend on, and how each is asked for its version.
 _PROGRAMS = {"gcc": ["gcc", "-dumpfullversion"], "bubblewrap": ["bwrap", "--version"]}
-# What a 32-bit system is called on a kernel that says it is a 64-bit one.
-_OF_32_BIT = {"aarch64": "armv7l", "armv8l": "armv7l", "x86_64": "i686"}
 
 
 def facts(
@@ -36,7 +33,7 @@ def facts(
     return BuilderFacts(
         contract=CONTRACT,
         python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        platform=platform_of(sysconfig.get_platform(), struct.calcsize("P") * 8),
+        platform=this_platform(),
         os_release=_os_release(),
         model=_model(),
         memory_bytes=memory("MemTotal"),
@@ -106,12 +103,6 @@ def _os_name() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return platform.system()
-
-
-def platform_of(said: str, bits: int) -> str:
-    """Return the platform of this Python's programs: Raspberry Pi OS has 32 bits on a 64-bit kernel."""
-    system, _, machine = said.partition("-")
-    return f"{system}-{_OF_32_BIT.get(machine, machine)}" if bits == 32 else said
 
 
 def _os_release() -> str:

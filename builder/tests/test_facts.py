@@ -1,10 +1,8 @@
 import platform
 import sys
 
-import pytest
-
 from builder.contract import BuilderFacts, decode, encode
-from builder.facts import facts, made_with, platform_of
+from builder.facts import facts, made_with
 
 
 def test_facts_are_what_the_contract_says(tmp_path):
@@ -37,18 +35,3 @@ def test_asking_compilers_for_their_versions_leaves_nothing_at_home(tmp_path, mo
 
     assert made_with()["kernel"].startswith("Linux ")
     assert not (tmp_path / ".rustup").exists()
-
-
-@pytest.mark.parametrize(
-    ("said", "bits", "platform"),
-    [
-        ("linux-aarch64", 64, "linux-aarch64"),
-        ("linux-aarch64", 32, "linux-armv7l"),
-        ("linux-armv8l", 32, "linux-armv7l"),
-        ("linux-armv7l", 32, "linux-armv7l"),
-        ("linux-armv6l", 32, "linux-armv6l"),
-        ("linux-x86_64", 64, "linux-x86_64"),
-    ],
-)
-def test_a_32_bit_system_on_a_64_bit_kernel_is_one_of_32_bits(said, bits, platform):
-    assert platform_of(said, bits) == platform

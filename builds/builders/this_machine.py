@@ -13,6 +13,8 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+from builder.platforms import this_platform
+
 # Debian's names of architectures, which are not the kernel's; a machine missing here keeps its own name.
 _DEBIAN = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "armv6l": "armhf", "i686": "i386"}
 
@@ -20,7 +22,8 @@ _DEBIAN = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "armv6l": "
 def fields() -> dict[str, Any]:  # Any: of each its own
     """Return the target that this machine is: the fields of its row that a machine shows."""
     system = _os_release()
-    machine = sysconfig.get_platform().split("-", 1)[-1]
+    platform_name = this_platform()
+    machine = platform_name.split("-", 1)[-1]
     architecture = _DEBIAN.get(machine, machine.replace("_", "-"))
     release = system.get("VERSION_CODENAME") or f"{system['ID']}{system.get('VERSION_ID', '')}"
     abi = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -31,7 +34,7 @@ def fields() -> dict[str, Any]:  # Any: of each its own
         "architecture": architecture,
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "abi": abi,
-        "platform_tags": [sysconfig.get_platform().replace("-", "_").replace(".", "_")],
+        "platform_tags": [platform_name.replace("-", "_").replace(".", "_")],
         "glibc": _glibc(),
         "glibcxx": _glibcxx(),
         "preinstalled": _preinstalled(),

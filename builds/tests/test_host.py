@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from builds.builders import this_machine
 from builds.builders.host import host_target
 from builds.builders.this_machine import fields
 from builds.models import Target
@@ -44,6 +45,15 @@ def test_a_machine_with_a_checkout_and_nothing_else_tells_the_same():
     ).stdout
 
     assert json.loads(told) == fields()
+
+
+def test_a_32_bit_system_on_a_64_bit_kernel_is_armhf(monkeypatch):
+    monkeypatch.setattr(this_machine, "this_platform", lambda: "linux-armv7l")
+
+    told = fields()
+
+    assert told["architecture"] == "armhf"
+    assert told["platform_tags"] == ["linux_armv7l"]
 
 
 def test_a_machine_that_was_upgraded_says_so():
