@@ -19,14 +19,13 @@ from django.db import transaction
 from django.db.models import Case, F, FloatField, Sum, When
 from django.db.models.functions import Cast
 
+from builds.models import Build
 from packages.models import Package
 from simple.agents import INSTALLERS
 from simple.models import Client, Download, DownloadDay, DownloadShare, PackageDownload, TopPackages
 from simple.spans import SPANS, Span
 
 SLOWER = {"armv6l": 6.0}
-# A builder whose clock jumped says that it was at it for years.
-LONGEST_S = 7 * 24 * 3600.0
 # To sum up the day that goes on, over and over, takes no more than this part of the time; two ticks of the
 # schedule are five minutes apart.
 PART, TICK_S = 0.02, 300
@@ -83,8 +82,9 @@ def sum_day(day: date, count: int) -> None:
 
 def _kinds(day: date) -> list[_Kind]:
     """Return what each kind of client had, by one query of the day's downloads."""
+    # Rows from before such a thing was refused may say years.
     took = F("wheel__build__duration_s")
-    believed = Case(When(wheel__build__duration_s__lt=LONGEST_S, then=took), default=0.0)
+    believed = Case(When(wheel__build__duration_s__lt=Build.LONGEST_S, then=took), default=0.0)
     build_s = Sum(Cast("count", FloatField()) * believed)
     downloads = Download.objects.filter(day=day).order_by()
     counted = list(downloads.values_list("client").annotate(downloads=Sum("count"), build_s=build_s))

@@ -6,7 +6,6 @@ their content (`Wheel.path`), so a write that is repeated, or that another proce
 
 import hashlib
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -70,6 +69,19 @@ class Holder(Protocol):
 
 class Unreachable(Exception):
     """A storage is not there; the text says what to do."""
+
+
+class Unreadable(Exception):
+    """A file that is to be taken cannot be read; the text says why."""
+
+
+def blocks(file: BinaryIO) -> Iterator[bytes]:
+    """Read a file of somebody else's: its faults are Unreadable's, and not of where it is written to."""
+    try:
+        while block := file.read(_BLOCK):
+            yield block
+    except OSError as error:
+        raise Unreadable(str(error)) from error
 
 
 class WholeFileStorage(FileSystemStorage):
@@ -136,8 +148,12 @@ class WholeFileStorage(FileSystemStorage):
         new = self.fresh()
         if by_link and disk.link(path, new):
             return new
-        with path.open("rb") as old, new.open("xb") as copy:
-            shutil.copyfileobj(old, copy, _BLOCK)
+        try:
+            with path.open("rb") as old, new.open("xb") as copy:
+                copy.writelines(blocks(old))
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
         new.chmod(0o644)
         return new
 

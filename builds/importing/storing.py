@@ -6,7 +6,6 @@ name meanwhile changes it.  Nothing is synced to the disk yet; who writes the ro
 
 import gzip
 import hashlib
-import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -144,11 +143,17 @@ class Store:
             return
         if not isinstance(holder, WholeFileStorage):
             with NamedTemporaryFile(dir=_beside()) as copy, path.open("rb") as old:
-                shutil.copyfileobj(old, copy)
+                try:
+                    copy.writelines(storage.blocks(old))
+                except storage.Unreadable as error:
+                    raise Untaken(UNREADABLE, str(error)) from error
                 copy.flush()
                 yield Path(copy.name)
             return
-        taken = holder.take(path, by_link=self.by_link)
+        try:
+            taken = holder.take(path, by_link=self.by_link)
+        except storage.Unreadable as error:
+            raise Untaken(UNREADABLE, str(error)) from error
         try:
             yield taken
         finally:

@@ -1,13 +1,12 @@
 """Builds and files as the database of piwheels.org's software tells of them, a page at a time."""
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from builds.models import Target
+from builds.models import Build, Target
 from packages.importing import names, versions
 from packages.importing.original import Original, Row, epoch
 
@@ -30,10 +29,12 @@ _FILES = """
     )
     FROM files WHERE build_id = ANY(%s) ORDER BY filename
 """
-# Of builds whose files are no longer theirs: which versions have files of other builds.
-_OTHERS = """
+# Of builds without files: which of them a later one may have taken the name of their file from.
+_LATER = """
     SELECT DISTINCT mine.build_id FROM builds mine JOIN builds other USING (package, version)
-    JOIN files ON files.build_id = other.build_id WHERE mine.build_id = ANY(%s) AND NOT ({is_deleted})
+    JOIN files ON files.build_id = other.build_id
+    WHERE mine.build_id = ANY(%s) AND other.build_id > mine.build_id AND NOT ({is_deleted})
+        AND files.abi_tag IN (mine.abi_tag, 'abi3', 'none')
 """
 
 _LOCATIONS = "SELECT DISTINCT coalesce(location, '/simple') FROM files WHERE NOT ({is_deleted})"
@@ -74,7 +75,7 @@ class Made:
     released_s: float | None
     files: tuple[File, ...]
     deleted: int  # files that were deleted there, and of which there is a row left
-    is_replaced: bool  # without files, while the version has some of other builds
+    is_replaced: bool  # without files, while a later build has one that may have had the same name
 
     @property
     def ended_at(self) -> datetime:
@@ -83,8 +84,8 @@ class Made:
 
     @property
     def began_at(self) -> datetime:
-        """When it began, as far as its duration tells; a clock that was wrong may have made that years."""
-        return self.ended_at - timedelta(seconds=min(self.duration_s or 0.0, 7 * 86400.0))
+        """When it began, as far as its duration tells."""
+        return self.ended_at - timedelta(seconds=self.duration_s or 0.0)
 
     @property
     def released_at(self) -> datetime:
@@ -131,8 +132,8 @@ def _with_files(original: Original, rows: Sequence[Row]) -> list[Made]:
         told = tuple((str(tool), str(name)) for tool, name in needs or ())
         files[build].append(File(filename, build, size, sha256.strip(), location, told))
     empty = [row[0] for row in rows if row[6] and not files[row[0]]]
-    others = _OTHERS.format(is_deleted=original.is_deleted)
-    replaced = {number for (number,) in original.page(others, [empty])} if empty else set()
+    later = _LATER.format(is_deleted=original.is_deleted)
+    replaced = {number for (number,) in original.page(later, [empty])} if empty else set()
     return [
         _made(row, files[row[0]], deleted=deleted[row[0]], is_replaced=row[0] in replaced) for row in rows
     ]
@@ -140,7 +141,7 @@ def _with_files(original: Original, rows: Sequence[Row]) -> list[Made]:
 
 def _made(row: Row, files: Iterable[File], *, deleted: int, is_replaced: bool) -> Made:
     number, package, version, builder, ended_s, duration_s, is_good, abi, *rest = row
-    is_known = duration_s is not None and math.isfinite(duration_s) and duration_s >= 0
+    is_known = duration_s is not None and 0 <= duration_s < Build.LONGEST_S
     return Made(
         number=number,
         package=package,

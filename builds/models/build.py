@@ -54,6 +54,8 @@ class Build(models.Model):
 
     # What a builder has beyond the time limit of the build itself, to fetch the source and bring the wheels.
     UPLOAD = timedelta(hours=2)
+    # A builder whose clock jumped says that it was at it for years.
+    LONGEST_S = 7 * 24 * 3600.0
 
     # To each of these one of the indexes below leads.  Of 30 million rows, an index of its own is 0.2 GB of
     # empty columns, or of what another index has as well.
@@ -269,14 +271,15 @@ class Build(models.Model):
     ) -> bool:
         """End a running build; False if it has already ended otherwise.
 
-        `outcome` is what else is known of it by then: its failure, and what was measured.
+        A duration that cannot be is none.  `outcome` is what else is known of the build by then: its failure,
+        and what was measured.
         """
         return self._move(
             self.RUNNING,
             state,
             reason=reason,
             finished_at=now,
-            duration_s=duration_s,
+            duration_s=duration_s if 0 <= (duration_s or 0) < self.LONGEST_S else None,
             ticket_hash="",
             **outcome,
         )

@@ -140,16 +140,21 @@ def test_a_log_is_served_at_its_old_address_and_tells_why_a_build_failed(origina
     assert b"ffi.h" in answer.content
 
 
-def test_success_without_a_file_is_a_failure_unless_another_build_has_made_it_anew(original):
-    nothing = original.build("nothing", "1.0")
-    replaced = original.build("demo", "1.0", "cp39")
-    original.wheel("demo", "1.0", tag="py3-none-any")
+def test_success_without_a_file_is_a_failure_unless_a_later_build_has_made_it_anew(original):
+    replaced = [original.build(name, "1.0", "cp39") for name in ("pure", "stable", "again")]
+    nothing = [original.build("nothing", "1.0"), original.build("other", "1.0", "cp39")]
+    original.wheel("pure", "1.0", tag="py3-none-any")
+    original.wheel("stable", "1.0", tag="cp39-abi3-linux_armv7l")
+    original.wheel("again", "1.0", tag="cp39-cp39-linux_armv7l", abi="cp39")
+    # Their names are others than that of the one before had, or it came after them.
+    original.wheel("other", "1.0", tag="cp311-cp311-linux_armv7l")
+    nothing.append(original.build("pure", "1.0", "cp37m"))
 
     imported(original)
 
     states = dict(Build.objects.values_list("pk", "state"))
-    assert states[nothing] == "failed"
-    assert states[replaced] == "succeeded"
+    assert {states[build] for build in replaced} == {"succeeded"}
+    assert {states[build] for build in nothing} == {"failed"}
 
 
 def test_files_that_were_deleted_there_are_counted_and_not_missed(original):

@@ -1,17 +1,25 @@
 """What is not as it should be does not come in with an import, and each thing is told with its reason."""
 
+import errno
 import gzip
+import io
 import os
+from contextlib import closing
+from pathlib import Path
 
+import psycopg2
 import pytest
+from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
 from builds.files import logs
-from builds.files.stored import MARK
+from builds.files.stored import MARK, TEMPORARY
 from builds.models import Build, Target, Wheel
 from packages.models import Alias, Package
+from simple.models import Download
 from simple.tests.imports import imported, refusals
 from tests import sdists
+from tests.stack import database_of_tests
 
 pytestmark = pytest.mark.django_db
 
@@ -143,7 +151,8 @@ def test_hostile_packages_versions_and_builds_are_refused_with_all_that_is_their
         "it has no time",
         "its number is taken by a build of ours, or is none",
     }
-    assert list(Build.objects.values_list("pk", flat=True)) == [odd]
+    # A clock that jumped has made years of it.
+    assert list(Build.objects.values_list("pk", "duration_s")) == [(odd, None)]
     assert not Wheel.objects.exists()
 
 
@@ -165,6 +174,20 @@ def test_the_database_of_another_farm_is_not_gone_on_with(original):
 
     with pytest.raises(CommandError, match="name the database of the farm that was begun with"):
         imported(original)
+
+
+def test_a_second_import_at_once_is_refused_and_counts_nothing_twice(original):
+    original.download(original.wheel(), "2020-01-01")
+    with closing(psycopg2.connect(database_of_tests())) as other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(hashtext('import_piwheels'))")
+        with pytest.raises(CommandError, match="An import goes on"):
+            imported(original)
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    _, status = imported(original)
+
+    assert status == 0
+    assert Download.objects.get().count == 1
 
 
 def test_a_database_of_something_else_is_refused(original):
@@ -232,6 +255,32 @@ def test_an_archive_that_no_file_is_in_is_said_before_the_work(original, tmp_pat
         CommandError, match=r"no file that it is at https://fra\.example\.org, but at /simple:"
     ):
         imported(original, "--archive", f"https://fra.example.org={tmp_path}")
+
+
+class Broken(io.BytesIO):
+    """A file on a disk that gives errors."""
+
+    def read(self, size=-1):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_file_on_a_disk_that_gives_errors_is_refused_and_all_others_come(original, monkeypatch):
+    bad, good = (original.wheel(name, tag="py3-none-any") for name in ("bad", "good"))
+    opened = Path.open
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda self, *how, **more: (
+            Broken() if self == original.path("bad", bad) else opened(self, *how, **more)
+        ),
+    )
+
+    imported(original, "--copy")
+
+    assert refusals("files") == {bad: "it cannot be read"}
+    assert Wheel.objects.get().filename == good
+    # Nothing half stays.
+    assert not list(Path(default_storage.path("")).glob(f"{TEMPORARY}*"))
 
 
 def elsewhere(storages, location):

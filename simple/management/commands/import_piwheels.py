@@ -1,12 +1,13 @@
 """`manage.py import_piwheels DSN FOLDER`: take over a farm of piwheels.org's own software."""
 
 from argparse import ArgumentParser, ArgumentTypeError
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandError
-from django.db import Error
+from django.db import Error, connection
 
 from builds.files import moving
 from packages import audit
@@ -42,6 +43,22 @@ def _try_to_write(report: Path | None) -> None:
         raise CommandError(
             f"The report cannot be written: {error} Nothing was done.", returncode=2
         ) from error
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep a second import out, which would add the same downloads; this one's may have lost its terminal."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtext('import_piwheels'))")
+        if not cursor.fetchone()[0]:
+            raise CommandError(
+                "An import goes on: wait for it, or end its process. Nothing was done.", returncode=2
+            )
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(hashtext('import_piwheels'))")
 
 
 def _noting(*, is_dry: bool) -> AbstractContextManager[audit.Told]:
@@ -130,7 +147,11 @@ class Command(TrialCommand):
         try:
             if not wishes.is_dry:
                 moving.require()
-            with Original(options["dsn"]) as original, _noting(is_dry=wishes.is_dry) as told:
+            with (
+                _alone(),
+                Original(options["dsn"]) as original,
+                _noting(is_dry=wishes.is_dry) as told,
+            ):
                 report = run(original, wishes, database_now())
                 told.said = f"{options['folder']} was taken over; {report.refused} things were refused."
         except KeyboardInterrupt:
