@@ -73,9 +73,12 @@ listen_with_tls() {
 nginx_version() { nginx -v 2>&1 | sed 's#.*/\([0-9.]*\).*#\1#'; }
 has_ipv6() { [ -s /proc/net/if_inet6 ]; }
 
+# One that has another name, or ends within a month, is made anew; builders that were given it need the new one.
 sign() {
-    if [ -s "$key" ] && [ -s "$certificate" ]; then return; fi
+    if [ -s "$key" ] && openssl x509 -in "$certificate" -noout -checkend 2592000 >/dev/null 2>&1 &&
+        openssl x509 -in "$certificate" -noout -checkhost "$name" | grep -q 'does match'; then return; fi
+    say "   signs a certificate for ten years: builders trust it once they have $certificate"
     run install -d -m 0700 "$ETC/tls"
-    run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -batch \
+    run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -batch \
         -subj "/CN=$name" -addext "subjectAltName=DNS:$name" -keyout "$key" -out "$certificate"
 }

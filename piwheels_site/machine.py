@@ -24,6 +24,9 @@ class Disk:
     size_bytes: int
     free_bytes: int
     used: float  # the part of it that is in use, 0 to 1, of what others than root may use
+    used_files: (
+        float  # the same of its inodes, of which each file takes one; 0 where it makes them as it needs
+    )
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,17 @@ def _disk(folders: dict[str, Path]) -> Disk | None:
     """Return the disk that these folders are on; None if it does not say how large it is."""
     place = next(iter(folders.values()))
     try:
-        told = shutil.disk_usage(place)
+        told, files = shutil.disk_usage(place), os.statvfs(place)
     except OSError:
         return None
-    return Disk(tuple(folders), place, told.total, told.free, used=told.used / max(1, told.used + told.free))
+    return Disk(
+        tuple(folders),
+        place,
+        told.total,
+        told.free,
+        used=told.used / max(1, told.used + told.free),
+        used_files=_used(files.f_files, files.f_favail) or 0.0,
+    )
 
 
 def _text(path: Path) -> str:

@@ -94,6 +94,23 @@ def test_a_file_that_was_cut_short_is_copied_again(farm):
     assert (farm.backup / "files" / "demo.whl").read_text() == "the whole wheel"
 
 
+@pytest.mark.parametrize(
+    ("free", "says"), [(1 << 30, "the dump of the database"), ((2 << 30) + 10, "the files of")]
+)
+def test_it_leaves_the_farm_its_disk_and_no_half_dump(farm, free, says):
+    write(farm.storage / "demo.whl", "the whole wheel")
+    write(farm.backup / "piwheels-1.dump.new", "half")
+    stand_in(farm.folder / "bin" / "df", f"printf 'Avail\\n{free}\\n'")
+
+    done = farm.save()
+
+    assert done.returncode == 1
+    assert f"has no room for {says}" in done.stderr
+    assert not (farm.backup / "files" / "demo.whl").exists()
+    assert not list(farm.backup.glob("*.new"))
+    assert not (farm.folder / "backed-up").exists()
+
+
 def test_it_follows_the_storage_and_has_both_while_files_move(farm):
     write(farm.storage / "old.whl", "old")
     farm.before, farm.storage = farm.storage, farm.folder / "larger disk"

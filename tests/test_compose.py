@@ -72,6 +72,11 @@ def test_every_setting_of_a_builder_reaches_its_container():
     assert names - set(got) == {"PIWHEELS_WORK", "PIWHEELS_BUILDER_TOKEN"}
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_service_says_does_not_fill_the_disk(name):
+    assert set(SERVICES[name]["logging"]["options"]) == {"max-size", "max-file"}
+
+
 def test_builders_reach_the_site_by_nginx_alone():
     """The web server believes who asks it for whom he does."""
     theirs = set(SERVICES["builder"]["networks"])

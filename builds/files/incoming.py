@@ -29,7 +29,7 @@ _BLOCK = 64 << 10
 # may be there for a minute yet.
 _AT_ONCE = 2
 # What is left of a disk for the others who write to it, the database before all: a part, and bytes at most.
-_SPARE, _MOST_SPARE = 1 / 20, 2 << 30
+_SPARE, _MOST_SPARE, _MOST_SPARE_FILES = 1 / 20, 2 << 30, 50_000
 
 
 class BadUpload(ValueError):
@@ -201,6 +201,10 @@ def has_room(needed: int = 0) -> bool:
     for place in places:
         usage = shutil.disk_usage(disk.nearest(place))
         if usage.free < needed + min(_SPARE * usage.total, _MOST_SPARE):
+            return False
+        files = os.statvfs(disk.nearest(place))
+        # A file system that makes inodes as it needs them has none of its own.
+        if files.f_files and files.f_favail < min(_SPARE * files.f_files, _MOST_SPARE_FILES):
             return False
     return True
 

@@ -48,11 +48,14 @@ def find_tasks(now: datetime) -> Iterator[Matter]:
 def find_disks(now: datetime) -> Iterator[Matter]:
     """Find full disks of the server's; several folders on one of them are one matter."""
     for disk in machine.disks():
-        if disk.used > FULL:
-            said = f"The server's disk of {disk.place} is {disk.used:.0%} full: "
-            said += f"{disk.free_bytes / (1 << 30):.1f} GiB are left."
-            deed = "Make room, or move the storage"
-            yield Matter(f"disk:{disk.place}", said, None, reverse("status"), deed, disk.used > 0.98)
+        used = max(disk.used, disk.used_files)
+        if used > FULL:
+            if disk.used == used:
+                said = f"is {used:.0%} full: {disk.free_bytes / (1 << 30):.1f} GiB are left."
+            else:
+                said = f"has {used:.0%} of the files that it can have, whatever bytes are free (`df -i`)."
+            said, deed = f"The server's disk of {disk.place} {said}", "Make room, or move the storage"
+            yield Matter(f"disk:{disk.place}", said, None, reverse("status"), deed, used > 0.98)
 
 
 def find_sync(now: datetime) -> Iterator[Matter]:

@@ -5,6 +5,7 @@ import os
 import shutil
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings
@@ -198,7 +199,7 @@ def index_late(now):
 
 
 def index_fault(now):
-    Shown.objects.create(package=make_version("9.1").package, retry_at=now + HOUR)
+    Shown.objects.create(package=make_version("9.1").package, retry_at=now + Shown.RETRY)
 
 
 def storage_faults(now):
@@ -343,6 +344,27 @@ def test_a_disk_that_gives_only_errors_takes_nothing_else_from_the_first_screen(
     assert keys(now) == ["storage-away", "builder-new:pi-08"]
     assert "gives only errors" in admin_client.get("/admin/").content.decode()
     assert [disk.holds for disk in machine.disks()] == [("everything else",)]
+
+
+@pytest.mark.parametrize(
+    ("free", "says"),
+    [((5, 900), "is 95% full"), ((900, 5), "has 95% of the files that it can have"), ((900, 900), None)],
+)
+def test_a_disk_is_full_when_it_takes_no_more_bytes_or_no_more_files(now, tmp_path, monkeypatch, free, says):
+    size, files = free
+    monkeypatch.setattr(machine, "POSTGRESQL", tmp_path / "nowhere")
+    monkeypatch.setattr(
+        shutil,
+        "disk_usage",
+        lambda place: SimpleNamespace(total=100, used=95 if size == 5 else 10, free=size),
+    )
+    monkeypatch.setattr(
+        os, "statvfs", lambda place: SimpleNamespace(f_files=100 if files == 5 else 1000, f_favail=files)
+    )
+
+    said = [matter.said for matter in attention.found(now) if matter.key.startswith("disk:")]
+
+    assert [says in each for each in said] == ([True] if says else [])
 
 
 @pytest.mark.parametrize(
