@@ -58,11 +58,11 @@ def add(
         package = merge.apply(project, now)
         if is_new:
             Dirty.remind([package.name], Dirty.Why.FIRST, now + SECOND_LOOK)
+        _refuse_skipped(package)
         if number is None or depth is not None:
             package.follow(depth)
         elif is_new:
             package.follow(0)
-    _refuse_skipped(package)
     if number is not None:
         request(package.versions.get(number=number), now)
     return package

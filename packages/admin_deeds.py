@@ -4,6 +4,7 @@ The rows are settled when the question is asked: what is confirmed is done to th
 whatever comes into the list meanwhile.  Each deed is a row of the audit log.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from packages.record_admin import FarmAdmin
 
 # The most rows that one deed is done to: each is a transaction, and the operator waits for all of them.
 MOST = 2000
+_NUMBER = re.compile(r"\d[\d,]*")
 # So many of them are named when the question is asked.
 NAMED = 20
 
@@ -141,10 +143,23 @@ class ConfirmedForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own 
         if not self.errors:
             self.check_together(cleaned)
         said = "" if self.errors else self.effect(cleaned)
-        if said and said != asked:
+        if said and not _is_as_asked(said, asked):
             self.data = dict(self.data.items()) | {self.add_prefix("asked"): said}
             self.add_error(None, f"{said} Save it once more to do so.")
         return cleaned
+
+
+def _is_as_asked(said: str, asked: str) -> bool:
+    """Tell whether somebody was asked about this very effect, or about one of hardly less.
+
+    What is counted grows meanwhile on a busy farm, and who had to confirm each number would do so for ever.
+    """
+    if _NUMBER.sub("", said) != _NUMBER.sub("", asked):
+        return False
+    now, before = (
+        [int(number.replace(",", "")) for number in _NUMBER.findall(text)] for text in (said, asked)
+    )
+    return all(count <= than + max(10, than // 10) for count, than in zip(now, before, strict=True))
 
 
 def _chosen(request: HttpRequest, rows: QuerySet[Any], it: Deed) -> list[int | str]:

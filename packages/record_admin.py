@@ -1,5 +1,6 @@
 """What the operators' doors of all apps share: how they list millions, and show what is only recorded."""
 
+from copy import copy
 from typing import Any, ClassVar
 
 from django import forms
@@ -29,6 +30,21 @@ class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cla
             for part, widget in zip(("date", "time"), field.widget.widgets, strict=True):
                 widget.attrs["aria-label"] = f"{field.label}: {part}"
         return field
+
+    # Any: Django's signature, of whatever model.
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """Have a form of a row that there is bring what it showed along with what it says.
+
+        What somebody else has changed since then would look like a change of this operator's otherwise, and
+        be undone.
+        """
+        form = super().get_form(request, obj, change, **kwargs)
+        if change:
+            for name, field in form.base_fields.items():
+                # A form that is written by hand has the same fields for all.
+                form.base_fields[name] = copy(field)
+                form.base_fields[name].show_hidden_initial = True
+        return form
 
     # Any: Django's signature, of whatever model.
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

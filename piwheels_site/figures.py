@@ -14,6 +14,8 @@ from simple.models import DownloadDay
 DAILY, MONTHLY = "daily", "monthly"
 # Logs of downloads come late; of a day that is over for so long nearly all have.
 SETTLED = timedelta(hours=3)
+# So many days are told when they are due, or later: what is older is nobody's news.
+LATE_DAYS = 2
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,16 @@ def of(first: date, last: date) -> Figures:
 
 
 def write_due(now: datetime) -> int:
-    """Write what is to be published of the day and month that are over, once; return how many that are."""
-    yesterday = (now - SETTLED).date() - timedelta(days=1)
-    if not _is_counted(yesterday):
-        return 0
-    written = _write(DAILY, yesterday, yesterday, f"{yesterday:%A, %-d %B %Y}", now)
-    if (yesterday + timedelta(days=1)).day == 1:
-        written += _write(MONTHLY, yesterday.replace(day=1), yesterday, f"{yesterday:%B %Y}", now)
+    """Write what is to be published of days and months that are over, once; return how many that are.
+
+    Also of those before the last, as the server may have been away, or behind with counting.
+    """
+    today = (now - SETTLED).date()
+    days = [today - timedelta(days=ago) for ago in range(1, LATE_DAYS + 1)]
+    written = sum(_write(DAILY, day, day, f"{day:%A, %-d %B %Y}", now) for day in days if _is_counted(day))
+    end = today.replace(day=1) - timedelta(days=1)
+    if end in days and _is_counted(end):
+        written += _write(MONTHLY, end.replace(day=1), end, f"{end:%B %Y}", now)
     return written
 
 

@@ -381,6 +381,19 @@ def test_a_redis_that_cannot_be_asked_is_said_and_the_builder_can_be_enrolled_ag
     assert enrolment.enrol("pi-20", make_target(), NOON).token
 
 
+@pytest.mark.django_db
+def test_a_builder_keeps_its_token_while_redis_cannot_be_asked_for_a_new_password(settings):
+    keys = enrolment.enrol("pi-20", make_target(), NOON)
+    settings.PIWHEELS_REDIS_ADMIN_URL = "unix:///nowhere/redis.sock"
+
+    with pytest.raises(redis_users.RedisFault):
+        enrolment.rekey(keys.builder)
+    with pytest.raises(redis_users.RedisFault):
+        enrolment.enrol("pi-20", make_target(), NOON)
+
+    assert Builder.objects.by_token(keys.token) == keys.builder
+
+
 @pytest.fixture
 def without_file(tmp_path, settings):
     """A Redis that has no file for its users, as one for a single machine, from which they are managed."""

@@ -60,7 +60,8 @@ class RecipeAdmin(FarmAdmin):
 
     def save_model(self, request: HttpRequest, obj: Recipe, form: "ModelForm[Recipe]", change: bool) -> None:
         """Save, and say what follows once that is done."""
-        recipes.save(obj, database_now())
+        columns = {field.name for field in obj._meta.concrete_fields}
+        recipes.save(obj, database_now(), columns.intersection(form.changed_data) if change else None)
         transaction.on_commit(lambda: self._requeue(request, obj))
 
     def _requeue(self, request: HttpRequest, recipe: Recipe) -> None:

@@ -67,9 +67,12 @@ class Keys:
 def enrol(name: str, target: Target, now: datetime) -> Keys:
     """Take a builder in for a target; one that is known gets new keys, and the old ones are dead.
 
-    Raises BadName, or RedisFault when its row is there and its user in Redis is not.
+    Raises BadName, or RedisFault: then one that is known has its old keys, and a new one none in Redis.
     """
-    builder = Builder.objects.filter(name=name).first() or Builder(name=name)
+    known = Builder.objects.filter(name=name).first()
+    # The old keys of one that is known are good until it has new ones of both kinds.
+    password = _password(known) if known else ""
+    builder = known or Builder(name=name)
     token = builder.enrol(target, now)
     try:
         builder.full_clean(exclude=["token_hash"])
@@ -77,7 +80,7 @@ def enrol(name: str, target: Target, now: datetime) -> Keys:
         builder.save(update_fields=["target", "token_hash"] if builder.pk else None)
     except (ValidationError, IntegrityError) as error:
         raise _bad(name) from error
-    return _keys(builder, token)
+    return Keys(builder, token, password or _password(builder))
 
 
 def known(name: str) -> Builder | None:
@@ -96,8 +99,12 @@ def _bad(name: str) -> BadName:
 
 
 def rekey(builder: Builder) -> Keys:
-    """Give a builder a new token and a new Redis password; raises RedisFault."""
-    return _keys(builder, builder.rekey())
+    """Give a builder a new token and a new Redis password.
+
+    Raises RedisFault, and then the old token is good.
+    """
+    password = _password(builder)
+    return Keys(builder, builder.rekey(), password)
 
 
 def retire(builder: Builder, reason: str, now: datetime) -> int:
@@ -122,9 +129,9 @@ def forget(builder: Builder) -> None:
     builder.delete()
 
 
-def _keys(builder: Builder, token: str) -> Keys:
-    """Return a builder's token and a new password of its user in Redis."""
+def _password(builder: Builder) -> str:
+    """Return a new password of a builder's user in Redis, who has it if that is for us to say."""
     password = secrets.token_hex(24)
     if redis_users.is_managed():
         redis_users.create(builder.name, password)
-    return Keys(builder=builder, token=token, password=password)
+    return password

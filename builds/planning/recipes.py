@@ -4,6 +4,7 @@ A recipe decides the order of the builds that come after it; saving one queues a
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -98,11 +99,11 @@ def _check_range(value: int | None, allowed: range, unit: str) -> str:
     return f"Give {allowed.start} to {allowed.stop - 1} {unit}, or nothing."
 
 
-def save(recipe: Recipe, now: datetime) -> None:
-    """Check and save a recipe; raises ValidationError by field."""
+def save(recipe: Recipe, now: datetime, changed: Collection[str] | None = None) -> None:
+    """Check and save a recipe, or of one that there is what was changed; raises ValidationError by field."""
     check(recipe)
     recipe.changed_at = now
-    recipe.save()
+    recipe.save(update_fields=None if changed is None else {*changed, "changed_at"})
 
 
 def requeue_failed(recipe: Recipe) -> int:

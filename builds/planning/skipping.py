@@ -14,14 +14,19 @@ class CannotSkip(Exception):
     """It cannot be skipped so; the text says how it can."""
 
 
-def skip(package: Package, version: Version | None, target: Target | None, *, reason: str, by: str) -> None:
-    """Build this no more; a reason that was given before is replaced.  Raises CannotSkip."""
+def check(version: Version | None, target: Target | None, reason: str) -> None:
+    """Raise CannotSkip if this cannot be skipped so."""
     if not reason.strip() or len(reason) > LONGEST:
         raise CannotSkip(
             f"Give a reason of at most {LONGEST} characters: people read it on the package's page."
         )
     if version and target:
         raise CannotSkip("Name a version or a target: a version is skipped for all targets.")
+
+
+def skip(package: Package, version: Version | None, target: Target | None, *, reason: str, by: str) -> None:
+    """Build this no more; a reason that was given before is replaced.  Raises CannotSkip."""
+    check(version, target, reason)
     if target:
         row = Skip.objects.filter(package=package, target=target).first() or Skip(
             package=package, target=target

@@ -107,10 +107,12 @@ def test_what_cannot_be_built_again_is_said(farm):
     farm.builder.retire("Stolen.", database_now())
     farm.builder.target.deactivate()
 
-    told = distrust("--always", "--yes")
+    out, err = StringIO(), StringIO()
+    with pytest.raises(CommandError, match="1 cannot be built again"):
+        call_command("distrust", "pi-07", "--always", "--yes", *WHY, stdout=out, stderr=err)
 
-    assert "1 wheel was withdrawn" in told
-    assert "demo 1.0 cannot be built" in told
+    assert "1 wheel was withdrawn" in out.getvalue()
+    assert "demo 1.0 cannot be built" in err.getvalue()
     assert not Wheel.objects.standing().exists()
 
 

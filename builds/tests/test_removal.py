@@ -123,8 +123,9 @@ def test_of_a_package_with_wheels_the_bytes_go_and_the_names_stay(wheel):
 def test_what_would_be_followed_again_at_once_is_not_forgotten(wheel, settings, watched):
     settings.PIWHEELS_WATCH = watched
 
-    with pytest.raises(CommandError, match="PIWHEELS_WATCH has demo followed again"):
-        run("demo", "--yes")
+    for how in ("--dry-run", "--yes"):
+        with pytest.raises(CommandError, match="PIWHEELS_WATCH has demo followed again"):
+            run("demo", how)
 
     assert Wheel.objects.listed().exists()
 

@@ -1,7 +1,5 @@
 """The operators' door to what is wanted."""
 
-import json
-
 import pytest
 from django.urls import reverse
 
@@ -76,16 +74,8 @@ def test_another_policy_is_followed_at_once(admin_client):
     target = make_target()
     make_version()
     Package.objects.update(plan_needed=False)
-    shown = {
-        field.name: getattr(target, field.name)
-        for field in Target._meta.fields
-        if field.editable and field.name not in ("id", "is_active")
-    }
 
-    admin_client.post(
-        reverse("admin:builds_target_change", args=[target.pk]),
-        {**shown, "platform_tags": '["linux_armv7l"]', "preinstalled": "[]", "policy": "everything"},
-    )
+    deeds.change(admin_client, target, policy="everything")
 
     target.refresh_from_db()
     assert target.policy == "everything"
@@ -97,22 +87,9 @@ def test_another_policy_is_followed_at_once(admin_client):
 def test_what_decides_which_wheels_serve_a_target_is_followed_at_once(admin_client, field, is_planned):
     target = make_target()
     Target.objects.update(plan_from=None)
-    shown = {
-        each.name: getattr(target, each.name)
-        for each in Target._meta.fields
-        if each.editable and each.name not in ("id", "is_active")
-    }
     new = {"glibc": "2.99", "abi": "cp399", "os_name": "Another"}
 
-    admin_client.post(
-        reverse("admin:builds_target_change", args=[target.pk]),
-        {
-            **shown,
-            "platform_tags": json.dumps(shown["platform_tags"]),
-            "preinstalled": "[]",
-            field: new[field],
-        },
-    )
+    deeds.change(admin_client, target, **{field: new[field]})
 
     target.refresh_from_db()
     assert getattr(target, field) == new[field]

@@ -27,3 +27,27 @@ def act(client, model, action, *rows, reason="", query=""):
     answer = {**hidden, "select_across": "1", "_selected_action": "0", "confirmed": "yes", "reason": reason}
     path = asked.request["PATH_INFO"] + query
     return Done(asked.context["question"], client.post(path, answer, follow=True).content.decode())
+
+
+def change(client, row, **new):
+    """Change fields of a row, as a browser sends them: with all that the form shows, and what it showed."""
+    return send(client, row, shown(client, row) | new)
+
+
+def shown(client, row):
+    """Open the form of a row, and return what a browser would send of it."""
+    form = client.get(_path(row)).context["adminform"].form
+    told = {}
+    for field in form:
+        value = "" if field.value() is None else field.value()
+        told |= {field.html_name: value, field.html_initial_name: value}
+    return told
+
+
+def send(client, row, fields):
+    """Send what a form of a row has."""
+    return client.post(_path(row), fields)
+
+
+def _path(row):
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])

@@ -97,6 +97,27 @@ def test_an_operator_skips_a_version(admin_client):
     assert (version.skip_reason, version.number, package.plan_needed) == ("broken", "1.0", True)
 
 
+def test_what_somebody_else_has_decided_since_a_form_was_opened_stays(admin_client):
+    package, _ = make_rows()
+    form = deeds.shown(admin_client, package)
+    package.skip("no licence")
+
+    deeds.send(admin_client, package, form | {"depth": "2"})
+
+    package.refresh_from_db()
+    assert (package.skip_reason, package.depth) == ("no licence", 2)
+
+
+def test_a_decision_is_taken_back_by_emptying_its_field(admin_client):
+    package, _ = make_rows()
+    package.skip("no licence")
+
+    deeds.change(admin_client, package, skip_reason="")
+
+    package.refresh_from_db()
+    assert package.skip_reason == ""
+
+
 @pytest.mark.parametrize("model", [Package, Version])
 def test_rows_are_skipped_and_taken_back_together(admin_client, model):
     make_rows()

@@ -100,7 +100,8 @@ def test_what_an_operator_skips_is_not_asked_for(followed):
 
     Package.objects.get().skip("not ours")
     with pytest.raises(CommandError, match="demo is skipped: not ours"):
-        call_command("add_package", "demo")
+        call_command("add_package", "demo", "--depth", "3")
+    assert Package.objects.get().depth is None
 
 
 def test_nothing_is_added_while_upstream_is_away(followed):

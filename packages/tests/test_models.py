@@ -5,6 +5,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from packages.models import Dirty, Package, UpstreamFile, Version, canonical_version
+from packages.models.version import MAX_CANONICAL
 
 pytestmark = pytest.mark.django_db
 
@@ -230,3 +231,10 @@ def test_each_failure_makes_the_pause_longer():
     assert pauses[:4] == [2, 4, 8, 16]
     assert max(pauses) == pauses[-1] == 3600
     assert Dirty.objects.get().error == "x" * 500
+
+
+def test_a_number_whose_form_has_no_room_is_a_legacy_one():
+    fits, longer = "1" * (MAX_CANONICAL - 2) + ".1", "1" * (MAX_CANONICAL - 2) + "-1"
+
+    assert canonical_version(fits) == (fits, False)
+    assert canonical_version(longer) == ("", False)

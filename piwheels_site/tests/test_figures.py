@@ -32,14 +32,14 @@ def test_a_day_that_is_over_is_told_once():
     figures.write_due(MORNING)
     figures.write_due(MORNING + timedelta(hours=5))
 
-    assert Message.objects.get(key__startswith="figures:daily").text == (
+    assert Message.objects.get(key=f"figures:daily:{DAY}").text == (
         "Monday, 30 November 2026: 4 builds ended, 3 of them well, and brought 3 wheels. 30 wheels were"
         " downloaded, which saved 3 hours of compiling."
     )
 
 
 def test_on_the_first_the_month_is_told_too():
-    assert figures.write_due(MORNING) == 2
+    assert figures.write_due(MORNING) == 3
 
     monthly = Message.objects.get(key="figures:monthly:2026-11-01")
     assert monthly.text.startswith("November 2026: 1,005 builds ended, 1,003 of them well")
@@ -55,7 +55,20 @@ def test_what_is_not_counted_for_good_is_not_told(late):
     assert figures.write_due(late) == 0 or not Message.objects.filter(key__contains=str(DAY)).exists()
 
 
-@pytest.mark.parametrize(("posts", "count"), [([], 0), (["monthly"], 1), (["daily", "monthly"], 2)])
+@pytest.mark.parametrize("through", [DAY - timedelta(days=1), DAY])
+def test_a_day_and_a_month_that_were_counted_late_are_told_late(through):
+    Counting.objects.update(through=DAY - timedelta(days=1))
+    figures.write_due(MORNING)
+    Counting.objects.update(through=through)
+
+    written = figures.write_due(MORNING + timedelta(days=1))
+
+    told = set(Message.objects.values_list("key", flat=True))
+    late = {f"figures:daily:{DAY}", "figures:monthly:2026-11-01"}
+    assert (told & late, written) == ((late, 2) if through == DAY else (set(), 0))
+
+
+@pytest.mark.parametrize(("posts", "count"), [([], 0), (["monthly"], 1), (["daily", "monthly"], 3)])
 def test_only_what_is_wanted_is_told(settings, posts, count):
     settings.PIWHEELS_MASTODON_POSTS = posts
 

@@ -64,7 +64,12 @@ class Command(DestructiveCommand):
             wheels = _named(doubt)
             self._withdraw(wheels, options["reason"])
             told.said = f"{were(len(wheels), Wheel._meta)} withdrawn that {builder} had published {when}."
-            told.said += f" {self._rebuild(doubt, options['reason'])}"
+            queued, refused = self._rebuild(doubt, options["reason"])
+            told.said += f" {were(queued, Build._meta)} queued."
+        if refused:
+            raise CommandError(
+                f"{refused} cannot be built again, as is said above: nothing takes their place."
+            )
 
     def _withdraw(self, wheels: list[Wheel], reason: str) -> None:
         """Take them out of the index."""
@@ -75,18 +80,18 @@ class Command(DestructiveCommand):
                     wheel.distrust(database_now(), reason)
                     bar.advance(1)
 
-    def _rebuild(self, doubt: Doubt, reason: str) -> str:
-        """Queue them again, also those of a try that was cut short; say how many, and why others are not."""
-        wanted, queued = doubt.to_rebuild(), 0
+    def _rebuild(self, doubt: Doubt, reason: str) -> tuple[int, int]:
+        """Queue them again, also those of a try that was cut short; return how many, and how many are not."""
+        wanted, queued, refused = doubt.to_rebuild(), 0, 0
         with ProgressBar(len(wanted)) as bar:
             for package, pairs in wanted.items():
                 of = Package.objects.get(pk=package)
                 answer = rebuilding.rebuild(of, pairs, reason, database_now())
-                queued += answer.queued
+                queued, refused = queued + answer.queued, refused + len(answer.refused)
                 for refusal in answer.refused:
                     self.stderr.write(refusal)
                 bar.advance(1)
-        return f"{were(queued, Build._meta)} queued."
+        return queued, refused
 
 
 def _named(doubt: Doubt) -> list[Wheel]:

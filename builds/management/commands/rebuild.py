@@ -52,5 +52,7 @@ class Command(DestructiveCommand):
             return
         reason = f"{audit.who()} wants it built again. {options['reason']}".strip()
         with transaction.atomic():
-            said = str(rebuilding.rebuild(subject.package, pairs, reason, database_now()))
-            self.conclude(said, "rebuild", [subject.package], options["reason"])
+            answer = rebuilding.rebuild(subject.package, pairs, reason, database_now())
+            self.conclude(str(answer), "rebuild", [subject.package], options["reason"])
+        if not answer.queued:
+            raise CommandError("Nothing of it can be built again, as is said above.")

@@ -58,6 +58,8 @@ class Command(DestructiveCommand):
                 f"Upstream has {subject}, so it would come back: say --skip, or --builds to begin anew.",
                 returncode=REFUSED,
             )
+        if how is None:
+            _may_forget(subject)
         if self.may(f"{_DEEDS[how].format(subject)} It has {subject.counted()}.", options):
             self._do(subject, how, reason or f"{audit.who()} removed it.")
 
@@ -79,11 +81,8 @@ class Command(DestructiveCommand):
             self._forget(subject, reason)
 
     def _forget(self, subject: Subject, reason: str) -> None:
-        """Forget the package."""
-        try:
-            removal.may_forget(subject.package)
-        except removal.CannotForget as error:
-            raise CommandError(str(error)) from error
+        """Forget the package, unless that has become impossible since the question."""
+        _may_forget(subject)
         with self.noting("remove", [subject.package], reason) as told:
             is_gone = removal.forget(subject.package, reason[: skipping.LONGEST], database_now())
             told.said = (
@@ -92,6 +91,14 @@ class Command(DestructiveCommand):
                 else f"{subject} is skipped, and the bytes of its wheels go as soon as no page lists them."
                 " Its row stays, so that nothing gets their names again."
             )
+
+
+def _may_forget(subject: Subject) -> None:
+    """Refuse to forget what the farm would follow again by itself."""
+    try:
+        removal.may_forget(subject.package)
+    except removal.CannotForget as error:
+        raise CommandError(str(error)) from error
 
 
 _DEEDS = {

@@ -38,13 +38,14 @@ class Command(DestructiveCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Skip it and say so."""
         subject = named.subject(options["what"], options["target"])
+        try:
+            skipping.check(subject.version, subject.target, options["reason"])
+        except skipping.CannotSkip as error:
+            raise CommandError(str(error)) from error
         dropped = are(skipping.open_builds(*subject), Build._meta, "open ")
         if not self.may(f"{subject} is built no more, and {dropped} dropped.", options):
             return
         rows = [subject.version or subject.package]
-        try:
-            with transaction.atomic():
-                skipping.skip(*subject, reason=options["reason"], by=audit.who())
-                self.conclude(f"{subject} is skipped: {options['reason']}", "skip", rows)
-        except skipping.CannotSkip as error:
-            raise CommandError(str(error)) from error
+        with transaction.atomic():
+            skipping.skip(*subject, reason=options["reason"], by=audit.who())
+            self.conclude(f"{subject} is skipped: {options['reason']}", "skip", rows)
