@@ -238,5 +238,10 @@ def _next(request: HttpRequest, ended: Build) -> contract.BuildOrder | None:
     # A ticket alone opens no other build, and a token only what is its own builder's.
     if builder is None or builder.pk != ended.builder_id:
         return None
-    # What it gets has its lease from now on, and not since before the report was read.
-    return orders.next_for(builder, database_now())
+    try:
+        # What it gets has its lease from now on, and not since before the report was read.
+        return orders.next_for(builder, database_now())
+    except Exception:
+        # What it has reported is closed, and it is to hear of that; it is told of its next build by a ring.
+        logger.exception("%s, which has reported build %s, got no next order.", builder, ended.pk)
+        return None

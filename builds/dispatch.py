@@ -22,11 +22,17 @@ from builds import queue, way
 from builds.files import incoming, logs, moving
 from builds.models import Build, Builder, Target
 from builds.planning import retry
+from packages.database import DATABASE_AWAY
 
 # A build, and the builder that has it.
 Given = tuple[Build, Builder]
 
 logger = logging.getLogger(__name__)
+
+# Beat has it done every five seconds; builders speak every two, and pause for longer while nobody answers.
+STOOD_STILL = timedelta(minutes=2)
+# When this process last swept.
+_swept: dict[str, datetime] = {}
 
 # A ring that nobody answered is repeated after this: its message went down with Redis, or the builder did
 # between taking it and asking for the build.
@@ -179,7 +185,7 @@ def assign(pairs: list[Given], now: datetime) -> list[Given]:
 
 def ring_again(now: datetime) -> int:
     """Repeat rings that nobody answered and that lie there no more; return how many."""
-    unheard = Build.objects.unheard_rings(now - RING_AGAIN).select_related("builder")
+    unheard = Build.objects.unheard_rings(now, RING_AGAIN).select_related("builder")
     untold = {build.builder: build for build in unheard if build.builder}
     told = [(untold[builder], builder) for builder in listening(untold)]
     if not told or not ring(told):
@@ -187,10 +193,35 @@ def ring_again(now: datetime) -> int:
     return Build.objects.filter(pk__in=[build.pk for build, _ in told]).note_rings(now)
 
 
+def sweep(now: datetime) -> int:
+    """Ring again where nobody answered, and take back what fell silent; return how often that was.
+
+    Where nobody has swept for a while, the server stood still, or its clock jumped: leases ran out as nobody
+    could hear builders, so those get as long as for a claim to speak again.
+    """
+    before, _swept["at"] = _swept.get("at"), now
+    if before is None or not before <= now < before + STOOD_STILL:
+        spared = Build.objects.lost(now).spare(now)
+        if spared:
+            logger.warning("%s builds whose leases ran out while nobody looked are waited for.", spared)
+    return ring_again(now) + close_lost(now)
+
+
 def close_lost(now: datetime, limit: int = 100) -> int:
     """Close builds whose lease ran out and queue them again, a few times at most; return how many."""
     lost = list(Build.objects.lost(now).select_related("builder", "version__package")[:limit])
-    return sum(_lose(build, now) for build in lost)
+    return sum(_lose_alone(build, now) for build in lost)
+
+
+def _lose_alone(build: Build, now: datetime) -> bool:
+    """Close one lost build, whose faults must not keep others from being closed."""
+    try:
+        return _lose(build, now)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        logger.exception("Build %s, which is lost, could not be closed; it is tried again.", build.pk)
+        return False
 
 
 def _lose(build: Build, now: datetime) -> bool:

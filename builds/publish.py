@@ -60,6 +60,7 @@ class Checked:
     file: VerifiedWheel
     apt: tuple[str, ...]
     unresolved: tuple[str, ...]
+    is_stored: bool  # not what another build has published already
 
 
 def publish(build: Build, report: BuildReport, came: Attached, now: datetime) -> None:
@@ -78,6 +79,10 @@ def publish(build: Build, report: BuildReport, came: Attached, now: datetime) ->
         # the build's.
         build.version.package.mark_changed()
         same = [build_tags.same_before(build, wheel.file) for wheel in checked]
+        for wheel, before in zip(checked, same, strict=True):
+            if before is None and not wheel.is_stored:
+                what = wheel.file.filename
+                raise incoming.Busy(f"What {what} came out the same as was just taken away: try again.")
         reason = _say_same([wheel for wheel in same if wheel])
         if not build.close(Build.State.SUCCEEDED, reason, now, report.duration_s, **outcome_of(report)):
             raise Ended
@@ -124,13 +129,15 @@ def _check_and_store(
             unresolved = _names(told, told.unresolved, _LIBRARY, "libraries")
             if Wheel.objects.is_taken_down(wheel.filename):
                 raise BadWheel("The file of this name was taken down, and nothing gets its name again.")
-            statement = provenance.statement(build, wheel.filename, wheel.sha256, report, now)
-            _store(build, wheel, file, statement)
+            # What only comes out once more is published by nobody, and no row would tell of its files.
+            if is_new := build_tags.same_before(build, wheel) is None:
+                statement = provenance.statement(build, wheel.filename, wheel.sha256, report, now)
+                _store(build, wheel, file, statement)
     except incoming.Busy:
         raise
     except (BadWheel, incoming.BadUpload) as error:
         raise Refused(told, str(error)) from error
-    return Checked(file=wheel, apt=apt, unresolved=unresolved)
+    return Checked(file=wheel, apt=apt, unresolved=unresolved, is_stored=is_new)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
@@ -47,15 +48,21 @@ def _close(build: Build, report: BuildReport, came: Attached, now: datetime) -> 
         reason = f"The wheel came too late: {taken}"
         return _fail(build, reason, report, now, told="name-taken", follow=retry.after_race)
     except Refused as refused:
-        Refusal.objects.create(
-            build=build,
-            filename=refused.wheel.filename[:300],
-            sha256=refused.wheel.sha256[:64],
-            reason=refused.reason,
-            at=now,
-        )
-        return _fail(build, f"The wheel was refused: {refused}", report, now, told="refused")
+        note = partial(_note_refusal, refused=refused, now=now)
+        return _fail(build, f"The wheel was refused: {refused}", report, now, told="refused", follow=note)
     return Verdict(state=Build.State.SUCCEEDED, reason=build.reason)
+
+
+def _note_refusal(build: Build, refused: Refused, now: datetime) -> None:
+    """Have an operator see a file that was refused."""
+    Refusal.objects.create(
+        build=build,
+        filename=refused.wheel.filename[:300],
+        sha256=refused.wheel.sha256[:64],
+        reason=refused.reason,
+        at=now,
+    )
+    retry.after_failure(build, now)
 
 
 def _fail(

@@ -37,8 +37,7 @@ def give_out() -> int:
 @shared_task(name="builds.sweep")
 def sweep() -> int:
     """Ring again where nobody answered, and take back what fell silent."""
-    now = database_now()
-    return dispatch.ring_again(now) + dispatch.close_lost(now)
+    return dispatch.sweep(database_now())
 
 
 @shared_task(name="builds.quarantine")

@@ -235,16 +235,21 @@ def _number_in(filename: str, name: str) -> str:
     return str(version) if found == name else ""
 
 
-# Most files have one of a few hundred.
-@lru_cache(maxsize=4096)
 def _requires_python(specifiers: str | None) -> str:
     """Return specifiers that can be read; those that cannot count as absent, as for pip."""
+    kept = (specifiers or "").strip()
+    return _readable(kept) if _is_kept(kept, 255) else ""
+
+
+# Most files have one of a few hundred.
+@lru_cache(maxsize=4096)
+def _readable(specifiers: str) -> str:
+    """Return specifiers if they can be read."""
     try:
-        SpecifierSet(specifiers or "")
+        SpecifierSet(specifiers)
     except InvalidSpecifier:
         return ""
-    kept = (specifiers or "").strip()
-    return kept if _is_kept(kept, 255) else ""
+    return specifiers
 
 
 def _is_kept(text: str, limit: int) -> bool:

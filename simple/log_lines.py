@@ -105,14 +105,19 @@ def _of_json(text: str) -> Served | Missed | Refusal | None:
     return _told(method, uri, status, apart or agent, address, range_header, time=time)
 
 
-@lru_cache(maxsize=10_000)
 def _unescaped(agent: str) -> str | None:
+    """Return what a JSON string says; None if it is none, or too long for an agent."""
+    return _parsed(agent) if len(agent) <= 2 * MAX_LENGTH else None
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(agent: str) -> str | None:
     """Return what a JSON string says; None if it is none.
 
     An agent is JSON in JSON: its sixty escapes take longer than the rest of a line, and it comes again.
     """
     try:
-        loaded = json.loads(f'"{agent}"') if len(agent) <= 2 * MAX_LENGTH else None
+        loaded = json.loads(f'"{agent}"')
     except ValueError:
         return None
     return loaded if isinstance(loaded, str) else None

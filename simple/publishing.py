@@ -46,6 +46,8 @@ Done = TypeVar("Done")
 
 LOCK = "writer"
 _KEY = f"{tree.PRIVATE}key"
+# A package whose files are nowhere is looked at again then: whoever brings them back may not tell.
+LOOK_AGAIN = timedelta(hours=1)
 
 
 def publish(now: datetime, *, wait: bool = False, run_s: float = RUN_S) -> int:
@@ -121,6 +123,7 @@ class _Written:
     indexes: frozenset[str]
     wanted: frozenset[str]
     latest: int
+    lacks: bool  # files of wheels that it should list
 
     @property
     def package(self) -> Package:
@@ -206,7 +209,15 @@ class _Writer:
         except Exception:
             logger.exception("The pages of %s could not be written; they are tried again.", of.package)
             row.put_off(self.now)
+            self._take_down(of.package)
             return None
+
+    def _take_down(self, package: Package) -> None:
+        """Have nobody get what must be nowhere, also while the pages that list it cannot be written."""
+        try:
+            folders.sweep(package.name, _doomed(package, folders.leftovers(package.name, frozenset())))
+        except OSError:
+            logger.exception("What was taken down of %s is still in the index.", package)
 
     def _write(self, held: Holdings, row: Shown) -> _Written:
         """Link a package's files, and write its pages."""
@@ -226,7 +237,7 @@ class _Writer:
             else:
                 writing.drop(each)
         wanted = {entry for wheel, entries in linked.items() if wheel not in lost for entry in entries}
-        written = _Written(held, row, writing, frozenset(made), frozenset(wanted), latest)
+        written = _Written(held, row, writing, frozenset(made), frozenset(wanted), latest, bool(lost))
         if written.is_unsure:
             writing.doubt(self.folders)
         return written
@@ -234,7 +245,8 @@ class _Writer:
     def _show(self, written: _Written, row: Shown) -> _Outcome:
         """Have the pages that were written read from now on, and take away files that are offered no more."""
         written.writing.place()
-        return _Outcome(written, sweep_at=self._sweep(written))
+        swept_at = [self._sweep(written), self.now + LOOK_AGAIN if written.lacks else None]
+        return _Outcome(written, sweep_at=min(filter(None, swept_at), default=None))
 
     def _sweep(self, written: _Written) -> datetime | None:
         """Take away each file that no page lists in its time, and return when the next one is to go.

@@ -45,7 +45,8 @@ def look(now: datetime, limit: int) -> Look:
     nothing = {package: noted for package, noted in first.items() if package not in there}
     Package.objects.note_shown(nothing)
     old = [package for package in first if package in there][:limit]
-    swept = Shown.objects.to_sweep(now).exclude(retry_at__gt=now).values_list("pk", flat=True)[:limit]
+    to_sweep = Shown.objects.to_sweep(now).exclude(pk__in=Shown.objects.failing(now))
+    swept = to_sweep.values_list("pk", flat=True)[:limit]
     return Look(sorted({*old, *swept}), len(nothing))
 
 

@@ -111,9 +111,13 @@ def growing() -> list[int]:
 def keep(build: int) -> None:
     """Move a log into the storage, when its build has ended."""
     path = _growing(build)
-    if path.exists():
-        _store(build, path.read_bytes())
-        path.unlink()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        # There was none, or somebody else has moved it just now.
+        return
+    _store(build, content)
+    path.unlink(missing_ok=True)
 
 
 def remove(build: int) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from builds import failures, statements
@@ -108,7 +108,10 @@ class BuildQuerySet(models.QuerySet["Build"]):
         found = list(waiting.filter(not_before__lte=now)[:limit]) or list(
             waiting.filter(not_before__gt=now + 2 * longest)[:limit]
         )
-        return self.filter(pk__in=found, state=State.QUEUED).update(not_before=None) if found else 0
+        if not found:
+            return 0
+        with transaction.atomic():
+            return self._of_nobody(found).update(not_before=None)
 
     def shift(self, target: "Target", leave: range, enter: range, limit: int) -> int:
         """Move some builds that are ready from one class to another; return how many.
@@ -121,9 +124,20 @@ class BuildQuerySet(models.QuerySet["Build"]):
         found = list(some.order_by().values_list("pk", flat=True)[:limit])
         if not found:
             return 0
-        # A plan may have placed some of them anew since, in the other class.
-        still = self.filter(there, pk__in=found, state=State.QUEUED)
-        return still.update(priority=F("priority") + enter.start - leave.start)
+        with transaction.atomic():
+            # A plan may have placed some of them anew since, in the other class.
+            still = self._of_nobody(found).filter(there)
+            return still.update(priority=F("priority") + enter.start - leave.start)
+
+    def _of_nobody(self, keys: Sequence[int]) -> Self:
+        """Return those of some builds that wait and that no other transaction is at, and lock them.
+
+        Who waited for those that a plan is at would wait for all of it, and perhaps in a circle.  What is
+        left out is found the next time.
+        """
+        waiting = self.filter(pk__in=keys, state=State.QUEUED)
+        free = waiting.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True)
+        return self.filter(pk__in=list(free))
 
     def add(self, builds: "Iterable[Build]") -> None:
         """Insert new builds, of which a package may have thousands; they do not learn their keys."""
@@ -162,12 +176,17 @@ class BuildQuerySet(models.QuerySet["Build"]):
         return self.of_request(found) if found else None
 
     def lost(self, now: datetime) -> Self:
-        """Assigned builds whose lease ran out.
+        """Assigned builds whose lease ran out, or is of a time from which the database's clock was put back.
 
         They are found among those that builders have, one each.  An index of leases would have each heartbeat
         write an entry into all indexes of the table, as PostgreSQL updates in place only what is in none.
         """
-        return self.assigned().filter(lease_until__lt=now)
+        longest = timedelta(seconds=max(settings.PIWHEELS_LEASE_S, settings.PIWHEELS_CLAIM_S))
+        return self.assigned().filter(Q(lease_until__lt=now) | Q(lease_until__gt=now + 2 * longest))
+
+    def spare(self, now: datetime) -> int:
+        """Let these builds be their builders' for as long as a claim may take; return how many."""
+        return self.update(lease_until=now + timedelta(seconds=settings.PIWHEELS_CLAIM_S))
 
     def last_attempts(self) -> Self:
         """Builds that no later attempt at the same version for the same target has followed."""
@@ -183,9 +202,13 @@ class BuildQuerySet(models.QuerySet["Build"]):
         ended = self.filter(state__in=[State.FAILED, State.LOST], losses__gte=self.model.MAX_LOSSES)
         return ended.last_attempts().filter(Q(state=State.LOST) | Q(failure__in=excused)).order_by("-pk")
 
-    def unheard_rings(self, before: datetime) -> Self:
-        """Builds whose builder was told of them before then and has not claimed them."""
-        return self.filter(state=State.DISPATCHED, rang_at__lt=before)
+    def unheard_rings(self, now: datetime, after: timedelta) -> Self:
+        """Builds whose builder was told of them so long ago and has not claimed them.
+
+        What rang in a time to come did so before the database's clock was put back.
+        """
+        unheard = Q(rang_at__lt=now - after) | Q(rang_at__gt=now + after)
+        return self.filter(unheard, state=State.DISPATCHED)
 
     def _with_relations(self, row: "tuple[Any, ...] | None") -> "Build | None":
         """Return what `statements` read of a build, its version, package, target, source and builder."""

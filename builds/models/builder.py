@@ -228,8 +228,9 @@ class Builder(models.Model):
 
     def forget_build(self, now: datetime) -> None:
         """End the lease of a build that the builder knows no more: it was killed, and has begun anew."""
-        old = self.builds.filter(state__in=Build.RUNNING, claimed_at__lt=now - self.UNDER_WAY)
-        old.update(lease_until=now)
+        # In a time to come it was claimed before the database's clock was put back.
+        old = Q(claimed_at__lt=now - self.UNDER_WAY) | Q(claimed_at__gt=now + self.UNDER_WAY)
+        self.builds.filter(old, state__in=Build.RUNNING).update(lease_until=now)
 
     def give_back(self) -> None:
         """Put the build that the builder was told of, and has not begun, back into the queue."""

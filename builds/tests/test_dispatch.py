@@ -2,6 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
@@ -103,14 +104,25 @@ def test_a_busy_builder_gets_nothing_more():
     assert (dispatch.dispatch(NOON), dispatch.dispatch(NOON)) == (1, 0)
 
 
+@pytest.mark.parametrize("what", ["bytes", "files"])
 @pytest.mark.parametrize("full", ["incoming", "files"])
-def test_nobody_gets_anything_while_a_disk_has_no_room_for_what_they_would_bring(full, tmp_path, monkeypatch):
+def test_nobody_gets_anything_while_a_disk_has_no_room_for_what_they_would_bring(
+    full, what, tmp_path, monkeypatch
+):
     make_build()
     make_builder()
     rooms = {tmp_path / full: 10}
     monkeypatch.setattr(Path, "exists", lambda path: True)
+    free = {"bytes": 900, "files": 900}
+
+    def room(path, of):
+        return rooms.get(path, 900) if of == what else free[of]
+
     monkeypatch.setattr(
-        "shutil.disk_usage", lambda path: type("Disk", (), {"total": 1000, "free": rooms.get(path, 900)})
+        "shutil.disk_usage", lambda path: SimpleNamespace(total=1000, free=room(path, "bytes"))
+    )
+    monkeypatch.setattr(
+        "os.statvfs", lambda path: SimpleNamespace(f_files=1000, f_favail=room(path, "files"))
     )
 
     while_full = dispatch.dispatch(NOON)
@@ -250,6 +262,60 @@ def test_a_ring_that_nobody_answered_is_repeated(redis: Redis):
     assert redis.llen(queue_for("pi-07")) == 1
 
 
+def test_what_a_clock_that_was_put_back_has_left_is_rung_for_again_and_taken_back(redis: Redis):
+    build = make_build()
+    make_builder()
+    dispatch.dispatch(NOON)
+    redis.flushdb()
+    yesterday = NOON - timedelta(days=1)
+
+    assert dispatch.ring_again(yesterday) == 1
+    assert dispatch.close_lost(yesterday) == 1
+
+    build.refresh_from_db()
+    assert build.state == "lost"
+    assert Build.objects.waiting().exists()
+
+
+@pytest.mark.parametrize("fault", [ValueError("odd"), None])
+def test_a_lost_build_that_cannot_be_closed_keeps_no_other_from_it(monkeypatch, caplog, fault):
+    builds = [
+        make_running_build(make_builder(f"pi-{n}"), version=make_version(f"1.{n}"))[0] for n in range(2)
+    ]
+    lose = Build.lose
+
+    def faulty(self, now):
+        if fault and self.pk == max(build.pk for build in builds):
+            raise fault
+        return lose(self, now)
+
+    monkeypatch.setattr(Build, "lose", faulty)
+
+    assert dispatch.close_lost(NOON + timedelta(hours=1)) == (1 if fault else 2)
+    assert ("could not be closed" in caplog.text) == bool(fault)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_builds_that_a_plan_is_at_are_woken_the_next_time():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer at a time.")
+    busy, free = (make_build(make_version(f"1.{n}"), not_before=NOON) for n in range(2))
+
+    def wake():
+        try:
+            return Build.objects.wake(NOON, 10)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        assert Build.objects.select_for_update().get(pk=busy.pk)
+        assert pool.submit(wake).result(10) == 1
+
+    free.refresh_from_db()
+    assert free.not_before is None
+    assert wake() == 1
+
+
 def test_a_lost_build_is_queued_again_and_its_ticket_is_dead():
     build, ticket = make_running_build()
     late = build.lease_until + timedelta(seconds=1)
@@ -260,6 +326,29 @@ def test_a_lost_build_is_queued_again_and_its_ticket_is_dead():
     again = Build.objects.waiting().get()
     assert (build.state, again.attempt, again.losses) == ("lost", 2, 1)
     assert not build.renew(ticket, NOON)
+
+
+def test_builders_that_nobody_could_hear_may_speak_before_their_builds_are_taken_back(monkeypatch, settings):
+    monkeypatch.setattr(dispatch, "_swept", {"at": NOON})
+    build, ticket = make_running_build(now=NOON)
+    silent, _ = make_running_build(make_builder("pi-08"), version=make_version("2.0"))
+    # The server was away for an hour.
+    again = NOON + timedelta(hours=1)
+
+    assert dispatch.sweep(again) == 0
+    assert build.renew(ticket, again + timedelta(seconds=20))
+    wait = timedelta(seconds=settings.PIWHEELS_CLAIM_S)
+    found = [dispatch.sweep(again + second) for second in spread(wait)]
+
+    assert found[-1] == 1
+    silent.refresh_from_db()
+    build.refresh_from_db()
+    assert (silent.state, build.state) == ("lost", "building")
+
+
+def spread(wait):
+    """The moments at which a server that works sweeps, until a wait is over."""
+    return [timedelta(seconds=second) for second in range(5, int(wait.total_seconds()) + 6, 5)]
 
 
 def test_what_is_heard_of_is_not_lost():

@@ -163,6 +163,15 @@ def test_a_build_that_its_builder_knows_no_more_is_lost_soon():
     assert list(Build.objects.lost(later + timedelta(seconds=1))) == [build]
 
 
+def test_a_build_that_was_claimed_before_a_clock_was_put_back_is_not_waited_for():
+    build, _ = make_running_build(now=NOON)
+    yesterday = NOON - timedelta(days=1)
+
+    hearing.hear(build.builder, replace(GOOD, clock=yesterday.timestamp()), yesterday)
+
+    assert list(Build.objects.lost(yesterday + timedelta(seconds=1))) == [build]
+
+
 def test_a_hello_that_was_under_way_at_the_claim_loses_nothing():
     build, _ = make_running_build(now=NOON)
 

@@ -39,6 +39,20 @@ def test_a_target_that_was_switched_off_has_no_next_order(running, waiting):
     assert Build.objects.waiting().filter(pk=waiting.pk).exists()
 
 
+def test_who_reports_hears_its_verdict_whatever_befalls_its_next_order(running, waiting, monkeypatch, caplog):
+    def fail(*_):
+        raise ValueError("odd")
+
+    monkeypatch.setattr(orders, "next_for", fail)
+    build, pi = running
+
+    verdict = pi.report_with(build, b"", succeeded=False, reason="No.", next_for=build.builder.rekey())
+
+    told = json.loads(verdict.content)
+    assert (verdict.status_code, told["state"], told["next"]) == (200, "failed", None)
+    assert "got no next order" in caplog.text
+
+
 def test_an_order_that_comes_with_a_verdict_has_no_log_of_another_build(running, waiting):
     build, pi = running
     leave_logs(waiting)

@@ -2,8 +2,10 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
 from builder.tests.elves import armhf
@@ -80,6 +82,17 @@ def test_a_rebuild_that_comes_out_the_same_publishes_nothing(farm):
     )
     assert json.loads(response.content)["reason"] == again.reason
     assert states() == {FIRST: (False, None)}
+    # No row would tell of its files.
+    stored = {path.name for path in Path(default_storage.path("")).rglob("*.whl*")}
+    assert stored == {FIRST, f"{FIRST}.metadata", f"{FIRST}.{first.pk}.provenance"}
+
+
+def test_a_build_tag_of_another_farm_that_is_a_time_leaves_room_for_the_next(farm):
+    farm.make(make_build())
+    wheel = Wheel.objects.get()
+    make_wheel(build=wheel.build, filename=f"demo-1.0-202301011200-{PURE}.whl")
+
+    assert farm.order(farm.again())["build_tag"] == str(2**31 - 1)
 
 
 def test_a_rebuild_that_goes_back_to_what_was_superseded_is_published(farm):
@@ -394,6 +407,16 @@ def test_a_command_says_what_it_cannot_do(arguments, why):
 
     with pytest.raises(CommandError, match=why):
         call_command("rebuild", *arguments)
+
+
+def test_a_command_of_which_nothing_comes_fails(farm, capsys):
+    farm.make(make_build())
+    Wheel.objects.get().version.skip("broken")
+
+    with pytest.raises(CommandError, match="Nothing of it can be built again"):
+        call_command("rebuild", "demo==1.0", "--target", "trixie-armhf-cp313")
+
+    assert "it is skipped" in capsys.readouterr().out
 
 
 def test_what_cannot_be_built_again_is_said(farm):

@@ -9,6 +9,10 @@ from builds.models import Build, Wheel
 from builds.wheels.coverage import covers
 from builds.wheels.verify import VerifiedWheel
 
+# A wheel of another farm may have any number, as a date with its time; beyond this one our rows have no room.
+# Which of two a client takes does not depend on it: the one that is replaced is yanked.
+_MOST = 2**31 - 1
+
 
 def next_tag(build: Build) -> int | None:
     """Return the number that a build's wheels shall have; None when their plain names are free.
@@ -19,14 +23,14 @@ def next_tag(build: Build) -> int | None:
     supported = build.target.supported_tags()
     named = [parse_wheel_filename(name)[2:] for name in Wheel.objects.names(build.version_id)]
     taken = [tag[0] if tag else 0 for tag, tags in named if not tags.isdisjoint(supported)]
-    return max(taken) + 1 if taken else None
+    return min(max(taken) + 1, _MOST) if taken else None
 
 
 def same_before(build: Build, file: VerifiedWheel) -> Wheel | None:
     """Return the wheel that installs just what a rebuild's does and that nothing has replaced; None if none.
 
-    One that is not known to run on the target stands for nothing there.  The package's row must be ours, as
-    everybody's who publishes.
+    One that is not known to run on the target stands for nothing there.  The answer holds for as long as the
+    package's row is ours, as it is everybody's who publishes.
     """
     if build.build_tag is None:
         return None

@@ -12,6 +12,8 @@ from packaging.version import Version as ParsedVersion
 from packages.models.package import Package
 from packages.ordering import order
 
+MAX_CANONICAL = 200
+
 
 class Placed(NamedTuple):
     """What decides which of a package's thousands of versions are looked at."""
@@ -51,7 +53,9 @@ class Version(models.Model):
     package = models.ForeignKey(Package, models.CASCADE, related_name="versions")
     number = models.CharField(max_length=200, help_text="The string that upstream uses.")
     canonical = models.CharField(
-        max_length=200, blank=True, help_text="Its PEP 440 form; empty for a legacy version, never built."
+        max_length=MAX_CANONICAL,
+        blank=True,
+        help_text="Its PEP 440 form; empty for a legacy version, never built.",
     )
     is_prerelease = models.BooleanField(default=False)
     released_at = models.DateTimeField(null=True, blank=True, help_text="When its first file came.")
@@ -127,7 +131,9 @@ def canonical_version(number: str) -> tuple[str, bool]:
         parsed = ParsedVersion(number)
     except InvalidVersion:
         return "", False
-    return str(parsed), parsed.is_prerelease
+    # Of two hundred characters it may have some more, as "-1" is ".post1".
+    form = str(parsed)
+    return (form, parsed.is_prerelease) if len(form) <= MAX_CANONICAL else ("", False)
 
 
 class UpstreamFileQuerySet(models.QuerySet["UpstreamFile"]):

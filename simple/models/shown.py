@@ -24,7 +24,8 @@ class ShownQuerySet(models.QuerySet["Shown"]):
 
     def failing(self, now: datetime) -> Self:
         """Packages that could not be written and are not to be tried again yet."""
-        return self.filter(retry_at__gt=now)
+        # Later than that it cannot be, unless the database's clock was put back since.
+        return self.filter(retry_at__gt=now, retry_at__lte=now + 2 * Shown.RETRY)
 
 
 class Shown(models.Model):

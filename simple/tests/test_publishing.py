@@ -427,6 +427,48 @@ def test_a_package_that_cannot_be_written_keeps_nobody_waiting(caplog):
     assert entries("broken")
 
 
+def test_what_was_taken_down_is_nowhere_although_its_page_cannot_be_written(monkeypatch):
+    evil, good = make_wheel(), make_wheel(number="2.0")
+    publish()
+    evil.take_down(NOW, "It is malware.")
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(folders.Writing, "put", fail)
+    publish()
+
+    assert not (folder() / evil.filename).exists()
+    assert not (folder() / f"{evil.filename}.metadata").exists()
+    assert (folder() / good.filename).exists()
+    assert Shown.objects.failing(NOW).exists()
+
+
+def test_a_page_that_lacks_a_wheel_is_looked_at_again_until_its_file_is_there():
+    wheel = make_wheel()
+    path = Path(default_storage.path(wheel.path))
+    aside = path.rename(path.with_suffix(".aside"))
+    publish()
+    assert "index.html" not in entries()
+
+    assert publish(timedelta(minutes=59)) == 0
+    publish(timedelta(minutes=61))
+    aside.rename(path)
+    publish(timedelta(minutes=122))
+
+    assert wheel.filename in page()
+    assert Shown.objects.get().sweep_at is None
+
+
+def test_what_a_clock_that_was_put_back_has_put_off_is_written():
+    make_wheel()
+    Shown.announce(Package.objects.values_list("pk", flat=True))
+    Shown.objects.update(retry_at=NOW + timedelta(days=1))
+
+    assert publish() == 1
+    assert entries()
+
+
 def test_links_across_file_systems_are_symbolic(settings, tmp_path):
     with tempfile.TemporaryDirectory(dir="/dev/shm") as public:
         settings.PIWHEELS_PUBLIC = Path(public)
