@@ -65,16 +65,15 @@ def _write(wheels: Sequence[Wheel], yanks: Mapping[str, bool], batch: Batch) -> 
     ours = [wheel for wheel in there if not _upstream_says_so(wheel)]
     new = [wheel for wheel in ours if not wheel.yanked]
     # Without a reason, so that it is an import's and no operator's of ours.
-    theirs = [
-        wheel
-        for wheel in there
-        if wheel.is_yanked_by_hand and not wheel.yanked_reason and _upstream_says_so(wheel)
-    ]
-    mark_changed({wheel.package_id for wheel in [*new, *theirs]})
+    imported = [wheel for wheel in wheels if wheel.is_yanked_by_hand and not wheel.yanked_reason]
+    theirs = [wheel for wheel in imported if yanks.get(wheel.filename) and _upstream_says_so(wheel)]
+    ended = [wheel for wheel in imported if yanks.get(wheel.filename) is False]
+    mark_changed({wheel.package_id for wheel in [*new, *theirs, *ended]})
     Wheel.objects.filter(pk__in=[wheel.pk for wheel in new]).note_yank(yanked=True)
-    Wheel.objects.filter(pk__in=[wheel.pk for wheel in theirs]).note_yank(yanked=False)
+    Wheel.objects.filter(pk__in=[wheel.pk for wheel in [*theirs, *ended]]).note_yank(yanked=False)
     batch.wrote("decisions", count=len(ours))
     batch.noted("decisions", "left to upstream", len(theirs))
+    batch.noted("decisions", "yanked there no more", len(ended))
 
 
 def _upstream_says_so(wheel: Wheel) -> bool:

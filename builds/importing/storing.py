@@ -30,6 +30,11 @@ from builds.models import Target, Wheel
 from builds.wheels.wheel_names import BadWheel
 
 UNREADABLE = "it cannot be read"
+# Errors stand at a log's end: of one that is too long, that much of its end is kept, as builders do.
+_END = 64 << 10
+_CUT = b"\n[piwheels: the log is too long; what follows is its end]\n"
+# Of what unpacks to more than that nobody waits for the end.
+_MOST_UNPACKED = 64 * LOG_LIMIT
 
 
 class Untaken(Exception):
@@ -218,15 +223,18 @@ def _compare(content: BufferedReader, file: File) -> None:
 
 
 def _unpacked(path: Path) -> tuple[bytes, bool]:
-    """Return a log, and whether there is more of it than we keep."""
+    """Return a log, and whether there is more of it than we keep: then it is the beginning and the end."""
+    end = b""
     try:
         with gzip.open(path) as file:
-            text = file.read(LOG_LIMIT + 1)
+            text = file.read(LOG_LIMIT)
+            while file.tell() < _MOST_UNPACKED and (block := file.read(LOG_LIMIT)):
+                end = (end + block)[-_END:]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Untaken("it cannot be unpacked", str(error)) from error
     except OSError as error:
         raise Untaken(UNREADABLE, str(error)) from error
-    return text[:LOG_LIMIT], len(text) > LOG_LIMIT
+    return (text[: LOG_LIMIT - len(_CUT) - len(end)] + _CUT + end, True) if end else (text, False)
 
 
 def _diagnosed(text: bytes) -> Diagnosis:

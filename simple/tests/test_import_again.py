@@ -241,6 +241,23 @@ def test_what_upstream_yanks_too_is_left_to_upstream(original, client):
     assert yanks(client) == {name: False}
 
 
+def test_what_is_yanked_there_no_more_is_yanked_here_no_more_with_the_next_import(original, client):
+    ended, ours = (
+        original.wheel("demo", "1.0", tag="py3-none-any"),
+        original.wheel("demo", "2.0", tag="py3-none-any"),
+    )
+    original.sql("UPDATE versions SET yanked = true WHERE version = '1.0'")
+    imported(original)
+    Wheel.objects.get(filename=ours).yank("Ours alone.")
+    assert yanks(client) == {ended: True, ours: "Ours alone."}
+    original.sql("UPDATE versions SET yanked = false")
+
+    report, _ = imported(original)
+
+    assert yanks(client) == {ended: False, ours: "Ours alone."}
+    assert report["subjects"]["decisions"]["yanked there no more"] == 1
+
+
 def test_what_was_yanked_there_since_is_yanked_with_the_next_import(original, client):
     name = original.wheel(tag="py3-none-any")
     imported(original)

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from builds.files import logs
 from builds.files.stored import MARK, TEMPORARY
+from builds.importing import storing
 from builds.models import Build, Target, Wheel
 from packages.models import Alias, Package
 from simple.models import Download
@@ -42,13 +43,34 @@ def test_a_log_that_is_none_is_refused_and_its_build_comes_without_one(original)
     assert logs.content(lacking) == b""
 
 
-def test_a_log_without_end_is_cut(original):
-    build = original.build("demo", "1.0", log="x" * (11 << 20))
+def test_of_a_log_that_is_too_long_the_end_is_kept_which_says_why_it_failed(original):
+    said = "src/demo.c:1:10: fatal error: ffi.h: No such file or directory\n"
+    build = original.build("demo", "1.0", is_good=False, log="x" * (11 << 20) + f"\n{said}")
 
     report, _ = imported(original)
 
     assert report["subjects"]["logs"]["cut"] == 1
-    assert len(logs.content(build)) == 10 << 20
+    kept = logs.content(build)
+    assert len(kept) == 10 << 20
+    assert kept.endswith(said.encode())
+    assert Build.objects.get().failure == "missing-header"
+
+
+def test_a_log_that_unpacks_without_end_is_left_at_some_length(original, monkeypatch):
+    monkeypatch.setattr(storing, "_MOST_UNPACKED", 20 << 20)
+    original.build("demo", "1.0", log="x" * (64 << 20))
+    read = []
+    opened = storing.gzip.open
+
+    def counted(path):
+        file = opened(path)
+        monkeypatch.setattr(file, "read", lambda size, read_it=file.read: read.append(size) or read_it(size))
+        return file
+
+    monkeypatch.setattr(storing.gzip, "open", counted)
+    imported(original)
+
+    assert sum(read) <= 30 << 20
 
 
 @pytest.mark.parametrize(
