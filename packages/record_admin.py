@@ -43,7 +43,8 @@ class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cla
             for name, field in form.base_fields.items():
                 # A form that is written by hand has the same fields for all.
                 form.base_fields[name] = copy(field)
-                form.base_fields[name].show_hidden_initial = True
+                # What cannot be changed, as the hash of a password, has nothing to bring along.
+                form.base_fields[name].show_hidden_initial = not field.disabled
         return form
 
     # Any: Django's signature, of whatever model.

@@ -37,7 +37,7 @@ def change(client, row, **new):
 def shown(client, row):
     """Open the form of a row, and return what a browser would send of it."""
     form = client.get(_path(row)).context["adminform"].form
-    told = {}
+    told: dict[str, object] = {}
     for field in form:
         value = "" if field.value() is None else field.value()
         told |= {field.html_name: value, field.html_initial_name: value}

@@ -37,7 +37,7 @@ class NewAccountForm(AdminUserCreationForm):  # type: ignore[type-arg]  # as abo
     role = forms.ChoiceField(choices=_ROLES, help_text="What the account may do.")
 
 
-class AccountAdmin(UserAdmin, FarmAdmin):  # type: ignore[type-arg]  # as above
+class AccountAdmin(UserAdmin, FarmAdmin):  # type: ignore[type-arg, misc]  # as above; two forms of get_form
     """Who may sign in here, and what they may do."""
 
     form, add_form = AccountForm, NewAccountForm

@@ -38,6 +38,13 @@ def test_the_admin_shows_every_model(admin_client, every_row):
         assert admin_client.get(reverse(f"admin:{name}_change", args=[row.pk])).status_code == 200
 
 
+def test_the_form_of_an_account_has_no_hash_of_its_password(admin_client, admin_user):
+    page = admin_client.get(reverse("admin:auth_user_change", args=[admin_user.pk])).content.decode()
+
+    assert 'name="initial-username"' in page
+    assert admin_user.password not in page
+
+
 def test_what_is_only_recorded_cannot_be_edited_added_or_deleted(admin_client, every_row):
     rows = {f"{row._meta.app_label}_{row._meta.model_name}": row for row in every_row}
 

@@ -44,7 +44,7 @@ def _pages() -> Iterator[str]:
         # What it says that is shown, is.
         if package.shown_revision == package.revision:
             offered = index.offered().filter(package=package).values_list("filename", flat=True)
-            if (shown := _shown(package)) != set(offered):
+            if (shown := _shown(package)) not in (None, set(offered)):
                 yield f"{package} shows {sorted(shown)} and not {sorted(offered)}"
 
 
@@ -70,10 +70,15 @@ def _page(public: Path, path: Path) -> Iterator[str]:
                 yield f"{path.relative_to(public)} names {each.name}, which is not whole"
 
 
-def _shown(package: Package) -> set[str]:
-    """Return the names of the files that a package's page lists."""
+def _shown(package: Package) -> set[str] | None:
+    """Return the names of the files that a package's page lists; None if it is not whole."""
     page = tree.folder("simple", package.name) / tree.PAGES[Format.JSON]
-    return {file["filename"] for file in json.loads(page.read_bytes())["files"]} if page.exists() else set()
+    if not page.exists():
+        return set()
+    try:
+        return {file["filename"] for file in json.loads(page.read_bytes())["files"]}
+    except ValueError:
+        return None
 
 
 @cache

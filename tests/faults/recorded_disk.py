@@ -52,7 +52,9 @@ class RecordedDisk:
         self._flushed, self._covered = folder / "flushed", 0
 
     def __enter__(self) -> Self:
-        services.install([] if shutil.which(DAEMON) else ["qemu-utils"])
+        # The one has it since Debian 13, the other had it before.
+        for package in ("qemu-utils", "qemu-system-common"):
+            services.install([] if shutil.which(DAEMON) else [package])
         self.here.mkdir(parents=True)
         image = self._folder / "image"
         with image.open("wb") as file:
@@ -104,6 +106,10 @@ class RecordedDisk:
     def _end_daemon(self) -> None:
         self._daemon.send_signal(signal.SIGTERM)
         self._daemon.wait(30)
+
+    def sync(self) -> None:
+        """Have the disk remember all that was written until now, whoever cared."""
+        subprocess.run(["sync", "--file-system", self.here], check=True)
 
     def moment(self) -> int:
         """Return the moment: whatever was written and flushed by now stands before it in the record."""

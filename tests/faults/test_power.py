@@ -51,6 +51,8 @@ class Recorded:
     def run(self) -> None:
         """Publish until enough is built."""
         self.world.begin()
+        # A database that was only just made (initdb --no-sync) need not outlive anything.
+        self.disk.sync()
         first = self.disk.moment()
         listener = threading.Thread(target=self._listen, daemon=True)
         listener.start()
