@@ -45,8 +45,9 @@ def test_a_dry_run_says_each_step_and_draws_nothing():
         "PostgreSQL",
         "Redis",
         "settings",
-        "migrate",
+        "settings and storage",
         "nginx",
+        "migrate",
         "units",
         "start",
         "the first administrator",
@@ -103,7 +104,10 @@ def test_behind_a_proxy_it_speaks_plain_http_and_believes_that_proxy():
 @pytest.fixture
 def shell(tmp_path):
     """Return what runs lines of shell with the setup's functions, in folders that are not the system's."""
-    parts = [SETUP, *(SETUP.with_name(f"{name}.sh") for name in ("setup-steps", "server-data"))]
+    parts = [
+        SETUP,
+        *(SETUP.with_name(f"{name}.sh") for name in ("setup-steps", "server-data", "server-nginx")),
+    ]
     functions = "".join(part.read_text().partition("\nsource=$(cd")[0] + "\n" for part in parts)
     # Who owns a file is root's to say.
     own = f"OPT={tmp_path}/opt; ETC={tmp_path}; REDIS_VAR={tmp_path}; chown() {{ :; }}; source={ROOT}"
@@ -303,6 +307,30 @@ def test_a_key_that_is_not_the_certificates_is_refused_before_anything_changes(s
     assert f"{other} is not the key of {certificate}" in told(certificate, other)
     assert "text is no certificate" in told(tmp_path / "text", key)
     assert "text is no key that nginx can read" in told(certificate, tmp_path / "text")
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
+def test_a_self_signed_certificate_is_made_anew_before_it_ends_or_for_another_name(shell):
+    told = shell(
+        """
+        certificate=$ETC/tls/own.pem key=$ETC/tls/own.key
+        seen() { sign >/dev/null 2>&1; openssl x509 -in "$certificate" -noout -fingerprint; }
+        seen; seen
+        name=other.example.org
+        seen; seen
+        openssl x509 -in "$certificate" -signkey "$key" -days 20 -out "$certificate.short" 2>/dev/null
+        mv "$certificate.short" "$certificate"
+        seen
+        openssl x509 -in "$certificate" -noout -checkend 300000000 -ext subjectAltName
+        """,
+        *GIVEN,
+    )
+
+    first, again, renamed, kept, renewed, *end = told.splitlines()
+    assert (first, renamed) == (again, kept)
+    assert len({first, renamed, renewed}) == 3
+    assert "Certificate will not expire" in end
+    assert "other.example.org" in told
 
 
 def test_the_certificate_is_looked_at_before_the_configuration_is_written():
