@@ -13,6 +13,9 @@ from builds.models import Build, Builder, Size
 
 # Files appear some time after their announcement, and at some of upstream's servers later than at others.
 YOUNG = timedelta(days=1)
+# What so many builders in a row were told of and none has begun would be tried for ever, before all that
+# waits behind it: perhaps our own answer to who asks for it is an error.
+UNBEGUN = 20
 
 # What a larger builder may do better, with more memory and mostly a newer processor; and why it is asked.
 _TRIED_LARGER = {
@@ -23,11 +26,18 @@ _TRIED_LARGER = {
 
 def after_loss(build: Build, now: datetime) -> None:
     """Follow a build whose builder fell silent."""
-    # A builder that never began says nothing of the build, so that does not count against it.
-    if build.claimed_at:
+    # A builder that never began says nothing of the build, so that does not count against it; but many do.
+    if build.claimed_at or _was_begun_by_none(build):
         _later(build, now)
     else:
         elsewhere(build)
+
+
+def _was_begun_by_none(build: Build) -> bool:
+    """Tell whether so many attempts in a row were begun by no builder that it must be the build's fault."""
+    row = Build.objects.filter(version=build.version_id, target=build.target_id, attempt__lte=build.attempt)
+    last = row.order_by("-attempt").values_list("state", "claimed_at")[:UNBEGUN]
+    return len(last) == UNBEGUN and all(of == (Build.State.LOST, None) for of in last)
 
 
 def elsewhere(build: Build) -> None:

@@ -13,6 +13,7 @@ from builds import dispatch
 from builds.files import incoming, logs
 from builds.files.stored import MARK
 from builds.models import Build, Builder
+from builds.planning import retry
 from builds.tests.rows import (
     NOON,
     make_build,
@@ -444,6 +445,18 @@ def test_a_builder_that_never_begins_does_not_use_a_build_up(redis: Redis):
         lose_a_day(builder, NOON + timedelta(days=days), redis, claims=False)
 
     assert Build.objects.waiting().get().losses == 0
+
+
+def test_what_no_builder_ever_begins_waits_for_a_person_in_the_end(redis: Redis):
+    make_build()
+    builder = make_builder()
+
+    for days in range(retry.UNBEGUN + Build.MAX_WAITS + 5):
+        lose_a_day(builder, NOON + timedelta(days=days), redis, claims=False)
+
+    assert Build.objects.filter(state="lost").count() == retry.UNBEGUN + Build.MAX_WAITS
+    assert not Build.objects.open().exists()
+    assert Build.objects.given_up().exists()
 
 
 def test_two_dispatchers_and_two_sweepers_do_each_thing_once():
