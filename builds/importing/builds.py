@@ -16,7 +16,7 @@ from builds.importing.storing import KeptLog, Store, Taken, Untaken
 from builds.importing.taking import Found, Taking
 from builds.importing.targets import NAME, Builders
 from builds.importing.theirs import File, Made
-from builds.models import Target
+from builds.models import Build, Target
 from packages.importing.original import Original
 from packages.importing.progress import Progress
 from packages.models import ImportRefusal, ImportRefusalQuerySet
@@ -24,6 +24,8 @@ from packages.models import ImportRefusal, ImportRefusalQuerySet
 LATER = "its version came after the versions were read: say it again, with --again"
 # Numbers of theirs begin far above it, whatever they are.
 _BEFORE_ALL = -(2**62)
+# So many of the last numbers are looked at once more.
+OVERLAP = 1000
 
 
 @dataclass
@@ -47,6 +49,11 @@ class Importer:
         total = self.original.number("SELECT count(*) FROM builds WHERE build_id > %s", [after])
         with self.progress.bar(total) as bar:
             bar.show("builds")
+            if late := self._late(after):
+                taking = self._stored(Taking(), theirs.these(self.original, late))
+                with transaction.atomic():
+                    self._write(taking)
+                    step.note(taking.batch, step.cursor)
             while builds := theirs.page(self.original, after):
                 after = builds[-1].number
                 taking = self._stored(Taking(), builds)
@@ -55,6 +62,17 @@ class Importer:
                     step.note(taking.batch, [after])
                 bar.advance(len(builds))
         step.finish()
+
+    def _late(self, after: int) -> list[int]:
+        """Return builds before that number that were not there when those behind them were read.
+
+        Several of theirs write at a time, and who gets the lower number may be done later.
+        """
+        sql = "SELECT build_id FROM builds WHERE build_id > %s AND build_id <= %s"
+        numbers = {number for (number,) in self.original.page(sql, [after - OVERLAP, after])}
+        there = set(Build.objects.filter(pk__in=numbers).values_list("pk", flat=True))
+        refused = set(_refused().filter(build__in=numbers).values_list("build", flat=True))
+        return sorted(numbers - there - refused)
 
     def take_again(self) -> None:
         """Try again what was not taken before."""

@@ -269,6 +269,22 @@ def test_what_was_yanked_there_since_is_yanked_with_the_next_import(original, cl
     assert yanks(client) == {name: True}
 
 
+def test_a_build_that_was_committed_after_a_later_one_comes_with_the_next_import(original):
+    first = original.build("demo", "1.0")
+    original.sql("SELECT setval('builds_build_id_seq', %s)", first + 1)
+    original.wheel("demo", "3.0", tag="py3-none-any")
+    imported(original)
+    original.sql("SELECT setval('builds_build_id_seq', %s)", first)
+    late = original.wheel("demo", "2.0", tag="py3-none-any")
+
+    report, status = imported(original)
+    again, _ = imported(original)
+
+    assert status == 0
+    assert Wheel.objects.get(filename=late).build_id == first + 1
+    assert report["subjects"]["builds"]["written"] == again["subjects"]["builds"]["written"] == 3
+
+
 def test_what_was_removed_there_since_is_said_and_stays(original):
     gone, left = original.wheel(tag="py3-none-any"), original.wheel(number="2.0", tag="py3-none-any")
     assert imported(original)[1] == 0
