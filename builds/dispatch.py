@@ -196,14 +196,16 @@ def ring_again(now: datetime) -> int:
 def sweep(now: datetime) -> int:
     """Ring again where nobody answered, and take back what fell silent; return how often that was.
 
-    Where nobody has swept for a while, the server stood still, or its clock jumped: leases ran out as nobody
-    could hear builders, so those get as long as for a claim to speak again.
+    Where this process has not swept for a while, the server stood still, or its clock jumped: leases run out
+    as nobody could hear builders, so those get as long as for a claim to speak again.
     """
-    before, _swept["at"] = _swept.get("at"), now
-    if before is None or not before <= now < before + STOOD_STILL:
-        spared = Build.objects.lost(now).spare(now)
+    before = _swept.get("at")
+    # Two threads of one process may come to it in another order than they asked for the time.
+    if before is None or not before - STOOD_STILL < now < before + STOOD_STILL:
+        spared = Build.objects.spare(now)
         if spared:
-            logger.warning("%s builds whose leases ran out while nobody looked are waited for.", spared)
+            logger.info("%s builds are waited for, as nobody has looked for a while.", spared)
+    _swept["at"] = now
     return ring_again(now) + close_lost(now)
 
 

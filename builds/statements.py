@@ -52,7 +52,7 @@ _BY_TOKEN = f"""
 
 _PROLONG = "UPDATE builds_build SET lease_until = %s WHERE id = %s AND state IN ('building', 'uploading')"
 _RENEW = f"""{_PROLONG}
-    AND ticket_hash = %s AND lease_until >= %s AND must_end_at >= %s
+    AND ticket_hash = %s AND must_end_at >= %s
     AND EXISTS (SELECT 1 FROM builds_builder builder WHERE builder.id = builder_id AND builder.is_enabled)
 """
 
@@ -233,8 +233,11 @@ def prolong(build: int, lease: datetime) -> bool:
 
 
 def renew(build: int, lease: datetime, ticket_hash: str, now: datetime) -> bool:
-    """Give a running build a new lease for its ticket, if that is alive and its builder enabled."""
-    return change(_RENEW, [lease, build, ticket_hash, now, now], is_frequent=True) == 1
+    """Give a running build a new lease for its ticket, if that is alive and its builder enabled.
+
+    Also one whose lease is over, as long as nobody has taken it back: perhaps nobody could hear its builder.
+    """
+    return change(_RENEW, [lease, build, ticket_hash, now], is_frequent=True) == 1
 
 
 def sources(version: int) -> list[tuple[Any, ...]]:

@@ -26,7 +26,8 @@ from packages.record_admin import FarmAdmin
 
 # The most rows that one deed is done to: each is a transaction, and the operator waits for all of them.
 MOST = 2000
-_NUMBER = re.compile(r"\d[\d,]*")
+# A count, and no part of a name.
+_NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?![\w.-])")
 # So many of them are named when the question is asked.
 NAMED = 20
 

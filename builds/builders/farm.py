@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import Count, OuterRef
+from django.db.models import Count, OuterRef, Subquery
 
 from builds.builders.readings import Machine, machine
 from builds.log_text import clean
@@ -227,12 +226,13 @@ def _known(builds: "models.QuerySet[Build]") -> "models.QuerySet[Build]":
 def last_of_each() -> Mapping[int, list[Build]]:
     """Return the last builds of each builder, the last one first.
 
-    To number all builds of each would read millions.  So each builder is asked for its last ones: ten steps
-    in the index of its builds.
+    To number all builds of each would read millions.  So each builder is asked for its last, for the one
+    before that, and so on: ten steps in the index of its builds.
     """
-    ended = ArraySubquery(Build.objects.ended().filter(builder=OuterRef("pk")).values("pk")[:LAST])
-    rows = Builder.objects.filter(is_enabled=True).annotate(ended=ended).values_list("ended", flat=True)
-    keys = [key for row in rows for key in row]
+    ended = Build.objects.ended().filter(builder=OuterRef("pk")).values("pk")
+    columns = {f"last_{n}": Subquery(ended[n : n + 1]) for n in range(LAST)}
+    rows = Builder.objects.filter(is_enabled=True).annotate(**columns).values_list(*columns)
+    keys = [key for row in rows for key in row if key]
     found: dict[int, list[Build]] = defaultdict(list)
     for build in _known(Build.objects.filter(pk__in=keys)).order_by("-finished_at", "-pk"):
         found[build.builder_id or 0].append(build)

@@ -16,16 +16,16 @@ from builds.importing.storing import KeptLog, Store, Taken, Untaken
 from builds.importing.taking import Found, Taking
 from builds.importing.targets import NAME, Builders
 from builds.importing.theirs import File, Made
-from builds.models import Build, Target
+from builds.models import Target
 from packages.importing.original import Original
-from packages.importing.progress import Progress
+from packages.importing.progress import Cursor, Progress, Step
 from packages.models import ImportRefusal, ImportRefusalQuerySet
 
 LATER = "its version came after the versions were read: say it again, with --again"
 # Numbers of theirs begin far above it, whatever they are.
 _BEFORE_ALL = -(2**62)
-# So many of the last numbers are looked at once more.
-OVERLAP = 1000
+# Of so many of the last numbers it is noted that nothing had them.
+_LATE = 1000
 
 
 @dataclass
@@ -45,34 +45,28 @@ class Importer:
     def take(self) -> None:
         """Take over all builds behind the last one that was taken."""
         step = self.progress.step("builds")
-        after = int(step.cursor[0]) if step.cursor else _BEFORE_ALL
+        # Behind the last number that was read come those of the last ones that nothing had yet.
+        after, *gaps = map(int, step.cursor) if step.cursor else [_BEFORE_ALL]
         total = self.original.number("SELECT count(*) FROM builds WHERE build_id > %s", [after])
         with self.progress.bar(total) as bar:
             bar.show("builds")
-            if late := self._late(after):
-                taking = self._stored(Taking(), theirs.these(self.original, late))
-                with transaction.atomic():
-                    self._write(taking)
-                    step.note(taking.batch, step.cursor)
+            # Several of theirs write at a time, and who got the lower number may have been done later.
+            if late := theirs.these(self.original, gaps):
+                gaps = sorted({*gaps} - {made.number for made in late})
+                self._take(step, late, [after, *gaps])
             while builds := theirs.page(self.original, after):
+                gaps = _gaps(gaps, after, [made.number for made in builds])
                 after = builds[-1].number
-                taking = self._stored(Taking(), builds)
-                with transaction.atomic():
-                    self._write(taking)
-                    step.note(taking.batch, [after])
+                self._take(step, builds, [after, *gaps])
                 bar.advance(len(builds))
         step.finish()
 
-    def _late(self, after: int) -> list[int]:
-        """Return builds before that number that were not there when those behind them were read.
-
-        Several of theirs write at a time, and who gets the lower number may be done later.
-        """
-        sql = "SELECT build_id FROM builds WHERE build_id > %s AND build_id <= %s"
-        numbers = {number for (number,) in self.original.page(sql, [after - OVERLAP, after])}
-        there = set(Build.objects.filter(pk__in=numbers).values_list("pk", flat=True))
-        refused = set(_refused().filter(build__in=numbers).values_list("build", flat=True))
-        return sorted(numbers - there - refused)
+    def _take(self, step: Step, builds: Sequence[Made], cursor: Cursor) -> None:
+        """Take over some builds that are seen for the first time."""
+        taking = self._stored(Taking(), builds)
+        with transaction.atomic():
+            self._write(taking)
+            step.note(taking.batch, cursor)
 
     def take_again(self) -> None:
         """Try again what was not taken before."""
@@ -186,6 +180,13 @@ class Importer:
             }
         )
         writing.mark_changed({keys[each.made.number].package for each in taking.found})
+
+
+def _gaps(before: Sequence[int], after: int, numbers: Sequence[int]) -> list[int]:
+    """Return which of the last numbers nothing has: of those before, and of a page's behind its first."""
+    last = numbers[-1]
+    between = sorted(set(range(max(after, last - _LATE) + 1, last)) - set(numbers))
+    return [number for number in [*before, *between] if number > last - _LATE]
 
 
 def _refused() -> ImportRefusalQuerySet:

@@ -34,6 +34,7 @@ UNREADABLE = "it cannot be read"
 _END = 64 << 10
 _CUT = b"\n[piwheels: the log is too long; what follows is its end]\n"
 # Of what unpacks to more than that nobody waits for the end.
+_ENDLESS = b"\n[piwheels: the log is far too long; what follows is from somewhere in it]\n"
 _MOST_UNPACKED = 64 * LOG_LIMIT
 
 
@@ -224,17 +225,21 @@ def _compare(content: BufferedReader, file: File) -> None:
 
 def _unpacked(path: Path) -> tuple[bytes, bool]:
     """Return a log, and whether there is more of it than we keep: then it is the beginning and the end."""
-    end = b""
+    end, is_cut, mark = b"", False, _CUT
     try:
         with gzip.open(path) as file:
             text = file.read(LOG_LIMIT)
-            while file.tell() < _MOST_UNPACKED and (block := file.read(LOG_LIMIT)):
-                end = (end + block)[-_END:]
+            end = text[-_END:]
+            while block := file.read(LOG_LIMIT):
+                end, is_cut = (end + block)[-_END:], True
+                if file.tell() >= _MOST_UNPACKED:
+                    mark = _ENDLESS
+                    break
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Untaken("it cannot be unpacked", str(error)) from error
     except OSError as error:
         raise Untaken(UNREADABLE, str(error)) from error
-    return (text[: LOG_LIMIT - len(_CUT) - len(end)] + _CUT + end, True) if end else (text, False)
+    return text[: LOG_LIMIT - len(mark) - len(end)] + mark + end if is_cut else text, is_cut
 
 
 def _diagnosed(text: bytes) -> Diagnosis:

@@ -36,6 +36,10 @@ class Contents:
     is_portable: bool = False
 
 
+# The number that a build's column has room for; one that is a date with its time is greater.
+_MOST_BUILD_TAG = 2**31 - 1
+
+
 def installable_tags(filename: str) -> frozenset[Tag]:
     """Return the tags in a wheel's name; BadWheel for a name that no installer of today takes."""
     # What begins with a dot is ours in the storage and in the tree.
@@ -48,9 +52,12 @@ def installable_tags(filename: str) -> frozenset[Tag]:
     if count > MAX_TAGS:
         raise BadWheel(f"its name has more than {MAX_TAGS} tags")
     try:
-        return parse_wheel_filename(filename)[3]
+        *_, build_tag, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename as error:
         raise BadWheel("its name is not one that installers of today take") from error
+    if build_tag and build_tag[0] >= _MOST_BUILD_TAG:
+        raise BadWheel("its build tag leaves no number to a rebuild, which has to have a greater one")
+    return tags
 
 
 def read(file: BufferedReader, filename: str, *, architecture: str, scratch: Path) -> Contents:

@@ -229,8 +229,8 @@ class Build(models.Model):
     def renew(self, ticket: str, now: datetime) -> bool:
         """Prolong the lease; False when the ticket is dead.
 
-        It dies with its lease, with its builder, and some time after the build's time limit, so that no
-        builder can keep a build for ever.
+        It dies when its lease is over and somebody takes the build back, with its builder, and some time
+        after the build's time limit, so that no builder can keep a build for ever.
         """
         return statements.renew(self.pk, self._lease(now), digest(ticket), now)
 

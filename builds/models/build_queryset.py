@@ -185,8 +185,10 @@ class BuildQuerySet(models.QuerySet["Build"]):
         return self.assigned().filter(Q(lease_until__lt=now) | Q(lease_until__gt=now + 2 * longest))
 
     def spare(self, now: datetime) -> int:
-        """Let these builds be their builders' for as long as a claim may take; return how many."""
-        return self.update(lease_until=now + timedelta(seconds=settings.PIWHEELS_CLAIM_S))
+        """Let builds be their builders' for as long as a claim may take; return how many are spared."""
+        least = now + timedelta(seconds=settings.PIWHEELS_CLAIM_S)
+        # To each of them its lease is one of a time that the clock was put back from, or ends before that.
+        return self.lost(least).update(lease_until=least)
 
     def last_attempts(self) -> Self:
         """Builds that no later attempt at the same version for the same target has followed."""

@@ -329,13 +329,18 @@ def test_a_lost_build_is_queued_again_and_its_ticket_is_dead():
     assert not build.renew(ticket, NOON)
 
 
-def test_builders_that_nobody_could_hear_may_speak_before_their_builds_are_taken_back(monkeypatch, settings):
+@pytest.mark.parametrize("is_heard_first", [True, False])
+def test_builders_that_nobody_could_hear_may_speak_before_their_builds_are_taken_back(
+    monkeypatch, settings, is_heard_first
+):
     monkeypatch.setattr(dispatch, "_swept", {"at": NOON})
     build, ticket = make_running_build(now=NOON)
     silent, _ = make_running_build(make_builder("pi-08"), version=make_version("2.0"))
     # The server was away for an hour.
     again = NOON + timedelta(hours=1)
 
+    if is_heard_first:
+        assert build.renew(ticket, again)
     assert dispatch.sweep(again) == 0
     assert build.renew(ticket, again + timedelta(seconds=20))
     wait = timedelta(seconds=settings.PIWHEELS_CLAIM_S)

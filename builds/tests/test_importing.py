@@ -111,7 +111,12 @@ def test_of_a_wheel_that_several_systems_may_take_the_content_is_known(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "name", ["a/demo-1.0-py3-none-any.whl", ".new-1.0-py3-none-any.whl", "demo-1.0-py3-none-any.zip", "x.whl"]
+    "name",
+    [
+        *("a/demo-1.0-py3-none-any.whl", ".new-1.0-py3-none-any.whl", "demo-1.0-py3-none-any.zip", "x.whl"),
+        f"demo-1.0-{2**31 - 1}-py3-none-any.whl",
+        "demo-1.0-202301011200-py3-none-any.whl",
+    ],
 )
 def test_a_name_that_is_no_wheels_is_refused(name):
     with pytest.raises(BadWheel):

@@ -87,14 +87,6 @@ def test_a_rebuild_that_comes_out_the_same_publishes_nothing(farm):
     assert stored == {FIRST, f"{FIRST}.metadata", f"{FIRST}.{first.pk}.provenance"}
 
 
-def test_a_build_tag_of_another_farm_that_is_a_time_leaves_room_for_the_next(farm):
-    farm.make(make_build())
-    wheel = Wheel.objects.get()
-    make_wheel(build=wheel.build, filename=f"demo-1.0-202301011200-{PURE}.whl")
-
-    assert farm.order(farm.again())["build_tag"] == str(2**31 - 1)
-
-
 def test_a_rebuild_that_goes_back_to_what_was_superseded_is_published(farm):
     farm.make(make_build())
     farm.make(farm.again(), b"2")

@@ -10,12 +10,14 @@ import pytest
 from botocore.config import Config
 from django.core.files.storage import default_storage
 
+from builds import dispatch
 from builds.files import incoming
 from builds.models import Build, Refusal, Wheel
 from builds.tests.pi import PURE
 from builds.tests.storages import use
 from builds.tests.wheels import make_wheel as wheel_bytes
 from packages import disk
+from packages.clock import database_now
 from packages.models import Package
 from tests import buckets
 
@@ -154,14 +156,18 @@ def test_a_builder_has_one_report_at_a_time_whatever_ticket_it_comes_with(runnin
     assert Wheel.objects.count() == 1
 
 
-def test_T17_a_report_that_comes_too_late_is_thrown_away(running):
+@pytest.mark.parametrize("is_taken_back", [True, False])
+def test_T17_a_report_that_comes_after_its_build_was_taken_back_is_thrown_away(running, is_taken_back):
     build, pi = running
     content = wheel_bytes()
     pi.upload(build, PURE, content)
     Build.objects.update(lease_until=build.claimed_at)
+    if is_taken_back:
+        assert dispatch.close_lost(database_now()) == 1
 
-    assert pi.report(build, (PURE, content)).status_code == 409
-    assert not Wheel.objects.exists()
+    assert pi.report(build, (PURE, content)).status_code == (409 if is_taken_back else 200)
+    assert Wheel.objects.exists() != is_taken_back
+    assert dispatch.close_lost(database_now()) == 0
 
 
 def test_a_report_that_the_disk_cannot_take_is_taken_when_there_is_room(running, monkeypatch):

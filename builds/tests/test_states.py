@@ -77,8 +77,8 @@ class Walk:
 
     def renew(self, number):
         model, ticket = self.model, self.tickets[-1 - number % len(self.tickets)]
-        is_alive = model.lease_until > self.now and model.must_end_at > self.now
-        may = model.state in RUNNING and ticket == model.ticket and is_alive
+        # Also when its lease is over, as long as nobody has taken it back.
+        may = model.state in RUNNING and ticket == model.ticket and model.must_end_at > self.now
         assert self.last().renew(ticket, self.now) == may
         if may:
             model.lease_until = self.now + LEASE

@@ -9,10 +9,6 @@ from builds.models import Build, Wheel
 from builds.wheels.coverage import covers
 from builds.wheels.verify import VerifiedWheel
 
-# A wheel of another farm may have any number, as a date with its time; beyond this one our rows have no room.
-# Which of two a client takes does not depend on it: the one that is replaced is yanked.
-_MOST = 2**31 - 1
-
 
 def next_tag(build: Build) -> int | None:
     """Return the number that a build's wheels shall have; None when their plain names are free.
@@ -23,7 +19,7 @@ def next_tag(build: Build) -> int | None:
     supported = build.target.supported_tags()
     named = [parse_wheel_filename(name)[2:] for name in Wheel.objects.names(build.version_id)]
     taken = [tag[0] if tag else 0 for tag, tags in named if not tags.isdisjoint(supported)]
-    return min(max(taken) + 1, _MOST) if taken else None
+    return max(taken) + 1 if taken else None
 
 
 def same_before(build: Build, file: VerifiedWheel) -> Wheel | None:

@@ -91,9 +91,10 @@ class AccountAdmin(UserAdmin, FarmAdmin):  # type: ignore[type-arg, misc]  # as 
             obj.save(update_fields=["is_staff"])
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Give the account its role."""
+        """Give the account its role; one that there is, only if it was changed here."""
         super().save_related(request, form, formsets, change)
-        if role := form.cleaned_data.get("role"):
+        role = form.cleaned_data.get("role")
+        if role and (not change or "role" in form.changed_data):
             form.instance.groups.set([Group.objects.get(name=role)])
 
     @deed(

@@ -285,6 +285,17 @@ def test_a_build_that_was_committed_after_a_later_one_comes_with_the_next_import
     assert report["subjects"]["builds"]["written"] == again["subjects"]["builds"]["written"] == 3
 
 
+def test_what_was_forgotten_here_does_not_come_back_with_the_next_import(original):
+    original.build("demo", "1.0", is_good=False)
+    original.build("demo", "2.0", is_good=False)
+    imported(original)
+    Build.objects.all().delete()
+
+    imported(original)
+
+    assert not Build.objects.exists()
+
+
 def test_what_was_removed_there_since_is_said_and_stays(original):
     gone, left = original.wheel(tag="py3-none-any"), original.wheel(number="2.0", tag="py3-none-any")
     assert imported(original)[1] == 0

@@ -43,9 +43,11 @@ def test_a_log_that_is_none_is_refused_and_its_build_comes_without_one(original)
     assert logs.content(lacking) == b""
 
 
-def test_of_a_log_that_is_too_long_the_end_is_kept_which_says_why_it_failed(original):
+@pytest.mark.parametrize("more", [10, 1 << 20])
+def test_of_a_log_that_is_too_long_the_end_is_kept_which_says_why_it_failed(original, more):
     said = "src/demo.c:1:10: fatal error: ffi.h: No such file or directory\n"
-    build = original.build("demo", "1.0", is_good=False, log="x" * (11 << 20) + f"\n{said}")
+    log = "x" * ((10 << 20) + more - len(said) - 1) + f"\n{said}"
+    build = original.build("demo", "1.0", is_good=False, log=log)
 
     report, _ = imported(original)
 

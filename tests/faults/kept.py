@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -38,7 +39,7 @@ def _pages() -> Iterator[str]:
     for path in sorted(public.glob("**/index.*")):
         try:
             yield from _page(public, path)
-        except (ValueError, EOFError, gzip.BadGzipFile) as fault:
+        except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as fault:
             yield f"{path.relative_to(public)} is not whole: {fault!r}"
     for package in Package.objects.all():
         # What it says that is shown, is.

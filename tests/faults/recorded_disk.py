@@ -7,7 +7,6 @@ dm-log-writes).  It does one after the other, so a flush covers all that stands 
 
 import random
 import shutil
-import signal
 import struct
 import subprocess
 import time
@@ -97,15 +96,19 @@ class RecordedDisk:
 
     def end(self) -> None:
         """Have nothing written any more: what is `here` is gone."""
-        if self._daemon.poll() is None:
-            try:
+        try:
+            if self.here.is_mount():
                 _unmount(self.here)
-            finally:
-                self._end_daemon()
+        finally:
+            self._end_daemon()
 
     def _end_daemon(self) -> None:
-        self._daemon.send_signal(signal.SIGTERM)
-        self._daemon.wait(30)
+        self._daemon.terminate()
+        try:
+            self._daemon.wait(30)
+        except subprocess.TimeoutExpired:
+            self._daemon.kill()
+            self._daemon.wait()
 
     def sync(self) -> None:
         """Have the disk remember all that was written until now, whoever cared."""
@@ -173,7 +176,8 @@ def _write(record: BinaryIO, disk: BinaryIO, entry: Entry, size: int) -> None:
 
 
 def _copy(image: Path, other: Path) -> None:
-    """Copy an image, whose holes take no time."""
+    """Copy an image, whose holes take no time, to a new file: somebody may still have the old one open."""
+    other.unlink(missing_ok=True)
     subprocess.run(["cp", "--sparse=always", image, other], check=True)
 
 
@@ -188,4 +192,6 @@ def _unmount(folder: Path) -> None:
         if done.returncode == 0:
             return
         time.sleep(0.2)
+    # It goes when they do; but no test may go on with it.
+    subprocess.run(["umount", "--lazy", folder], check=False)
     raise RuntimeError(done.stderr)

@@ -100,9 +100,9 @@ class Recorded:
     def wrong_when_healed(self) -> list[str]:
         """Start all of it again, and wait until nothing is left to do; return what is wrong then."""
         others = [name for name in self.farm.commands() if name != "postgresql"]
-        for name in others:
-            self.farm.start(name)
         try:
+            for name in others:
+                self.farm.start(name)
             self.farm.wait_until(self.world.is_calm, 180)
             return [*self.world.wrong(), *self.world.operators.ask("unbuilt")]
         finally:

@@ -48,6 +48,10 @@ def _try_to_write(report: Path | None) -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Keep a second import out, which would add the same downloads; this one's may have lost its terminal."""
+    if connection.vendor != "postgresql":
+        # Two would wait for each other's transactions, and nobody has such a farm on SQLite.
+        yield
+        return
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(hashtext('import_piwheels'))")
         if not cursor.fetchone()[0]:
