@@ -76,13 +76,16 @@ def test_the_database_allows_no_builder_whose_name_is_no_queue(name):
         make_builder(name)
 
 
-def test_a_ticket_dies_with_its_lease():
+def test_a_ticket_dies_when_its_lease_is_over_and_somebody_takes_the_build_back():
     build, ticket = make_running_build()
+    late = build.lease_until + timedelta(hours=1)
 
     assert build.renew(ticket, NOON)
     assert not build.renew("another", NOON)
     assert not build.renew("", NOON)
-    assert not build.renew(ticket, build.lease_until + timedelta(hours=1))
+    assert build.renew(ticket, late)
+    assert build.lose(late + 2 * (build.lease_until - NOON))
+    assert not build.renew(ticket, late)
 
 
 def test_a_ticket_dies_with_its_build():
