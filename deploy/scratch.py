@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections import deque
 from contextlib import suppress
 
 # What would lead away from the scratch state, to a farm that somebody uses.
@@ -16,13 +17,23 @@ ELSEWHERE = {
 
 # Below those of which the kernel takes one for its own end of a connection, perhaps before somebody listens.
 _PORTS = range(20_000, 32_000)
+# Names that no other process can have while this one lives, one for each of the last ports that it drew.
+_drawn: deque[socket.socket] = deque()
+_HELD = 100
 
 
 def free_port() -> int:
     """Return a port that nothing listens on, and that no connection gets by itself."""
     while True:
-        # Others draw at the same time, and tests seed the usual generator.
+        # Tests seed the usual generator.
         port = random.SystemRandom().choice(_PORTS)
+        mark = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe, suppress(OSError):
+            # Others draw at the same time, and it may be a while before anybody listens there.
+            mark.bind(f"\0piwheels-port-{port}")
             probe.bind(("127.0.0.1", port))
+            _drawn.append(mark)
+            if len(_drawn) > _HELD:
+                _drawn.popleft().close()
             return port
+        mark.close()
