@@ -51,14 +51,18 @@ class FarmAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's own cla
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save of a row that there is what the form has changed: the rest may be another by now."""
         if change:
-            columns = {field.name for field in obj._meta.concrete_fields}
-            obj.save(update_fields=columns.intersection(form.changed_data))
+            obj.save(update_fields=changed_columns(form))
         else:
             super().save_model(request, obj, form, change)
 
     def what(self, rows: QuerySet[Any]) -> str:  # Any: of whatever model
         """Say what a deed is done to, for whoever confirms it: "12 builds of 3 packages"."""
         return many(rows.count(), self.opts)
+
+
+def changed_columns(form: Any) -> set[str]:  # Any: of whatever model
+    """Return the columns of its row that a form has changed; a form may have fields that are none."""
+    return {field.name for field in form.instance._meta.concrete_fields}.intersection(form.changed_data)
 
 
 class RecordAdmin(FarmAdmin):

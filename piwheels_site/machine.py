@@ -24,9 +24,7 @@ class Disk:
     size_bytes: int
     free_bytes: int
     used: float  # the part of it that is in use, 0 to 1, of what others than root may use
-    used_files: (
-        float  # the same of its inodes, of which each file takes one; 0 where it makes them as it needs
-    )
+    used_files: float  # the same of its inodes; 0 where it makes them as it needs
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import psutil
 import requests
 
 from benchmarks.index.wheels import Projects, Sample
+from benchmarks.servers import memory_of
 from deploy.scratch import free_port
 from tests.stack import PROGRAM, wait_for_answer
 
@@ -49,8 +50,7 @@ class Peer:
 
     def memory_mib(self) -> float:
         """Return how much memory its processes have, pages that they share in equal parts."""
-        tree = [self.process, *self.process.children(recursive=True)]
-        return float(sum(each.memory_full_info().pss for each in tree)) / (1 << 20)
+        return memory_of([self.process, *self.process.children(recursive=True)]).pss
 
 
 def environment(folder: Path) -> Path:

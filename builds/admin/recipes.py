@@ -13,7 +13,7 @@ from builds.planning import recipes
 from packages.admin_deeds import ConfirmedForm
 from packages.clock import database_now
 from packages.models import Package
-from packages.record_admin import FarmAdmin
+from packages.record_admin import FarmAdmin, changed_columns
 from packages.wording import many
 
 
@@ -60,8 +60,7 @@ class RecipeAdmin(FarmAdmin):
 
     def save_model(self, request: HttpRequest, obj: Recipe, form: "ModelForm[Recipe]", change: bool) -> None:
         """Save, and say what follows once that is done."""
-        columns = {field.name for field in obj._meta.concrete_fields}
-        recipes.save(obj, database_now(), columns.intersection(form.changed_data) if change else None)
+        recipes.save(obj, database_now(), changed_columns(form) if change else None)
         transaction.on_commit(lambda: self._requeue(request, obj))
 
     def _requeue(self, request: HttpRequest, recipe: Recipe) -> None:

@@ -199,10 +199,10 @@ def has_room(needed: int = 0) -> bool:
             return False
         places.append(Path(storage.path("")))
     for place in places:
-        usage = shutil.disk_usage(disk.nearest(place))
+        there = disk.nearest(place)
+        usage, files = shutil.disk_usage(there), os.statvfs(there)
         if usage.free < needed + min(_SPARE * usage.total, _MOST_SPARE):
             return False
-        files = os.statvfs(disk.nearest(place))
         # A file system that makes inodes as it needs them has none of its own.
         if files.f_files and files.f_favail < min(_SPARE * files.f_files, _MOST_SPARE_FILES):
             return False

@@ -149,17 +149,13 @@ class Store:
             return
         if not isinstance(holder, WholeFileStorage):
             with NamedTemporaryFile(dir=_beside()) as copy, path.open("rb") as old:
-                try:
+                with _reading():
                     copy.writelines(storage.blocks(old))
-                except storage.Unreadable as error:
-                    raise Untaken(UNREADABLE, str(error)) from error
                 copy.flush()
                 yield Path(copy.name)
             return
-        try:
+        with _reading():
             taken = holder.take(path, by_link=self.by_link)
-        except storage.Unreadable as error:
-            raise Untaken(UNREADABLE, str(error)) from error
         try:
             yield taken
         finally:
@@ -184,6 +180,15 @@ class Store:
         path.write_bytes(content)
         path.chmod(0o644)
         holder.settle(path, name)
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Raise Untaken where a file of theirs cannot be read to its end."""
+    try:
+        yield
+    except storage.Unreadable as error:
+        raise Untaken(UNREADABLE, str(error)) from error
 
 
 def _beside() -> Path:

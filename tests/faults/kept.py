@@ -18,10 +18,11 @@ from simple.formats import Format
 
 def lost(acknowledged: Collection[str]) -> list[str]:
     """Return what is missing or not whole; what has such a name was published, as builders were told."""
-    rows = {wheel.filename: wheel for wheel in Wheel.objects.standing().select_related("build")}
+    # Of the cut before there may be other bytes under the same names.
+    _sha256.cache_clear()
     every = set(Wheel.objects.values_list("filename", flat=True))
     found = [f"{name} is unknown" for name in acknowledged if name not in every]
-    for wheel in rows.values():
+    for wheel in Wheel.objects.standing().select_related("build"):
         if wheel.build.state != Build.State.SUCCEEDED:
             found.append(f"{wheel} is of a build that is {wheel.build.state}")
         for path, sha256 in ((wheel.path, wheel.sha256), (wheel.metadata_path, wheel.metadata_sha256)):
@@ -34,7 +35,6 @@ def lost(acknowledged: Collection[str]) -> list[str]:
 
 def _pages() -> Iterator[str]:
     """Return what is wrong with the pages that are in the tree, and with what they name."""
-    _sha256.cache_clear()
     public = tree.folder("simple").parent
     for path in sorted(public.glob("**/index.*")):
         try:
