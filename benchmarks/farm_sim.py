@@ -40,6 +40,7 @@ from benchmarks.door import rung
 from benchmarks.figures import Figure, show
 from builder.contract import queue_for
 from builds import dispatch
+from builds.files import moving
 from builds.models import Build, Builder, Campaign, Size, Target, Wheel
 from builds.planning import campaigns, plan, wishes
 from packages.models import Package, Version
@@ -134,6 +135,8 @@ def begin(sim: Sim) -> Campaign:
     old, new = Target.objects.get(key=OLD), Target.objects.get(key=NEW)
     old.activate()
     enrol(sim, old, new)
+    # Later on a storage in which none of the wheels is would pass for one that is not mounted.
+    moving.require()
     began = time.monotonic()
     farm_rows.populate(PACKAGES, old, sim.now)
     show(Figure(f"writing {PACKAGES} packages", time.monotonic() - began, "s"))

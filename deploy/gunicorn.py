@@ -79,6 +79,14 @@ def _watch(worker: Any, patience_s: float) -> None:  # Any: gunicorn has no type
         time.sleep(patience_s / 4)
 
 
+def on_starting(_: object) -> None:
+    """Have PostgreSQL end what a request asks after a minute, when nginx has given up on it.
+
+    It is libpq that reads this; where an operator has said something else, that is what holds.
+    """
+    os.environ.setdefault("PGOPTIONS", "-c statement_timeout=60s")
+
+
 def post_worker_init(worker: Any) -> None:  # Any: gunicorn has no types
     """Have a new process watched, if anybody watches."""
     if limit_us := os.environ.get("WATCHDOG_USEC"):

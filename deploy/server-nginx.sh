@@ -40,7 +40,16 @@ configure_nginx() {
         run install -o www-data -g "$SERVER" -m 0640 /dev/null "$LOG/access.json"
     fi
     run install -m 0644 "$source/deploy/logrotate.conf" /etc/logrotate.d/piwheels
+    allow_connections
     run nginx -t -q
+}
+
+# Debian's number for each process is that of four clients that read slowly (read-only.conf).  It stands in a file of
+# nginx's own, and can stand nowhere else; another number is somebody's choice.
+allow_connections() {
+    if grep -q 'worker_connections 768;' /etc/nginx/nginx.conf 2>/dev/null; then
+        run sed -i 's/worker_connections 768;/worker_connections 4096;/' /etc/nginx/nginx.conf
+    fi
 }
 
 listen_plainly() {

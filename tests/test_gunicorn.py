@@ -5,14 +5,17 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
+from django.db import connection
 
 from deploy import gunicorn
 from deploy.farm import ROOT
 from deploy.scratch import free_port
+from tests.stack import database_of_tests
 
 GIB = 1 << 30
 
@@ -60,15 +63,25 @@ def application(environ, start_response):
 def site(tmp_path, monkeypatch):
     """A site of two processes that systemd watches with the patience of some seconds, and what that hears."""
     (tmp_path / "hanging.py").write_text(APP)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd, (tmp_path / "log").open("wb") as log:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(30)
-        port = free_port()
-        words = [sys.executable, "-m", "gunicorn", "hanging", "--config", ROOT / "deploy" / "gunicorn.py"]
-        words += ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "1"]
-        env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "4000000"}
-        process = subprocess.Popen(words, cwd=tmp_path, env=env, stderr=log)
-        yield f"http://127.0.0.1:{port}", process, systemd
+        env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "4000000"}
+        with running("hanging", tmp_path, env) as (url, process):
+            yield url, process, systemd
+
+
+@contextmanager
+def running(app, folder, env):
+    """Run the app of a file of that folder."""
+    port = free_port()
+    words = [sys.executable, "-m", "gunicorn", app, "--config", ROOT / "deploy" / "gunicorn.py"]
+    words += ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "1"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(words, cwd=folder, env={**os.environ, **env}, stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}", process
+    finally:
         process.terminate()
         process.wait(60)
 
@@ -101,3 +114,30 @@ def test_a_process_whose_threads_all_hang_is_replaced_and_the_others_go_on(site,
     assert process.poll() is None
     assert "hanging.py" in (tmp_path / "log").read_text()
     assert b"WATCHDOG=1" in {systemd.recv(100) for _ in range(10)}
+
+
+ASKING = """
+import os, psycopg2
+
+def application(environ, start_response):
+    database = psycopg2.connect(os.environ["ASKED"])
+    with database, database.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        [said] = cursor.fetchone()
+    database.close()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [said.encode()]
+"""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("own", "limit"), [({}, "1min"), ({"PGOPTIONS": "-c statement_timeout=7s"}, "7s")])
+def test_the_database_works_for_no_request_that_nobody_waits_for(tmp_path, own, limit):
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no such limit")
+    (tmp_path / "asking.py").write_text(ASKING)
+
+    with running("asking", tmp_path, {"ASKED": database_of_tests(), **own}) as (url, _):
+        until(lambda: answer(url))
+
+        assert answer(url) == limit

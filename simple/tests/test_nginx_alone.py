@@ -1,8 +1,11 @@
 """What goes on when nginx and the published tree are all that is left."""
 
 import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
+from http.client import HTTPConnection
 
 import pytest
 import requests
@@ -96,6 +99,28 @@ def test_notes_of_the_tree_are_nobodys(nginx, settings):
     for name in private:
         assert ask(nginx, f"/{name}").status_code == 503
         assert ask(nginx, f"/simple/{name}").status_code == 404
+
+
+def test_who_takes_slowly_has_only_so_many_connections(nginx, settings):
+    wheel = settings.PIWHEELS_PUBLIC / "simple" / "demo" / "demo-1.0-py3-none-any.whl"
+    wheel.parent.mkdir(parents=True)
+    wheel.write_bytes(b"x" * (8 << 20))
+    path = f"/simple/demo/{wheel.name}"
+    with ExitStack() as connections:
+        for _ in range(200):
+            reader = connections.enter_context(socket.create_connection(("127.0.0.1", nginx.port)))
+            reader.sendall(f"GET {path} HTTP/1.1\r\nHost: demo\r\n\r\n".encode())
+            # It has begun, and no more of it is taken.
+            assert reader.recv(12) == b"HTTP/1.1 200"
+
+        refused = ask(nginx, path)
+        neighbour = HTTPConnection("127.0.0.1", nginx.port, timeout=30, source_address=("127.0.0.2", 0))
+        connections.callback(neighbour.close)
+        neighbour.request("GET", path)
+        served = neighbour.getresponse().read()
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+    assert served == wheel.read_bytes()
 
 
 def test_pip_installs_from_nginx_alone(nginx, tmp_path):
