@@ -15,7 +15,7 @@ from builder.contract import BuildOrder
 # How long after a source's upload its maker's tools were still what he had.
 _AFTER = timedelta(days=30)
 # Before a Python was there, no build tool knew it: nothing older than this is worth going back to.
-_FIRST_RELEASED = {
+FIRST_RELEASED = {
     "3.9": datetime(2020, 10, 5, tzinfo=UTC),
     "3.10": datetime(2021, 10, 4, tzinfo=UTC),
     "3.11": datetime(2022, 10, 24, tzinfo=UTC),
@@ -119,7 +119,7 @@ def uploaded_prior_to(order: BuildOrder) -> str:
 
 def _is_possible(order: BuildOrder, python: str) -> bool:
     """Tell whether there were build tools for this Python at the source's time."""
-    released = _FIRST_RELEASED.get(python)
+    released = FIRST_RELEASED.get(python)
     if order.uploaded_at is None or released is None:
         return False
     return datetime.fromtimestamp(order.uploaded_at, UTC) + _AFTER > released

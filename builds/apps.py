@@ -12,6 +12,7 @@ class BuildsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Have `check --deploy` look at the storage, as the setup does before a release works."""
+        """Have `check --deploy` look at storage and uploads, as the setup does before a release works."""
         # It knows models, which are not there yet when this module is read.
-        register(import_string("builds.deployment.storage_can_be_used"), deploy=True)
+        for check in ("storage_can_be_used", "uploads_can_be_taken"):
+            register(import_string(f"builds.deployment.{check}"), deploy=True)

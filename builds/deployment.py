@@ -6,6 +6,7 @@ from pathlib import Path
 from django.core.checks import CheckMessage, Error
 from django.core.exceptions import ImproperlyConfigured
 
+from builds.files import incoming
 from builds.files.moving import both
 from builds.files.storage import Holder, Unreachable, WholeFileStorage
 from packages import disk
@@ -20,6 +21,15 @@ def storage_can_be_used(**_: object) -> list[CheckMessage]:
     # Django wraps what a backend lacks, as the client of a bucket.
     except (Unreachable, ImproperlyConfigured) as fault:
         return [Error(f"The storage cannot be used: {fault}", hint="PIWHEELS_STORAGE", id="builds.E001")]
+    return []
+
+
+def uploads_can_be_taken(**_: object) -> list[CheckMessage]:
+    """Find that nothing could be taken in: the folder of uploads is not ours to write to, nor to make."""
+    try:
+        incoming.require()
+    except Unreachable as fault:
+        return [Error(str(fault), hint="PIWHEELS_INCOMING", id="builds.E002")]
     return []
 
 

@@ -137,7 +137,7 @@ def check_port(port: int) -> None:
 
 def prepare(env: dict[str, str], packages: Sequence[str]) -> None:
     """Migrate, enrol the builder and follow the packages."""
-    done = subprocess.run([*MANAGE, "prepare_miniature", *packages], env=env, cwd=ROOT, check=False)
+    done = subprocess.run([*MANAGE, "prepare_miniature", "--yes", *packages], env=env, cwd=ROOT, check=False)
     if done.returncode:
         raise CannotStart("The farm could not be prepared; what is above says why.")
 

@@ -45,13 +45,14 @@ def processes() -> int:
 def run(pypi: PyPI, fetchers: int, processes: int = 1) -> Result:
     """Look up everything that is not as upstream has it, in several processes side by side.
 
-    All of them together ask upstream so much at a time, or one thing each.  To be called before this process
-    has threads.  Raises UpstreamUnavailable when upstream's list cannot be read.
+    All of them together ask upstream no more at a time, so there are no more of them either.  To be called
+    before this process has threads.  Raises UpstreamUnavailable when upstream's list cannot be read.
     """
+    processes = min(processes, fetchers)
     journal.poll(pypi.changelog, [journal.ALL], now=database_now())
     _mark_everything(pypi)
     marked = waiting = Dirty.objects.count()
-    each = max(fetchers // processes, 1)
+    each = fetchers // processes
     with ProgressBar(marked) as bar, _beside(pypi.simple_url, each, processes - 1):
         for _ in _rounds(pypi, each):
             before, waiting = waiting, Dirty.objects.count()

@@ -39,7 +39,7 @@ class Farm:
         write(folder / "etc" / "units" / "piwheels-web.service.d" / "override.conf", "[Service]\n")
         write(folder / "redis" / "users.acl", "user b-pi-07 on\n")
 
-    def save(self):
+    def save(self, *options):
         """Back it up, and return how that ended."""
         text = PROGRAM.read_text().replace("/etc/piwheels", f"{self.folder}/etc/piwheels")
         text = text.replace("/etc/systemd/system", f"{self.folder}/etc/units")
@@ -49,7 +49,7 @@ class Farm:
         stand_in(self.folder / "bin" / "runuser", 'case "$*" in *psql*) echo 5 ;; *) echo rows ;; esac')
         stand_in(self.folder / "bin" / "id", "echo 0")
         return subprocess.run(
-            [self.folder / "program", self.backup],
+            [self.folder / "program", *options, self.backup],
             env={"PATH": f"{self.folder}/bin:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -154,3 +154,24 @@ def test_it_does_not_dump_a_database_that_the_farm_does_not_use(farm, database):
     assert done.returncode == 1
     assert "another database than the one of the setup" in done.stderr
     assert not list(farm.backup.glob("*.dump"))
+
+
+def test_what_belongs_to_a_database_elsewhere_is_saved_without_it(farm):
+    farm.database = "db.example.org  piwheels"
+    write(farm.storage / "ab" / "cd" / "demo.whl", "wheel")
+
+    done = farm.save("--no-database")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list(farm.backup.glob("*.dump"))
+    assert (farm.backup / "files" / "ab" / "cd" / "demo.whl").read_text() == "wheel"
+    assert (farm.backup / "settings.tar.gz").exists()
+    assert (farm.folder / "backed-up").exists()
+
+
+def test_nobody_leaves_the_farms_own_database_out(farm):
+    done = farm.save("--no-database")
+
+    assert done.returncode == 1
+    assert "no backup of the farm goes without it" in done.stderr
+    assert not (farm.folder / "backed-up").exists()

@@ -15,6 +15,8 @@ from pip._internal.models.index import PyPI, TestPyPI
 from redis import Redis
 
 import tests
+from builder.rungs import FIRST_RELEASED
+from builds.models import Target
 from deploy import farm, play, redis
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,6 +91,12 @@ def test_what_says_that_it_needs_no_django_is_held_to_it():
     }
 
     assert pure - set(contracts()["Pure modules need no Django"]["source_modules"]) == set()
+
+
+@pytest.mark.django_db
+def test_of_each_python_that_is_built_for_a_builder_knows_how_old_it_is():
+    """Or it never tries the tools of the time of a source."""
+    assert set(Target.objects.values_list("python", flat=True)) <= set(FIRST_RELEASED)
 
 
 def test_no_file_names_a_registry():

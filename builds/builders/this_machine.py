@@ -16,7 +16,15 @@ from typing import Any
 from builder.platforms import this_platform
 
 # Debian's names of architectures, which are not the kernel's; a machine missing here keeps its own name.
-_DEBIAN = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "armv6l": "armhf", "i686": "i386"}
+_DEBIAN = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "armhf",
+    "armv6l": "armhf",
+    "i686": "i386",
+    "loongarch64": "loong64",
+    "ppc64le": "ppc64el",
+}
 
 
 def fields() -> dict[str, Any]:  # Any: of each its own

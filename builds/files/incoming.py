@@ -189,15 +189,29 @@ def _check_size(path: Path, *, length: int, offset: int, total: int) -> None:
         raise OutOfSpace("The server's disk is nearly full: try again later.")
 
 
+def require() -> None:
+    """Raise Unreachable unless this process may write to the folder of uploads, or make it.
+
+    A service may not where its unit leaves it no way there, whoever the folder belongs to.
+    """
+    there = disk.nearest(settings.PIWHEELS_INCOMING)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Unreachable(
+            f"{there} may not be written to, where uploads and logs go ({settings.PIWHEELS_INCOMING}): it has"
+            " to be the farm's, and after deploy/server-setup in ReadWritePaths= of web and worker."
+        )
+
+
 def has_room(needed: int = 0) -> bool:
-    """Tell whether the storage is there, and its disk and that of uploads can take so much and leave some."""
+    """Tell whether storage and uploads have their places, and the disks can take so much and leave some."""
     places, (storage, _) = [settings.PIWHEELS_INCOMING], moving.both()
-    if isinstance(storage, WholeFileStorage):
-        try:
+    try:
+        require()
+        if isinstance(storage, WholeFileStorage):
             storage.require()
-        except Unreachable:
-            return False
-        places.append(Path(storage.path("")))
+            places.append(Path(storage.path("")))
+    except Unreachable:
+        return False
     for place in places:
         there = disk.nearest(place)
         usage, files = shutil.disk_usage(there), os.statvfs(there)

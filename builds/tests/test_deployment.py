@@ -11,8 +11,8 @@ from deploy.farm import MANAGE, ROOT
 from tests import buckets
 
 
-def found():
-    return [each.msg for each in run_checks(include_deployment_checks=True) if each.id == "builds.E001"]
+def found(kind="builds.E001"):
+    return [each.msg for each in run_checks(include_deployment_checks=True) if each.id == kind]
 
 
 @pytest.mark.parametrize("kind", ["folder", "bucket"])
@@ -40,6 +40,17 @@ def test_a_folder_that_cannot_be_made_is_told(settings, tmp_path):
     (said,) = found()
 
     assert f"{tmp_path}/file is no folder" in said
+
+
+def test_a_folder_for_uploads_that_cannot_be_made_is_told(settings, tmp_path):
+    assert found("builds.E002") == []
+
+    (tmp_path / "file").touch()
+    settings.PIWHEELS_INCOMING = tmp_path / "file" / "incoming"
+
+    (said,) = found("builds.E002")
+    assert f"{tmp_path}/file may not be written to" in said
+    assert "ReadWritePaths=" in said
 
 
 def test_a_release_without_the_client_of_a_bucket_does_not_pass(tmp_path):

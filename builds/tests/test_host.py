@@ -56,6 +56,18 @@ def test_a_32_bit_system_on_a_64_bit_kernel_is_armhf(monkeypatch):
     assert told["platform_tags"] == ["linux_armv7l"]
 
 
+@pytest.mark.parametrize(
+    ("platform", "architecture"),
+    [("linux-aarch64", "arm64"), ("linux-riscv64", "riscv64"), ("linux-ppc64le", "ppc64el")],
+)
+def test_an_architecture_has_debians_name_by_which_its_machine_code_is_known(
+    monkeypatch, platform, architecture
+):
+    monkeypatch.setattr(this_machine, "this_platform", lambda: platform)
+
+    assert fields()["architecture"] == architecture
+
+
 def test_a_machine_that_was_upgraded_says_so():
     key = host_target().key
     Target.objects.update(glibc="2.1", glibcxx="")

@@ -96,6 +96,15 @@ def test_a_disk_that_only_gives_errors_is_away_as_one_that_is_not_mounted(settin
     assert not incoming.has_room()
 
 
+def test_no_builds_are_given_out_where_nothing_could_be_taken_in(settings, tmp_path):
+    assert incoming.has_room()
+
+    (tmp_path / "file").touch()
+    settings.PIWHEELS_INCOMING = tmp_path / "file" / "incoming"
+
+    assert not incoming.has_room()
+
+
 def test_what_somebody_has_stored_who_was_killed_then_is_synced_by_the_next_try(monkeypatch):
     name = "logs/0000/0000/0001.txt.gz"
     storage.store_bytes(name, b"content")

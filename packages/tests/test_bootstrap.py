@@ -44,10 +44,11 @@ def test_everything_is_looked_up_several_at_a_time(upstream, pypi, many):
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
 # The fake is threads of this process; those who really do this have none yet.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_several_processes_share_the_work(upstream, pypi, many, monkeypatch):
+@pytest.mark.parametrize(("fetchers", "processes"), [(4, 2), (2, 3)])
+def test_several_processes_share_the_work(upstream, pypi, many, monkeypatch, fetchers, processes):
     monkeypatch.setattr(bootstrap, "ROUND", 3)
 
-    result = bootstrap.run(pypi, fetchers=4, processes=2)
+    result = bootstrap.run(pypi, fetchers=fetchers, processes=processes)
 
     assert (result.settled, result.waiting) == (30, 0)
     assert names() == set(many)

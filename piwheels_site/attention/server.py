@@ -8,7 +8,7 @@ from django.db.models import Count, Min
 from django.urls import reverse
 
 from builds.builders import readings
-from builds.files import moving
+from builds.files import incoming, moving
 from builds.files.storage import Unreachable, WholeFileStorage
 from builds.models import StorageCheck, Wheel
 from packages.health import sync_health
@@ -89,12 +89,12 @@ def find_index(now: datetime) -> Iterator[Matter]:
 
 
 def find_storage(now: datetime) -> Iterator[Matter]:
-    """Find that a folder of wheels is not mounted, and what the nightly checks of the files found."""
-    for holder in filter(None, moving.both()):
+    """Find that a folder is away or not to be written to, and what the nightly checks of the files found."""
+    # Of a bucket, the nightly checks tell: asking it takes a while.
+    folders = [holder for holder in moving.both() if isinstance(holder, WholeFileStorage)]
+    for require in (incoming.require, *(folder.require for folder in folders)):
         try:
-            # Of a bucket, the nightly checks tell: asking it takes a while.
-            if isinstance(holder, WholeFileStorage):
-                holder.require()
+            require()
         except Unreachable as error:
             yield Matter(
                 "storage-away", str(error), None, reverse("status"), "Mount or mend it", is_urgent=True

@@ -333,6 +333,13 @@ def test_a_storage_that_is_not_mounted_is_told_at_once(now, tmp_path):
     assert [matter.is_urgent for matter in matters if matter.key == "storage-away"] == [True]
 
 
+def test_a_folder_for_uploads_that_nobody_may_write_to_is_told_at_once(now, settings, tmp_path):
+    (tmp_path / "file").touch()
+    settings.PIWHEELS_INCOMING = tmp_path / "file" / "incoming"
+
+    assert [matter.is_urgent for matter in attention.found(now) if matter.key == "storage-away"] == [True]
+
+
 def test_a_disk_that_gives_only_errors_takes_nothing_else_from_the_first_screen(
     admin_client, now, settings, tmp_path, monkeypatch
 ):

@@ -22,6 +22,7 @@ DESTRUCTIVE = {
     *(
         "import_wheels",
         "move_storage",
+        "prepare_miniature",
         "rebuild",
         "reconcile",
         "remove_package",

@@ -13,27 +13,36 @@ from packaging.utils import InvalidName
 
 from builds.builders.host import host_target
 from builds.models import Builder, Target
-from packages.command import ManualCommand
+from packages.command import DestructiveCommand
 from packages.models import Dirty
 
 BUILDER = "local-1"
 
 
-class Command(ManualCommand):
-    """Prepare a farm on one machine; again and again without harm."""
+class Command(DestructiveCommand):
+    """Prepare a farm on one machine; again and again without harm, which it would do to one of several."""
 
-    help = "Migrate, make this machine a target with a builder of its own, and follow the named packages."
+    help = (
+        "For `make run`: migrate, make this machine a target with a builder of its own, and follow the named"
+        " packages."
+    )
     examples = (
-        "prepare_miniature",
-        "prepare_miniature lxml numpy",
+        "prepare_miniature --yes",
+        "prepare_miniature lxml numpy --dry-run",
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Name packages to follow beside those of PIWHEELS_WATCH."""
+        super().add_arguments(parser)
         parser.add_argument("packages", nargs="*")
 
     def handle(self, *args: Any, **options: Any) -> None:  # Any: Django's signature
         """Do each part that is still to be done."""
+        if not self.may(
+            f"This migrates the database, and makes this machine a target and its builder {BUILDER}.",
+            options,
+        ):
+            return
         call_command("migrate", interactive=False, verbosity=0)
         self._enrol(host_target(), settings.VAR / "builder-token")
         self._create_operator(settings.VAR / "admin-password")
