@@ -66,5 +66,11 @@ def remove_taken_down() -> int:
 
 @shared_task(name="builds.count")
 def count() -> int:
-    """Count what pages say of many builds."""
-    return counting.count_due(database_now())
+    """Count what pages say of many builds, and is soon counted."""
+    return counting.count_due(database_now(), things=counting.SHORT)
+
+
+@shared_task(name="builds.count_failures")
+def count_failures() -> int:
+    """Count what fails and what was broken, for which a large farm takes minutes."""
+    return counting.count_due(database_now(), things=counting.LONG)

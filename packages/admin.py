@@ -4,7 +4,7 @@ Whatever upstream says is shown and cannot be edited, as the next look-up would 
 """
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
@@ -236,12 +236,31 @@ class ImportStepAdmin(RecordAdmin):
     list_display = ["name", "cursor", "counts", "took_s", "finished_at"]
 
 
+class SubjectFilter(admin.SimpleListFilter):
+    """What an import did not take, by what it is."""
+
+    title = "subject"
+    parameter_name = "subject"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:  # Any: Django's
+        """Give what there is, each by a step in an index: there may be millions of a few kinds."""
+        subjects = ImportRefusal.objects.order_by("subject").values_list("subject", flat=True)
+        found = [first] if (first := subjects.first()) is not None else []
+        while found and (following := subjects.filter(subject__gt=found[-1]).first()) is not None:
+            found.append(following)
+        return [(subject, subject) for subject in found]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ImportRefusal]) -> QuerySet[ImportRefusal]:
+        """Choose them."""
+        return queryset.filter(subject=self.value()) if self.value() else queryset
+
+
 @admin.register(ImportRefusal)
 class ImportRefusalAdmin(RecordAdmin):
     """What an import did not take, and why."""
 
     list_display = ["key", "subject", "reason", "detail", "build", "at"]
-    list_filter = ["subject"]
+    list_filter = [SubjectFilter]
     search_fields = ["key__startswith", "reason__startswith"]
 
 

@@ -1,7 +1,10 @@
 """What migrations do to large tables while others write to them; such a migration says `atomic = False`."""
 
+from typing import Any
+
 from django.contrib.postgres import operations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations import AlterField
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
@@ -46,3 +49,50 @@ class AddIndexConcurrently(_WhereItCan, operations.AddIndexConcurrently):
 
 class RemoveIndexConcurrently(_WhereItCan, operations.RemoveIndexConcurrently):
     """Drops an index while others use it."""
+
+
+class LeaveForeignKeyWithoutIndex(operations.NotInTransactionMixin, AlterField):
+    """Takes a foreign key's own index away while others use it, where another index leads to it as well.
+
+    Django's operation would have the whole table checked against the key once more, while nobody can write.
+    """
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Drop the index."""
+        if schema_editor.connection.vendor != "postgresql":
+            super(operations.NotInTransactionMixin, self).database_forwards(
+                app_label, schema_editor, from_state, to_state
+            )
+            return
+        self._ensure_not_in_transaction(schema_editor)
+        editor: Any = schema_editor  # Any: it names indexes by itself, and has no other way to
+        model = from_state.apps.get_model(app_label, self.model_name)
+        field = model._meta.get_field(self.name)
+        named = {index.name for index in model._meta.indexes}
+        for index in editor._constraint_names(model, [field.column], index=True, unique=False, exclude=named):
+            schema_editor.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{index}"')
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Make it again."""
+        if schema_editor.connection.vendor != "postgresql":
+            super(operations.NotInTransactionMixin, self).database_backwards(
+                app_label, schema_editor, from_state, to_state
+            )
+            return
+        self._ensure_not_in_transaction(schema_editor)
+        editor: Any = schema_editor  # Any: as above
+        model = to_state.apps.get_model(app_label, self.model_name)
+        field = model._meta.get_field(self.name)
+        schema_editor.execute(editor._create_index_sql(model, fields=[field], concurrently=True))

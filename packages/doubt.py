@@ -57,9 +57,12 @@ def judge(name: str, message: str, now: datetime) -> None:
     cursor = SyncCursor.current()
     if cursor.believed_until > now:
         return
+    if cursor.doubted_at:
+        # Of many thousands that are denied, each would have all the others counted; `relax` does so for all.
+        raise TooMuchVanishes(message, 0)
     gone = Package.objects.filter(emptied_at__gt=now - WINDOW).count()
     count = gone + _waiting().exclude(name=name).count() + 1
-    if cursor.doubted_at or cursor.moved_at or count > bound():
+    if cursor.moved_at or count > bound():
         raise TooMuchVanishes(message, count)
 
 
@@ -93,6 +96,8 @@ def relax(now: datetime) -> None:
     if waiting == 0 or waiting * 10 < cursor.doubted:
         logger.warning("Upstream has again what it denied, so absences are believed again.")
         cursor.settle_doubt()
+    else:
+        cursor.doubt(waiting, now)
 
 
 def believe(now: datetime) -> int:

@@ -1,16 +1,20 @@
-"""Gives rows a page at a time, the newest first, however many there are and whatever comes meanwhile.
+"""Gives rows a page at a time, by their keys, however many there are and whatever comes meanwhile.
 
-A page goes on below the key that the page before it ended with: what is added later has a higher key, so that
-whoever reads all pages has each row that was there once, and none twice.
+A page goes on behind the key that the page before it ended with, so that whoever reads all pages has each row
+that was there all the time once, and none twice.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import Max, Min, Model, QuerySet
 
 # A page of what is rare looks at no more keys than this, and is then shorter than it could be.
 SPAN = 20_000
+
+# As many are read at once by whoever goes through all of them.
+PAGE = 2000
 
 M = TypeVar("M", bound=Model)
 
@@ -44,3 +48,20 @@ def newest_of_few(rows: QuerySet[M], after: int | None, limit: int) -> Some[M]:
     found = sorted((key for key in keys if after is None or key < after), reverse=True)[: limit + 1]
     shown = list(rows.filter(pk__in=found[:limit]).order_by("-pk"))
     return Some(shown, found[limit - 1] if len(found) > limit else None)
+
+
+def each(rows: QuerySet[M], *fields: str) -> Iterator[tuple[Any, ...]]:  # Any: what the fields have
+    """Give the key of each row, and these fields of it, in the order of keys.
+
+    Between two pages nothing is open at the database, so that whoever gets them may write meanwhile: on
+    SQLite who has not read to the end what others have changed since is told "database is locked" at once.
+    """
+    page = list(rows.order_by("pk").values_list("pk", *fields)[:PAGE])
+    while page:
+        yield from page
+        page = list(rows.order_by("pk").filter(pk__gt=page[-1][0]).values_list("pk", *fields)[:PAGE])
+
+
+def keys(rows: QuerySet[M]) -> Iterator[int]:
+    """Give the key of each row in the same way."""
+    return (key for (key,) in each(rows))

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from packages import keyset
 from packages.batches import batches
 from packages.models import Dirty, Package, PackageQuerySet, SyncCursor
 
@@ -29,7 +30,7 @@ def _move(cursor: SyncCursor, simple_url: str, now: datetime) -> None:
     """Start anew with another index."""
     # Some at a time, as reports and plans of a million packages would wait for them; whoever is cut short
     # begins once more.
-    for some in batches(_of_the_old_index().values_list("pk", flat=True).iterator()):
+    for some in batches(keyset.keys(_of_the_old_index())):
         if SyncCursor.current().upstream == simple_url:
             # Somebody else has come to the end, and what is there now may be the new one's.
             return

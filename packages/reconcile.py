@@ -12,6 +12,7 @@ from itertools import islice
 
 from django.conf import settings
 
+from packages import keyset
 from packages.batches import batches
 from packages.clock import is_over
 from packages.fetch import Unchanged, UpstreamUnavailable
@@ -103,8 +104,8 @@ def _look_at_each(cursor: SyncCursor, now: datetime) -> int:
     """Mark all that we have; without a journal they are looked up often enough."""
     marked = 0
     if cursor.is_journal_heard(now):
-        ours = Package.objects.values_list("name", flat=True)
-        marked = sum(Dirty.remind(batch, _why(cursor, None), now) for batch in batches(ours.iterator()))
+        ours = (name for _, name in keyset.each(Package.objects.all(), "name"))
+        marked = sum(Dirty.remind(batch, _why(cursor, None), now) for batch in batches(ours))
     cursor.hear_listing(SyncCursor.Listing.EACH, "", now)
     return marked
 
@@ -125,8 +126,7 @@ class _Seen:
     def missed(self) -> Iterator[str]:
         """Return the names of packages that were not noted, and that upstream has no reason to hide."""
         hidden = [Package.Status.GONE, Package.Status.QUARANTINED]
-        packages = Package.objects.exclude(status__in=hidden).order_by().values_list("pk", "name")
-        for pk, name in packages.iterator():
+        for pk, name in keyset.each(Package.objects.exclude(status__in=hidden), "name"):
             place, bit = divmod(pk, 8)
             if place >= len(self.bits) or not self.bits[place] & 1 << bit:
                 yield name

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Least
 
 from piwheels_site import attention, couriers
 from piwheels_site.attention import Look, Matter
@@ -37,7 +38,12 @@ def note(now: datetime, looks: Mapping[str, Look] | None = None) -> None:
         if key in found:
             matter = found[key]
             Alert.objects.filter(pk=row.pk).update(
-                title=_line(matter.said), said=matter.deed, url=matter.url[:500], last_seen_at=now
+                title=_line(matter.said),
+                said=matter.deed,
+                url=matter.url[:500],
+                last_seen_at=now,
+                # Not in a time to come, from which the database's clock was put back.
+                first_seen_at=Least("first_seen_at", now),
             )
         elif key.partition(":")[0] not in failed:
             row.miss(now)
@@ -63,7 +69,7 @@ def _line(title: str) -> str:
 
 def tell(now: datetime) -> int:
     """Write messages of what has begun and what is over, if some may go out; return of how many things."""
-    written = Message.objects.filter(key__startswith="alerts:", made_at__gt=now - _HOUR)
+    written = Message.objects.filter(key__startswith="alerts:", made_at__gt=now - _HOUR, made_at__lte=now)
     if written.values("made_at").distinct().count() >= settings.PIWHEELS_ALERTS_AN_HOUR:
         return 0
     # What nobody wrote was not told.

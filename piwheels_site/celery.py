@@ -92,6 +92,7 @@ app.conf.beat_schedule = {
         ("builds.sweep", 5),
         ("builds.quarantine", 30),
         ("builds.count", 5),
+        ("builds.count_failures", 30),
         ("builds.tidy", 3600),
         ("builds.remove_taken_down", 5),
         ("simple.publish", 0.5),

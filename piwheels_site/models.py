@@ -158,7 +158,7 @@ class Alert(models.Model):
 
     def miss(self, now: datetime) -> None:
         """Note that it was not seen; after a while it is over, or forgotten if nobody was told."""
-        if now - self.last_seen_at < self.CALM:
+        if not is_over(self.last_seen_at, self.CALM, now):
             return
         open_rows = Alert.objects.filter(pk=self.pk, ended_at=None)
         if not open_rows.filter(told_at__isnull=False).update(ended_at=now):
@@ -177,8 +177,12 @@ class MessageQuerySet(models.QuerySet["Message"]):
     """Questions about messages to people."""
 
     def due(self, now: datetime) -> Self:
-        """Return those that are to be sent now, the oldest first."""
-        return self.filter(sent_at=None, given_up_at=None, not_before__lte=now).order_by("pk")
+        """Return those that are to be sent now, the oldest first.
+
+        Nobody puts one off for twice the longest pause: the database's clock was put back since.
+        """
+        is_time = Q(not_before__lte=now) | Q(not_before__gt=now + 2 * Message.LONGEST_PAUSE)
+        return self.filter(is_time, sent_at=None, given_up_at=None).order_by("pk")
 
     def undelivered(self, made_before: datetime, given_up_after: datetime) -> Self:
         """Return those that do not arrive, or did not lately, where nothing has arrived since."""

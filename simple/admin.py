@@ -61,11 +61,10 @@ class ClientAdmin(RecordAdmin):
 
 @admin.register(Download)
 class DownloadAdmin(RecordAdmin):
-    """Downloads are counted, not written."""
+    """Downloads are counted, not written; those of one wheel are found by month."""
 
     list_display = ["wheel", "day", "count", "client"]
     list_select_related = ["wheel", "client"]
-    search_fields = ["wheel__filename__startswith"]
     list_filter = ["day"]
 
 

@@ -17,6 +17,7 @@ from typing import IO, cast
 from django.core.files import File
 
 from builds.files.storage import sha256_of
+from packages import keyset
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, publishing, roots, tree
@@ -68,10 +69,9 @@ def of_packages(names: Collection[str], *, reads: bool) -> Iterator[Step]:
     existing = tree.published_indexes()
     there_are = indexes.current(existing)
     look = _Look(there_are, tuple(sorted({*existing, *there_are.names})), reads)
-    rows = Shown.objects.order_by("pk")
     for some in batches(names) if names else [None]:
-        keys = (rows if some is None else rows.filter(package__name__in=some)).values_list("pk", flat=True)
-        for batch in batches(keys.iterator(), publishing.TOGETHER):
+        rows = Shown.objects.all() if some is None else Shown.objects.filter(package__name__in=some)
+        for batch in batches(keyset.keys(rows), publishing.TOGETHER):
             yield look.at(batch)
 
 

@@ -25,6 +25,7 @@ from builds.files import moving
 from builds.files.storage import Unreachable, WholeFileStorage
 from builds.models import Wheel
 from builds.wheels.coverage import Need
+from packages import keyset
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, pages, shown, tree
@@ -87,8 +88,8 @@ def settle(there_are: Indexes) -> None:
             settings.PIWHEELS_PUBLIC,
         )
     # What waits for it since a try that was cut short need not be marked again.
-    shown = Shown.objects.filter(package__shown_revision__gte=0).order_by("pk")
-    for batch in batches(shown.values_list("pk", flat=True).iterator()):
+    shown = Shown.objects.filter(package__shown_revision__gte=0)
+    for batch in batches(keyset.keys(shown)):
         Package.objects.show_anew(batch)
     new = state.key if is_same_folder else uuid.uuid4().hex
     state.begin(new, made_of)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from packages import keyset
 from packages.batches import batches
 from packages.models import Package
 from packages.progress_bar import ProgressBar
@@ -64,7 +65,6 @@ def _prepare(names: Collection[str]) -> int:
 
 def _to_rebuild(names: Collection[str]) -> Iterator[int]:
     """Give the packages that have something in the tree."""
-    shown = Shown.objects.order_by("pk")
     for batch in batches(names) if names else [None]:
-        rows = shown if batch is None else shown.filter(package__name__in=batch)
-        yield from rows.values_list("pk", flat=True).iterator()
+        rows = Shown.objects.all() if batch is None else Shown.objects.filter(package__name__in=batch)
+        yield from keyset.keys(rows)

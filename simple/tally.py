@@ -173,6 +173,8 @@ _ADD_UP = [
 _ADD_TO_MONTH = """
     INSERT INTO simple_monthlydownload (month, wheel_id, client_id, count)
     SELECT %s, wheel_id, client_id, count FROM {table} WHERE day = %s
+    -- Two that add days to one month take its rows in one order, and so wait for each other and never both.
+    ORDER BY wheel_id, client_id
     ON CONFLICT (month, wheel_id, client_id)
     DO UPDATE SET count = simple_monthlydownload.count + excluded.count
 """

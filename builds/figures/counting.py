@@ -6,7 +6,7 @@ the time.  Two at the same time do not happen, and one that was cut short is mad
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 
@@ -31,11 +31,15 @@ SETTLED = timedelta(minutes=15)
 DAYS_S = 5.0
 
 
-def count_due(now: datetime, for_s: float = DAYS_S) -> int:
+def count_due(
+    now: datetime, for_s: float = DAYS_S, things: Collection[Counting.Thing] = tuple(Counting.Thing)
+) -> int:
     """Count what was counted too long ago, of days as many as it takes so long; return how many things."""
     rows = {row.thing: row for row in Counting.objects.all()}
     return sum(
-        _count(rows.get(thing) or Counting.objects.get_or_create(pk=thing)[0], now, for_s) for thing in COUNTS
+        _count(rows.get(thing) or Counting.objects.get_or_create(pk=thing)[0], now, for_s)
+        for thing in COUNTS
+        if thing in things
     )
 
 
@@ -158,7 +162,9 @@ COUNTS: dict[Counting.Thing, _Count] = {
     Counting.Thing.BUILDERS: _by_day(day_counts.count_by_builder),
     Counting.Thing.WHEELS: _by_day(day_counts.count_wheels),
     Counting.Thing.CAMPAIGNS: _campaigns,
-    # Of tens of millions of builds these take minutes, for which the others do not wait.
     Counting.Thing.BROKEN: _by_day(breakages.note_day),
     Counting.Thing.FAILURES: _failures,
 }
+# Of tens of millions of builds these take minutes, for which the others are not to wait.
+LONG = (Counting.Thing.BROKEN, Counting.Thing.FAILURES)
+SHORT = tuple(thing for thing in COUNTS if thing not in LONG)

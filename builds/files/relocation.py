@@ -168,6 +168,7 @@ def _is_taken_down(name: str) -> bool:
 
 def _show_anew(prefix: str, hashes: set[str]) -> None:
     """Have the published index link the files of wheels where they are now."""
-    wheels = Wheel.objects.below(prefix).values_list("sha256", "package_id").iterator()
+    # Not while they are read: on SQLite nobody writes then.
+    wheels = list(Wheel.objects.below(prefix).values_list("sha256", "package_id"))
     for batch in batches(package for sha256, package in wheels if sha256 in hashes):
         Package.objects.show_anew(set(batch))

@@ -65,6 +65,11 @@ class Build(models.Model):
     losses = models.PositiveSmallIntegerField(
         default=0, help_text="How many attempts before this one were lost in a row."
     )
+    is_given_up = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="It ended so often by no fault of its package that a person must look.",
+    )
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     reason = models.TextField(blank=True, help_text="Why it ended as it did, in a sentence.")
     failure = models.CharField(
@@ -328,6 +333,11 @@ class Build(models.Model):
     def abandon(self, reason: str, now: datetime) -> bool:
         """Give up on this build's builder at once, whatever the lease says; False if it has none."""
         return self._move(self.ASSIGNED, self.State.LOST, reason=reason, finished_at=now, ticket_hash="")
+
+    def give_up(self) -> None:
+        """Note that nothing follows this attempt by itself, and a person must look."""
+        self.is_given_up = True
+        self.save(update_fields=["is_given_up"])
 
     def again(
         self,

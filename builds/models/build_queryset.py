@@ -200,9 +200,8 @@ class BuildQuerySet(models.QuerySet["Build"]):
     def given_up(self) -> Self:
         """Last attempts of what ended so often by no fault of its package that a person must look."""
         excused = [key for key in failures.classes() if failures.is_infrastructure(key)]
-        # As the index has it: then it leads to them.
-        ended = self.filter(state__in=[State.FAILED, State.LOST], losses__gte=self.model.MAX_LOSSES)
-        return ended.last_attempts().filter(Q(state=State.LOST) | Q(failure__in=excused)).order_by("-pk")
+        ended = self.filter(is_given_up=True).last_attempts()
+        return ended.filter(Q(state=State.LOST) | Q(state=State.FAILED, failure__in=excused)).order_by("-pk")
 
     def unheard_rings(self, now: datetime, after: timedelta) -> Self:
         """Builds whose builder was told of them so long ago and has not claimed them.

@@ -20,13 +20,14 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
 
     def left_waiting(self) -> Self:
         """Campaigns whose stop was cut short, before all that waited for them was dropped."""
-        return self.filter(
-            state=Campaign.State.STOPPED,
+        waited_for = self.model.objects.filter(
             builds__state=BuildState.QUEUED,
             builds__rebuild_reason="",
             # What is tried again since then is somebody else's wish.
             builds__queued_at__lte=F("ended_at"),
-        ).distinct()
+        )
+        # Not joined and made distinct, which would sort what each goes through, once for each build.
+        return self.filter(state=Campaign.State.STOPPED, pk__in=waited_for.values("pk")).defer(*Campaign.LONG)
 
 
 class Campaign(models.Model):

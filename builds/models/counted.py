@@ -66,11 +66,12 @@ class Counting(models.Model):
     def forget_days(cls) -> None:
         """Have all days counted again, as builds have come into those that are over."""
         of_days = [cls.Thing.DAYS, cls.Thing.BUILDERS, cls.Thing.WHEELS, cls.Thing.BROKEN]
-        Counting.objects.filter(thing__in=of_days).update(through=None)
+        # Also by who is counting at this moment (`end`).
+        Counting.objects.filter(thing__in=of_days).update(through=None, at=NEVER)
 
     def end(self, took_s: float, **fields: object) -> None:
-        """Note how long it took."""
-        Counting.objects.filter(pk=self.pk).update(took_s=took_s, **fields)
+        """Note how long it took, and what was found, unless it is to be counted anew since it was begun."""
+        Counting.objects.filter(pk=self.pk, at=self.at).update(took_s=took_s, **fields)
 
 
 class TargetQueue(models.Model):

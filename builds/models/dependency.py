@@ -28,7 +28,8 @@ class Dependency(models.Model):
         # Nobody knows: a library that no package on the builder has.
         NONE = "lib", "library of no package"
 
-    wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="dependencies")
+    # The constraint below begins with it.
+    wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="dependencies", db_index=False)
     tool = models.CharField(max_length=3, choices=Tool)
     name = models.CharField(max_length=255)
     requirement = models.TextField(
@@ -46,7 +47,9 @@ class Dependency(models.Model):
         ]
         indexes = [
             # Who needs a package; apt's names are asked for by their wheel alone.
-            models.Index(fields=["name"], condition=Q(tool="pip"), name="builds_dependency_needed")
+            models.Index(fields=["name"], condition=Q(tool="pip"), name="builds_dependency_needed"),
+            # Few of a hundred million, for whoever looks at them alone.
+            models.Index(fields=["id"], condition=Q(tool="lib"), name="builds_dependency_of_nobody"),
         ]
 
     def __str__(self) -> str:

@@ -97,6 +97,7 @@ def _later(build: Build, now: datetime) -> None:
         not_before = now + pause * timedelta(seconds=settings.PIWHEELS_RETRY_S)
         _queue(build, losses=losses, not_before=not_before)
     else:
+        build.give_up()
         _tell(build)
 
 

@@ -144,6 +144,27 @@ def test_what_was_just_counted_is_left_alone(django_assert_num_queries):
     assert counting.count_due(NOON + timedelta(seconds=5)) == 1
 
 
+def test_days_that_are_to_be_counted_again_are_not_taken_for_counted_by_who_was_at_them():
+    counting.count_due(NOON)
+    row = Counting.objects.get(pk="days")
+    later = NOON + timedelta(minutes=1)
+    assert row.take(later)
+
+    Counting.forget_days()
+    row.end(0.01, through=NOON.date())
+
+    row.refresh_from_db()
+    assert (row.through, row.is_due(later)) == (None, True)
+
+
+def test_what_takes_minutes_keeps_nothing_else_from_being_counted():
+    things = counting.SHORT
+
+    assert counting.count_due(NOON, things=things) == len(things)
+    assert counting.count_due(NOON, things=counting.LONG) == len(counting.LONG)
+    assert counting.count_due(NOON) == 0
+
+
 def test_what_takes_long_is_counted_seldom():
     row = Counting(thing="queue", at=NOON, took_s=2.0)
 

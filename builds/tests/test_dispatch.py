@@ -1,6 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
 
@@ -113,7 +112,8 @@ def test_nobody_gets_anything_while_a_disk_has_no_room_for_what_they_would_bring
     make_build()
     make_builder()
     rooms = {tmp_path / full: 10}
-    monkeypatch.setattr(Path, "exists", lambda path: True)
+    for folder in ("incoming", "files"):
+        (tmp_path / folder).mkdir(exist_ok=True)
     free = {"bytes": 900, "files": 900}
 
     def room(path, of):

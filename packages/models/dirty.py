@@ -155,10 +155,10 @@ class Dirty(models.Model):
         """Go on keeping others from those of these names that are still ours."""
         if not held:
             return
-        until, ours = now + cls.HOLD, Dirty.objects.filter(not_before=held[0].not_before)
+        until = now + cls.HOLD
         for batch in range(0, len(held), MARKED_AT_ONCE):
-            names = [dirty.name for dirty in held[batch : batch + MARKED_AT_ONCE]]
-            ours.filter(name__in=names).update(not_before=until)
+            with transaction.atomic():
+                cls._lock_ours(held[batch : batch + MARKED_AT_ONCE]).update(not_before=until)
         for dirty in held:
             dirty.not_before = until
 
@@ -166,8 +166,8 @@ class Dirty(models.Model):
     def let_go(cls, held: "Collection[Dirty]", now: datetime) -> None:
         """Let others look up names that we took and did not come to."""
         if held:
-            ours = Dirty.objects.filter(not_before=next(iter(held)).not_before)
-            ours.filter(name__in=[dirty.name for dirty in held]).update(not_before=now)
+            with transaction.atomic():
+                cls._lock_ours(held).update(not_before=now)
 
     def hold(self, now: datetime) -> bool:
         """Keep others from looking this name up for a while; False if they came first."""
@@ -182,8 +182,19 @@ class Dirty(models.Model):
     def forget(cls, held: "Collection[Dirty]") -> None:
         """Forget names that we took together, unless they were marked again since."""
         if held:
-            ours = Dirty.objects.filter(not_before=next(iter(held)).not_before)
-            ours.filter(name__in=[dirty.name for dirty in held]).delete()
+            with transaction.atomic():
+                cls._lock_ours(held).delete()
+
+    @classmethod
+    def _lock_ours(cls, held: "Collection[Dirty]") -> "DirtyQuerySet":
+        """Keep others from changing those of some names that are still ours, which we took together.
+
+        In the order of names, as the journal does, so that none of both waits for the other.
+        """
+        ours = Dirty.objects.filter(not_before=next(iter(held)).not_before)
+        ours = ours.filter(name__in=[dirty.name for dirty in held])
+        list(ours.order_by("name").select_for_update().values_list("name"))
+        return ours
 
     def clear(self) -> None:
         """Forget the name, unless it was marked again since we took it."""

@@ -50,7 +50,8 @@ class Version(models.Model):
     `1.0` and `1.0.0` are two rows: upstream can have both.
     """
 
-    package = models.ForeignKey(Package, models.CASCADE, related_name="versions")
+    # The unique pair of it and the number leads to it as well.
+    package = models.ForeignKey(Package, models.CASCADE, related_name="versions", db_index=False)
     number = models.CharField(max_length=200, help_text="The string that upstream uses.")
     canonical = models.CharField(
         max_length=MAX_CANONICAL,
@@ -103,6 +104,8 @@ class Version(models.Model):
     @transaction.atomic
     def request(self, now: datetime) -> None:
         """Ask for this version to be built before all that nobody asked for."""
+        # As all do, the package first.
+        self.package.hold()
         self.requested_at = now
         self.save(update_fields=["requested_at"])
         self.package.request_plan()
@@ -117,6 +120,7 @@ class Version(models.Model):
 
     @transaction.atomic
     def _set_skip(self, reason: str) -> None:
+        self.package.hold()
         self.skip_reason = reason
         self.save(update_fields=["skip_reason"])
         self.package.request_plan()

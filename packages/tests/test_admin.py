@@ -2,9 +2,11 @@ from datetime import UTC, datetime
 
 import pytest
 from django.contrib.admin import site
+from django.test import RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
+from packages.admin import SubjectFilter
 from packages.models import (
     Alias,
     Dirty,
@@ -211,3 +213,17 @@ def test_an_operator_says_that_a_name_did_not_change_hands(admin_client):
     act(admin_client, Package, "rejoin")
 
     assert Package.objects.get().registered_anew_at is None
+
+
+def test_refusals_are_chosen_by_what_they_are_and_not_all_read_for_it(
+    admin_client, django_assert_num_queries
+):
+    for number, subject in enumerate(["builds", "files", "files", "logs"]):
+        ImportRefusal.objects.create(subject=subject, key=f"{number}", reason="Bad.")
+    request = RequestFactory().get("/")
+
+    with django_assert_num_queries(4):
+        choices = SubjectFilter(request, {}, ImportRefusal, None).lookup_choices
+    assert choices == [("builds", "builds"), ("files", "files"), ("logs", "logs")]
+    rows = admin_client.get("/admin/packages/importrefusal/", {"subject": "files"})
+    assert [row.key for row in rows.context["cl"].result_list] == ["1", "2"]

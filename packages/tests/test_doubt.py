@@ -98,6 +98,24 @@ def test_what_vanished_within_the_hour_counts(upstream, farm, refresh, now):
     assert gone() == FEW
 
 
+def test_while_absences_are_doubted_each_of_them_counts_no_others(farm, now, django_assert_num_queries):
+    name, *_ = farm(2)
+    SyncCursor.objects.update(doubted_at=now, doubted=MANY)
+
+    with django_assert_num_queries(1), pytest.raises(doubt.TooMuchVanishes):
+        doubt.judge(name, doubt.ABSENT, now)
+
+
+def test_how_many_are_doubted_is_the_most_that_ever_were(farm, now):
+    names = farm(MANY)
+    SyncCursor.objects.update(doubted_at=now, doubted=FEW)
+    deny(names, now)
+
+    doubt.relax(now)
+
+    assert (cursor().doubted_at, cursor().doubted) == (now, MANY)
+
+
 def test_a_large_farm_may_lose_one_in_a_thousand(now):
     Package.objects.bulk_create([Package(name=f"p{n}", display_name="x") for n in range(12_000)])
 

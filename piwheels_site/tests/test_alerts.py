@@ -145,6 +145,29 @@ def test_a_storm_is_no_more_messages_than_an_hour_may_have(farm, settings):
     assert "47 things" in Message.objects.latest("made_at").subject
 
 
+def test_a_clock_that_is_put_back_keeps_nobody_from_being_told(farm, settings):
+    settings.PIWHEELS_ALERTS_AN_HOUR = 1
+    day = 24 * 60
+    farm.needs("disk")
+    for minute in (day, day + 3):
+        farm.watch(minute)
+    Message.objects.update(not_before=NOON + (day + 10) * MINUTE)
+    farm.needs("disk", "sync")
+    farm.watch(day + 4)
+    for minute in (0, 3):
+        farm.watch(minute)
+    farm.needs()
+    for minute in (4, 64, 70):
+        farm.watch(minute)
+
+    assert [text.split(".")[0] for text in texts()] == [
+        "disk is wrong",
+        "sync is wrong",
+        "Over: disk is wrong",
+    ]
+    assert Message.objects.due(NOON + 80 * MINUTE).count() == 3
+
+
 def test_a_check_that_fails_ends_nothing(farm, caplog):
     farm.needs("disk")
     farm.watch(0)

@@ -129,12 +129,12 @@ def unswept(now):
 
 
 def given_up(now):
-    make_build(make_version("4.0"), state="lost", losses=Build.MAX_LOSSES, finished_at=now - HOUR)
+    make_build(make_version("4.0"), state="lost", is_given_up=True, finished_at=now - HOUR)
 
 
 def given_up_for_its_network(now):
     why = {"state": "failed", "failure": "index-unreachable"}
-    make_build(make_version("4.1"), losses=Build.MAX_LOSSES, finished_at=now - HOUR, **why)
+    make_build(make_version("4.1"), is_given_up=True, finished_at=now - HOUR, **why)
 
 
 def nobody_builds(now):

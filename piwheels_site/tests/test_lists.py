@@ -133,7 +133,7 @@ def test_builds_are_narrowed_by_stage_and_failure(admin_client, query, found):
         {"state": "failed", "failure": "missing-header", **ended},
         {"state": "failed", "failure": "timeout", **ended},
         {"state": "lost", "failure": "builder-lost", **ended},
-        {"state": "lost", "losses": 3, **ended},
+        {"state": "lost", "is_given_up": True, **ended},
         {"state": "cancelled", **ended},
     ]
     for number, fields in enumerate(rows, 1):

@@ -28,8 +28,9 @@ class BundleQuerySet(models.QuerySet["Bundle"]):
         return self.filter(state=Bundle.State.READY, expires_at__gt=now)
 
     def lost(self, now: datetime) -> Self:
-        """Bundles whose worker fell silent."""
-        return self.filter(state=Bundle.State.WORKING, heard_at__lt=now - Bundle.SILENCE)
+        """Bundles whose worker fell silent, or spoke before the database's clock was put back."""
+        silent = Q(heard_at__lt=now - Bundle.SILENCE) | Q(heard_at__gt=now + Bundle.SILENCE)
+        return self.filter(silent, state=Bundle.State.WORKING)
 
 
 class Bundle(models.Model):

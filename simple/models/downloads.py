@@ -41,7 +41,10 @@ class Download(models.Model):
     """How often one wheel was downloaded by one kind of client on one day (UTC); kept for ever."""
 
     day = models.DateField()
-    wheel = models.ForeignKey(Wheel, models.CASCADE, related_name="downloads", db_constraint=False)
+    # An index of wheels would be written to all over, by a million rows a day.
+    wheel = models.ForeignKey(
+        Wheel, models.CASCADE, related_name="downloads", db_constraint=False, db_index=False
+    )
     client = models.ForeignKey(
         Client, models.CASCADE, related_name="downloads", db_constraint=False, db_index=False
     )
@@ -194,6 +197,7 @@ class Miss(models.Model):
     class Meta:
         verbose_name_plural = "misses"
         constraints = [models.UniqueConstraint(fields=["package", "day"], name="simple_miss_package_day")]
+        indexes = [models.Index(fields=["day"], name="simple_miss_day")]
 
     def __str__(self) -> str:
         return f"{self.package} {self.day}: {self.count}"

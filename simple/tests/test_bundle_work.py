@@ -487,6 +487,14 @@ def test_a_worker_that_was_given_up_changes_nothing(pi):
     assert new.note("mine", later)
 
 
+def test_a_clock_that_was_put_back_keeps_no_bundle_at_work_for_ever(pi):
+    now = database_now()
+    asked("one", pi).claim(1, now + timedelta(days=1))
+
+    assert tidying.tidy(now) == 1
+    assert Bundle.objects.get().claim(1, now)
+
+
 def test_what_kills_its_workers_is_given_up(pi):
     now = database_now()
     asked("one", pi)
