@@ -53,6 +53,11 @@ class BuildAdmin(RecordAdmin):
 
     readonly_fields = ["may_help"]
 
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        """Have one builder's in the order of its index: by keys, those of all others would be passed first."""
+        by_builder = "builder__id__exact" in request.GET
+        return ["-finished_at"] if by_builder else list(super().get_ordering(request))
+
     @admin.display(description="what may help")
     def may_help(self, build: Build) -> str:
         """Say what to do about a failure, in the words of these pages."""

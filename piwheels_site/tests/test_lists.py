@@ -1,5 +1,7 @@
 """Every list of the operators': as many queries for many rows as for few, and no count of millions."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -10,7 +12,7 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from builds.models import Build, Campaign, Push, Recipe, Skip, Target
-from builds.tests.rows import NOON, make_build, make_target, make_version
+from builds.tests.rows import NOON, make_build, make_builder, make_target, make_version
 from packages.bounded import BoundedPaginator
 from packages.models import Package, Version
 from packages.record_admin import FarmAdmin
@@ -142,6 +144,20 @@ def test_builds_are_narrowed_by_stage_and_failure(admin_client, query, found):
     shown = admin_client.get(f"/admin/builds/build/?{query}").context["cl"].result_list
 
     assert sorted(build.version.number for build in shown) == found
+
+
+def test_the_builds_of_one_builder_come_in_the_order_of_their_index(admin_client):
+    builder = make_builder()
+    for number, hours in enumerate([1, 3, 2]):
+        ended = {"state": "failed", "finished_at": NOON + timedelta(hours=hours)}
+        make_build(make_version(str(number)), builder=builder, **ended)
+    make_build(make_version("9"), state="failed", finished_at=NOON)
+
+    with CaptureQueriesContext(connection) as asked:
+        page = admin_client.get(f"/admin/builds/build/?builder__id__exact={builder.pk}")
+
+    assert [build.version.number for build in page.context["cl"].result_list] == ["1", "2", "0"]
+    assert any('ORDER BY "builds_build"."finished_at" DESC' in each["sql"] for each in asked)
 
 
 def test_no_list_offers_to_count_what_each_choice_would_show(admin_client):
