@@ -6,14 +6,18 @@ what a wheel is from the wheel.
 """
 
 import errno
+import lzma
 import stat
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 # The largest honest source on PyPI has fewer files than this.
 _MOST = 200_000
+# As late as a system with 32 bits for the time can say.
+_LATEST = 2**31 - 1
 
 # What the builder takes for "this source is bad" and not for a fault of its own; and which of its own it was.
 EXIT_BAD, EXIT_FULL, EXIT_FAULT = 65, 73, 74
@@ -38,6 +42,8 @@ def unpack(archive: Path, folder: Path) -> Path:
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
         EOFError,
         ValueError,
         RuntimeError,
@@ -65,10 +71,11 @@ def _untar(archive: Path, folder: Path) -> None:
             if len(members) > _MOST:
                 raise BadSource(f"There are more than {_MOST} files in it.")
         for member in members:
-            # Ours, and neither setuid nor unreadable, whatever the archive says.
+            # Ours, neither setuid nor unreadable, and of a time that there is, whatever the archive says.
             member.mode = 0o755 if member.isdir() or member.mode & stat.S_IXUSR else 0o644
             member.uid = member.gid = 0
             member.uname = member.gname = ""
+            member.mtime = min(max(0, member.mtime), _LATEST)
         # "data" where this Python has filters (3.11.4), as a second look at the same.
         extras = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         tar.extractall(folder, members, **extras)  # type: ignore[arg-type]  # noqa: S202 - each was checked

@@ -1,6 +1,7 @@
 import errno
 import io
 import os
+import random
 import stat
 import subprocess
 import sys
@@ -118,6 +119,50 @@ def test_a_cut_archive_is_refused(tmp_path):
 
     with pytest.raises(BadSource, match="cannot be unpacked"):
         unpacked(archive, tmp_path)
+
+
+# The same each time.
+NOISE = random.Random(1).randbytes(150_000)
+
+
+def damage(path):
+    """Overwrite the middle of a file."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 3)
+        file.write(NOISE[:50_000])
+
+
+@pytest.mark.parametrize(("ending", "mode"), [("tar.gz", "w:gz"), ("tar.bz2", "w:bz2"), ("tar.xz", "w:xz")])
+def test_a_tar_that_is_damaged_in_its_middle_is_refused(tmp_path, ending, mode):
+    archive = tar(tmp_path / f"tiny-1.0.{ending}", GOOD, ("tiny-1.0/tiny.py", NOISE.hex()), mode=mode)
+    damage(archive)
+
+    with pytest.raises(BadSource, match="cannot be unpacked"):
+        unpacked(archive, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_damaged_in_its_middle_is_refused(tmp_path, kind):
+    with zipfile.ZipFile(tmp_path / "tiny-1.0.zip", "w", kind) as archive:
+        archive.writestr("tiny-1.0/setup.py", NOISE.hex())
+    damage(tmp_path / "tiny-1.0.zip")
+
+    with pytest.raises(BadSource, match="cannot be unpacked"):
+        unpacked(tmp_path / "tiny-1.0.zip", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("1e400", 2**31 - 1), ("nan", 0), ("-1", 0), ("4102444800", 2**31 - 1)]
+)
+def test_a_file_of_a_time_that_no_system_can_say_is_unpacked(tmp_path, said, kept):
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("tiny-1.0/setup.py")
+        member.pax_headers = {"mtime": said}
+        archive.addfile(member)
+
+    top = unpacked(tmp_path / "a.tar.gz", tmp_path)
+
+    assert (top / "setup.py").stat().st_mtime == kept
 
 
 def test_the_program_tells_a_bad_source_from_a_fault_of_its_own(tmp_path):
