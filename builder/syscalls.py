@@ -74,6 +74,9 @@ _DENIED = (
     # Other faces of Linux, such as memory at foreseeable places; the warden has chosen the right one.
     "personality",
 )
+# What takes memory that belongs to no process, so that the watch of level `box` would not count it: files
+# without a name, System V's segments when nobody has them mapped, and its queues, of half a GiB in all.
+_IN_NOBODYS_TABLE = ("memfd_create", "shmget", "msgget")
 # From linux/sched.h and asm-generic/ioctls.h: a user namespace of one's own, and typing for somebody else.
 _CLONE_NEWUSER = 0x10000000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
@@ -111,9 +114,9 @@ def _deny(rules: Any, seccomp: Any) -> None:
     rules.add_rule(denied, "clone", flags)
     # Its flags are in memory, where a filter cannot look; everybody falls back to clone.
     rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "clone3")
-    # Memory in files without a name belongs to no process, so the watch of level `box` would not count it;
-    # whoever asks can do without, as kernels before 3.17 had none.
-    rules.add_rule(seccomp.ERRNO(errno.ENOSYS), "memfd_create")
+    for name in _IN_NOBODYS_TABLE:
+        # Whoever asks can do without, as on kernels that were made without them.
+        rules.add_rule(seccomp.ERRNO(errno.ENOSYS), name)
     for request in (_TIOCSTI, _TIOCLINUX):
         # The kernel looks at the lower half of the argument alone.
         rules.add_rule(denied, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))

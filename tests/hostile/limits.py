@@ -104,6 +104,30 @@ def takes_locked_memory(folder):
     give_up()
 
 
+def leaves_segments(folder):
+    """Fill segments of shared memory, and let go of each, so that it is in nobody's table."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype = ctypes.c_void_p
+    size = 64 * MIB
+    most = GIB // 4 if SCENE["level"] == "bare" else 3 * GIB
+    segments: list[int] = []
+    try:
+        while len(segments) * size < most:
+            segment = libc.shmget(0, ctypes.c_size_t(size), 0o1600)
+            if segment == -1:
+                say(f"refused: {os.strerror(ctypes.get_errno())}")  # by the filter of system calls
+                give_up()
+            segments.append(segment)
+            place = ctypes.c_void_p(libc.shmat(segment, None, 0))
+            ctypes.memset(place, 1, size)
+            libc.shmdt(place)
+        hole(f"{most} bytes of memory in segments that nobody has mapped")
+    finally:
+        for segment in segments:
+            libc.shmctl(segment, 0, None)  # which removes it
+    give_up()
+
+
 def fills_shared_memory(folder):
     """Fill /dev/shm."""
     most = GIB // 4 if SCENE["level"] == "bare" else 3 * GIB
@@ -307,6 +331,12 @@ PACKAGES = {
         End(says="Function not implemented"),
         not_at_bare="memory that is in nobody's table is only counted by a cgroup",
         at={"bare": End(failures=("", "out-of-memory", "timeout"))},
+    ),
+    "memory-in-segments": Package(
+        leaves_segments,
+        End(says="Function not implemented"),
+        not_at_bare="memory that is in nobody's table is only counted by a cgroup",
+        at={"bare": End()},
     ),
     "shared-memory": Package(
         fills_shared_memory,
