@@ -6,7 +6,7 @@ from builder.collect import BadOutput, Wheel
 from builder.inspection import Facts, Unfit, read_facts
 from builder.libraries import DPKG, Needs, apt_packages
 from builder.log import Log
-from builder.pip_wheel import Made, failed
+from builder.pip_wheel import Made, fault_of_ours
 
 _MOST_NOTES = 20
 _LONGEST_NOTE = 500
@@ -31,8 +31,8 @@ def inspect(bench: Bench, wheel: Wheel, made: Made) -> Facts:
             log=told,
         )
         complaint = told.read(0, 1000).decode(errors="replace").strip()
-    if outcome.ended != "exit":
-        raise failed(bench, outcome, made, "looking at the wheel")
+    if fault := fault_of_ours(bench, outcome, made, "looking at the wheel", complaint):
+        raise fault
     try:
         facts = read_facts(place.out)
     except Unfit as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from builder import contract, repack
+from builder import contract, exits, repack
 from builder.elf import (
     MAGIC,
     BadElf,
@@ -284,8 +284,15 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     asked = parser.parse_args()
     ordered = Ordered(asked.architecture, asked.abi, tuple(asked.platforms), asked.build_tag)
-    facts = inspect(asked.wheel, asked.folder, ordered)
-    (asked.folder / FACTS).write_text(json.dumps(asdict(facts)))
+    try:
+        facts = inspect(asked.wheel, asked.folder, ordered)
+        (asked.folder / FACTS).write_text(json.dumps(asdict(facts)))
+    except (OSError, MemoryError) as error:
+        code = exits.code_of(error)
+        if code is None:
+            raise
+        sys.stderr.write(f"{asked.wheel.name} cannot be looked at here: {error}\n")
+        return code
     return 0
 
 

@@ -1,6 +1,7 @@
 """Runs `pip wheel` on a source in the sandbox: one rung of the ladder after the other."""
 
 import os
+import signal
 import stat
 import sysconfig
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from builder import rungs, tools, unpack
+from builder import exits, rungs, tools
 from builder.bench import Bench
 from builder.contract import Fetched
 from builder.limits import Outcome
@@ -45,11 +46,10 @@ _ENDS = {
     "processes": ("too-many-processes", "had more than {limits.processes} processes"),
     "machine": ("builder-fault", "was ended by the kernel, as others had taken the machine's memory"),
 }
-# Of what a source could not be unpacked although it may be a good one.
-_OF_THE_BUILDER: dict[int | None, str] = {
-    unpack.EXIT_FULL: "builder-disk-full",
-    unpack.EXIT_FAULT: "builder-fault",
-}
+# Of what one of our own programs could not do its work, whatever it was given.
+_OF_THE_BUILDER = {exits.FULL: "builder-disk-full", exits.FAULT: "builder-fault"}
+# Which limits others have ended it for: its allocation failed, or the kernel was short of memory.
+_SHORT = {exits.MEMORY: "memory", 128 + signal.SIGKILL: "machine"}
 
 
 class PipFailed(Exception):
@@ -134,13 +134,13 @@ def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
             log=told,
         )
         words = told.read(0, 2000).decode(errors="replace").strip()
-    code = outcome.code if outcome.ended == "exit" else None
-    if code == unpack.EXIT_BAD:
+    if outcome.ended == "exit" and outcome.code == exits.BAD:
         raise BadSource(words)
-    if code != 0:
-        made = Made(rungs.CURRENT).with_run(outcome)
-        fault = failed(bench, outcome, made, "unpacking the source", words)
-        raise PipFailed(str(fault), _OF_THE_BUILDER.get(code, fault.failure), made)
+    made = Made(rungs.CURRENT).with_run(outcome)
+    if fault := fault_of_ours(bench, outcome, made, "unpacking the source", words):
+        raise fault
+    if outcome.code != 0:
+        raise failed(bench, outcome, made, "unpacking the source", words)
     return place.src / "source"
 
 
@@ -271,6 +271,18 @@ def _last_words(log: Log, start: int) -> str:
     """Return the end of what was printed since then."""
     start = max(start, log.size - _LAST_WORDS)
     return log.read(start, _LAST_WORDS).decode(errors="replace")
+
+
+def fault_of_ours(bench: Bench, outcome: Outcome, made: Made, what: str, words: str) -> PipFailed | None:
+    """Return what to raise for a program of ours that could not do its work, whatever it was given.
+
+    Returns None for one that has done it, or that failed for what it was given.
+    """
+    ended = _SHORT.get(outcome.code, "exit") if outcome.ended == "exit" else outcome.ended
+    fault = failed(bench, replace(outcome, ended=ended), made, what, words)
+    if ended == "exit":
+        fault.failure = _OF_THE_BUILDER.get(outcome.code, "")
+    return fault if fault.failure else None
 
 
 def failed(

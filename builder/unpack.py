@@ -5,7 +5,6 @@ they compile.  What the archive calls its top folder proves nothing, so nobody l
 what a wheel is from the wheel.
 """
 
-import errno
 import lzma
 import stat
 import sys
@@ -14,15 +13,12 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from builder import exits
+
 # The largest honest source on PyPI has fewer files than this.
 _MOST = 200_000
 # As late as a system with 32 bits for the time can say.
 _LATEST = 2**31 - 1
-
-# What the builder takes for "this source is bad" and not for a fault of its own; and which of its own it was.
-EXIT_BAD, EXIT_FULL, EXIT_FAULT = 65, 73, 74
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FAULTS = frozenset({errno.EIO, errno.EROFS, errno.ENOMEM})
 
 
 class BadSource(Exception):
@@ -51,7 +47,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     ) as error:
         raise BadSource(f"{archive.name} cannot be unpacked: {error}") from error
     except OSError as error:
-        if error.errno in _FULL | _FAULTS:
+        if exits.code_of(error):
             raise
         raise BadSource(f"{archive.name} cannot be unpacked: {error.strerror or error}") from error
     return _top(folder, archive.name)
@@ -132,12 +128,13 @@ def main(arguments: list[str]) -> int:
         unpack(archive, unpacked).rename(folder / "source")
     except BadSource as error:
         sys.stderr.write(f"{error}\n")
-        return EXIT_BAD
-    except OSError as error:
-        if error.errno not in _FULL | _FAULTS:
+        return exits.BAD
+    except (OSError, MemoryError) as error:
+        code = exits.code_of(error)
+        if code is None:
             raise
-        sys.stderr.write(f"{archive.name} cannot be unpacked here: {error.strerror}\n")
-        return EXIT_FULL if error.errno in _FULL else EXIT_FAULT
+        sys.stderr.write(f"{archive.name} cannot be unpacked here: {error}\n")
+        return code
     return 0
 
 

@@ -1,11 +1,13 @@
-from dataclasses import replace
+import signal
+from dataclasses import dataclass, replace
 from threading import Event
 
 import pytest
 
-from builder import findings
+from builder import exits, findings
 from builder.bench import Bench, limits_for
-from builder.collect import collect
+from builder.collect import BadOutput, collect
+from builder.limits import Outcome
 from builder.log import Log
 from builder.pip_wheel import Made, PipFailed
 from builder.place import made
@@ -50,3 +52,46 @@ def test_a_look_that_reaches_a_limit_is_told_as_that_and_not_as_a_bad_wheel(benc
 
     assert failed.value.failure == "timeout"
     assert failed.value.made.duration_s == 7.0
+
+
+@dataclass(frozen=True)
+class Ending(Bench):
+    """A bench on which every program ends by itself, with this code."""
+
+    code: int = 0
+
+    def offline(self):
+        return self
+
+    def run(self, command, **how):
+        how["log"].write(b"what it said")
+        return Outcome(self.code, "exit", 1.0, 1.0, 1 << 20)
+
+
+def look(bench, code):
+    """Look at a wheel with a program that ends with this code."""
+    write_wheel(bench.place.out)
+    with collect(bench.place.out) as (wheel,):
+        findings.inspect(Ending(**vars(bench), code=code), wheel, Made(CURRENT))
+
+
+@pytest.mark.parametrize(
+    ("code", "failure", "says"),
+    [
+        (exits.FULL, "builder-disk-full", "ended with exit code 73; what it said"),
+        (exits.FAULT, "builder-fault", "ended with exit code 74; what it said"),
+        (exits.MEMORY, "out-of-memory", "used more than the"),
+        (128 + signal.SIGKILL, "builder-fault", "ended by the kernel"),
+    ],
+)
+def test_a_look_that_the_machine_was_at_fault_for_says_nothing_of_the_wheel(bench, code, failure, says):
+    with pytest.raises(PipFailed, match=says) as failed:
+        look(bench, code)
+
+    assert failed.value.failure == failure
+
+
+@pytest.mark.parametrize("code", [1, 128 + signal.SIGSEGV])
+def test_a_look_that_breaks_down_over_a_wheel_is_a_bad_wheel(bench, code):
+    with pytest.raises(BadOutput, match="what it said"):
+        look(bench, code)

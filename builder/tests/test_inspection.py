@@ -1,8 +1,10 @@
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.inspection import FACTS, Facts, Ordered, Unfit, inspect, read_facts
+from builder import exits
+from builder.inspection import FACTS, Facts, Ordered, Unfit, inspect, main, read_facts
 from builder.tests.elves import AARCH64, ARM, ARMV7, ARMV8, EABI5, SOFT, X86_64, armhf, make_elf
 from builder.tests.wheels import WHEN, write_wheel
 
@@ -316,6 +319,30 @@ def test_the_program_writes_wheel_and_facts(tmp_path):
     facts = read_facts(out)
     assert facts.filename == f"tiny-1.0-cp313-cp313-{BOTH}.whl"
     assert {path.name for path in out.iterdir()} == {FACTS, facts.filename}
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), exits.FULL),
+        (OSError(errno.EIO, "Input/output error"), exits.FAULT),
+        (MemoryError("no more"), exits.MEMORY),
+    ],
+)
+def test_what_fails_for_the_machine_is_told_from_what_fails_for_the_wheel(
+    tmp_path, monkeypatch, capsys, error, code
+):
+    def fail(*words, **how):
+        raise error
+
+    wheel = write_wheel(tmp_path, "py3-none-any")
+    options = ["--architecture=armhf", "--abi=cp313", "--platform=linux_armv7l"]
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(sys, "argv", ["inspection", *options, str(wheel), str(tmp_path / "out")])
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+
+    assert main() == code
+    assert capsys.readouterr().err == f"{wheel.name} cannot be looked at here: {error}\n"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from builder import unpack
+from builder import exits, unpack
 from builder.unpack import BadSource
 
 
@@ -176,7 +176,7 @@ def test_the_program_tells_a_bad_source_from_a_fault_of_its_own(tmp_path):
         check=False,
     )
 
-    assert done.returncode == unpack.EXIT_BAD
+    assert done.returncode == exits.BAD
     assert "nobody can build it" in done.stderr
 
 
@@ -196,11 +196,12 @@ def failing(monkeypatch):
 @pytest.mark.parametrize(
     ("number", "code"),
     [
-        (errno.ENOSPC, unpack.EXIT_FULL),
-        (errno.EDQUOT, unpack.EXIT_FULL),
-        (errno.EIO, unpack.EXIT_FAULT),
-        (errno.EROFS, unpack.EXIT_FAULT),
-        (errno.ENAMETOOLONG, unpack.EXIT_BAD),
+        (errno.ENOSPC, exits.FULL),
+        (errno.EDQUOT, exits.FULL),
+        (errno.EIO, exits.FAULT),
+        (errno.EROFS, exits.FAULT),
+        (errno.ENOMEM, exits.MEMORY),
+        (errno.ENAMETOOLONG, exits.BAD),
     ],
 )
 def test_a_disk_that_takes_nothing_is_no_fault_of_the_source(tmp_path, failing, capsys, number, code):
