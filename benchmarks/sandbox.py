@@ -25,6 +25,7 @@ from builder.build import build as carry_out
 from builder.client import Client
 from builder.contract import BuildOrder
 from builder.log import Log
+from builder.pip_wheel import Made
 from builder.place import made
 from builder.preflight import find
 from builder.proxy import PackageProxy
@@ -151,7 +152,7 @@ def run_pip(bench: Bench) -> None:
 def build(bench: Bench) -> None:
     """Go from the source to the wheel as a builder does."""
     source = bench.place.source / bench.order.filename
-    outcome = pip_wheel.build(bench, source, CURRENT, time_s=bench.limits.time_s)
+    outcome = pip_wheel.build(bench, source, Made(CURRENT))
     if (outcome.ended, outcome.code) != ("exit", 0):
         raise RuntimeError(bench.log.read(0, 10_000).decode(errors="replace"))
 

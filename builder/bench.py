@@ -3,7 +3,9 @@
 Every step of a build takes the bench and leaves nothing on it that the next could mistake for its own.
 """
 
+import math
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,10 +57,16 @@ class Bench:
     log: Log
     stop: Event
     extra: Extra = field(default_factory=Extra)
+    # When, by the monotonic clock, whatever runs here has to end: some runs have their time together.
+    until: float = math.inf
 
     def offline(self) -> "Bench":
         """Return the same bench without the way to the index, whose start costs time."""
         return self._with_box(None)
+
+    def within(self, time_s: float) -> "Bench":
+        """Return the same bench for so long from now, or as long as this one has where that is less."""
+        return replace(self, until=min(self.until, time.monotonic() + time_s))
 
     def with_libraries(self, libraries: Path | None) -> "Bench":
         """Return the same bench with only those of the system's libraries in sight, if that can be done."""
@@ -76,19 +84,18 @@ class Bench:
         command: Sequence[str],
         *,
         environment: Mapping[str, str],
-        time_s: float | None = None,
         log: Log | None = None,
         folder: Path | None = None,
     ) -> Outcome:
-        """Run a command in the sandbox, within the limits of the bench and that time.
+        """Run a command in the sandbox, within the limits of the bench and its time.
 
         Raises DeadTicket when told to stop.
         """
-        limits = self.limits if time_s is None else replace(self.limits, time_s=time_s)
+        left_s = max(0.0, self.until - time.monotonic())
         return self.box.run(
             command,
             environment=environment,
-            limits=limits,
+            limits=replace(self.limits, time_s=min(self.limits.time_s, left_s)),
             log=log or self.log,
             stop=self.stop,
             folder=folder or self.place.home,

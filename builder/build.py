@@ -199,7 +199,8 @@ class _Attempt:
             hashes = {wheel.filename: wheel.sha256 for wheel in first}
             began = time.monotonic()
             try:
-                pip_wheel.build(replace(bench, log=unread), source, made.rung, time_s=self.order.time_limit_s)
+                anew = replace(bench, log=unread).within(self.order.time_limit_s)
+                pip_wheel.build(anew, source, made)
                 with collect(self.place.out) as second:
                     again = {wheel.filename: wheel.sha256 for wheel in second}
             except (BadOutput, PipFailed):

@@ -88,32 +88,35 @@ def climb(bench: Bench, source: Path) -> Made:
     Raises BadSource, PipFailed, or DeadTicket when told to stop.
     """
     made = Made(rungs.first(bench.order))
-    deadline = time.monotonic() + bench.limits.time_s
+    bench = bench.within(bench.limits.time_s)
     tried: list[Rung] = []
     while True:
         tried.append(made.rung)
         start = bench.log.size
         bench.proxy.forget()
-        outcome = build(bench, source, made.rung, time_s=max(1.0, deadline - time.monotonic()))
+        outcome = build(bench, source, made)
         made = replace(made.with_run(outcome), fetched=bench.proxy.fetched)
         if outcome.ended == "exit" and outcome.code == 0:
             return made
         words = _last_words(bench.log, start)
         further = rungs.following(tried, words, bench.order, sysconfig.get_python_version())
-        if outcome.ended != "exit" or further is None or time.monotonic() > deadline:
+        if outcome.ended != "exit" or further is None or time.monotonic() > bench.until:
             raise failed(bench, outcome, made)
         bench.log.note(f"that failed with the tools of rung {made.rung.name}; trying {further.name}")
         made = replace(made, rung=further)
 
 
-def build(bench: Bench, source: Path, rung: Rung, *, time_s: float) -> Outcome:
-    """Unpack a source and run `pip wheel` on it once, as a rung says; BadSource if it cannot be unpacked."""
+def build(bench: Bench, source: Path, made: Made) -> Outcome:
+    """Unpack a source and run `pip wheel` on it once, on the rung that was reached.
+
+    Raises BadSource if it cannot be unpacked, and PipFailed when a step before the last reaches a limit.
+    """
     bench.place.clear()
     variables = environment(bench)
     _configure_cargo(bench)
-    folder = _unpack(bench, source, variables)
-    python = _with_modules(bench, rung, folder, variables) if rung.modules else ""
-    return bench.run(command(bench, rung, folder, python), environment=variables, time_s=time_s)
+    folder = _unpack(bench, source, made, variables)
+    python = _with_modules(bench, folder, made, variables) if made.rung.modules else ""
+    return bench.run(command(bench, made.rung, folder, python), environment=variables)
 
 
 def _configure_cargo(bench: Bench) -> None:
@@ -124,7 +127,7 @@ def _configure_cargo(bench: Bench) -> None:
         (folder / "config.toml").write_text(_CARGO.format(registry=bench.proxy.crates))
 
 
-def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
+def _unpack(bench: Bench, source: Path, made: Made, variables: dict[str, str]) -> Path:
     """Unpack a source where it is built, and return that folder."""
     box, place = bench.box, bench.place
     with Log(place.root) as told:
@@ -136,7 +139,7 @@ def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
         words = told.read(0, 2000).decode(errors="replace").strip()
     if outcome.ended == "exit" and outcome.code == exits.BAD:
         raise BadSource(words)
-    made = Made(rungs.CURRENT).with_run(outcome)
+    made = made.with_run(outcome)
     if fault := fault_of_ours(bench, outcome, made, "unpacking the source", words):
         raise fault
     if outcome.code != 0:
@@ -144,25 +147,21 @@ def _unpack(bench: Bench, source: Path, variables: dict[str, str]) -> Path:
     return place.src / "source"
 
 
-def _with_modules(bench: Bench, rung: Rung, folder: Path, variables: dict[str, str]) -> str:
+def _with_modules(bench: Bench, folder: Path, made: Made, variables: dict[str, str]) -> str:
     """Make an environment with what a source imports without asking for it; return its interpreter."""
     inside = bench.box.inside(bench.place.tmp) / "environment"
     python = str(inside / "bin" / "python")
-    wanted = sorted({*rung.modules, *_requires(folder)})
-    bench.run([tools.python(), "-P", "-m", "venv", "--without-pip", str(inside)], environment=variables)
-    # If this fails, `pip wheel` says what is missing.
-    bench.run(
-        [
-            *tools.pip(bench.box),
-            "--python",
-            python,
-            "install",
-            *quiet_options(),
-            *index_options(bench),
-            *wanted,
-        ],
-        environment=variables,
-    )
+    wanted = sorted({*made.rung.modules, *_requires(folder)})
+    options = ["install", *quiet_options(), *index_options(bench)]
+    for step in (
+        [tools.python(), "-P", "-m", "venv", "--without-pip", str(inside)],
+        [*tools.pip(bench.box), "--python", python, *options, *wanted],
+    ):
+        outcome = bench.run(step, environment=variables)
+        # If it fails by itself, `pip wheel` says what is missing.
+        if outcome.ended != "exit":
+            made = replace(made.with_run(outcome), fetched=bench.proxy.fetched)
+            raise failed(bench, outcome, made, "installing modules that it may import")
     return python
 
 

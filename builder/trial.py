@@ -39,7 +39,7 @@ def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
 
     While they are imported, of the system's libraries only those of these apt packages are in sight.
     """
-    until = time.monotonic() + min(_TRIAL_S, bench.order.time_limit_s)
+    bench = bench.within(min(_TRIAL_S, bench.order.time_limit_s))
     try:
         with zipfile.ZipFile(wheel.file) as archive:
             members = frozenset(archive.namelist())
@@ -48,16 +48,16 @@ def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
         return Trial("unknown", (), "The wheel cannot be read.")
     path = wheel.copy_to(bench.place.source)
     bench.place.clear()
-    if complaint := _install(bench, path, until):
+    if complaint := _install(bench, path):
         return Trial("unknown", (), f"It could not be installed for a trial: {complaint}")
     shown = Path(tempfile.mkdtemp(prefix="shown-", dir=bench.place.root))
-    others = visible.needed_by(_of_others(bench, members, until))
+    others = visible.needed_by(_of_others(bench, members))
     chosen = bench.with_libraries(visible.show(apt, others, shown))
     imported: list[str] = []
     for module in modules:
-        if complaint := _import(chosen, module, until):
+        if complaint := _import(chosen, module):
             # What was not given its time has not failed.
-            outcome = "fails" if time.monotonic() < until else "unknown"
+            outcome = "fails" if time.monotonic() < bench.until else "unknown"
             return Trial(outcome, tuple(imported), f"import {module}: {complaint}")
         imported.append(module)
     if not imported:
@@ -95,7 +95,7 @@ def _is_meant(module: str) -> bool:
     return all(_IDENTIFIER.fullmatch(part) for part in parts) and parts[0].lower() not in _NOT_MEANT
 
 
-def _install(bench: Bench, path: Path, until: float) -> str:
+def _install(bench: Bench, path: Path) -> str:
     """Install a wheel and what it depends on; return what went wrong."""
     return _run(
         bench,
@@ -110,17 +110,16 @@ def _install(bench: Bench, path: Path, until: float) -> str:
                 str(bench.box.inside(path)),
             ),
         ],
-        until,
     )
 
 
-def _import(bench: Bench, module: str, until: float) -> str:
+def _import(bench: Bench, module: str) -> str:
     """Import a module in a process of its own; return what went wrong."""
     code = f"import site, importlib; site.addsitedir({_site(bench)!r}); importlib.import_module({module!r})"
-    return _run(bench, [tools.python(), "-P", "-s", "-c", code], until)
+    return _run(bench, [tools.python(), "-P", "-s", "-c", code])
 
 
-def _of_others(bench: Bench, members: Collection[str], until: float) -> Iterator[Path]:
+def _of_others(bench: Bench, members: Collection[str]) -> Iterator[Path]:
     """Yield the libraries that a wheel's dependencies brought: what those need is their affair.
 
     They are read by the builder itself, so no longer than the trial may take, and the build goes on.
@@ -129,7 +128,7 @@ def _of_others(bench: Bench, members: Collection[str], until: float) -> Iterator
     found = (path for path in site.rglob("*.so*") if str(path.relative_to(site)) not in members)
     libraries = (path for path in found if path.is_file() and not path.is_symlink())
     for path in islice(libraries, _MOST_OTHERS):
-        if bench.stop.is_set() or time.monotonic() > until:
+        if bench.stop.is_set() or time.monotonic() > bench.until:
             return
         yield path
 
@@ -139,11 +138,10 @@ def _site(bench: Bench) -> str:
     return str(bench.box.inside(bench.place.home) / "site")
 
 
-def _run(bench: Bench, command: list[str], until: float) -> str:
+def _run(bench: Bench, command: list[str]) -> str:
     """Run a step of a trial; return the last words of one that fails, and nothing of one that does not."""
-    time_s = max(0.0, until - time.monotonic())
     with Log(bench.place.root) as told:
-        outcome = bench.run(command, environment=environment(bench), time_s=time_s, log=told)
+        outcome = bench.run(command, environment=environment(bench), log=told)
         if outcome.ended == "exit" and outcome.code == 0:
             return ""
         words = legible(told.read(max(0, told.size - _LONGEST), _LONGEST).decode(errors="replace"))

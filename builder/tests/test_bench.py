@@ -1,3 +1,4 @@
+import time
 from threading import Event
 
 import pytest
@@ -29,6 +30,18 @@ def bench(request, tmp_path):
 
 def run(bench: Bench) -> int:
     return bench.run([str(interpreter()), "-c", KNOCK], environment={}).code
+
+
+def test_several_runs_have_their_time_together(bench):
+    hurried = bench.within(1.0)
+    asleep = [str(interpreter()), "-c", "import time; time.sleep(0.6)"]
+    began = time.monotonic()
+
+    ended = [hurried.run(asleep, environment={}).ended for _ in range(3)]
+
+    assert ended[-1] == "time"
+    assert time.monotonic() - began < 20
+    assert hurried.within(60.0).until == hurried.until
 
 
 def test_only_steps_that_need_the_index_have_the_way_to_it(bench):

@@ -1,4 +1,5 @@
 import sysconfig
+import time
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -8,11 +9,12 @@ import pytest
 from builder.apt import Extra
 from builder.bench import Bench, limits_for
 from builder.log import Log
-from builder.pip_wheel import _requires, command, environment
+from builder.pip_wheel import Made, PipFailed, _requires, build, climb, command, environment
 from builder.place import made
 from builder.proxy import PackageProxy
 from builder.rungs import CURRENT, LADDER
 from builder.sandbox import Box, Kind, Level
+from builder.tests.sdists import make_sdist
 from builder.tests.server import make_order
 
 SOURCE = Path("/build/source")
@@ -146,3 +148,29 @@ def test_a_requirement_that_cannot_be_judged_is_left_out_and_the_others_are_inst
     )
 
     assert list(_requires(tmp_path)) == ["cffi>=1"]
+
+
+def test_the_steps_before_pip_wheel_take_of_the_time_that_a_build_has(bench, index, proxy):
+    index.pause_s = 30.0
+    slow = replace(bench, proxy=proxy, limits=replace(bench.limits, time_s=4.0))
+    source = bench.place.source / "tiny-1.0.tar.gz"
+    source.write_bytes(make_sdist())
+    began = time.monotonic()
+
+    with pytest.raises(
+        PipFailed, match="installing modules that it may import took longer than 4 s"
+    ) as failed:
+        climb(with_order(slow, rung="known-modules"), source)
+
+    assert (failed.value.failure, failed.value.made.rung.name) == ("timeout", "known-modules")
+    assert time.monotonic() - began < 15
+
+
+def test_a_source_has_no_time_to_be_unpacked_when_the_time_is_over(bench):
+    source = bench.place.source / "tiny-1.0.tar.gz"
+    source.write_bytes(make_sdist())
+
+    with pytest.raises(PipFailed, match="unpacking the source took longer") as failed:
+        build(bench.within(0.0), source, Made(CURRENT))
+
+    assert failed.value.failure == "timeout"
