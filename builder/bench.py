@@ -25,6 +25,7 @@ from builder.sandbox import Box, Kind, Level
 _MEMORY_KEPT = 256 << 20
 _PROCESSES = 512
 _INODES = 500_000
+_MOST_TOLD = 1 << 20
 # As Debian's buildd: longer than any honest compiler thinks without a word and without work.
 _STALL_S = 1200.0
 
@@ -100,3 +101,14 @@ class Bench:
             stop=self.stop,
             folder=folder or self.place.home,
         )
+
+    def ask(self, program: str, *words: str) -> tuple[Outcome, list[str]]:
+        """Run one of our own programs, without a network; return how it ended and the lines it printed."""
+        alone = self.offline()
+        with Log(self.place.root) as told:
+            outcome = alone.run(
+                tools.program(alone.box, program, *words),
+                environment=tools.environment(alone.box, {"LANG": "C.UTF-8"}),
+                log=told,
+            )
+            return outcome, told.read(0, _MOST_TOLD).decode(errors="replace").splitlines()

@@ -1,16 +1,12 @@
 """Runs `pip wheel` on a source in the sandbox: one rung of the ladder after the other."""
 
 import os
+import re
 import signal
-import stat
 import sysconfig
 import time
-import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from packaging.requirements import Requirement
 
 from builder import exits, rungs, tools
 from builder.bench import Bench
@@ -24,7 +20,9 @@ from builder.source import BadSource
 _EARLIEST_EPOCH = 315_532_800
 # As much of a log's end as tells why a build failed; a compiler's last words can be long.
 _LAST_WORDS = 200_000
-_LARGEST_PYPROJECT = 1 << 20
+# What a program says that has read a stranger's file: a name and versions, and no option for pip.
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._,<>=!~*+-]{0,299}")
+_MOST_ASKED = 100
 
 _CARGO = """\
 [source.crates-io]
@@ -151,7 +149,7 @@ def _with_modules(bench: Bench, folder: Path, made: Made, variables: dict[str, s
     """Make an environment with what a source imports without asking for it; return its interpreter."""
     inside = bench.box.inside(bench.place.tmp) / "environment"
     python = str(inside / "bin" / "python")
-    wanted = sorted({*made.rung.modules, *_requires(folder)})
+    wanted = sorted({*made.rung.modules, *_asked(bench, folder, made)})
     options = ["install", *quiet_options(), *index_options(bench)]
     for step in (
         [tools.python(), "-P", "-m", "venv", "--without-pip", str(inside)],
@@ -165,29 +163,12 @@ def _with_modules(bench: Bench, folder: Path, made: Made, variables: dict[str, s
     return python
 
 
-def _requires(folder: Path) -> Iterator[str]:
-    """Yield what a source asks for in its pyproject.toml, of those requirements that name a package alone."""
-    try:
-        descriptor = os.open(folder / "pyproject.toml", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return
-            asked = (
-                tomllib.loads(file.read(_LARGEST_PYPROJECT).decode())
-                .get("build-system", {})
-                .get("requires", [])
-            )
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return
-    for text in asked if isinstance(asked, list) else []:
-        try:
-            requirement = Requirement(text)
-            is_meant = not requirement.url and (requirement.marker is None or requirement.marker.evaluate())
-        # packaging's own errors are some of these: a marker can be well formed and compare what cannot be.
-        except (ValueError, LookupError, TypeError, RecursionError):
-            continue
-        if is_meant:
-            yield f"{requirement.name}{requirement.specifier}"
+def _asked(bench: Bench, folder: Path, made: Made) -> list[str]:
+    """Return what a source asks for to be built, as far as pip can be told of it in so many words."""
+    outcome, lines = bench.ask("builder.asked", str(bench.box.inside(folder)))
+    if fault := fault_of_ours(bench, outcome, made.with_run(outcome), "reading pyproject.toml", ""):
+        raise fault
+    return [line for line in lines if _REQUIREMENT.fullmatch(line)][:_MOST_ASKED]
 
 
 def command(bench: Bench, rung: Rung, folder: Path, python: str = "") -> list[str]:

@@ -45,11 +45,11 @@ tag = native
 """
 
 
-def make_sdist(before: str = "", *, name: str = "tiny", version: str = "1.0") -> bytes:
-    """Return an sdist whose backend runs `before` first."""
+def make_sdist(before: str = "", *, name: str = "tiny", version: str = "1.0", pyproject: str = "") -> bytes:
+    """Return an sdist whose backend runs `before` first, with more in its pyproject.toml."""
     indented = "".join(f"    {line}\n" for line in before.strip().splitlines())
     files = {
-        "pyproject.toml": _PYPROJECT,
+        "pyproject.toml": _PYPROJECT + pyproject,
         "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         "backend.py": _BACKEND.format(name=name, version=version, before=indented),
     }

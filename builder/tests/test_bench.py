@@ -32,6 +32,16 @@ def run(bench: Bench) -> int:
     return bench.run([str(interpreter()), "-c", KNOCK], environment={}).code
 
 
+def test_a_program_of_ours_looks_at_a_source_inside_and_says_what_is_there(bench):
+    pyproject = '[build-system]\nrequires = ["cffi>=1", "pbr"]\n'
+    (bench.place.src / "pyproject.toml").write_text(pyproject)
+
+    outcome, lines = bench.ask("builder.asked", str(bench.box.inside(bench.place.src)))
+
+    assert (outcome.ended, outcome.code) == ("exit", 0)
+    assert lines == ["cffi>=1", "pbr"]
+
+
 def test_several_runs_have_their_time_together(bench):
     hurried = bench.within(1.0)
     asleep = [str(interpreter()), "-c", "import time; time.sleep(0.6)"]

@@ -8,8 +8,9 @@ import pytest
 
 from builder.apt import Extra
 from builder.bench import Bench, limits_for
+from builder.limits import Outcome
 from builder.log import Log
-from builder.pip_wheel import Made, PipFailed, _requires, build, climb, command, environment
+from builder.pip_wheel import Made, PipFailed, _asked, build, climb, command, environment
 from builder.place import made
 from builder.proxy import PackageProxy
 from builder.rungs import CURRENT, LADDER
@@ -133,23 +134,6 @@ def test_an_environment_with_modules_is_used_as_it_is(bench):
     assert "--no-build-isolation" in words
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        "six; sys_platform ~= 'x'",
-        "six; 'x' in extras",
-        "six; nonsense",
-        "six @ https://example.org/six.zip",
-    ],
-)
-def test_a_requirement_that_cannot_be_judged_is_left_out_and_the_others_are_installed(tmp_path, odd):
-    (tmp_path / "pyproject.toml").write_text(
-        f'[build-system]\nrequires = ["cffi>=1", "{odd}", "pbr; python_version < \'3\'"]\n'
-    )
-
-    assert list(_requires(tmp_path)) == ["cffi>=1"]
-
-
 def test_the_steps_before_pip_wheel_take_of_the_time_that_a_build_has(bench, index, proxy):
     index.pause_s = 30.0
     slow = replace(bench, proxy=proxy, limits=replace(bench.limits, time_s=4.0))
@@ -174,3 +158,25 @@ def test_a_source_has_no_time_to_be_unpacked_when_the_time_is_over(bench):
         build(bench.within(0.0), source, Made(CURRENT))
 
     assert failed.value.failure == "timeout"
+
+
+@pytest.mark.parametrize(
+    "odd", ["--index-url=http://example.org/", "six @ file:///in", "six --pre", "x" * 400]
+)
+def test_what_is_no_name_with_versions_is_not_handed_to_pip(bench, odd):
+    class Said(Bench):
+        def ask(self, program, *words):
+            return Outcome(0, "exit", 1.0, 1.0, 0), [odd, "cffi>=1,<2"]
+
+    assert _asked(Said(**vars(bench)), bench.place.src, Made(CURRENT)) == ["cffi>=1,<2"]
+
+
+def test_a_pyproject_that_takes_memory_to_be_read_takes_that_of_the_run(bench):
+    source = bench.place.source / "tiny-1.0.tar.gz"
+    source.write_bytes(make_sdist(pyproject=".".join("a" * 20_000) + " = 1\n"))
+    small = replace(bench, limits=replace(bench.limits, memory_bytes=200 << 20))
+
+    with pytest.raises(PipFailed, match=r"reading pyproject\.toml used more than") as failed:
+        climb(with_order(small, rung="known-modules"), source)
+
+    assert failed.value.failure == "out-of-memory"
