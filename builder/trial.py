@@ -8,8 +8,8 @@ import re
 import tempfile
 import time
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
+import zlib
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 from builder import tools, visible
@@ -21,17 +21,27 @@ from builder.pip_wheel import environment, index_options, quiet_options
 
 # A package's modules are tried, not all that it has below them.
 _MOST = 5
-_MOST_OTHERS = 1000
 # What lies below so many folders is no package of a namespace; a zip can name 30,000 folders in one path.
 _DEEPEST = 10
 # For all of it: on a Pi, an import that reads much from its card takes many seconds.
 _TRIAL_S = 300.0
 _LONGEST = 2000
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+_LARGEST_METADATA = 1 << 20
+_PLAINLY_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# A header and the lines that continue it, as in a mail.
+_REQUIREMENT = re.compile(
+    rb"(?:^|[\r\n])Requires-Dist:([^\r\n]*(?:(?:\r\n?|\n)[ \t][^\r\n]*)*)", re.IGNORECASE
+)
 # What sources leave at the top by mistake, and nobody imports.
 _NOT_MEANT = frozenset(
     {"test", "tests", "doc", "docs", "example", "examples", "benchmark", "benchmarks", "setup"}
 )
+
+
+class Untried(Exception):
+    """The wheel could not be tried; the text says why."""
 
 
 def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
@@ -41,18 +51,10 @@ def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
     """
     bench = bench.within(min(_TRIAL_S, bench.order.time_limit_s))
     try:
-        with zipfile.ZipFile(wheel.file) as archive:
-            members = frozenset(archive.namelist())
-            modules = modules_in(members)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return Trial("unknown", (), "The wheel cannot be read.")
-    path = wheel.copy_to(bench.place.source)
-    bench.place.clear()
-    if complaint := _install(bench, path):
-        return Trial("unknown", (), f"It could not be installed for a trial: {complaint}")
-    shown = Path(tempfile.mkdtemp(prefix="shown-", dir=bench.place.root))
-    others = visible.needed_by(_of_others(bench, members))
-    chosen = bench.with_libraries(visible.show(apt, others, shown))
+        modules, requirements = _read(wheel)
+        chosen = _installed(bench, wheel, apt, has_others=bool(requirements))
+    except Untried as reason:
+        return Trial("unknown", (), str(reason))
     imported: list[str] = []
     for module in modules:
         if complaint := _import(chosen, module):
@@ -63,6 +65,30 @@ def try_out(bench: Bench, wheel: Wheel, apt: Collection[str]) -> Trial:
     if not imported:
         return Trial("unknown", (), "It has no module that could be imported.")
     return Trial("works", tuple(imported), "")
+
+
+def _read(wheel: Wheel) -> tuple[tuple[str, ...], list[bytes]]:
+    """Return a wheel's modules and what it needs; raises Untried."""
+    try:
+        with zipfile.ZipFile(wheel.file) as archive:
+            modules, requirements = modules_in(archive.namelist()), requirements_in(archive)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        raise Untried("The wheel cannot be read.") from error
+    if any(is_direct(requirement) for requirement in requirements):
+        # pip would build a source from there, for all that it is told to take wheels only.
+        raise Untried("It needs something from an address of its own, and a trial takes nothing from there.")
+    return modules, requirements
+
+
+def _installed(bench: Bench, wheel: Wheel, apt: Collection[str], *, has_others: bool) -> Bench:
+    """Install a wheel; return the bench on which a user's libraries are in sight. Raises Untried."""
+    path = wheel.copy_to(bench.place.source)
+    bench.place.clear()
+    if complaint := _install(bench, path):
+        raise Untried(f"It could not be installed for a trial: {complaint}")
+    others = _of_others(bench, path) if has_others else []
+    shown = Path(tempfile.mkdtemp(prefix="shown-", dir=bench.place.root))
+    return bench.with_libraries(visible.show(apt, others, shown))
 
 
 def modules_in(names: Iterable[str]) -> tuple[str, ...]:
@@ -87,6 +113,24 @@ def modules_in(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(
         sorted(public, key=lambda module: (module.startswith("_"), module.count("."), module))[:_MOST]
     )
+
+
+def requirements_in(archive: zipfile.ZipFile) -> list[bytes]:
+    """Return what a wheel's METADATA says that it needs, each as it stands there.
+
+    Raises what zipfile does, and ValueError unless it has one METADATA, no larger than the server takes it
+    and not packed so that a few bytes can become any number of them.
+    """
+    (member,) = (each for each in archive.infolist() if _METADATA.fullmatch(each.filename))
+    if member.file_size > _LARGEST_METADATA or member.compress_type not in _PLAINLY_PACKED:
+        raise ValueError(f"{member.filename} is too large to be read.")
+    with archive.open(member) as content:
+        return _REQUIREMENT.findall(content.read(_LARGEST_METADATA))
+
+
+def is_direct(requirement: bytes) -> bool:
+    """Tell whether a requirement says where it is fetched from; only its marker may have an @ otherwise."""
+    return b"@" in requirement.partition(b";")[0]
 
 
 def _is_meant(module: str) -> bool:
@@ -119,18 +163,15 @@ def _import(bench: Bench, module: str) -> str:
     return _run(bench, [tools.python(), "-P", "-s", "-c", code])
 
 
-def _of_others(bench: Bench, members: Collection[str]) -> Iterator[Path]:
-    """Yield the libraries that a wheel's dependencies brought: what those need is their affair.
+def _of_others(bench: Bench, path: Path) -> list[str]:
+    """Return the libraries that what was installed beside a wheel needs: these are its affair.
 
-    They are read by the builder itself, so no longer than the trial may take, and the build goes on.
+    It is found out inside, as code of strangers may have run where it was installed.
     """
-    site = bench.place.home / "site"
-    found = (path for path in site.rglob("*.so*") if str(path.relative_to(site)) not in members)
-    libraries = (path for path in found if path.is_file() and not path.is_symlink())
-    for path in islice(libraries, _MOST_OTHERS):
-        if bench.stop.is_set() or time.monotonic() > bench.until:
-            return
-        yield path
+    outcome, names = bench.ask("builder.brought", str(bench.box.inside(path)), _site(bench))
+    if outcome.ended != "exit" or outcome.code != 0:
+        raise Untried("What its dependencies need of the system could not be found out.")
+    return names
 
 
 def _site(bench: Bench) -> str:

@@ -13,12 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 JSON = "application/vnd.pypi.simple.v1+json"
 
 
-def make_wheel(name="tiny", version="1.0", size=0) -> bytes:
+def make_wheel(name="tiny", version="1.0", size=0, requires="") -> bytes:
     """Return a wheel that pip installs."""
     info = f"{name}-{version}.dist-info"
     members = {
         f"{name}.py": b"answer = 42\n" + b"#" * size,
-        f"{info}/METADATA": make_metadata(name, version),
+        f"{info}/METADATA": make_metadata(name, version, requires),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = ""
@@ -33,8 +33,9 @@ def make_wheel(name="tiny", version="1.0", size=0) -> bytes:
     return archive.getvalue()
 
 
-def make_metadata(name="tiny", version="1.0") -> bytes:
-    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+def make_metadata(name="tiny", version="1.0", requires="") -> bytes:
+    more = f"Requires-Dist: {requires}\n" if requires else ""
+    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}".encode()
 
 
 class PackageIndex:
