@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
@@ -13,6 +12,8 @@ from urllib3.exceptions import HTTPError
 
 from builder.client import DeadTicket
 from builder.contract import BuildOrder
+from builder.session import BadRedirect, Look, Session
+from builder.simple_page import absolute
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ def fetch(order: BuildOrder, folder: Path, stop: Event, *, pauses_s: Sequence[fl
         raise BadSource(f"{order.filename!a} is not a plain file name.")
     if urlsplit(order.url).scheme not in ("http", "https"):
         raise BadSource(f"{order.url} is neither https nor http.")
+    if not absolute(order.url, order.url):
+        raise BadSource(f"{order.url} cannot be fetched: no source can be there.")
     path = folder / order.filename
     for pause in (*pauses_s, None):
         try:
@@ -77,18 +80,31 @@ def _check(sha256: str, order: BuildOrder) -> None:
 
 def _download(url: str, path: Path, stop: Event) -> str:
     """Write what is at a URL to a file and return its sha256."""
+    # "identity", and no decoding below: what we want is the file, not what a server thinks is in it.
+    headers = {"Accept-Encoding": "identity"}
     try:
-        # "identity", and no decoding below: what we want is the file, not what a server thinks is in it.
-        with requests.get(
-            url, stream=True, timeout=_TIMEOUT, headers={"Accept-Encoding": "identity"}
-        ) as answer:
+        with Session(_look(url, stop)) as session, session.ask(url, headers, _TIMEOUT) as answer:
             if answer.status_code != 200:
                 _refuse(answer)
-            return _copy(answer, path, stop)
+            return _copy(answer, path)
     except requests.exceptions.InvalidURL as error:
         raise BadSource(f"{url} cannot be fetched: {error}.") from error
+    except BadRedirect as error:
+        raise _Fault(f"it {error}") from error
     except (requests.RequestException, HTTPError) as error:
         raise _Fault(str(error)) from error
+
+
+def _look(url: str, stop: Event) -> Look:
+    """Return what ends a download that nobody wants any more, or that takes too long."""
+
+    def look(waited_s: float) -> None:
+        if stop.is_set():
+            raise DeadTicket("The build was called off while its source was fetched.")
+        if waited_s > _TIME_LIMIT_S:
+            raise SourceUnreachable(f"{url} takes more than {_TIME_LIMIT_S:.0f} s.")
+
+    return look
 
 
 def _refuse(answer: requests.Response) -> None:
@@ -101,20 +117,15 @@ def _refuse(answer: requests.Response) -> None:
     raise BadSource(f"{answer.url} cannot be fetched: {text}.")
 
 
-def _copy(answer: requests.Response, path: Path, stop: Event) -> str:
+def _copy(answer: requests.Response, path: Path) -> str:
     """Write a body to a file and return its sha256."""
     sha256 = hashlib.sha256()
     size = 0
-    deadline = time.monotonic() + _TIME_LIMIT_S
     with path.open("wb") as file:
         for block in answer.raw.stream(_BLOCK, decode_content=False):
             size += len(block)
-            if stop.is_set():
-                raise DeadTicket("The build was called off while its source was fetched.")
             if size > _LARGEST:
                 raise BadSource(f"{answer.url} is larger than {_LARGEST} bytes.")
-            if time.monotonic() > deadline:
-                raise SourceUnreachable(f"{answer.url} takes more than {_TIME_LIMIT_S:.0f} s.")
             sha256.update(block)
             file.write(block)
     return sha256.hexdigest()

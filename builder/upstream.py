@@ -19,14 +19,17 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import HTTPError
 
 from builder.contract import AGENT
-from builder.simple_page import absolute, shown, without_password
+from builder.session import BadRedirect, Session
+from builder.simple_page import shown, without_password
 
 logger = logging.getLogger(__name__)
 
 # To connect, and to wait for an answer's next byte.  Together with the pauses less than what pip should wait.
 TIMEOUT_S = (10.0, 30.0)
 PAUSES_S = (0.5, 2.0)
-_REDIRECTS = 5
+# So long upstream may let us wait for a page, which is less than what pip waits, and for a file.
+_PAGE_WAIT_S = 90.0
+_FILE_WAIT_S = 3600.0
 _BLOCK = 64 << 10
 # The largest pages of a package had some 10 MB in 2026.
 _LARGEST_PAGE = 32 << 20
@@ -43,6 +46,10 @@ class UpstreamFailed(Exception):
     """Upstream cannot be asked, or is broken, which says nothing of the package; the text says which."""
 
 
+class TooSlow(UpstreamFailed):
+    """Upstream gives too little in all the time that there is; nobody waits for that once more."""
+
+
 class _Passwords(AuthBase):
     """Sends the passwords in the indexes' addresses, and none from a .netrc."""
 
@@ -56,13 +63,6 @@ class _Passwords(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         password = self._known.get(_origin(request.url or ""))
         return password(request) if password else request
-
-
-class _Session(requests.Session):
-    """Leaves redirects to us: the library would read their bodies, however long."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Say that there is none."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Upstream:
         """Ask until `stop` is set."""
         self.indexes = indexes
         self._stop = stop
-        self._session = _Session()
+        self._asked, self._most_s = "", _PAGE_WAIT_S
+        self._session = Session(self._look)
         self._session.auth = _Passwords(indexes.addresses)
         self._session.headers["User-Agent"] = _USER_AGENT
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -109,12 +110,14 @@ class Upstream:
 
     def read(self, url: str, accept: str, *, most: int | None = None) -> Body:
         """Return what is at a URL, and no larger than that, or a page; raises NotThere or UpstreamFailed."""
+        self._asked, self._most_s = shown(url), _PAGE_WAIT_S
         return self._patiently(lambda: self._read(url, accept, _LARGEST_PAGE if most is None else most))
 
     def open(self, url: str) -> requests.Response:
         """Return an answer whose body is to be read by `blocks`; raises NotThere or UpstreamFailed."""
         # "identity", as what we want is the file, not what a server thinks is in it.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        self._asked, self._most_s = shown(url), _FILE_WAIT_S
         return self._patiently(lambda: self._ask(url, headers))
 
     def _patiently(self, deed: Callable[[], _Result]) -> _Result:
@@ -122,6 +125,8 @@ class Upstream:
         for pause_s in self.indexes.pauses_s:
             try:
                 return deed()
+            except TooSlow:
+                raise
             except UpstreamFailed as failure:
                 logger.warning("%s Trying again in %.1f s.", failure, pause_s)
             if self._stop.wait(pause_s):
@@ -139,24 +144,24 @@ class Upstream:
             return Body(bytes(content), answer.headers.get("Content-Type", ""), answer.url)
 
     def _ask(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """Ask where a URL leads to; the answer is 200."""
-        target = url
-        for _ in range(_REDIRECTS + 1):
-            answer = self._ask_once(target, headers, known_as=shown(url))
-            if not answer.is_redirect:
-                return _check(answer, shown(url))
-            answer.close()
-            target = _redirected(target, answer.headers["Location"], known_as=shown(url))
-        raise UpstreamFailed(f"{shown(url)} redirects more than {_REDIRECTS} times.")
+        """Ask where a URL leads to; the answer is 200.
 
-    def _ask_once(self, target: str, headers: dict[str, str], *, known_as: str) -> requests.Response:
-        """Ask; the error names no other URL than the first, as a redirect's may hold a key."""
+        An error names no other URL than the first, as a redirect's may hold a key.
+        """
         try:
-            return self._session.get(
-                target, headers=headers, stream=True, timeout=self.indexes.timeout_s, allow_redirects=False
-            )
+            answer = self._session.ask(url, headers, self.indexes.timeout_s)
+        except BadRedirect as error:
+            raise UpstreamFailed(f"{shown(url)} {error}.") from error
         except (requests.RequestException, HTTPError, ValueError) as error:
-            raise _failure(known_as, error) from error
+            raise _failure(shown(url), error) from error
+        return _check(answer, shown(url))
+
+    def _look(self, waited_s: float) -> None:
+        """End what nobody wants any more, or what has been waited for too long."""
+        if self._stop.is_set():
+            raise UpstreamFailed("The build is over.")
+        if waited_s > self._most_s:
+            raise TooSlow(f"{self._asked} takes more than {self._most_s:.0f} s.")
 
 
 def blocks(answer: requests.Response, url: str, *, decode: bool = False) -> Iterator[bytes]:
@@ -187,14 +192,6 @@ def _check(answer: requests.Response, url: str) -> requests.Response:
     if answer.status_code in (404, 410):
         raise NotThere(f"{url} is not there.")
     raise UpstreamFailed(f"{url} was answered by {answer.status_code} {answer.reason}.")
-
-
-def _redirected(url: str, where: str, *, known_as: str) -> str:
-    """Return where a redirect leads, if one may go there."""
-    target = absolute(url, where)
-    if not target:
-        raise UpstreamFailed(f"{known_as} redirects to where no index is.")
-    return target
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -1,12 +1,15 @@
 import hashlib
 import threading
 import zlib
+from dataclasses import replace
 
 import pytest
 
 from builder import source
 from builder.client import DeadTicket
 from builder.source import BadSource, SourceUnreachable, fetch
+from builder.tests.dripping import PLACES, dripping
+from builder.tests.package_index import PackageIndex
 from builder.tests.server import make_order
 
 NEVER = threading.Event()
@@ -68,6 +71,54 @@ def test_a_source_that_comes_too_slowly_is_given_up(server, tmp_path, monkeypatc
         fetch(server.order("tiny-1.0.tar.gz", b"source"), tmp_path, NEVER, pauses_s=())
 
 
+@pytest.mark.parametrize(("begin", "drop"), PLACES)
+def test_a_source_of_which_a_byte_comes_now_and_then_is_given_up_in_time(tmp_path, monkeypatch, begin, drop):
+    monkeypatch.setattr(source, "_TIME_LIMIT_S", 0.3)
+
+    with dripping(begin, drop) as url, pytest.raises(SourceUnreachable, match="takes more than"):
+        fetch(make_order(url=f"{url}tiny-1.0.tar.gz"), tmp_path, NEVER, pauses_s=())
+
+
+@pytest.mark.parametrize(("begin", "drop"), PLACES)
+def test_fetching_what_comes_too_slowly_ends_when_the_build_is_called_off(tmp_path, begin, drop):
+    called_off = threading.Event()
+    threading.Timer(0.3, called_off.set).start()
+
+    with dripping(begin, drop) as url, pytest.raises(DeadTicket):
+        fetch(make_order(url=f"{url}tiny-1.0.tar.gz"), tmp_path, called_off, pauses_s=())
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_on_the_way_does_not_keep_a_builder_either(tmp_path, monkeypatch, scheme):
+    monkeypatch.setattr(source, "_TIME_LIMIT_S", 0.3)
+
+    with dripping(b"HTTP/1.1 200 OK\r\nX-Endless: ", b"x") as url:
+        monkeypatch.setenv(f"{scheme}_proxy", url)
+        with pytest.raises(SourceUnreachable, match="takes more than"):
+            fetch(make_order(url=f"{scheme}://nowhere.invalid/tiny-1.0.zip"), tmp_path, NEVER, pauses_s=())
+
+
+def test_a_source_that_was_moved_is_fetched_without_what_the_redirect_says_of_it(server, tmp_path):
+    order = server.order("tiny-1.0.tar.gz", b"source")
+    moved = f"HTTP/1.1 302 Found\r\nLocation: {order.url}\r\nContent-Length: 99999999\r\n\r\n"
+
+    with dripping(moved.encode(), b"x") as url:
+        path = fetch(replace(order, url=f"{url}tiny-1.0.tar.gz"), tmp_path, NEVER, pauses_s=())
+
+    assert path.read_bytes() == b"source"
+
+
+@pytest.mark.parametrize(
+    "location", ["http://169.254.169.254/latest/", "file:///etc/passwd", "http://[", "/tiny-1.0.tar.gz"]
+)
+def test_a_source_is_not_fetched_from_where_no_source_can_be(tmp_path, location):
+    with PackageIndex() as index:
+        index.locations["/tiny-1.0.tar.gz"] = location
+
+        with pytest.raises(SourceUnreachable, match="cannot be fetched: it redirects"):
+            fetch(make_order(url=f"{index.url}/tiny-1.0.tar.gz"), tmp_path, NEVER, pauses_s=())
+
+
 def test_T58_a_source_that_is_too_large_is_given_up_at_once(server, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "_LARGEST", 3)
 
@@ -108,6 +159,12 @@ def test_fetching_ends_when_the_build_is_called_off(server, tmp_path):
 def test_a_source_goes_nowhere_else(tmp_path, filename):
     with pytest.raises(BadSource, match="not a plain file name"):
         fetch(make_order(filename=filename), tmp_path, NEVER)
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]"])
+def test_a_source_is_not_on_the_builders_own_wire(tmp_path, host):
+    with pytest.raises(BadSource, match="no source can be there"):
+        fetch(make_order(url=f"http://{host}/tiny-1.0.tar.gz"), tmp_path, NEVER)
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "/etc/passwd"])

@@ -1,12 +1,15 @@
 import http.client
 import shutil
 import subprocess
+import threading
+import time
 
 import pytest
 
 from builder import upstream
 from builder.proxy import PackageProxy
-from builder.tests.asking import QUICK, TINY, ask, listed
+from builder.tests.asking import QUICK, TINY, ask, connect, listed
+from builder.tests.dripping import PLACES, dripping
 from builder.tests.package_index import JSON, PackageIndex, make_wheel
 
 
@@ -100,6 +103,33 @@ def test_upstream_that_hangs_is_given_up(index, proxy):
 
     assert ask(proxy, TINY)[0] == 502
     assert proxy.failed
+
+
+@pytest.mark.parametrize(("begin", "drop"), PLACES)
+def test_upstream_that_gives_a_byte_now_and_then_is_given_up_at_once(monkeypatch, begin, drop):
+    monkeypatch.setattr(upstream, "_PAGE_WAIT_S", 0.3)
+
+    with dripping(begin, drop) as url, PackageProxy([url], socket=None, **QUICK) as proxy:
+        assert ask(proxy, TINY)[0] == 502
+        assert proxy.failed
+        assert proxy.complaints == (f"{url}tiny/ takes more than 0 s.",)
+
+
+@pytest.mark.parametrize(("begin", "drop"), PLACES)
+def test_no_thread_waits_for_upstream_when_a_build_is_over(begin, drop):
+    with dripping(begin, drop) as url:
+        before = set(threading.enumerate())
+        with PackageProxy([url], socket=None, **QUICK) as proxy:
+            connection = connect(proxy)
+            connection.request("GET", TINY)
+            time.sleep(0.2)
+        connection.close()
+
+        # Upstream hears of it a little later.
+        deadline = time.monotonic() + 5
+        while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not left
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid"])
