@@ -68,7 +68,7 @@ class Account:
                 raise self._over(f"The build made more than {self._allowance.requests} requests.")
 
     def take_bytes(self, size: int) -> None:
-        """Count bytes that are about to be served; raises OverBudget."""
+        """Count bytes that came for the build; raises OverBudget."""
         with self._lock:
             self._check(size)
             self._bytes += size

@@ -53,12 +53,12 @@ class Crates:
         if match is None:
             raise Refused(403, "Only a registry's index and its crates can be had here.")
         if match["config"]:
-            yield self._whole(json.dumps({"dl": f"{address}{ROOT}files/{{crate}}/{{version}}"}).encode())
+            yield _whole(json.dumps({"dl": f"{address}{ROOT}files/{{crate}}/{{version}}"}).encode())
         elif match["entry"]:
             if prefix_of(match["entry"].lower()) != match["prefix"]:
                 raise Refused(404, "The index has no such place.")
             with self._passing.pages:
-                yield self._whole(self._entry(match["entry"], asks))
+                yield _whole(self._entry(match["entry"], asks))
         elif is_head:
             yield Answer(BYTES, None, iter(()))
         else:
@@ -68,16 +68,15 @@ class Crates:
             with self._passing.file(url, f"{crate}-{version}.crate", sha256, asks) as answer:
                 yield answer
 
-    def _whole(self, body: bytes) -> Answer:
-        """Return an answer that is sent at once."""
-        self._passing.account.take_bytes(len(body))
-        return Answer("text/plain; charset=utf-8", len(body), iter((body,)))
+    def _read(self, url: str, asks: Upstream) -> bytes:
+        """Return what the registry has at a URL, and count it."""
+        return asks.read(url, _ACCEPT, self._passing.account.take_bytes, most=_LARGEST_ENTRY).content
 
     def _entry(self, crate: str, asks: Upstream) -> bytes:
         """Return what the index has of a crate, and remember what it promises."""
         url = f"{self._index}{prefix_of(crate.lower())}/{crate.lower()}"
         with self._passing.noting(url):
-            content = asks.read(url, _ACCEPT, most=_LARGEST_ENTRY).content
+            content = self._read(url, asks)
             promised = dict(_promises(content, crate, url))
         with self._lock:
             if len(self._known) > _MOST_KNOWN:
@@ -103,7 +102,7 @@ class Crates:
         if not self._downloads:
             url = f"{self._index}config.json"
             with self._passing.noting(url):
-                self._downloads = _downloads(asks.read(url, _ACCEPT, most=_LARGEST_ENTRY).content, url)
+                self._downloads = _downloads(self._read(url, asks), url)
         values = {
             "{crate}": crate,
             "{version}": version,
@@ -124,6 +123,11 @@ def prefix_of(crate: str) -> str:
     if len(crate) <= 2:
         return str(len(crate))
     return f"3/{crate[0]}" if len(crate) == 3 else f"{crate[:2]}/{crate[2:4]}"
+
+
+def _whole(body: bytes) -> Answer:
+    """Return an answer that is sent at once."""
+    return Answer("text/plain; charset=utf-8", len(body), iter((body,)))
 
 
 def _promises(content: bytes, crate: str, url: str) -> Iterator[tuple[tuple[str, str], str]]:

@@ -181,14 +181,13 @@ class _Shelf:
         """Return a package's page."""
         page = self._read(index, name, asks)
         body = page.encode(lambda file: f"/{index}/files/{name}/{file.key}/{quote(file.filename, safe='')}")
-        self._account.take_bytes(len(body))
         return Answer(simple_page.JSON, len(body), iter((body,)))
 
     def _read(self, index: int, name: str, asks: Upstream) -> Page:
         """Ask for a page and remember what it lists."""
         url = self._indexes.page_url(index, name)
         with self._passing.noting(url):
-            body = asks.read(url, simple_page.ACCEPT)
+            body = asks.read(url, simple_page.ACCEPT, self._account.take_bytes)
             try:
                 page = simple_page.read(body.content, body.content_type, url=body.url, name=name)
             except BadPage as error:

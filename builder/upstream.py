@@ -108,10 +108,15 @@ class Upstream:
     ) -> None:
         self._session.close()
 
-    def read(self, url: str, accept: str, *, most: int | None = None) -> Body:
-        """Return what is at a URL, and no larger than that, or a page; raises NotThere or UpstreamFailed."""
+    def read(self, url: str, accept: str, count: Callable[[int], None], *, most: int | None = None) -> Body:
+        """Return what is at a URL, and no larger than that, or a page; raises NotThere or UpstreamFailed.
+
+        `count` is told of the bytes as they come, and may raise what ends it.
+        """
         self._asked, self._most_s = shown(url), _PAGE_WAIT_S
-        return self._patiently(lambda: self._read(url, accept, _LARGEST_PAGE if most is None else most))
+        return self._patiently(
+            lambda: self._read(url, accept, count, _LARGEST_PAGE if most is None else most)
+        )
 
     def open(self, url: str) -> requests.Response:
         """Return an answer whose body is to be read by `blocks`; raises NotThere or UpstreamFailed."""
@@ -133,11 +138,12 @@ class Upstream:
                 raise UpstreamFailed("The build is over.")
         return deed()
 
-    def _read(self, url: str, accept: str, most: int) -> Body:
+    def _read(self, url: str, accept: str, count: Callable[[int], None], most: int) -> Body:
         """Ask for something and read it."""
         with self._ask(url, {"Accept": accept}) as answer:
             content = bytearray()
             for block in blocks(answer, url, decode=True):
+                count(len(block))
                 content += block
                 if len(content) > most:
                     raise UpstreamFailed(f"{shown(url)} is larger than {most} bytes.")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.account import Allowance
 from builder.contract import Fetched
 from builder.crates import prefix_of
 from builder.pip_wheel import _CARGO
@@ -165,6 +166,19 @@ def test_no_more_entries_are_read_at_a_time_than_pages(registry, proxy):
     # Two at a time wait three times.
     assert answers == [200] * 6
     assert time.monotonic() - began >= 3 * registry.pause_s
+
+
+def test_what_is_read_to_find_crates_counts_for_the_budget(registry):
+    path = "/registry/kn/ot/knot"
+    registry.raw[path] = ("", registry.raw[path][1].strip().ljust(1000))
+    allowance = Allowance(total_bytes=3500)
+    with PackageProxy(
+        [registry.simple], socket=None, crates=registry.sparse, allowance=allowance, **QUICK
+    ) as proxy:
+        answers = [ask(proxy, "/crates/files/knot/9.9.9")[0] for _ in range(5)]
+
+        assert answers == [404, 404, 404, 403, 403]
+        assert not proxy.failed
 
 
 @pytest.mark.parametrize("dl", ["file:///etc/passwd", "ftp://127.0.0.1/x", 7, None])

@@ -1,15 +1,18 @@
 import http.client
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from builder import proxy as proxies
+from builder import upstream
 from builder.account import Allowance
 from builder.contract import Fetched
 from builder.proxy import PackageProxy
 from builder.tests.asking import QUICK, TINY, ask, connect, digest, listed
-from builder.tests.package_index import PackageIndex, make_metadata, make_wheel
+from builder.tests.package_index import JSON, PackageIndex, make_metadata, make_wheel
 
 
 def pip(*arguments, home) -> subprocess.CompletedProcess:
@@ -131,6 +134,38 @@ def test_a_build_gets_so_many_bytes(index, chunked):
             assert ask(proxy, address)[0] == 403
         assert proxy.complaints == ("The build fetched more than 500000 bytes.",)
         assert not proxy.failed
+
+
+def test_what_is_read_to_find_files_counts_for_the_budget(index, monkeypatch):
+    # Each page is forgotten for the other.
+    monkeypatch.setattr(proxies, "_MOST_LISTED", 0)
+    for name in ("tiny", "other"):
+        index.add(b"1", name=name)
+        index.raw[f"/simple/{name}/"] = (JSON, json.dumps({"files": index.pages[name]}).encode().ljust(1000))
+    ways = [f"/0/files/{name}/{'0' * 16}/none.zip" for name in ("tiny", "other")]
+    allowance = Allowance(total_bytes=3500)
+    with PackageProxy([index.simple], socket=None, allowance=allowance, **QUICK) as proxy:
+        answers = [ask(proxy, way)[0] for way in ways * 2]
+
+        assert answers == [404, 404, 404, 403]
+        assert proxy.complaints == ("The build fetched more than 3500 bytes.",)
+        assert not proxy.failed
+
+
+def test_a_page_counts_once(index):
+    index.add()
+    index.raw["/simple/tiny/"] = (JSON, json.dumps({"files": index.pages["tiny"]}).encode().ljust(1000))
+    allowance = Allowance(total_bytes=3500)
+    with PackageProxy([index.simple], socket=None, allowance=allowance, **QUICK) as proxy:
+        assert [ask(proxy, TINY)[0] for _ in range(4)] == [200, 200, 200, 403]
+
+
+def test_a_page_that_is_too_large_counts_as_far_as_it_was_read(index, monkeypatch):
+    monkeypatch.setattr(upstream, "_LARGEST_PAGE", 100_000)
+    index.raw["/simple/tiny/"] = (JSON, b" " * 200_000)
+    allowance = Allowance(total_bytes=500_000)
+    with PackageProxy([index.simple], socket=None, allowance=allowance, **QUICK) as proxy:
+        assert [ask(proxy, TINY)[0] for _ in range(2)] == [502, 403]
 
 
 def test_a_build_may_ask_so_many_times(index):
