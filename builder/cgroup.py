@@ -6,6 +6,7 @@ its unit, with v1 whatever it may write to.  It makes a group for each run below
 
 import errno
 import itertools
+import logging
 import os
 import re
 import signal
@@ -17,6 +18,8 @@ from pathlib import Path
 from builder.limits import Limits, Usage
 from builder.processes import read
 
+logger = logging.getLogger(__name__)
+
 _OURS = re.compile(r"piwheels-(\d+)-(\d+)-\d+")
 _PATIENCE_S = 10.0
 _PAUSE_S = 0.01
@@ -24,6 +27,8 @@ _PAUSE_S = 0.01
 # unit, nine tenths of a machine, comes before that of a build on one with 4 GiB.
 _MUCH = 0.75
 _COUNTER = itertools.count(1)
+# Groups with a process that dies slowly, as one does that waits for a disk; they go when the next is made.
+_left: set[Path] = set()
 _KERNEL = "add cgroup_enable=memory to the kernel's command line (/boot/firmware/cmdline.txt on a Pi)"
 _SYSTEMD = 'let systemd delegate them, with "Delegate=memory pids" in the builder\'s unit'
 
@@ -54,6 +59,7 @@ class Group:
         self._memory, self._pids, self._cpu = (path / name for path in (home.memory, home.pids, home.cpu))
         self._folders = sorted({self._memory, self._pids, self._cpu})
         try:
+            _remove_left()
             for folder in self._folders:
                 folder.mkdir()
             self._limit(limits)
@@ -114,7 +120,7 @@ class Group:
             time.sleep(_PAUSE_S)
 
     def remove(self) -> None:
-        """Remove the empty group."""
+        """Remove the empty group; one that is not is remembered, as how a run ended is told all the same."""
         for folder in self._folders:
             _remove(folder)
 
@@ -271,18 +277,32 @@ def _mounts() -> dict[str, Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a group once its last process has gone."""
+    """Remove a group once its last process has gone, now or later."""
     deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            folder.rmdir()
+    while not _is_removed(folder):
+        if time.monotonic() > deadline:
+            logger.warning("%s is still in use; it is removed later.", folder)
+            _left.add(folder)
             return
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if error.errno != errno.EBUSY or time.monotonic() > deadline:
-                raise
         time.sleep(_PAUSE_S)
+
+
+def _remove_left() -> None:
+    """Remove what could not be removed before, unless it is in use even now."""
+    _left.difference_update([folder for folder in tuple(_left) if _is_removed(folder)])
+
+
+def _is_removed(folder: Path) -> bool:
+    """Remove a group unless a process is in it; tell whether it has gone."""
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def _kill(pid: int) -> None:

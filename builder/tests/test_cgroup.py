@@ -1,8 +1,10 @@
+import errno
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -70,6 +72,33 @@ def test_all_in_a_group_are_known_measured_and_killed(home):
     assert usage.excess == ""
     assert process.returncode == -9
     assert not any(door.parent.exists() for door in group.doors)
+
+
+def test_a_group_whose_last_process_dies_slowly_is_removed_when_the_next_is_made(home, monkeypatch):
+    monkeypatch.setattr(cgroup, "_PATIENCE_S", 0.05)
+    slow = Group(home, UNLIMITED)
+
+    with start(slow, "import time; time.sleep(5)") as process:
+        slow.remove()
+        Group(home, UNLIMITED).remove()
+        assert all(door.exists() for door in slow.doors)
+        process.kill()
+    Group(home, UNLIMITED).remove()
+
+    assert not any(door.parent.exists() for door in slow.doors)
+
+
+def test_a_group_that_cannot_be_removed_does_not_hide_how_its_run_ended(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cgroup, "_PATIENCE_S", 0.05)
+    busy = OSError(errno.EBUSY, "Device or resource busy")
+    group = Group(Home(2, tmp_path, tmp_path, tmp_path), UNLIMITED)
+
+    with patch.object(Path, "rmdir", side_effect=busy):
+        group.remove()
+
+    assert "is still in use; it is removed later" in caplog.text
+    Group(Home(2, tmp_path, tmp_path, tmp_path), UNLIMITED).remove()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_much_memory_is_noticed():
