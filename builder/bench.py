@@ -4,6 +4,7 @@ Every step of a build takes the bench and leaves nothing on it that the next cou
 """
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from builder.contract import BuildOrder
 from builder.limits import Limits, Outcome
 from builder.log import Log
 from builder.place import Place
-from builder.problems import kept
+from builder.problems import kept, kept_files
 from builder.proxy import PackageProxy
 from builder.sandbox import Box, Kind, Level
 
@@ -41,8 +42,17 @@ def limits_for(order: BuildOrder, folder: Path, disk_bytes: int) -> Limits:
         memory_bytes=min(memory, order.memory_bytes or memory),
         disk_bytes=max(0, min(disk_bytes, disk.free - kept(disk.total))),
         processes=_PROCESSES,
-        inodes=_INODES,
+        inodes=_inodes(folder),
     )
+
+
+def _inodes(folder: Path) -> int:
+    """Return how many files a build may have: what is written when it has them all must not fail."""
+    status = os.statvfs(folder)
+    # Btrfs has as many as it likes, and says 0.
+    if status.f_files == 0:
+        return _INODES
+    return max(0, min(_INODES, status.f_favail - kept_files(status.f_files)))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def facts(
     work: Path, *, sandbox: str = "bare", lacks: tuple[str, ...] = (), build: int = 0, ending: bool = False
 ) -> BuilderFacts:
     """Return the facts of this moment; builds happen in the folder `work`."""
-    disk = shutil.disk_usage(work)
+    disk, files = shutil.disk_usage(work), os.statvfs(work)
     temperature_c = _temperature_c()
     clock = time.time()
     return BuilderFacts(
@@ -51,6 +51,8 @@ def facts(
             problems(
                 disk_bytes=disk.total,
                 disk_free_bytes=disk.free,
+                files=files.f_files,
+                files_free=files.f_favail,
                 # Also root may not where the file system is read-only.
                 is_writable=os.access(work, os.W_OK),
                 temperature_c=temperature_c,

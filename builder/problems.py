@@ -13,6 +13,9 @@ _KEPT_PART = 20
 # build would fail of the disk and not of itself.
 _ROOM_BYTES = 2 << 30
 _ROOM_PART = 4
+# Of its files, too: a small ext4 has 262,144 in 4 GiB.  An environment and a large source have some 30,000.
+_KEPT_PART_OF_FILES = 10
+_ROOM_FILES = 50_000
 # From here on a Pi slows itself down by half and more, and does not get well while it works.
 _TOO_HOT_C = 85.0
 
@@ -22,16 +25,23 @@ def kept(disk_bytes: int) -> int:
     return max(_KEPT_BYTES, disk_bytes // _KEPT_PART)
 
 
+def kept_files(files: int) -> int:
+    """Return how many of the files that a disk can have are kept from builds."""
+    return files // _KEPT_PART_OF_FILES
+
+
 def problems(
     *,
     disk_bytes: int,
     disk_free_bytes: int,
+    files: int,
+    files_free: int,
     is_writable: bool,
     temperature_c: float | None,
     clock: float,
     ending: bool,
 ) -> Iterator[str]:
-    """Yield each reason to take no build."""
+    """Yield each reason to take no build; `files` is how many the disk can have, 0 if that has no limit."""
     if ending:
         yield "It is about to end, as it was told to (SIGTERM)."
     if clock < EARLIEST.timestamp():
@@ -47,6 +57,12 @@ def problems(
         yield (
             f"The disk of its work folder is nearly full: {disk_free_bytes >> 20} MiB are free, "
             f"{least >> 20} MiB are needed."
+        )
+    fewest = kept_files(files) + min(_ROOM_FILES, files // _ROOM_PART)
+    if files_free < fewest:
+        yield (
+            f"The disk of its work folder has nearly all the files that it can have: {files_free} more fit, "
+            f"{fewest} are needed."
         )
     if temperature_c is not None and temperature_c >= _TOO_HOT_C:
         yield f"It is too hot: {temperature_c:.0f} °C; below {_TOO_HOT_C:.0f} °C it goes on by itself."

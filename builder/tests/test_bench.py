@@ -1,5 +1,7 @@
+import os
 import time
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,3 +61,38 @@ def test_only_steps_that_need_the_index_have_the_way_to_it(bench):
     assert run(bench.offline()) == 1
 
     assert "ConnectionRefusedError" in bench.log.read(0, 10_000).decode()
+
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """Tell how full the disk seems; at first it has room."""
+    status = SimpleNamespace(
+        f_frsize=1,
+        f_blocks=32 * GIB,
+        f_bfree=16 * GIB,
+        f_bavail=16 * GIB,
+        f_files=2_000_000,
+        f_favail=1_900_000,
+    )
+    monkeypatch.setattr(os, "statvfs", lambda folder: status)
+    return status
+
+
+@pytest.mark.parametrize(
+    ("files", "free", "inodes"),
+    [
+        (2_000_000, 1_900_000, 500_000),
+        # As an image of 4 GiB has them.
+        (262_144, 260_000, 233_786),
+        (262_144, 20_000, 0),
+        # Of a file system that has no limit of them.
+        (0, 0, 500_000),
+    ],
+)
+def test_a_build_gets_no_more_files_than_leave_some_for_its_builder(disk, tmp_path, files, free, inodes):
+    disk.f_files, disk.f_favail = files, free
+
+    assert limits_for(make_order(), tmp_path, GIB).inodes == inodes

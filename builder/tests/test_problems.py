@@ -7,6 +7,8 @@ MIB = 1 << 20
 WELL = {
     "disk_bytes": 32 * GIB,
     "disk_free_bytes": 16 * GIB,
+    "files": 2_000_000,
+    "files_free": 1_900_000,
     "is_writable": True,
     "temperature_c": 60.0,
     "clock": EARLIEST.timestamp() + 1,
@@ -20,6 +22,11 @@ WELL = {
         ({"disk_free_bytes": 3 * GIB}, "nearly full: 3072 MiB are free, 3686 MiB are needed"),
         ({"disk_bytes": 100 * GIB, "disk_free_bytes": 7 * GIB - 1}, "nearly full"),
         ({"disk_bytes": 4 * GIB, "disk_free_bytes": 2 * GIB - 1}, "nearly full: 2047 MiB are free, 2048"),
+        (
+            {"files_free": 249_999},
+            "nearly all the files that it can have: 249999 more fit, 250000 are needed",
+        ),
+        ({"files": 100_000, "files_free": 34_999}, "34999 more fit, 35000 are needed"),
         ({"is_writable": False}, "cannot be written"),
         ({"temperature_c": 85.0}, "It is too hot: 85 °C"),
         ({"clock": 0.0}, "Its clock says 1970-01-01"),
@@ -39,6 +46,10 @@ def test_a_machine_that_is_not_well_says_why(change, says):
         {"disk_free_bytes": 4 * GIB},
         {"disk_bytes": 100 * GIB, "disk_free_bytes": 7 * GIB},
         {"disk_bytes": 4 * GIB, "disk_free_bytes": 2 * GIB},
+        {"files_free": 250_000},
+        {"files": 262_144, "files_free": 250_000},
+        # Of a file system that has no limit of them.
+        {"files": 0, "files_free": 0},
         {"temperature_c": 84.9},
         {"temperature_c": None},
     ],
