@@ -3,6 +3,7 @@
 Every step of a build takes the bench and leaves nothing on it that the next could mistake for its own.
 """
 
+import errno
 import math
 import os
 import shutil
@@ -27,23 +28,35 @@ _MEMORY_KEPT = 256 << 20
 _PROCESSES = 512
 _INODES = 500_000
 _MOST_TOLD = 1 << 20
+# Half of what a builder has when it takes a build (`problems`): the rest may have gone for the source.
+_LEAST_BYTES = 1 << 30
+_LEAST_INODES = 25_000
+_LEAST_PART = 8
 # As Debian's buildd: longer than any honest compiler thinks without a word and without work.
 _STALL_S = 1200.0
 
 
 def limits_for(order: BuildOrder, folder: Path, disk_bytes: int) -> Limits:
-    """Return the most that the order's build may use on this builder; of the disk, no more than that."""
+    """Return the most that the order's build may use on this builder; of the disk, no more than that.
+
+    Raises OSError when the disk has too little left for any build.
+    """
     memory = facts.memory("MemTotal")
     memory = max(memory - _MEMORY_KEPT, memory // 2)
-    disk = shutil.disk_usage(folder)
     return Limits(
         time_s=order.time_limit_s,
         stall_s=_STALL_S,
         memory_bytes=min(memory, order.memory_bytes or memory),
-        disk_bytes=max(0, min(disk_bytes, disk.free - kept(disk.total))),
+        disk_bytes=min(disk_bytes, _bytes(folder)),
         processes=_PROCESSES,
-        inodes=_inodes(folder),
+        inodes=min(_INODES, _inodes(folder)),
     )
+
+
+def _bytes(folder: Path) -> int:
+    """Return how many bytes a build may have."""
+    disk = shutil.disk_usage(folder)
+    return _enough(disk.free - kept(disk.total), min(_LEAST_BYTES, disk.total // _LEAST_PART), "bytes")
 
 
 def _inodes(folder: Path) -> int:
@@ -52,7 +65,16 @@ def _inodes(folder: Path) -> int:
     # Btrfs has as many as it likes, and says 0.
     if status.f_files == 0:
         return _INODES
-    return max(0, min(_INODES, status.f_favail - kept_files(status.f_files)))
+    least = min(_LEAST_INODES, status.f_files // _LEAST_PART)
+    return _enough(status.f_favail - kept_files(status.f_files), least, "files")
+
+
+def _enough(left: int, least: int, kind: str) -> int:
+    """Return what is left for a build, of which it would fail if that were less."""
+    if left < least:
+        full = os.strerror(errno.ENOSPC)
+        raise OSError(errno.ENOSPC, f"{full}, as {max(0, left)} {kind} are left for a build")
+    return left
 
 
 @dataclass(frozen=True)

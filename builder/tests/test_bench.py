@@ -1,3 +1,4 @@
+import errno
 import os
 import time
 from threading import Event
@@ -87,7 +88,7 @@ def disk(monkeypatch):
         (2_000_000, 1_900_000, 500_000),
         # As an image of 4 GiB has them.
         (262_144, 260_000, 233_786),
-        (262_144, 20_000, 0),
+        (262_144, 51_214, 25_000),
         # Of a file system that has no limit of them.
         (0, 0, 500_000),
     ],
@@ -96,3 +97,35 @@ def test_a_build_gets_no_more_files_than_leave_some_for_its_builder(disk, tmp_pa
     disk.f_files, disk.f_favail = files, free
 
     assert limits_for(make_order(), tmp_path, GIB).inodes == inodes
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "limit"),
+    [
+        (32 * GIB, 16 * GIB, 10 * GIB),
+        (40 * GIB, 3 * GIB, GIB),
+        (4 * GIB, GIB + GIB // 2, GIB // 2),
+    ],
+)
+def test_a_build_gets_what_is_left_of_the_disk(disk, tmp_path, total, free, limit):
+    disk.f_blocks, disk.f_bfree, disk.f_bavail = total, free, free
+
+    assert limits_for(make_order(), tmp_path, 10 * GIB).disk_bytes == limit
+
+
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        ({"f_blocks": 40 * GIB, "f_bavail": 3 * GIB - 1}, f"{GIB - 1} bytes"),
+        ({"f_blocks": 4 * GIB, "f_bavail": GIB + GIB // 2 - 1}, f"{GIB // 2 - 1} bytes"),
+        ({"f_bavail": GIB // 2}, "0 bytes"),
+        ({"f_files": 262_144, "f_favail": 51_213}, "24999 files"),
+    ],
+)
+def test_a_disk_that_has_too_little_left_is_not_the_packages_fault(disk, tmp_path, status, left):
+    vars(disk).update(status)
+
+    with pytest.raises(OSError, match=f"No space left on device, as {left} are left for a build") as raised:
+        limits_for(make_order(), tmp_path, GIB)
+
+    assert raised.value.errno == errno.ENOSPC

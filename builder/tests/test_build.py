@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
@@ -401,6 +402,19 @@ def test_a_full_disk_is_told_of_though_the_log_cannot_be_written(client, pi, tmp
 
     assert report.failure == "builder-disk-full"
     assert "No space left on device" in report.reason
+
+
+def test_a_build_for_which_the_disk_has_no_room_says_nothing_of_its_package(server, client, pi, monkeypatch):
+    size = 8 << 30
+    full = SimpleNamespace(
+        f_frsize=1, f_blocks=size, f_bfree=size // 8, f_bavail=size // 8, f_files=0, f_ffree=0, f_favail=0
+    )
+    monkeypatch.setattr(os, "statvfs", lambda folder: full)
+
+    build(server.order("tiny-1.0.tar.gz", make_sdist()), client, pi)
+
+    assert server.reports[0]["failure"] == "builder-disk-full"
+    assert "0 bytes are left for a build" in server.reports[0]["reason"]
 
 
 def test_a_fault_of_the_builder_is_no_report(server, client, pi):
