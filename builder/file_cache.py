@@ -11,6 +11,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +25,10 @@ _PART = ".part"
 _PART_S = 86_400.0
 
 
+class Unreadable(Exception):
+    """A kept file cannot be read to its end, though it could a moment ago; the text says why."""
+
+
 class FileCache:
     """A folder of files, of which those that nobody used for the longest time go first."""
 
@@ -33,16 +38,19 @@ class FileCache:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def open(self, sha256: str) -> BinaryIO | None:
-        """Return the file with that sha256, to be read and closed, or None; one that changed is removed."""
+        """Return the file with that sha256, to be read and closed, or None.
+
+        One that changed, or that the disk does not give any more, is removed.
+        """
         path = self._folder / sha256
         try:
             file = path.open("rb")
         except OSError:
             return None
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+        if fault := _fault(file, sha256):
             file.close()
-            logger.warning("%s has changed on the disk and is removed.", path)
-            path.unlink(missing_ok=True)
+            logger.warning("%s %s and is removed.", path, fault)
+            _remove(path)
             return None
         file.seek(0)
         _touch(path)
@@ -129,9 +137,29 @@ class _Part:
 
 
 def read(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a file's blocks."""
-    while block := file.read(_BLOCK):
-        yield block
+    """Yield a file's blocks; raises Unreadable."""
+    try:
+        while block := file.read(_BLOCK):
+            yield block
+    except OSError as error:
+        raise Unreadable(f"A file that was kept cannot be read: {error}.") from error
+
+
+def _fault(file: BufferedReader, sha256: str) -> str:
+    """Return what is wrong with a kept file, "" if nothing is."""
+    try:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"cannot be read ({error})"
+    return "" if found == sha256 else "has changed on the disk"
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, where the disk still takes that."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s cannot be removed: %s.", path, error)
 
 
 def _touch(path: Path) -> None:

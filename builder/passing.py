@@ -15,7 +15,7 @@ import requests
 from builder import file_cache, upstream
 from builder.account import Account, OverBudget
 from builder.contract import Fetched
-from builder.file_cache import FileCache
+from builder.file_cache import FileCache, Unreadable
 from builder.proxy_http import Answer, Broken
 from builder.simple_page import shown
 from builder.upstream import NotThere, Upstream, UpstreamFailed
@@ -107,6 +107,9 @@ class Passing:
                     f"The sha256 of {shown(url)} is {found.hexdigest()}, its page said {sha256}."
                 )
         except OverBudget as error:
+            raise Broken(str(error)) from error
+        except Unreadable as error:
+            self.account.note_failure(shown(url), str(error))
             raise Broken(str(error)) from error
         except UpstreamFailed as error:
             if waited_s < _SLOW_S:

@@ -1,6 +1,9 @@
+import errno
 import os
 import time
 from hashlib import sha256
+from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -54,6 +57,25 @@ def test_a_file_that_changed_is_removed(tmp_path):
 
     assert cache.open(digest) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_disk_does_not_give_any_more_is_removed(tmp_path, caplog):
+    # Whose first page no process has: reading it fails as a bad sector does.
+    (tmp_path / ("0" * 64)).symlink_to("/proc/self/mem")
+
+    assert FileCache(tmp_path).open("0" * 64) is None
+
+    assert list(tmp_path.iterdir()) == []
+    assert "cannot be read ([Errno 5] Input/output error) and is removed" in caplog.text
+
+
+def test_a_bad_file_on_a_disk_that_has_become_read_only_is_passed_over(tmp_path, caplog):
+    (tmp_path / ("0" * 64)).symlink_to("/proc/self/mem")
+
+    with patch.object(Path, "unlink", side_effect=OSError(errno.EROFS, os.strerror(errno.EROFS))):
+        assert FileCache(tmp_path).open("0" * 64) is None
+
+    assert "cannot be removed: [Errno 30] Read-only file system" in caplog.text
 
 
 def test_what_nobody_used_for_the_longest_time_goes_first(tmp_path):

@@ -1,8 +1,9 @@
 import time
+from pathlib import Path
 
 import pytest
 
-from builder import passing
+from builder import file_cache, passing
 from builder.account import Account, Allowance
 from builder.passing import Passing
 from builder.proxy_http import Broken
@@ -53,3 +54,13 @@ def test_other_bytes_than_were_promised_are_upstreams_failure_however_slowly_the
         read(account, [b"one", b"two"], sha256=digest(b"three"), pause_s=0.1)
 
     assert account.failed
+
+
+def test_a_kept_file_that_cannot_be_read_to_its_end_is_not_the_builds_failure():
+    account = Account(Allowance())
+
+    with Path("/proc/self/mem").open("rb") as bad, pytest.raises(Broken, match="cannot be read"):
+        read(account, file_cache.read(bad))
+
+    assert account.failed
+    assert account.complaints == ("A file that was kept cannot be read: [Errno 5] Input/output error.",)

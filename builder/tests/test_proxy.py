@@ -200,6 +200,16 @@ def test_a_file_that_changed_in_the_cache_is_fetched_again(index, tmp_path):
     assert index.paths().count("/files/tiny-1.0-py3-none-any.whl") == 2
 
 
+def test_a_file_that_cannot_be_read_from_the_cache_is_fetched_again(index, tmp_path):
+    index.add()
+    (tmp_path / digest(make_wheel())).symlink_to("/proc/self/mem")
+    for _ in range(2):
+        with PackageProxy([index.simple], socket=None, cache=tmp_path, **QUICK) as proxy:
+            assert ask(proxy, listed(proxy)[0]["url"])[1] == make_wheel()
+
+    assert index.paths().count("/files/tiny-1.0-py3-none-any.whl") == 1
+
+
 @pytest.mark.parametrize("hashes", [{}, {"sha256": "1" * 64}, {"sha256": "../../escaped"}])
 def test_only_files_that_are_what_their_page_said_are_kept(index, tmp_path, hashes):
     index.add(make_wheel(size=300_000), hashes=hashes)
