@@ -232,6 +232,8 @@ def test_no_option_takes_a_secret():
         (["https://w.example.org/", "pi-07", "pi-08"], "What is pi-08?"),
         (["https://w.example.org/", "pi-07", "--faster"], "There is no option --faster"),
         (["https://w.example.org/", "pi-07", "--token-file"], "--token-file needs a value"),
+        (["https://w.example.org/", "pi-07", "--work-size", "much"], "must be a size as 16G, and not much"),
+        (["https://w.example.org/", "pi-07", "--work-size", "-1G"], "must be a size as 16G, and not -1G"),
     ],
 )
 def test_what_it_cannot_do_it_says(words, says):
@@ -249,6 +251,84 @@ def test_what_is_no_address_of_redis_is_not_written(address, says):
 
     assert done.returncode != 0
     assert says in done.stderr
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Return what makes the folder of builds alone, on a disk that has so many MiB free."""
+    functions, _, _ = SETUP.read_text().partition("\nsource=")
+    bin_ = tmp_path / "bin"
+    for name in ("install", "chown"):
+        stand_in(bin_ / name, "exit 0")
+
+    def make(*words, free, fallocate='exec /usr/bin/fallocate "$@"'):
+        stand_in(bin_ / "df", f"echo Avail; echo '  {free}'")
+        stand_in(bin_ / "id", "echo 0")
+        stand_in(bin_ / "fallocate", fallocate)
+        lines = [
+            functions.replace("\nHOME_DIR=/var/lib/piwheels\n", f"\nHOME_DIR={tmp_path}\n"),
+            f"source={ROOT}",
+            '. "$source/deploy/setup-steps.sh"',
+            f"UNITS={tmp_path} ETC={tmp_path} ANSWERS={tmp_path}/none TOKEN_FILE={tmp_path}/token",
+            'read_arguments "$@"',
+            "make_work",
+        ]
+        return subprocess.run(
+            ["sh", "-c", "\n".join(lines), SETUP.name, *GIVEN, *words],
+            input=f"hush\n{ADDRESS}\n",
+            env={**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}:/usr/sbin:/sbin"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return make
+
+
+def test_the_disk_gives_the_file_system_for_builds_at_once(work, tmp_path):
+    done = work("--work-size", "64M", free=2000)
+
+    assert done.returncode == 0, done.stderr
+    image = (tmp_path / "work.img").stat()
+    assert image.st_size == 64 << 20
+    # Some of its blocks may be kept as a note that they are zero.
+    assert image.st_blocks * 512 > 0.9 * image.st_size
+
+
+@pytest.mark.parametrize(
+    ("words", "free", "size"),
+    [
+        (["--work-size", "16G"], 17407, 16384),
+        (["--work-size", "1000M"], 2023, 1000),
+        ([], 5119, 4096),
+    ],
+)
+def test_a_file_system_for_builds_leaves_the_system_some_of_its_disk(work, tmp_path, words, free, size):
+    done = work(*words, free=free)
+
+    assert done.returncode == 1
+    assert f"The disk has only {free} MiB free, and a file system for builds of {size} MiB" in done.stderr
+    assert not list(tmp_path.glob("work.img*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "free", "size"),
+    [(["--work-size", "16G"], 17408, 16384), ([], 5120, 4096), ([], 60000, 30000), ([], 999_999, 65536)],
+)
+def test_a_file_system_for_builds_is_as_large_as_was_said_or_takes_half(work, words, free, size):
+    done = work(*words, free=free, fallocate='echo "asked for $*"; exit 1')
+
+    assert f"asked for --length {size}MiB " in done.stdout
+
+
+def test_a_disk_that_gives_nothing_at_once_is_told_of(work, tmp_path):
+    done = work("--work-size", "64M", free=2000, fallocate="echo fallocate: not supported >&2; exit 1")
+
+    assert done.returncode == 1
+    assert "fallocate: not supported" in done.stderr
+    assert "does not give 64 MiB at once (see above)" in done.stderr
+    assert not list(tmp_path.glob("work.img*"))
 
 
 def test_it_is_a_program_of_the_plain_shell():
