@@ -54,7 +54,7 @@ class BuildAdmin(RecordAdmin):
     readonly_fields = ["may_help"]
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
-        """Have one builder's in the order of its index: by keys, those of all others would be passed first."""
+        """Have one builder's in the order of its index, not by keys, past those of all others."""
         by_builder = "builder__id__exact" in request.GET
         return ["-finished_at"] if by_builder else list(super().get_ordering(request))
 
