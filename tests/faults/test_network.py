@@ -4,8 +4,9 @@ import hashlib
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
 import requests
 
@@ -50,10 +51,11 @@ def slow_ones(number):
 
 def power_cut(processes):
     """Stop all of these at the same moment, as the loss of power does."""
-    for process in processes:
-        process.send_signal(signal.SIGSTOP)
-    for process in processes:
-        process.kill()
+    for end in (signal.SIGSTOP, signal.SIGKILL):
+        for process in processes:
+            # A program of a build's may have just come to its own end.
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(end)
 
 
 def check_all_were_built_once(farm, packages, losses):
