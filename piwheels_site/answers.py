@@ -97,7 +97,7 @@ def _with_index(answer: Answer, matrix: Matrix) -> Answer:
 
 
 def _with_older(answer: Answer, matrix: Matrix, versions: Sequence[Placed]) -> Answer:
-    """Add to an answer which older version has a wheel, if any of these has.
+    """Add to an answer which version has a wheel nevertheless, of ours or of upstream's, if any of these has.
 
     pip looks for the newest version before it looks for a wheel: where it can compile a newer one it does so,
     unless it is told which version to take.
@@ -106,20 +106,36 @@ def _with_older(answer: Answer, matrix: Matrix, versions: Sequence[Placed]) -> A
     for version in versions:
         if wheel := matrix.taken(version.pk, answer.target):
             has = f"{version.number} has a wheel"
-            how = (
-                f"but pip compiles {compiled} instead unless you name the version"
-                if compiled
-                else "which pip takes"
-            )
-            said = f"{has}, {how}.{_not_for_all(wheel)} {answer.said}"
+            said = f"{has}, {_how(compiled) or 'which pip takes'}.{_not_for_all(wheel)} {answer.said}"
             pin = version.canonical if compiled else ""
             return replace(answer, word="an older one", said=said, pin=pin, wheel=wheel)
+        if matrix.takes_upstreams(version.pk, answer.target):
+            return _with_upstreams(answer, matrix, version.number, compiled, is_newest=version is versions[0])
         # To pip it is the same version as the one that is built in its place.
         if version.pk in matrix.stand_ins:
             continue
         if not compiled and matrix.compiles(version.pk, answer.target):
             compiled = version.number
     return answer
+
+
+def _with_upstreams(answer: Answer, matrix: Matrix, number: str, compiled: str, *, is_newest: bool) -> Answer:
+    """Add to an answer that upstream's own wheel of a version fits, which pip takes if it compiles none."""
+    fits = f"PyPI's own wheel of {number} fits"
+    answer = replace(answer, said=f"{fits}, {_how(compiled) or 'and pip takes it'}. {answer.said}")
+    if compiled:
+        # What is of use then is the build that failed, which the address of the answer leads to.
+        return replace(answer, word="an older one")
+    answer = replace(answer, url=matrix.upstream_page, is_upstreams=True)
+    if is_newest:
+        # What would help to compile it is of no use to anybody then.
+        return replace(answer, mood="good", sign="✔", word="yes", more=[], apt_to_build="")
+    return replace(answer, word="an older one")
+
+
+def _how(compiled: str) -> str:
+    """Say how to get an older version than the one that pip compiles, if it compiles any."""
+    return f"but pip compiles {compiled} instead unless you name the version" if compiled else ""
 
 
 def _answer(cell: Cell, number: str, target: Target, now: datetime) -> Answer:

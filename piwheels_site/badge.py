@@ -41,7 +41,7 @@ class Badge:
 
 def badge(answers: Sequence[Answer]) -> Badge:
     """Return the badge of a package that gets these answers."""
-    served = sum(answer.mood == "good" or bool(answer.wheel) for answer in answers)
+    served = sum(answer.mood == "good" or bool(answer.wheel) or answer.is_upstreams for answer in answers)
     if not answers:
         return Badge("wheel for Pi", "no target", "none")
     mood = "good" if served == len(answers) else "some" if served else "none"

@@ -107,6 +107,10 @@ class Matrix:
         wheel = self.serving(version, target)
         return wheel if wheel and wheel.pk not in self.yanks else None
 
+    def takes_upstreams(self, version: int, target: Target) -> bool:
+        """Tell whether pip takes upstream's own wheel of a version on a target, whatever we build for it."""
+        return not self.package.is_hidden and bool(target.takes(self.upstream.get(version, ())))
+
     def compiles(self, version: int, target: Target) -> bool:
         """Tell whether pip would compile a version on a target, where it has no wheel."""
         source = self.sources.get(version)

@@ -498,6 +498,48 @@ def test_what_upstream_has_is_not_needed_from_here(client):
     assert "PyPI's own wheel of 2.3.5 fits, so none is needed from here." in answers(client)[0]
 
 
+def test_where_the_newest_is_not_for_a_python_upstreams_older_wheel_is_what_pip_takes(client):
+    target = make_target("bookworm-armhf-cp311")
+    build = make_build(make_version("4.2"), target, state="succeeded", finished_at=NOON)
+    make_wheel(build=build, filename="demo-4.2-cp311-cp311-linux_armv6l.linux_armv7l.whl")
+    make_source(make_version("5.2.9"), "-py3-none-any.whl", kind="wheel")
+    make_source(make_version("6.0", source=False), requires_python=">=3.12")
+
+    (answer,) = answers(client)
+
+    assert "– An older one" in answer
+    assert "PyPI's own wheel of 5.2.9 fits, and pip takes it. 6.0 is not for Python 3.11. On PyPI" in answer
+    assert "demo==4.2" not in text(client.get("/project/demo/")).partition(" Files ")[0]
+    assert "1 of 1 target" in client.get("/project/demo/badge.svg").content.decode()
+
+
+def test_upstreams_older_wheel_is_for_who_names_it_where_pip_compiles_a_newer_one(client):
+    make_source(make_version("2.3.4"), "-py3-none-any.whl", kind="wheel")
+    make_build(make_version("2.3.5"), state="failed", finished_at=NOON, failure="unknown")
+
+    (answer,) = answers(client)
+
+    assert "✘ An older one" in answer
+    assert (
+        "PyPI's own wheel of 2.3.4 fits, but pip compiles 2.3.5 instead unless you name the version."
+        " 2.3.5 failed to build; its log says more. The build"
+    ) in answer
+
+
+def test_what_we_build_although_upstream_has_a_wheel_installs_before_it_is_built(client):
+    make_target(policy="everything")
+    make_built("1.0")
+    newest = make_version("2.0")
+    make_source(newest, "-py3-none-any.whl", kind="wheel")
+    make_build(newest, state="failed", finished_at=NOON, failure="missing-header", failure_about="ffi.h")
+
+    (answer,) = answers(client)
+
+    assert "✔ Yes" in answer
+    assert "PyPI's own wheel of 2.0 fits, and pip takes it. 2.0 failed to build." in answer
+    assert "libffi-dev" not in answer
+
+
 def test_where_targets_need_other_debian_packages_each_has_its_command(client):
     trixie = make_built("1.0")
     bookworm = make_target("bookworm-armhf-cp311")
