@@ -68,7 +68,8 @@ def spokesmen(versions: Sequence[Placed]) -> list[Placed]:
     Neither a pre-release nor a yanked version may, unless there is nothing else.
     """
     offered = [version for version in versions if version.is_offered]
-    return ([version for version in offered if not version.is_prerelease] or offered)[:LOOKED_AT]
+    known = offered or [version for version in versions if version.canonical and version.gone_at is None]
+    return ([version for version in known if not version.is_prerelease] or known)[:LOOKED_AT]
 
 
 def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], now: datetime) -> list[Answer]:

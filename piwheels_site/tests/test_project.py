@@ -540,6 +540,15 @@ def test_what_we_build_although_upstream_has_a_wheel_installs_before_it_is_built
     assert "libffi-dev" not in answer
 
 
+def test_where_all_versions_are_yanked_they_say_so(client):
+    make_target()
+    make_version("1.0", yanked=True)
+    make_version("2.0", yanked=True)
+    make_version("3.0", gone_at=NOON)
+
+    assert "2.0 is yanked upstream." in answers(client)[0]
+
+
 def test_where_targets_need_other_debian_packages_each_has_its_command(client):
     trixie = make_built("1.0")
     bookworm = make_target("bookworm-armhf-cp311")
