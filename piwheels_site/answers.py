@@ -3,21 +3,24 @@
 One answer for each target, in a sentence; of the newest version that may speak for the package.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 
 from builds import failures
 from builds.models import Build, Dependency, Target, Wheel
 from builds.shown import position
 from builds.shown.remarks import NOT_FOR_ALL, leaves_out_first_pis
+from builds.wheels.coverage import admits
 from packages.models import Placed, Version
 from piwheels_site.matrix import Cell, Kind, Matrix, needed
 from piwheels_site.templatetags.said import rough
 from simple.indexes import ALL
 
-# Among so many of the newest versions one is looked for that has a wheel, where the very newest has none.
-LOOKED_AT = 25
+# Among so many of the newest versions one is looked for that has a wheel, where the very newest has none; and
+# among so many of the newest that a Python may have, if those are older.
+LOOKED_AT, LOOKED_AT_FOR_A_PYTHON = 25, 5
 
 BITS = {"armhf": "32-bit", "arm64": "64-bit"}
 
@@ -63,13 +66,32 @@ def named(target: Target) -> str:
 
 
 def spokesmen(versions: Sequence[Placed]) -> list[Placed]:
-    """Return the newest versions that may speak for their package.
+    """Return the versions that may speak for their package, the newest first.
 
     Neither a pre-release nor a yanked version may, unless there is nothing else.
     """
     offered = [version for version in versions if version.is_offered]
     known = offered or [version for version in versions if version.canonical and version.gone_at is None]
-    return ([version for version in known if not version.is_prerelease] or known)[:LOOKED_AT]
+    return [version for version in known if not version.is_prerelease] or known
+
+
+def heard(
+    speaking: Sequence[Placed], wanted: Mapping[int, Collection[str]], pythons: Collection[str]
+) -> list[Placed]:
+    """Return those of the versions that may speak that are looked at: the newest, and a Python's newest.
+
+    What a version wants of Python is given by its key.  A package that has dropped a Python, and released
+    often since, is installed there nevertheless: pip takes the last version that admits it.
+    """
+    found = {version.pk for version in speaking[:LOOKED_AT]}
+    for python in pythons:
+        fitting = (
+            version.pk
+            for version in speaking
+            if any(admits(one, python) for one in wanted.get(version.pk, ()))
+        )
+        found |= set(islice(fitting, LOOKED_AT_FOR_A_PYTHON))
+    return [version for version in speaking if version.pk in found]
 
 
 def answers(matrix: Matrix, newest: Version | None, others: Sequence[Placed], now: datetime) -> list[Answer]:
