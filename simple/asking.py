@@ -24,6 +24,7 @@ class Answer(StrEnum):
 
     COUNTED = "counted"
     AGAIN = "again"  # the same client asked for the same today
+    NOT_BUILT = "not-built"  # nothing of this package is, whoever asks
     TOO_MANY = "too-many"  # of this client today
     FULL = "full"  # of names that nobody follows, by all clients today
     CLOSED = "closed"  # the operator takes none
@@ -42,6 +43,8 @@ def ask(wish: Wish, address: str, now: datetime) -> Answer:
     if not settings.PIWHEELS_REQUESTS_A_DAY:
         return Answer.CLOSED
     day, package = now.date(), Package.objects.filter(name=wish.name).first()
+    if package and package.why_not_built:
+        return Answer.NOT_BUILT
     client = client_number(address, day)
     today = Request.objects.filter(day=day, client=client)
     if today.filter(name=wish.name, target=wish.target).exists():
@@ -92,7 +95,7 @@ def _want(package: Package, now: datetime) -> None:
     """Have the newest version built, if no plan would: of some packages only a few versions are."""
     offered = (version for version in package.versions.newest_first() if version.is_offered)
     newest = next((version for version in offered if not version.is_prerelease), None)
-    if newest is None or package.skip_reason or package.plan_needed:
+    if newest is None or package.plan_needed:
         return
     version = Version.objects.select_related("package").get(pk=newest.pk)
     if version.requested_at or version.skip_reason or Build.objects.filter(version=version).exists():

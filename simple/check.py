@@ -79,6 +79,11 @@ class Line:
         """Whether it installs as it should."""
         return self.verdict in GOOD
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether a request to build it may help."""
+        return self.verdict in MISSING and not (self.package and self.package.why_not_built)
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -107,7 +112,7 @@ class Checked:
     @property
     def missing(self) -> list[str]:
         """The names of the packages that one can ask to be built, or to be followed."""
-        return list(dict.fromkeys(line.wanted.name for line in self.lines if line.verdict in MISSING))
+        return list(dict.fromkeys(line.wanted.name for line in self.lines if line.can_ask))
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def candidates(package: Package, pythons: Collection[str]) -> dict[str, list[Can
     cannot read, or that the Python may not have: for a Python that the newest one no longer admits, the
     newest is the last one that does, as it is for pip.
     """
-    if package.skip_reason or package.is_hidden:
+    if package.why_not_built:
         return {python: [] for python in pythons}
     sources = best_sources(UpstreamFile.objects.filter(version__package=package))
     versions = list(_built(_usable(package.versions.all(), sources)).values())

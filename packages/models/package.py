@@ -180,6 +180,15 @@ class Package(models.Model):
         """Whether nothing of it is handed out."""
         return self.status in self.HIDDEN
 
+    @property
+    def why_not_built(self) -> str:
+        """Why nothing of it is built, whoever asks for it; empty where something may be."""
+        if self.status == self.Status.GONE:
+            return "PyPI no longer has it."
+        if self.status == self.Status.QUARANTINED:
+            return "PyPI has put it into quarantine."
+        return f"It is skipped here: {self.skip_reason}" if self.skip_reason else ""
+
     def mark_changed(self) -> None:
         """Tell whoever keeps pages of this package that they are old.
 

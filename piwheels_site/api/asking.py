@@ -13,6 +13,7 @@ from ninja import Path, Router, Schema
 from pydantic import ConfigDict, Field
 
 from packages.clock import database_now
+from packages.models import Package
 from packages.project import canonical
 from piwheels_site import clients
 from piwheels_site.api.answers import ROOT, Refused, answers, read_body, takes, unknown
@@ -34,6 +35,7 @@ MOST_NAMES = 100
 _SAID = {
     Answer.COUNTED: "It is counted; what is not followed yet is looked up within minutes.",
     Answer.AGAIN: "It was counted before, today.",
+    Answer.NOT_BUILT: "Nothing of it is built, whoever asks.",
     Answer.TOO_MANY: "One address may ask for no more on a day; ask again tomorrow (UTC).",
     Answer.FULL: "Nobody may name more that is not followed, today; ask again tomorrow (UTC).",
 }
@@ -160,7 +162,9 @@ def requests(request: HttpRequest) -> Counted:
     """Ask for packages to be built, or to be followed if they are not yet: the more ask, the sooner.
 
     Each package counts once a day (UTC) for each address, and one address has a limit, here as on the pages.
-    Of what was refused, the outcome says why; the whole is refused only where nothing can be asked for.
+    Of what was refused, the outcome says why; the whole is refused only where nothing can be asked for.  Of a
+    package that is skipped here, or that PyPI no longer has or has put into quarantine, nothing is built or
+    counted: that is `not-built`.
     """
     _refuse_other_sites(request)
     wishes = read_body(request, Wishes, _MOST_SENT)
@@ -168,9 +172,16 @@ def requests(request: HttpRequest) -> Counted:
         raise Refused(403, "This farm takes no requests.", "Its operator decides what is built.")
     target, names = target_of(wishes.target), list(_names(wishes.packages))
     counted = asking.ask_all(names, target, clients.address(request), database_now())
+    refused = [name for name, answer in counted.items() if answer is Answer.NOT_BUILT]
+    why = {package.name: package.why_not_built for package in Package.objects.filter(name__in=refused)}
     return Counted(
         requests=[
-            OneWish(package=name, outcome=answer, said=_SAID[answer], page=reverse("project", args=[name]))
+            OneWish(
+                package=name,
+                outcome=answer,
+                said=f"{_SAID[answer]} {why.get(name, '')}".strip(),
+                page=reverse("project", args=[name]),
+            )
             for name, answer in counted.items()
         ]
     )

@@ -63,7 +63,7 @@ def _context(
         "answers": looked.answers,
         "commands": commands(looked.installed, site, package.name),
         "elsewhere": elsewhere(looked.installed, site, package.name),
-        "can_ask": any(answer.can_ask for answer in looked.answers),
+        "can_ask": not package.why_not_built and any(answer.can_ask for answer in looked.answers),
         "page": page,
         "targets": found.targets,
         "rows": _rows(found, [looked.versions[version.pk] for version in page], site, package.name),

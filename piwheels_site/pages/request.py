@@ -18,7 +18,7 @@ from piwheels_site.naming import canonical_or_404
 from simple import asking
 from simple.asking import Answer, Wish
 
-STATUS = {Answer.TOO_MANY: 429, Answer.FULL: 503, Answer.CLOSED: 403}
+STATUS = {Answer.NOT_BUILT: 403, Answer.TOO_MANY: 429, Answer.FULL: 503, Answer.CLOSED: 403}
 # Of what one client may ask of the API; it is as much work here as there.
 COST = limits.COSTS["requests"]
 

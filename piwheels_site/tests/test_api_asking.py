@@ -5,7 +5,7 @@ import pytest
 from builds.models import Dependency
 from builds.tests.rows import make_target, make_version
 from packages.clock import database_now
-from packages.models import Dirty
+from packages.models import Dirty, Package
 from simple.bundle import work
 from simple.bundle.asking import MOST_BYTES
 from simple.models import Bundle, Request
@@ -60,6 +60,18 @@ def test_an_address_has_as_many_requests_as_on_the_pages(client, settings):
 
     assert outcomes(ask(client, "two", "three")) == {"two": "counted", "three": "too-many"}
     assert Request.objects.count() == 2
+
+
+def test_what_is_never_built_is_not_counted_and_says_why(client):
+    make_version(package="demo")
+    Package.objects.update(skip_reason="too big")
+
+    answer = ask(client, "demo")
+
+    assert outcomes(answer) == {"demo": "not-built"}
+    said = "Nothing of it is built, whoever asks. It is skipped here: too big"
+    assert answer.json()["requests"][0]["said"] == said
+    assert not Request.objects.exists()
 
 
 def test_all_addresses_together_name_only_so_much_that_nobody_follows(client, settings):

@@ -10,7 +10,7 @@ from builds.tests.rows import make_wheel as make_row
 from packages.models import Dirty, Package, UpstreamFile
 from simple.models import Bundle, Request
 from simple.requirements import MOST_BYTES
-from tests.seen import markup
+from tests.seen import markup, text
 
 pytestmark = pytest.mark.django_db
 
@@ -303,6 +303,21 @@ def test_a_button_asks_for_all_that_is_missing(client, trixie):
     ]
     assert Dirty.objects.filter(name="stranger").exists()
     assert "2 counted before, today" in client.post("/check/request", sent).content.decode()
+
+
+def test_the_button_leaves_out_what_is_never_built(client, trixie):
+    make_version("1.0", "source")
+    make_version("1.0", "skipped")
+    page = client.post("/check/", {"os": "trixie", "text": "source\nskipped"}).content.decode()
+    Package.objects.filter(name="skipped").update(skip_reason="too big")
+
+    sent = posted(form_of(page, "/check/request"))
+    late = text(client.post("/check/request", sent))
+    page = client.post("/check/", {"os": "trixie", "text": "source\nskipped"}).content.decode()
+
+    assert sent["name"] == ["source", "skipped"]
+    assert "1 not built, whoever asks" in late
+    assert posted(form_of(page, "/check/request"))["name"] == ["source"]
 
 
 def test_the_button_has_the_limits_of_a_single_request(client, trixie, settings):

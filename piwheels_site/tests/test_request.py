@@ -221,3 +221,25 @@ def test_what_failed_is_not_built_again_by_a_request():
 
     assert not Version.objects.exclude(requested_at=None).exists()
     assert Build.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"skip_reason": "too big"}, "It is skipped here: too big"),
+        ({"status": "quarantined"}, "PyPI has put it into quarantine."),
+        ({"status": "gone"}, "PyPI no longer has it."),
+    ],
+)
+def test_who_asks_for_what_is_never_built_is_told_why_and_not_counted(client, fields, why):
+    make_build(state="failed", finished_at=NOON)
+    Package.objects.update(**fields)
+
+    asked = client.post(PATH)
+
+    assert asked.status_code == 403
+    for page in (asked, client.get(PATH)):
+        assert f"Nothing of it is built, whoever asks. {why}" in text(page)
+        assert "Build this for me" not in text(page)
+    assert not Request.objects.exists()
+    assert "Build this for me" not in text(client.get("/project/demo/"))
