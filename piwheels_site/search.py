@@ -13,12 +13,13 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.db.models.functions import Coalesce
 
-from builds.models import Demand, Wheel
+from builds.models import Demand
 from packages import plain_sql
 from packages.batches import batches
 from packages.browsing import beginning
 from packages.models import Package
 from packages.project import canonical
+from simple import index
 
 MOST = 25
 # So many of the names with a beginning are ranked; if there are more, the most wanted of all are looked
@@ -89,7 +90,7 @@ def _letters(typed: str) -> str:
 
 def _shown(packages: QuerySet[Package]) -> QuerySet[Package]:
     """Return packages with what a list says of each, the most wanted first."""
-    has_wheels = Exists(Wheel.objects.listed().filter(package=OuterRef("pk")))
+    has_wheels = Exists(index.offered().filter(package=OuterRef("pk")))
     found = packages.annotate(downloads_30=Coalesce("demand__downloads", 0), has_wheels=has_wheels)
     return found.order_by(
         (Coalesce("demand__downloads", 0) + Coalesce("demand__misses", 0)).desc(),

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from builds.models import Build, Demand
 from builds.tests.rows import NOON, make_running_build, make_version, make_wheel
-from packages.models import Package
+from packages.models import Package, Version
 from piwheels_site.search import _similar, has_trigrams, near, search
 from simple import catalogue
 from simple.models import PackageDownload
@@ -172,6 +172,22 @@ def test_a_page_says_what_was_found(client):
     assert "There are wheels" in page
     assert "&lt;b&gt;Bold" in page
     assert 'href="/project/demonstration/"' in page
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (Package, {"status": "quarantined"}),
+        (Package, {"registered_anew_at": NOON + timedelta(days=9999)}),
+        (Version, {"gone_at": NOON}),
+    ],
+)
+def test_of_what_nobody_can_install_there_are_no_wheels(client, model, fields):
+    build, _ = make_running_build(version=make_version(package="demo"))
+    make_wheel(build=build)
+    model.objects.update(**fields)
+
+    assert "There are wheels" not in text(client.get("/packages.html?q=demo"))
 
 
 def test_what_is_not_followed_can_be_asked_for(client):
