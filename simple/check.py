@@ -140,9 +140,10 @@ def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Ch
     builds = _builds(target, {(each.wanted.name, each.sought) for each in found if each.sought})
     lines = [_line(each, target, builds) for each in found]
     left_out = tuple(compress(asked.packages, map(not_, applies)))
-    return Checked(
-        asked, tuple(lines), left_out, apt_of([line.wheel.pk for line in lines if line.wheel], target)
-    )
+    # What was built on another release needs packages by that one's names; of a line with one name that it
+    # does not know, apt installs nothing.
+    running = [line.wheel.pk for line in lines if line.wheel and line.verdict is not Verdict.MAY_NOT_RUN]
+    return Checked(asked, tuple(lines), left_out, apt_of(running, target))
 
 
 def environment_of(machine: Machine) -> dict[str, str]:

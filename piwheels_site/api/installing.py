@@ -90,7 +90,9 @@ class Report(Schema):
     target: str
     packages: list[Got]
     good: int = Field(description="How many install as they should.")
-    apt: list[str] = Field(description="The Debian packages that all of our wheels among them need together.")
+    apt: list[str] = Field(
+        description="The Debian packages that all of our wheels that run there need together."
+    )
     size: int = Field(description="How many bytes are fetched, as far as it is known.")
     saved_s: float = Field(description="How long compiling took here what the Pi need not compile.")
     left_out: list[str] = Field(description="Not asked for on this machine, by their markers.")

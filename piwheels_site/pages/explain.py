@@ -67,7 +67,8 @@ def _shown(request: HttpRequest, found: Explanation) -> dict[str, object]:
     query.pop("page", None)
     return {
         "found": found,
-        "apt": apt_names(found.wheel) if found.wheel else [],
+        # What was built on another release needs packages by that one's names, which apt may not know here.
+        "apt": apt_names(found.wheel) if found.wheel and found.runs else [],
         "page": Paginator(others, FILES_A_PAGE).get_page(request.GET.get("page")),
         "query": query.urlencode(),
     }

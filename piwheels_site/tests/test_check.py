@@ -99,11 +99,16 @@ def test_equal_versions_are_the_same_one(client, trixie, pin):
 
 
 def test_a_wheel_of_another_system_may_not_run(client, trixie):
-    make_wheel("demo", tag="cp39-abi3-linux_armv6l.linux_armv7l", target=trixie)
+    make_wheel("demo", tag="cp39-abi3-linux_armv6l.linux_armv7l", apt=["libpq5t64"], target=trixie)
     bookworm = Target.objects.get(key="bookworm-armhf-cp311")
     bookworm.activate()
+    make_wheel("good", tag="cp311-cp311-linux_armv6l.linux_armv7l", apt=["libpq5"], target=bookworm)
 
-    assert "built on another system" in check(client, "demo", os=bookworm.key)
+    page = check(client, "demo\ngood", os=bookworm.key)
+
+    assert "built on another system" in page
+    # With a name that bookworm does not know in the line, apt would install nothing at all.
+    assert "sudo apt install libpq5<" in page
 
 
 def test_markers_are_those_of_the_pi(client, trixie):
