@@ -19,6 +19,7 @@ from piwheels_site.looking import Looked, look
 from piwheels_site.matrix import Cell, File, Matrix
 from piwheels_site.naming import canonical_or_404, upstream_url
 from piwheels_site.snippets import Snippet
+from simple.indexes import ALL
 
 VERSIONS_A_PAGE = 25
 
@@ -102,15 +103,24 @@ def elsewhere(installed: list[Answer], site: str, name: str) -> list[tuple[list[
 
 def _rows(
     found: Matrix, versions: list[Version], site: str, name: str
-) -> list[tuple[Version, list[Cell], list[File], str]]:
-    """Return a page of versions, each with what targets have of it, its files, and what to type.
-
-    Nobody is told to take what is yanked.
-    """
+) -> list[tuple[Version, list[Cell], list[File], list[tuple[str, str]]]]:
+    """Return a page of versions, each with what targets have of it, its files, and what to type."""
     rows = []
     for version in versions:
         cells, files = [found.cell(version, target) for target in found.targets], found.files(version.pk)
-        is_offered = any(file.yank is None for file in files)
-        command = snippets.command(site, name, version.number) if is_offered else ""
-        rows.append((version, cells, files, command))
+        indexes = _indexes(found, files)
+        typed = [(on, snippets.command(site, name, version.number, index)) for index, on in indexes.items()]
+        rows.append((version, cells, files, typed))
     return rows
+
+
+def _indexes(found: Matrix, files: list[File]) -> dict[str, str]:
+    """Return the indexes that have these files, each with the release that it is for; "" for all of them.
+
+    What a release has an index of its own for, its pip does not find in the one for all, and may take another
+    release's file there.  Nobody is told to take what is yanked.
+    """
+    offered = [file.wheel for file in files if file.yank is None]
+    confined = {found.only_in[wheel.pk]: wheel for wheel in offered if found.only_in.get(wheel.pk)}
+    own = {index: confined[index].build.target.os_release for index in sorted(confined)}
+    return {**({ALL: ""} if any(wheel.pk not in found.only_in for wheel in offered) else {}), **own}

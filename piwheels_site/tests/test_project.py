@@ -679,3 +679,5 @@ def test_what_runs_on_its_own_release_alone_is_got_from_the_index_of_that(client
     assert pip.format("") in page
     assert "uv pip install --index http://testserver/trixie/simple/ demo" in page
     assert "In the index /trixie/simple/ alone" in page
+    assert f"This version by name: {pip.format('')}==1.0" in page
+    assert f"This version by name, on Trixie: {pip.format('/trixie')}==1.0" in page
