@@ -2,7 +2,7 @@
 
 from datetime import date, datetime, timedelta
 
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from builds import failures
 from builds.figures.day_counts import ended_on, midnight, write
@@ -32,11 +32,11 @@ def note_day(day: date) -> None:
     Breakage.objects.filter(day__lt=day - RECENT).delete()
 
 
-def standing(now: datetime) -> QuerySet[Build]:
+def standing(now: datetime, behind: tuple[date, int] | None = None) -> QuerySet[Build]:
     """Return the builds whose breakage nothing has mended, the last one first, with what is shown of them.
 
     A later attempt settles one, and so does a later version that was built, an operator who skips it, and
-    upstream by taking the release back.
+    upstream by taking the release back.  Those behind one are given by its day and the key of its build.
     """
     package, target = OuterRef("version__package"), OuterRef("target")
     newer = relatives.good_builds(package, target).filter(released_at__gt=OuterRef("released_at"))
@@ -50,5 +50,8 @@ def standing(now: datetime) -> QuerySet[Build]:
         version__yanked=False,
         version__gone_at=None,
     )
+    if behind:
+        day, key = behind
+        broken = broken.filter(Q(breakage__day__lt=day) | Q(breakage__day=day, pk__lt=key))
     shown = broken.select_related("version__package", "target", "breakage__good")
     return shown.order_by("-breakage__day", "-pk")

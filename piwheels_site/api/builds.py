@@ -1,6 +1,6 @@
 """Builds and their logs."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
@@ -22,6 +22,7 @@ from piwheels_site.api.answers import (
     Key,
     Limit,
     Next,
+    Refused,
     kept,
     next_link,
     package_of,
@@ -98,6 +99,7 @@ class Breakages(Schema):
     """New releases that fail, the last one first."""
 
     breakages: list[BreakageWhole]
+    next: Next
 
 
 class Waits(Schema):
@@ -152,18 +154,40 @@ def builds(
 @router.get(
     "/breakages", response=kept(Breakages, 422), summary="New releases that fail", url_name="breakages"
 )
-def new_releases_that_fail(request: HttpRequest, limit: Limit = USUALLY) -> Breakages:
+def new_releases_that_fail(
+    request: HttpRequest,
+    after: Annotated[
+        str,
+        Query(
+            pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}\.[0-9]{1,18})?$",
+            description="Go on behind this day and number; take it from `next`.",
+        ),
+    ] = "",
+    limit: Limit = USUALLY,
+) -> Breakages:
     """Give releases of the last 30 days that fail although an earlier version was built for the target.
 
     Not those that were mended, skipped or taken back since, nor what failed by a fault of the farm's.
     """
-    found = breakages.standing(database_now())[:limit]
+    found = list(breakages.standing(database_now(), _behind(after))[: limit + 1])
+    shown = found[:limit]
+    goes_on = f"{shown[-1].breakage.day}.{shown[-1].pk}" if len(found) > limit else None
     return Breakages(
         breakages=[
             BreakageWhole(**dict(BuildBrief.of(each)), built_before=each.breakage.good.number)
-            for each in found
-        ]
+            for each in shown
+        ],
+        next=next_link(request, goes_on),
     )
+
+
+def _behind(after: str) -> tuple[date, int] | None:
+    """Return the day and the key that a page ended with; refuses a day that there is not."""
+    day, _, key = after.partition(".")
+    try:
+        return (date.fromisoformat(day), int(key)) if after else None
+    except ValueError as error:
+        raise Refused(422, f"There is no such day as {day}.", "Take `after` from `next`.") from error
 
 
 @router.get("/builds/{build}", response=kept(BuildWhole, 404, 422), summary="One build", url_name="build")

@@ -252,6 +252,22 @@ def test_what_fails_otherwise_is_no_news(client, now, fields):
     assert "New releases that fail</h2>" not in page(client)
 
 
+def test_programs_get_all_new_releases_that_fail_a_page_at_a_time(client, now):
+    first = make_broken(now)
+    # Of the builds of one day the last ones come first, whatever day the others are of.
+    for days in (0, 2, 1, 1):
+        day, build = now.date() - timedelta(days=days), make_failed(now)
+        Breakage.objects.create(build=build, good=first.breakage.good, day=day)
+
+    found, path = [], "/api/v1/breakages?limit=2"
+    while path:
+        answer = client.get(path).json()
+        found += [each["version"] for each in answer["breakages"]]
+        path = answer["next"]
+
+    assert found == ["1.2", "2.0", "1.5", "1.4", "1.3"]
+
+
 def mended(build, now):
     make_build(build.version, attempt=2, state="succeeded", finished_at=now)
 
