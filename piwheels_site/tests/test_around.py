@@ -15,6 +15,7 @@ from builds.tests.rows import (
     make_built,
     make_target,
     make_version,
+    make_wheel,
 )
 from packages.models import Package
 from piwheels_site import snippets
@@ -207,7 +208,24 @@ def test_a_shell_gets_no_nonsense(client, path):
 
 
 def test_the_line_for_a_shell_gives_it_nothing_where_there_is_a_fault(client):
-    assert "$(curl -fsS http://testserver/apt/trixie/" in text(client.get("/faq.html"))
+    make_built()
+
+    assert "$(curl -fsS http://testserver/apt/trixie/demo)" in text(client.get("/faq.html"))
+
+
+def test_the_faq_names_releases_and_packages_that_this_farm_has(client):
+    release = r"trixie|bookworm"
+    without = text(client.get("/faq.html"))
+    build = make_build(target=make_target("bullseye-armhf-cp39"), state="succeeded", finished_at=NOON)
+    make_wheel(build=build, filename="demo-1.0-cp39-cp39-linux_armv6l.linux_armv7l.whl")
+
+    page = text(client.get("/faq.html"))
+
+    assert not re.search(release, without + page)
+    assert "curl" not in without
+    assert "/bullseye/simple/ has what runs on that release" in page
+    (path,) = re.findall(r"curl -fsS http://testserver(\S+)\)", page)
+    assert client.get(path).status_code == 200
 
 
 # --- Sitemap, robots, FAQ
