@@ -10,7 +10,7 @@ from collections.abc import Callable
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
 
-from piwheels_site import clients
+from simple import clients
 from simple.asking import network
 
 logger = logging.getLogger(__name__)

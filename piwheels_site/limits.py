@@ -11,7 +11,7 @@ from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from piwheels_site import clients
+from simple import clients
 from simple.asking import network
 
 WINDOW_S = 60

@@ -15,11 +15,10 @@ from pydantic import ConfigDict, Field
 from packages.clock import database_now
 from packages.models import Package
 from packages.project import canonical
-from piwheels_site import clients
 from piwheels_site.api.answers import ROOT, Refused, answers, read_body, takes, unknown
 from piwheels_site.api.installing import KEY_FORM, MODEL_SAID, SYSTEM_SAID, model_of, system_of
 from piwheels_site.api.targets import target_of
-from simple import asking
+from simple import asking, clients
 from simple.asking import Answer
 from simple.bundle.asking import MOST_BYTES, Question, ask
 from simple.bundle.asking import Refused as NoBundle

@@ -12,8 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from packages.clock import database_now
-from piwheels_site import clients
 from piwheels_site.asked import asked_target, offered_targets, sent_text
+from simple import clients
 from simple.bundle.asking import MOST_BYTES, Question, Refused, ask
 from simple.bundle.work import is_ready, zip_path
 from simple.explain import CannotRun

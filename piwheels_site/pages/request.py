@@ -13,9 +13,9 @@ from django.views.decorators.http import require_http_methods
 from builds.models import Target
 from packages.models import Dirty, Package
 from packages.project import canonical
-from piwheels_site import clients, limits
+from piwheels_site import limits
 from piwheels_site.naming import canonical_or_404
-from simple import asking
+from simple import asking, clients
 from simple.asking import Answer, Wish
 
 STATUS = {Answer.NOT_BUILT: 403, Answer.TOO_MANY: 429, Answer.FULL: 503, Answer.CLOSED: 403}
