@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from simple import clients
 from simple.agents import MAX_LENGTH
 from simple.known_wheels import KnownWheels
 from simple.log_lines import Served, is_download
@@ -89,7 +90,7 @@ def count(request: HttpRequest, response: HttpResponseBase, project: str, filena
             hour=now.hour,
             project=project,
             filename=filename,
-            address=request.META.get("REMOTE_ADDR", ""),
+            address=clients.address(request),
             # One character more, so that what is too long is still seen to be.
             agent=agent[: MAX_LENGTH + 1],
         )

@@ -97,6 +97,15 @@ def test_a_file_and_its_first_part_count(client, wanted):
     assert Download.objects.get().day == timezone.now().date()
 
 
+def test_behind_a_proxy_clients_are_told_apart_by_what_it_says(client, settings):
+    wheel, settings.PIWHEELS_BEHIND_PROXY = make_wheel(), True
+
+    for address in ("192.0.2.1", "192.0.2.2", "10.0.0.1, 192.0.2.2"):
+        client.get(wheel.url, headers={"X-Forwarded-For": address})
+
+    assert downloads.total() == 2
+
+
 def test_who_fetches_a_file_again_counts_once(client):
     wheel, other = make_wheel(), make_wheel("other")
 
