@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from packaging.markers import Marker, UndefinedEnvironmentName
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from simple.ways import Entry, TooManyWays, holds, is_project, of_poetry, of_uv, table, tables, texts
 
 # A lock file of 1,000 packages with all hashes has a megabyte.
 MOST_BYTES = 4 << 20
@@ -43,19 +45,13 @@ class Wanted:
     hashes: frozenset[str] = frozenset()  # sha256 in hexadecimal; none: any file will do
     marker: Marker | None = None  # where it is asked for at all
     extras: frozenset[str] = frozenset()  # by their canonical names; lock files list what these bring in
+    # In a lock file that tells by who needs a package where it is asked for.
+    entry: Entry | None = field(default=None, compare=False, repr=False)
 
     def applies(self, environment: Mapping[str, str]) -> bool:
         """Tell whether it is asked for in an environment (PEP 508), without extras and groups (PEP 751)."""
-        if self.marker is None:
-            return True
-        nothing = frozenset[str]()
-        try:
-            return self.marker.evaluate(
-                {**environment, "extra": "", "extras": nothing, "dependency_groups": nothing}
-            )
-        # What cannot be compared is none, as for what a wheel needs.
-        except (ValueError, UndefinedEnvironmentName):
-            return False
+        is_led_to = self.entry is None or self.entry.is_reached(environment)
+        return is_led_to and holds(self.marker, environment)
 
     @property
     def pinned(self) -> Version | None:
@@ -89,6 +85,7 @@ class _Reading:
         hashes: Iterable[str] = (),
         marker: str = "",
         extras: Iterable[str] = (),
+        entry: Entry | None = None,
     ) -> None:
         """Note a package, or why it cannot be one."""
         if max(len(wanted), len(marker)) > _MOST_SAID:
@@ -102,6 +99,7 @@ class _Reading:
                     frozenset(_sha256(hashes)),
                     Marker(marker) if marker else None,
                     frozenset(canonicalize_name(extra) for extra in extras),
+                    entry,
                 )
             )
         # Brackets can be nested deeper than the parser can follow.
@@ -132,7 +130,10 @@ def read(text: str) -> Asked:
     """Return what a file asks for; raises CannotRead."""
     if len(text.encode(errors="replace")) > MOST_BYTES:
         raise CannotRead(f"It is larger than {MOST_BYTES >> 20} MiB, which no lock file of ours has been.")
-    kind, reading = _read(text.lstrip("\ufeff"))
+    try:
+        kind, reading = _read(text.lstrip("\ufeff"))
+    except TooManyWays as error:
+        raise CannotRead("It says more of which package needs which others than any lock file.") from error
     if not reading.packages and not reading.passed_over:
         raise CannotRead("It asks for nothing: paste the lines of a requirements or lock file.")
     return Asked(kind, tuple(reading.packages), tuple(reading.passed_over))
@@ -147,7 +148,7 @@ def _read(text: str) -> tuple[str, _Reading]:
         if "lock-version" in held:
             return "pylock.toml", _pylock(held)
         for kind, key in (("poetry.lock", "content-hash"), ("pdm.lock", "content_hash")):
-            if key in _table(held.get("metadata")):
+            if key in table(held.get("metadata")):
                 return kind, _locked_files(held)
         return "uv.lock", _uv_lock(held)
     return "requirements.txt", _requirements(text)
@@ -214,11 +215,11 @@ def _pipfile_lock(text: str) -> _Reading:
     if not isinstance(held, dict) or "default" not in held:
         raise CannotRead("It is JSON, but no Pipfile.lock: it has no “default”.")
     reading = _Reading()
-    for name, said in _table(held["default"]).items():
-        entry = _table(said)
+    for name, said in table(held["default"]).items():
+        entry = table(said)
         if "version" in entry:
             reading.add(
-                name, str(entry["version"]), _texts(entry.get("hashes")), str(entry.get("markers", ""))
+                name, str(entry["version"]), texts(entry.get("hashes")), str(entry.get("markers", ""))
             )
         else:
             reading.pass_over(name, "it comes from an address and not from an index")
@@ -232,38 +233,51 @@ def _pylock(held: Mapping[str, Any]) -> _Reading:
     markers to their parsers before we can look at how long they are.
     """
     reading = _Reading()
-    for entry in _tables(held.get("packages")):
-        files = [*_tables(entry.get("wheels")), _table(entry.get("sdist"))]
-        hashes = [f"sha256:{_table(file.get('hashes')).get('sha256', '')}" for file in files]
+    for entry in tables(held.get("packages")):
+        files = [*tables(entry.get("wheels")), table(entry.get("sdist"))]
+        hashes = [f"sha256:{table(file.get('hashes')).get('sha256', '')}" for file in files]
         _locked(entry, hashes, reading, is_indexed=not {"vcs", "directory", "archive"} & entry.keys())
     return reading
 
 
 def _uv_lock(held: Mapping[str, Any]) -> _Reading:
     reading = _Reading()
-    for entry in _tables(held.get("package")):
-        source = _table(entry.get("source"))
-        if {"virtual", "editable"} & source.keys():
-            # The project itself.
+    ways = of_uv(held)
+    for number, entry in enumerate(tables(held.get("package"))):
+        source = table(entry.get("source"))
+        if is_project(entry):
             continue
-        files = [*_tables(entry.get("wheels")), _table(entry.get("sdist"))]
+        files = [*tables(entry.get("wheels")), table(entry.get("sdist"))]
         hashes = [str(file.get("hash", "")) for file in files]
-        _locked(entry, hashes, reading, is_indexed="registry" in source)
+        _locked(entry, hashes, reading, is_indexed="registry" in source, at=Entry(ways, number))
     return reading
 
 
 def _locked_files(held: Mapping[str, Any]) -> _Reading:
     """Read what poetry and pdm write, each with what the other one does not."""
     reading = _Reading()
-    for entry in _tables(held.get("package")):
+    metadata = table(held.get("metadata"))
+    # Before 2.1, poetry's locks did not say of an entry where it is for; before 2.0, files were apart.
+    ways = of_poetry(held) if metadata.get("lock-version") in ("1.1", "2.0") else None
+    files_apart = table(metadata.get("files"))
+    for number, entry in enumerate(tables(held.get("package"))):
         elsewhere = {"git", "path", "url"} & entry.keys()
-        kind = "elsewhere" if elsewhere else _table(entry.get("source")).get("type", "legacy")
-        hashes = [str(file.get("hash", "")) for file in _tables(entry.get("files"))]
-        _locked(entry, hashes, reading, is_indexed=kind == "legacy")
+        kind = "elsewhere" if elsewhere else table(entry.get("source")).get("type", "legacy")
+        files = tables(entry.get("files")) or tables(files_apart.get(str(entry.get("name", ""))))
+        hashes = [str(file.get("hash", "")) for file in files]
+        at = Entry(ways, number) if ways else None
+        _locked(entry, hashes, reading, is_indexed=kind == "legacy", at=at)
     return reading
 
 
-def _locked(entry: Mapping[str, Any], hashes: list[str], reading: _Reading, *, is_indexed: bool) -> None:
+def _locked(
+    entry: Mapping[str, Any],
+    hashes: list[str],
+    reading: _Reading,
+    *,
+    is_indexed: bool,
+    at: Entry | None = None,
+) -> None:
     """Note one package of a lock file in TOML."""
     name, version = str(entry.get("name", "")), entry.get("version")
     if not is_indexed or version is None:
@@ -271,17 +285,4 @@ def _locked(entry: Mapping[str, Any], hashes: list[str], reading: _Reading, *, i
         return
     marker = entry.get("marker", entry.get("markers", ""))
     # Of several markers, one for each group of dependencies, poetry means any; then we show the package.
-    reading.add(name, f"=={version}", hashes, marker if isinstance(marker, str) else "")
-
-
-def _table(held: object) -> Mapping[str, Any]:
-    """Return a table of a lock file; what should be one and is not, is an empty one."""
-    return held if isinstance(held, dict) else {}
-
-
-def _tables(held: object) -> list[Mapping[str, Any]]:
-    return [each for each in held if isinstance(each, dict)] if isinstance(held, list) else []
-
-
-def _texts(held: object) -> list[str]:
-    return [each for each in held if isinstance(each, str)] if isinstance(held, list) else []
+    reading.add(name, f"=={version}", hashes, marker if isinstance(marker, str) else "", entry=at)

@@ -37,7 +37,7 @@ def test_a_real_lock_file_says_what_it_says(kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["requirements.txt", "pylock.toml", "pdm.lock", "poetry.lock", "Pipfile.lock"]
+    "kind", ["requirements.txt", "pylock.toml", "uv.lock", "pdm.lock", "poetry.lock", "Pipfile.lock"]
 )
 def test_what_is_for_windows_alone_is_not_asked_for_on_a_pi(kind):
     [colorama] = [each for each in read((LOCKS / kind).read_text()).packages if each.name == "colorama"]
@@ -161,6 +161,14 @@ def test_what_no_machine_fulfils_without_extras_or_cannot_tell_is_not_asked_for(
         "'lock-version = 1\\n[' + 'a.' * 5_000 + 'a]\\n' + ''.join(f'b{n} = 1\\n' for n in range(90_000))",
         "'demo ' + ','.join(['==1'] * 1_000_000)",
         "'demo\\n' * 800_000",
+        # Each of many needs is compared with each of many entries, or has a marker of its own.
+        """'version = 1\\n' + ''.join(f'[[package]]\\nname = "a"\\nversion = "{n}"\\n' for n in range(20))
+        + 'dependencies = [' + '{name = "a", version = "x"},' * 140_000 + ']\\n'""",
+        """'version = 1\\n[[package]]\\nname = "a"\\ndependencies = ['
+        + ','.join(f'{{name = "a", marker = "os_name == \\'{n}\\'"}}' for n in range(90_000)) + ']\\n'""",
+        """'[[package]]\\nname = "a"\\nversion = "1"\\n' * 20 + '[package.dependencies]\\na = ['
+        + '">=1,<9,<8,<7,<6,<5,<4",' * 150_000
+        + ']\\n[metadata]\\nlock-version = "1.1"\\ncontent-hash = "1"'""",
     ],
 )
 def test_no_text_takes_long(text):
@@ -168,7 +176,7 @@ def test_no_text_takes_long(text):
 from contextlib import suppress
 from simple.requirements import CannotRead, read
 with suppress(CannotRead):
-    read({text})
+    [each.applies({{"sys_platform": "linux"}}) for each in read({text}).packages]
 """
 
     subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
