@@ -21,7 +21,7 @@ from simple.choose import Choice, Judged, Machine, choose
 from simple.explain import SETUPS, Setup, Told
 from simple.index import Holdings
 from simple.machines import Model
-from simple.requirements import Asked, CannotRead, Wanted
+from simple.requirements import Asked, CannotRead, Wanted, asked_for
 
 
 class Verdict(StrEnum):
@@ -133,8 +133,7 @@ def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Ch
     Raises CannotRun, and CannotRead where that is too much to look at.
     """
     machine = explain.machine_of(target, model)
-    environment = environment_of(machine)
-    applies = [each.applies(environment) for each in asked.packages]
+    applies = asked_for(asked.packages, environments_of(machine))
     wanted = list(compress(asked.packages, applies))
     found = _found(wanted, machine, SETUPS[setup].on(target))
     builds = _builds(target, {(each.wanted.name, each.sought) for each in found if each.sought})
@@ -146,14 +145,19 @@ def check(asked: Asked, target: Target, model: Model | None, setup: Setup) -> Ch
     return Checked(asked, tuple(lines), left_out, apt_of(running, target))
 
 
-def environment_of(machine: Machine) -> dict[str, str]:
+def environments_of(machine: Machine) -> list[dict[str, str]]:
+    """Return what markers may find on a machine, the likeliest first."""
+    return [_environment(machine, said) for said in machine.reported or (machine.processor,)]
+
+
+def _environment(machine: Machine, processor: str) -> dict[str, str]:
     """Return what markers ask of a machine (PEP 508)."""
     full = machine.python if machine.python.count(".") > 1 else f"{machine.python}.5"
     return {
         "implementation_name": "cpython",
         "implementation_version": full,
         "os_name": "posix",
-        "platform_machine": machine.processor,
+        "platform_machine": processor,
         "platform_python_implementation": "CPython",
         "platform_release": "",
         "platform_system": "Linux",

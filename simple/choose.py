@@ -55,6 +55,7 @@ class Machine:
     abi: str
     processor: str  # as armv6l
     glibc: str  # as 2.36; "" where nobody knows, and then no manylinux wheel counts
+    reported: tuple[str, ...] = ()  # what its Python may say of the processor, if not that alone
 
     def platforms(self, installer: Installer) -> tuple[str, ...]:
         """Return the platform tags that are taken here, the best first.

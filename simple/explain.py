@@ -12,7 +12,7 @@ from simple import index, indexes
 from simple.choose import Choice, Installer, Machine, Offer, choose
 from simple.formats import File
 from simple.index import Holdings, UpstreamEntry
-from simple.machines import Model, processor
+from simple.machines import Model, processor, reported
 
 PYPI = "PyPI"
 # Stands for the index of a system's own release, whichever that is.
@@ -79,7 +79,13 @@ def machine_of(target: Target, model: Model | None) -> Machine:
     found = processor(model, target.architecture)
     if not found and model:
         raise CannotRun(f"{model.name} runs no {target.architecture} system: choose a 32-bit one.")
-    return Machine(python=target.python, abi=target.abi, processor=found, glibc=target.glibc)
+    return Machine(
+        python=target.python,
+        abi=target.abi,
+        processor=found,
+        glibc=target.glibc,
+        reported=reported(model, target.architecture),
+    )
 
 
 def explain(

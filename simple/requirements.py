@@ -7,7 +7,8 @@ it is shows in the text itself.  It is somebody's text: nothing in it is fetched
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,23 @@ class Wanted:
         if only is None or only.operator != "==" or only.version.endswith(".*"):
             return None
         return Version(only.version)
+
+
+def asked_for(packages: Sequence[Wanted], environments: Sequence[Mapping[str, str]]) -> list[bool]:
+    """Tell of each package whether it is asked for in any environment that a machine's system may be.
+
+    Where one environment asks for something else of a package than those before it (`demo==1` here and
+    `demo==2` there), what the first asks for counts.
+    """
+    settled: dict[str, set[int]] = {}
+    for environment in environments:
+        here: dict[str, set[int]] = defaultdict(set)
+        for number, each in enumerate(packages):
+            if each.applies(environment):
+                here[each.name].add(number)
+        settled |= {name: numbers for name, numbers in here.items() if settled.get(name, set()) <= numbers}
+    found = {number for numbers in settled.values() for number in numbers}
+    return [number in found for number in range(len(packages))]
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,17 @@ def test_markers_are_those_of_the_pi(client, trixie):
     assert "Not asked for on this machine" in page
 
 
+@pytest.mark.parametrize(("model", "is_asked_for"), [("", True), ("4", True), ("5", True), ("2", False)])
+def test_a_32_bit_system_has_a_64_bit_kernel_where_it_can(client, trixie, model, is_asked_for):
+    make_upstream("one")
+
+    page = check(client, "one; platform_machine == 'aarch64'\none; platform_machine == 'armv7l'", model="4")
+    assert "Yes: all 1 packages" in page
+
+    page = check(client, "one; platform_machine == 'aarch64'", model=model)
+    assert ("Yes: all 1 packages" in page) is is_asked_for
+
+
 def test_a_file_is_uploaded(client, trixie):
     make_upstream("one")
 

@@ -4,7 +4,7 @@ Ours were checked when they came; upstream's are believed as little as any other
 """
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from typing import BinaryIO
@@ -35,9 +35,14 @@ class Metadata:
     requires: tuple[Requirement, ...]
     extras: frozenset[str] = frozenset()  # that it declares; others bring nothing, as in pip
 
-    def needed(self, environment: Mapping[str, str], extras: frozenset[str]) -> list[Requirement]:
-        """Return what is needed on a machine with these extras, and what is needed without any."""
-        return [each for each in self.requires if _applies(each, environment, extras & self.extras)]
+    def needed(self, environments: Sequence[Mapping[str, str]], extras: frozenset[str]) -> list[Requirement]:
+        """Return what is needed in any of these environments with these extras, and what without any."""
+        declared = extras & self.extras
+        return [
+            each
+            for each in self.requires
+            if any(_applies(each, environment, declared) for environment in environments)
+        ]
 
 
 def _applies(requirement: Requirement, environment: Mapping[str, str], extras: frozenset[str]) -> bool:

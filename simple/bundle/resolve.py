@@ -7,6 +7,7 @@ best from `simple.choose`.  The order in which packages are looked at is pip's, 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import compress
 from operator import and_
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from resolvelib.structs import RequirementInformation
 
 from simple.bundle.metadata import Metadata, Unusable
 from simple.choose import Judged, Offer
-from simple.requirements import Wanted
+from simple.requirements import Wanted, asked_for
 
 # A step settles one package, or takes one back; what 300 packages take is some 500.
 MOST_STEPS = 20_000
@@ -90,7 +91,7 @@ class _Provider(AbstractProvider[Need, Pick, Key]):
     """Answers resolvelib's questions."""
 
     shelf: Shelf
-    environment: Mapping[str, str]
+    environments: Sequence[Mapping[str, str]]
     installed: Mapping[str, Version]
     order: Mapping[str, int]
     pulse: Callable[[], None]
@@ -186,7 +187,7 @@ class _Provider(AbstractProvider[Need, Pick, Key]):
         if candidate.extras:
             yield Need(candidate.name, SpecifierSet(f"=={candidate.version}"))
         metadata = self._metadata_of(candidate)
-        for each in metadata.needed(self.environment, candidate.extras) if metadata else ():
+        for each in metadata.needed(self.environments, candidate.extras) if metadata else ():
             extras = frozenset(canonicalize_name(extra) for extra in each.extras)
             yield Need(canonicalize_name(each.name), each.specifier, extras)
 
@@ -211,24 +212,24 @@ def _shared_hashes(needs: Sequence[Need]) -> frozenset[str] | None:
 def resolve(
     asked: Sequence[Wanted],
     shelf: Shelf,
-    environment: Mapping[str, str],
+    environments: Sequence[Mapping[str, str]],
     installed: Mapping[str, Version] | None = None,
     pulse: Callable[[], None] = lambda: None,
 ) -> Resolved:
     """Return the wheels that these packages are on a machine; raises CannotResolve.
 
-    What is installed there and will do is left as it is.  `pulse` is called again and again meanwhile, and
+    Where its system may be one of several environments, they are what each of them needs.  What is installed
+    there and will do is left as it is.  `pulse` is called again and again meanwhile, and
     may end it by raising what it likes.
     """
     roots = [
         Need(each.name, each.wanted, extras, each.hashes)
-        for each in asked
-        if each.applies(environment)
+        for each in compress(asked, asked_for(asked, environments))
         for extras in dict.fromkeys((each.extras, frozenset[str]()))
     ]
     _refuse_what_nothing_is(roots, shelf, installed or {})
     order = {need.name: place for place, need in reversed(list(enumerate(roots)))}
-    provider = _Provider(shelf, environment, installed or {}, order, pulse)
+    provider = _Provider(shelf, environments, installed or {}, order, pulse)
     try:
         result = Resolver(provider, BaseReporter[Need, Pick, Key]()).resolve(roots, max_rounds=MOST_STEPS)
     except ResolutionImpossible as error:

@@ -27,7 +27,7 @@ from simple.bundle.pantry import NoRoom, Pantry
 from simple.bundle.papers import Content, Entry
 from simple.bundle.resolve import CannotResolve, Pick, Resolved, resolve
 from simple.bundle.shelf import FarmShelf
-from simple.check import apt_of, environment_of
+from simple.check import apt_of, environments_of
 from simple.explain import CannotRun
 from simple.machines import BY_KEY
 from simple.models import Bundle
@@ -146,9 +146,8 @@ class _Work:
     def _resolve(self, shelf: FarmShelf) -> Resolved:
         self._say()
         installed = installed_versions(read(self.bundle.installed)) if self.bundle.installed.strip() else {}
-        environment = environment_of(shelf.machine)
         asked = read(self.bundle.wanted).packages
-        resolved = resolve(asked, shelf, environment, installed, self._pulse)
+        resolved = resolve(asked, shelf, environments_of(shelf.machine), installed, self._pulse)
         if not resolved.wheels:
             raise CannotResolve(
                 "There is nothing to pack: the machine has all of it, or asks for nothing of it."

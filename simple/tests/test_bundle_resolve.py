@@ -46,8 +46,8 @@ class Shelf:
         return f"no {name}{wanted} here"
 
 
-def solved(shelf, asked, **fields):
-    found = resolve(read_requirements(asked).packages, shelf, ENVIRONMENT, **fields)
+def solved(shelf, asked, environments=(ENVIRONMENT,), **fields):
+    found = resolve(read_requirements(asked).packages, shelf, environments, **fields)
     return [str(pick) for pick in found.wheels]
 
 
@@ -82,6 +82,16 @@ def test_markers_are_the_machines():
     assert solved(shelf, "a\nb; sys_platform == 'darwin'") == ["a 1.0", "c 1.0", "d 1.0"]
 
 
+def test_of_a_machine_that_may_say_two_things_both_are_heeded():
+    both = [ENVIRONMENT, {**ENVIRONMENT, "platform_machine": "aarch64"}]
+    shelf = Shelf().add("a", "1.0", "b; platform_machine == 'aarch64'", "c; platform_machine == 'armv7l'")
+    shelf.add("b", "1.0", "d; platform_machine == 'x86_64'").add("c", "1.0").add("d", "1.0")
+
+    assert solved(shelf, "a") == ["a 1.0", "c 1.0"]
+    assert solved(shelf, "a", both) == ["a 1.0", "b 1.0", "c 1.0"]
+    assert solved(shelf, "a; platform_machine == 'aarch64'", both) == ["a 1.0", "b 1.0", "c 1.0"]
+
+
 def test_extras_bring_what_they_need_and_those_of_others():
     shelf = Shelf().add("a", "1.0", "b[fast]; extra == 'more-things'", "e; extra == 'other'")
     shelf.add("b", "2.0", "c; extra == 'fast'").add("b", "1.0").add("c", "1.0").add("e", "1.0")
@@ -101,7 +111,7 @@ def test_what_is_there_already_is_left_out_if_it_will_do():
     shelf = Shelf().add("a", "1.0", "b>=1", "c>=2").add("b", "1.0").add("b", "2.0").add("c", "2.0")
     installed = {"b": Version("1.0"), "c": Version("1.0")}
 
-    found = resolve(read_requirements("a").packages, shelf, ENVIRONMENT, installed)
+    found = resolve(read_requirements("a").packages, shelf, [ENVIRONMENT], installed)
 
     assert [str(pick) for pick in found.wheels] == ["a 1.0", "c 2.0"]
     assert [str(pick) for pick in found.present] == ["b 1.0"]
@@ -118,7 +128,7 @@ def test_what_is_there_needs_what_its_wheel_says():
 def test_who_wanted_a_wheel_is_told():
     shelf = Shelf().add("a", "1.0", "c").add("b", "1.0", "c").add("c", "1.0")
 
-    found = resolve(read_requirements("a\nb").packages, shelf, ENVIRONMENT)
+    found = resolve(read_requirements("a\nb").packages, shelf, [ENVIRONMENT])
 
     assert found.wanted_by == {"a": (), "b": (), "c": ("a", "b")}
 

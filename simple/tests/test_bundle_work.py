@@ -144,6 +144,14 @@ def test_upstreams_wheels_are_fetched_and_their_needs_with_them(pi, upstream):
     assert [entry["is_ours"] for entry in bundle.content["entries"]] == [False, True, False]
 
 
+@pytest.mark.parametrize(("model", "packed"), [("4", ["one", "two"]), ("zero", ["one"])])
+def test_what_a_64_bit_kernel_under_a_32_bit_system_needs_is_packed_too(pi, model, packed):
+    make_wheel("one", requires=("two; platform_machine == 'aarch64'",))
+    make_wheel("two")
+
+    assert wheels_in(made("one", pi, model=model)) == [f"{name}-1.0-{PI}.whl" for name in packed]
+
+
 def test_the_files_are_those_that_pip_on_that_pi_would_take(pi, upstream):
     arm64 = make_target("test-arm64-cp313", glibc="2.41")
     for name, tags in {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from simple.requirements import MOST_BYTES, MOST_PACKAGES, CannotRead, read
+from simple.requirements import MOST_BYTES, MOST_PACKAGES, CannotRead, asked_for, read
 
 LOCKS = Path(__file__).parent / "locks"
 # A file of pyserial 3.5.
@@ -44,6 +44,23 @@ def test_what_is_for_windows_alone_is_not_asked_for_on_a_pi(kind):
 
     assert not colorama.applies({"sys_platform": "linux"})
     assert colorama.applies({"sys_platform": "win32"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["demo; platform_machine == 'aarch64'"], [True]),
+        (["demo==1; platform_machine == 'armv7l'", "demo==2; platform_machine == 'aarch64'"], [True, False]),
+        (["demo==1; platform_machine != 'armv7l'", "demo==2; platform_machine != 'aarch64'"], [False, True]),
+        (["demo>1", "demo[fast]; platform_machine == 'aarch64'"], [True, True]),
+        (["demo>1", "demo[fast]; platform_machine == 'armv7l'"], [True, True]),
+        (["demo; platform_machine == 'x86_64'"], [False]),
+    ],
+)
+def test_what_any_environment_asks_for_counts_unless_the_first_asks_for_something_else(lines, expected):
+    environments = [{"platform_machine": said} for said in ("armv7l", "aarch64")]
+
+    assert asked_for(read("\n".join(lines)).packages, environments) == expected
 
 
 @pytest.mark.parametrize(
