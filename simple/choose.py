@@ -11,16 +11,14 @@ from functools import cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import (
-    BuildTag,
-    InvalidSdistFilename,
-    InvalidWheelFilename,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import BuildTag, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
 from builds.wheels.upstream import manylinux
+from packages.project import SOURCE_SUFFIXES
+
+# Of what was once a source, uv (0.13) takes what PEP 625 names and .zip; pip takes all that it unpacks.
+_SUFFIXES_OF_UV = (".tar.gz", ".zip")
 
 
 class Installer(StrEnum):
@@ -36,6 +34,7 @@ class Offer:
 
     filename: str
     index: str  # the name of the index that offers it
+    project: str  # whose page it is on, by its canonical name
     requires_python: str = ""
     yanked: bool = False
     yanked_reason: str = ""
@@ -179,7 +178,9 @@ def _looked_at(
     if installer is Installer.UV:
         _keep_to_first_index(candidates)
     for candidate in candidates:
-        candidate.against = candidate.against or _read(candidate) or _unfit(candidate, machine, installer)
+        candidate.against = (
+            candidate.against or _read(candidate, installer) or _unfit(candidate, machine, installer)
+        )
     _rule_out(candidates, SpecifierSet() if wanted is None else wanted, hashes, installer)
     return candidates
 
@@ -193,17 +194,37 @@ def _keep_to_first_index(candidates: Sequence[_Candidate]) -> None:
             )
 
 
-def _read(candidate: _Candidate) -> str:
+def _read(candidate: _Candidate, installer: Installer) -> str:
     """Read the file's name; return what is wrong with it."""
-    filename = candidate.offer.filename
+    offer = candidate.offer
     try:
-        if candidate.offer.is_wheel:
-            _, candidate.version, candidate.build, candidate.tags = parse_wheel_filename(filename)
+        if offer.is_wheel:
+            _, candidate.version, candidate.build, candidate.tags = parse_wheel_filename(offer.filename)
         else:
-            _, candidate.version = parse_sdist_filename(filename)
-    except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+            candidate.version = _version_of_source(offer.filename, offer.project, installer)
+    except (InvalidWheelFilename, InvalidVersion):
         return "its name is none that an installer reads"
+    if not offer.is_wheel and installer is Installer.UV and not offer.filename.endswith(_SUFFIXES_OF_UV):
+        return f"uv takes no source but {' and '.join(_SUFFIXES_OF_UV)}"
     return ""
+
+
+def _version_of_source(filename: str, project: str, installer: Installer) -> Version:
+    """Return the version in a source's name; raises InvalidVersion.
+
+    What comes before it is the project's name, however that is spelt: older names have hyphens in it, and in
+    versions too (`demo-0.5-1` is 0.5.post1, and `demo-1.0-beta1` is 1.0b1).
+    """
+    suffix = next((each for each in SOURCE_SUFFIXES if filename.endswith(each)), None)
+    if suffix is None:
+        raise InvalidVersion(filename)
+    stem = filename.removesuffix(suffix)
+    # uv counts as many characters as the canonical name has.
+    ends = [len(project)] if installer is Installer.UV else range(len(stem))
+    for end in ends:
+        if stem[end : end + 1] == "-" and canonicalize_name(stem[:end]) == project:
+            return Version(stem[end + 1 :])
+    raise InvalidVersion(filename)
 
 
 def _unfit(candidate: _Candidate, machine: Machine, installer: Installer) -> str:

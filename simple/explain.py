@@ -123,20 +123,21 @@ def offers(held: Holdings, told: Told, current: indexes.Indexes) -> list[Offer]:
     found = []
     for name in told.indexes:
         if name == PYPI:
-            found += [_offer(entry, PYPI) for entry in held.upstream]
+            found += [_offer(entry, PYPI, held.package) for entry in held.upstream]
         elif name in pages:
-            found += [_offer(file, name) for file in pages[name].files]
+            found += [_offer(file, name, held.package) for file in pages[name].files]
     # Where we have no page of the package, /simple-full/ leads to upstream's.
     if not found and indexes.FULL in told.indexes:
-        found = [_offer(entry, PYPI) for entry in held.upstream]
+        found = [_offer(entry, PYPI, held.package) for entry in held.upstream]
     return found
 
 
-def _offer(file: File | UpstreamEntry, name: str) -> Offer:
+def _offer(file: File | UpstreamEntry, name: str, package: Package) -> Offer:
     """Return a file of a page, or of upstream's, as one that an index offers."""
     return Offer(
         filename=file.filename,
         index=name,
+        project=package.name,
         requires_python=file.requires_python,
         yanked=file.yanked,
         yanked_reason=file.yanked_reason,

@@ -1,10 +1,16 @@
 """`simple.choose` agrees with real installers about which file they take, in cases drawn at random."""
 
+import bz2
+import gzip
+import io
 import json
 import platform
 import random
+import re
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -33,6 +39,25 @@ TAGS = [
 REQUIRES = [None, None, None, ">=3.8", ">=3.99", "<3.9", "~=3.5", f"!={PYTHON}", "nonsense"]
 
 
+def zipped(sdist):
+    """Return a .tar.gz as a .zip."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=io.BytesIO(sdist)) as archive, zipfile.ZipFile(packed, "w") as into:
+        for member in archive.getmembers():
+            if member.isfile():
+                into.writestr(member.name, archive.extractfile(member).read())
+    return packed.getvalue()
+
+
+PACKED = {
+    ".tar.gz": lambda sdist: sdist,
+    ".zip": zipped,
+    ".tgz": lambda sdist: sdist,
+    ".tar.bz2": lambda sdist: bz2.compress(gzip.decompress(sdist)),
+    ".tar.Z": lambda sdist: sdist,
+}
+
+
 class Drawn:
     """Projects on two indexes, each of them a case of its own."""
 
@@ -55,7 +80,7 @@ class Drawn:
                 requires = self.random.choice(REQUIRES)
                 for tag in self.random.sample(TAGS, self.random.randint(1, 3)):
                     self.add_wheel(name, version, tag, index, yanked, requires)
-                if self.random.random() < 0.15:
+                if self.random.random() < 0.25:
                     self.add_sdist(name, version, index, yanked, requires)
 
     def add_wheel(self, name, version, tag, index, yanked, requires):
@@ -69,14 +94,18 @@ class Drawn:
             name, version, content, filename=filename, requires_python=requires
         )
         file.yanked = yanked
-        self.offers[name].append(Offer(filename, index, requires or "", yanked is not None))
+        self.offers[name].append(Offer(filename, index, name, requires or "", yanked is not None))
 
     def add_sdist(self, name, version, index, yanked, requires):
+        spelt = self.random.choice([version, re.sub(r"\.?(rc|dev)", r"-\1", version), f"v{version}"])
+        suffix = self.random.choice(list(PACKED))
+        filename = f"{self.random.choice([name, name.title()])}-{spelt}{suffix}"
+        content = PACKED[suffix](pure_sdist(name, version))
         file = self.indexes[index].add_sdist(
-            name, version, pure_sdist(name, version), requires_python=requires
+            name, version, content, filename=filename, requires_python=requires
         )
         file.yanked = yanked
-        self.offers[name].append(Offer(file.filename, index, requires or "", yanked is not None))
+        self.offers[name].append(Offer(filename, index, name, requires or "", yanked is not None))
 
     def chosen(self, machine, installer):
         """Return what our own rules take of each project, told of the indexes in the installer's order."""

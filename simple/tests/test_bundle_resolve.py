@@ -29,7 +29,7 @@ class Shelf:
 
     def add(self, name, version, *needs, tag=TAG, sha256=""):
         filename = f"{name}-{version}-{tag}.whl"
-        self.offers.setdefault(name, []).append(Offer(filename, "PyPI", sha256=sha256))
+        self.offers.setdefault(name, []).append(Offer(filename, "PyPI", name, sha256=sha256))
         self.needs[filename] = tuple(Requirement(need) for need in needs)
         return self
 
@@ -170,7 +170,7 @@ def test_hashes_choose_the_file():
 
 def test_a_wheel_that_cannot_be_used_is_passed_over():
     shelf = Shelf().add("a", "1.0")
-    shelf.offers["a"].append(Offer("a-2.0-py3-none-any.whl", "PyPI"))
+    shelf.offers["a"].append(Offer("a-2.0-py3-none-any.whl", "PyPI", "a"))
 
     class Choosy(Shelf):
         def metadata(self, name, offer):

@@ -2,6 +2,7 @@
 
 import pytest
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from simple.choose import Installer, Machine, Offer, choose
 
@@ -10,8 +11,8 @@ FOUR = Machine("3.13", "cp313", "armv7l", "2.41")
 OURS, PYPI = "/simple/", "PyPI"
 
 
-def offers(*filenames, index=OURS, **fields):
-    return [Offer(filename, index, **fields) for filename in filenames]
+def offers(*filenames, index=OURS, project="demo", **fields):
+    return [Offer(filename, index, project, **fields) for filename in filenames]
 
 
 def taken(found, machine=ZERO, installer=Installer.PIP, wanted=""):
@@ -64,6 +65,52 @@ def test_a_newer_source_goes_before_an_older_wheel():
 )
 def test_what_does_not_fit_the_machine_says_why(filename, machine, reason):
     assert against(offers(filename), machine) == {filename: reason}
+
+
+@pytest.mark.parametrize(
+    ("filename", "project", "version"),
+    [
+        ("demo-1.0.tar.gz", "demo", "1.0"),
+        ("demo-1.0.zip", "demo", "1.0"),
+        ("Demo-v1.0.tar.gz", "demo", "1.0"),
+        ("demo-0.5-1.tar.gz", "demo", "0.5.post1"),
+        ("demo-1.0-beta1.tar.gz", "demo", "1.0b1"),
+        ("foo-demo-1.0.tar.gz", "foo-demo", "1.0"),
+        ("foo.demo-1.0-1.zip", "foo-demo", "1.0.post1"),
+        ("demo_1.0.tar.gz", "demo", None),
+        ("demo--1.0.tar.gz", "demo", None),
+        ("demo-1.0-linux.tar.gz", "demo", None),
+        ("demo-1.0-py2.7.tar.gz", "demo", None),
+        ("other-1.0.tar.gz", "demo", None),
+        ("demo-.tar.gz", "demo", None),
+        ("demo.tar.gz", "demo", None),
+        ("demo-1.0.tar.Z", "demo", None),
+        ("demo-1.0.ZIP", "demo", None),
+    ],
+)
+@pytest.mark.parametrize("installer", Installer)
+def test_a_sources_version_is_what_comes_after_the_projects_name(installer, filename, project, version):
+    [judged] = choose(offers(filename, project=project), ZERO, installer).judged
+
+    assert judged.version == (Version(version) if version else None)
+    assert judged.against == ("" if version else "its name is none that an installer reads")
+
+
+@pytest.mark.parametrize("suffix", [".tar.bz2", ".tgz", ".tar.xz", ".tbz", ".txz", ".tar", ".tar.lzma"])
+def test_pip_unpacks_what_uv_does_not(suffix):
+    found = offers(f"demo-1.0{suffix}")
+
+    assert taken(found) == f"demo-1.0{suffix}"
+    assert against(found, installer=Installer.UV) == {
+        f"demo-1.0{suffix}": "uv takes no source but .tar.gz and .zip"
+    }
+
+
+def test_pip_reads_what_uv_does_not():
+    found = offers("foo--demo-1.0.tar.gz", project="foo-demo")
+
+    assert taken(found) == "foo--demo-1.0.tar.gz"
+    assert taken(found, installer=Installer.UV) is None
 
 
 def test_a_python_that_is_not_admitted_is_the_reason():
