@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 
 from packages.record_admin import RecordAdmin
 from simple.models import (
@@ -127,11 +128,19 @@ class RequestAdmin(RecordAdmin):
 
 @admin.register(Bundle)
 class BundleAdmin(RecordAdmin):
-    """Bundles for machines without a network, as long as they are kept."""
+    """Bundles for machines without a network, as long as they are kept.
 
-    list_display = ["key", "target", "state", "step", "size", "asked_at", "expires_at", "problem"]
+    What somebody asked for is between the page and whoever has its address: neither is shown or found here.
+    """
+
+    list_display = ["pk", "target", "state", "size", "asked_at", "expires_at"]
     list_select_related = ["target"]
     list_filter = ["state"]
-    search_fields = ["key"]
-    # What somebody asked for is between the page and whoever has its address.
-    exclude = ["wanted", "installed", "content", "client"]
+    # By the whole of it: who has the address and a question gives it.
+    search_fields = ["key__exact"]
+    # The last of these name packages.
+    exclude = ["client", "wanted", "installed", "question", "content", "step", "problem"]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Narrow the list by what it offers alone: by parts of a column, that could be guessed."""
+        return lookup.partition("__")[0] in self.list_filter

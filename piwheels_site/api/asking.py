@@ -146,7 +146,7 @@ class BundleWhole(Schema):
             download=reverse("bundle-zip", args=[bundle.key, bundle.filename]) if ready else None,
             expires_at=bundle.expires_at,
             status=f"{ROOT}/bundles/{bundle.key}",
-            page=bundle.get_absolute_url(),
+            page=bundle.path,
         )
 
 

@@ -41,7 +41,7 @@ def bundle_form(request: HttpRequest) -> HttpResponse:
             target=context["target"],  # type: ignore[arg-type]
             model=context["model"],  # type: ignore[arg-type]
         )
-        return redirect(ask(question, clients.address(request), database_now()))
+        return redirect(ask(question, clients.address(request), database_now()).path)
     except (CannotRead, CannotRun) as error:
         context["problem"], status = str(error), HTTPStatus.BAD_REQUEST.value
     except Refused as refusal:

@@ -97,10 +97,11 @@ class Bundle(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"bundle {self.key} for {self.target}: {self.state}"
+        return f"bundle {self.pk} for {self.target}: {self.state}"
 
-    def get_absolute_url(self) -> str:
-        """Return the path of the bundle's page."""
+    @property
+    def path(self) -> str:
+        """The path of the bundle's page, for whoever asked; `get_absolute_url` would lead the admin to it."""
         return f"/bundle/{self.key}/"
 
     @property

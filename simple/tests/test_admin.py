@@ -1,6 +1,8 @@
 import pytest
+from django.contrib.contenttypes.models import ContentType
 
-from simple.models import Client, Download
+from builds.tests.rows import NOON, make_target
+from simple.models import Bundle, Client, Download
 from simple.tests.rows import make_wheel
 
 
@@ -42,3 +44,39 @@ def test_what_a_client_did_not_say_can_be_chosen_as_that(admin_client):
 
     assert '<a href="?python=">not said</a>' in page.content.decode()
     assert [row.installer for row in page.context["cl"].result_list] == ["browser"]
+
+
+@pytest.fixture
+def bundle():
+    """One whose question, last step and problem name a package."""
+    said = dict.fromkeys(["wanted", "installed", "step", "problem"], "secret-package")
+    return Bundle.objects.create(day=NOON.date(), client=1, target=make_target(), asked_at=NOON, **said)
+
+
+LIST = "/admin/simple/bundle/"
+
+
+@pytest.mark.django_db
+def test_a_bundle_is_between_its_page_and_whoever_asked(admin_client, bundle):
+    its_type = ContentType.objects.get_for_model(Bundle)
+
+    listed = admin_client.get(LIST)
+    row = admin_client.get(f"{LIST}{bundle.pk}/change/")
+    page = admin_client.get(f"/admin/r/{its_type.pk}/{bundle.pk}/")
+
+    assert (listed.status_code, row.status_code, page.status_code) == (200, 200, 404)
+    assert f"bundle {bundle.pk} for" in row.content.decode()
+    for shown in (listed, row):
+        assert bundle.key not in shown.content.decode()
+        assert "secret-package" not in shown.content.decode()
+
+
+@pytest.mark.django_db
+def test_a_bundle_is_found_by_its_whole_address_and_not_guessed_by_parts(admin_client, bundle):
+    def found(query):
+        return len(admin_client.get(LIST + query).context["cl"].result_list)
+
+    assert found(f"?q={bundle.key}") == found("?state__exact=waiting") == 1
+    assert found(f"?q={bundle.key[:-1]}") == 0
+    for guess in ("key__startswith=", "wanted__contains=secret", "problem__contains=secret"):
+        assert admin_client.get(f"{LIST}?{guess}").status_code == 400
