@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html_join
 
 from builds.builders import enrolment
+from builds.builders.enrolment import Retired
 from builds.builders.redis_users import RedisFault
 from builds.models import Build, BuildDay, Builder, Target, TargetQueue
 from packages import audit
@@ -240,11 +241,13 @@ class BuilderAdmin(FarmAdmin):
         return self._rekey(rows.select_related("target"))
 
     def _rekey(self, builders: "QuerySet[Builder] | list[Builder]") -> Outcome:
-        """Give new keys; what cannot be told to Redis is said."""
+        """Give new keys; who is retired, and what cannot be told to Redis, is said."""
         texts, faults = [], []
         for builder in builders:
             try:
                 texts.append(enrolment.rekey(builder).text())
+            except Retired as fault:
+                faults.append(str(fault))
             except RedisFault as fault:
                 faults.append(f"{builder}: {fault}")
         return Outcome(f"New keys for {many(len(texts), self.opts)}.", tuple(faults), "\n\n".join(texts))
@@ -256,8 +259,13 @@ class BuilderAdmin(FarmAdmin):
         wish: Wish,
         done: str,
     ) -> Outcome:
-        """Turn each of them to another mode, in the operator's name."""
-        now = database_now()
+        """Turn each of them to another mode, in the operator's name, but for those that are retired."""
+        faults, now = [], database_now()
         for builder in rows:
-            how(builder, wish.said(done.capitalize()), now)
-        return Outcome(f"{many(len(rows), self.opts)} {done}.")
+            try:
+                enrolment.refuse_retired(builder)
+            except Retired as fault:
+                faults.append(str(fault))
+            else:
+                how(builder, wish.said(done.capitalize()), now)
+        return Outcome(f"{many(len(rows) - len(faults), self.opts)} {done}.", tuple(faults))

@@ -18,6 +18,10 @@ class BadName(Exception):
     """The name can be no builder's; the text says what can."""
 
 
+class Retired(Exception):
+    """The builder was let go for good; the text says what takes it in again."""
+
+
 @dataclass(frozen=True)
 class Keys:
     """What a builder gets in with; kept nowhere on the server but as hashes."""
@@ -98,11 +102,19 @@ def _bad(name: str) -> BadName:
     return BadName(f"{name!r} is no builder's name: use up to 40 lower-case letters, digits, hyphens.")
 
 
+def refuse_retired(builder: Builder) -> None:
+    """Raise Retired of a builder that was let go: no other mode and no new keys take it in again."""
+    if not builder.is_enabled:
+        raise Retired(f"{builder} is retired: `create_builder` takes it in again.")
+
+
 def rekey(builder: Builder) -> Keys:
     """Give a builder a new token and a new Redis password.
 
-    Raises RedisFault, and then the old token is good.
+    Raises Retired, or RedisFault, and then the old token is good.
     """
+    # Its user in Redis would be made again, and nobody would remove it.
+    refuse_retired(builder)
     password = _password(builder)
     return Keys(builder, builder.rekey(), password)
 

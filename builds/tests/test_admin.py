@@ -79,6 +79,28 @@ def test_an_action_is_done_in_its_operators_name(admin_client, action, standing)
     assert "admin" in builder.mode_reason
 
 
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("pause", "1 builder paused."),
+        ("drain", "1 builder drained."),
+        ("stop", "1 builder stopped."),
+        ("resume", "1 builder resumed."),
+        ("rekey", "New keys for 1 builder."),
+    ],
+)
+def test_a_builder_that_was_let_go_is_passed_over_and_said(admin_client, action, said):
+    gone = make_builder()
+    gone.retire("Sold.", NOON)
+
+    page = act(admin_client, action, gone, make_builder("pi-08"))
+
+    assert said in page
+    assert "i-07 is retired: `create_builder` takes it in again." in page
+    found = Builder.objects.get(name="pi-07")
+    assert (found.mode_reason, found.token_hash) == ("Sold.", gone.token_hash)
+
+
 def test_new_keys_are_shown_once(admin_client):
     page = act(admin_client, "rekey", make_builder())
 

@@ -85,6 +85,20 @@ def test_a_builder_is_retired_and_its_build_goes_back():
     assert not build.renew(ticket, NOON)
 
 
+@pytest.mark.parametrize("deed", ["pause", "resume", "drain", "stop", "rekey"])
+@pytest.mark.parametrize("yes", ["--yes", "--dry-run"])
+def test_a_builder_that_was_let_go_is_taken_in_by_create_builder_alone(deed, yes):
+    builder = make_builder()
+    builder.retire("Sold.", NOON)
+
+    with pytest.raises(CommandError, match="pi-07 is retired: `create_builder` takes it in again"):
+        run("builder", "pi-07", deed, yes)
+
+    found = Builder.objects.get()
+    assert (found.standing, found.mode_reason, found.token_hash) == ("retired", "Sold.", builder.token_hash)
+    assert not LogEntry.objects.exists()
+
+
 def test_new_keys_are_shown_once_and_the_old_ones_are_dead():
     builder = make_builder()
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from builds.builders import enrolment
+from builds.builders.enrolment import Retired
 from builds.builders.redis_users import RedisFault
 from builds.models import Build, Builder
 from packages import audit
@@ -46,6 +47,8 @@ class Command(DestructiveCommand):
         builder = Builder.objects.filter(name=options["name"]).select_related("target").first()
         if builder is None:
             raise CommandError(f"There is no builder {options['name']}: `create_builder` makes one.")
+        if options["deed"] in (*MODES, "rekey"):
+            _refuse_retired(builder)
         asks = options["deed"] in LASTING or options["dry_run"]
         if asks and not self.may(_say(builder, options["deed"]), options):
             return
@@ -74,6 +77,14 @@ class Command(DestructiveCommand):
         if build := builder.current_build():
             words.append(f"It has {build}.")
         return " ".join(word for word in words if word)
+
+
+def _refuse_retired(builder: Builder) -> None:
+    """Raise CommandError of a builder that was let go for good."""
+    try:
+        enrolment.refuse_retired(builder)
+    except Retired as error:
+        raise CommandError(str(error)) from error
 
 
 def _say(builder: Builder, deed: str) -> str:
