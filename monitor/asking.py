@@ -104,6 +104,7 @@ class Help(ModalScreen[None]):
             ("Enter", "choose what is wanted of it"),
             *((deed.key, f"{deed.label}: {deed.effect}") for deed in DEEDS),
             ("a", "all that needs a look, to scroll"),
+            ("Tab", "what is known of it, to scroll; once more to what needs a look, Esc: to the list"),
             ("q", "end the monitor; the farm does not notice"),
         ]
         for key, does in keys:

@@ -47,6 +47,7 @@ class Monitor(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "move(1)", show=False),
         Binding("k", "move(-1)", show=False),
+        Binding("escape", "focus('builders')", show=False),
         *[Binding(deed.key, f"do('{deed.name}')", deed.label) for deed in DEEDS],
         Binding("a", "alerts", "Alerts"),
         Binding("h", "help", "Help"),
@@ -71,7 +72,7 @@ class Monitor(App[int]):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        about = VerticalScroll(self._facts, id="about", can_focus=False)
+        about = VerticalScroll(self._facts, id="about")
         about.border_title = "About"
         yield self._head
         yield self._table

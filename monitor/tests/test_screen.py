@@ -41,18 +41,18 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(address, token=TOKEN, every_s=0.5):
+async def watching(address, token=TOKEN, every_s=0.5, size=(120, 40)):
     with Client(address, token) as client:
         app = Monitor(client, address=address, every_s=every_s)
-        async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             yield Watcher(app, pilot)
 
 
-def watch(fake, scene, token=TOKEN):
+def watch(fake, scene, token=TOKEN, **more):
     """Play a scene before the screen of a fake farm."""
 
     async def run(address):
-        async with watching(address, token) as watcher:
+        async with watching(address, token, **more) as watcher:
             await scene(watcher)
 
     with serving(fake) as address:
@@ -437,6 +437,34 @@ def test_the_reason_is_typed_and_not_a_key_of_the_screen():
         await watcher.press("escape")
 
     watch(FakeFarm(), scene)
+
+
+@pytest.mark.parametrize("height", [20, 24])
+def test_a_small_terminal_has_builders_and_what_is_known_of_them(height):
+    names = [f"pi-{number}" for number in range(1, 10)]
+    fake = FakeFarm(*map(builder, names))
+
+    async def scene(watcher):
+        await watcher.see(*names[:4], "About", "Needs a look", "Quit")
+
+    watch(fake, scene, size=(80, height))
+
+
+def test_facts_that_have_no_room_are_scrolled_to_and_all_other_keys_work_meanwhile():
+    fake = FakeFarm(builder("pi-1"), builder("pi-2", machine={"model": "Zero 2 W"}))
+
+    async def scene(watcher):
+        await watcher.see("pi-1")
+        await watcher.press("j")
+        await watcher.see("heard of", absent=["40%"])
+        await watcher.press("tab", "end")
+        await watcher.see("40%", absent=["heard of"])
+        await watcher.press("j", "home")
+        await watcher.see("pi-2", "Zero 2 W")
+        await watcher.press("escape", "k", "enter")
+        await watcher.see("What is wanted of pi-1?")
+
+    watch(fake, scene, size=(80, 24))
 
 
 def test_the_chosen_builder_stays_chosen_when_others_come():
