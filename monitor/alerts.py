@@ -86,6 +86,8 @@ def of_farm(farm: Farm, downloads: int | None) -> list[Alert]:
         found.append(Alert(Level.ALERT, "NO BUILDS", "No build has ended for an hour, and some wait."))
     if downloads == 0:
         found.append(Alert(Level.ALERT, "NO DOWNLOADS", "Nobody has downloaded anything for an hour."))
+    if farm.refused:
+        found.append(Alert(Level.ALERT, "TOKEN", farm.refused))
     if operators := farm.operators:
         found += _of_machine(operators.machine, SERVER_HOT_C)
         if operators.sync_warning:

@@ -1,5 +1,6 @@
 """Asks a farm's API: looks, and says what is wanted of builders; whatever goes wrong is NoAnswer."""
 
+import time
 from collections.abc import Sequence
 from itertools import islice
 from types import TracebackType
@@ -20,6 +21,8 @@ _PATIENCE_S = (10, 20)
 _MOST_BUILDERS = 1000
 # Nobody is sent away for longer than this, in seconds.
 _LONGEST_WAIT_S = 600.0
+# A token that was refused is hardly ever good again, and each try is in the farm's log.
+_REFUSED_S = 600.0
 
 
 class NoAnswer(Exception):
@@ -30,6 +33,10 @@ class NoAnswer(Exception):
         self.wait_s = wait_s  # for so long the farm wants to be left alone
 
 
+class Refused(NoAnswer):
+    """The farm answers, and what was asked is not for this token; the text says why."""
+
+
 class Client:
     """One farm, and the token that opens the operators' part of its API, if there is one."""
 
@@ -37,6 +44,7 @@ class Client:
         self._address = address.rstrip("/")
         self.has_token = bool(token)
         self._token = token
+        self._refused, self._again_at = "", 0.0
         self._session = requests.Session()
         # No .netrc: its password would take the token's place.
         self._session.trust_env = False
@@ -53,11 +61,23 @@ class Client:
     def look(self) -> Farm:
         """Return the farm as it is now; raises NoAnswer."""
         found, queues = self._ask("GET", "/farm"), self._ask("GET", "/queue")
-        operators = self._ask("GET", "/operators/farm") if self.has_token else None
+        operators = self._operators() if self.has_token else None
         try:
-            return farm(found, queues, operators)
+            return farm(found, queues, operators, self._refused)
         except Nonsense as error:
             raise _other(str(error)) from error
+
+    def _operators(self) -> Record | None:
+        """Return what the token opens, None for a while once it was refused: all others may look on."""
+        if time.monotonic() < self._again_at:
+            return None
+        try:
+            found = self._ask("GET", "/operators/farm")
+        except Refused as problem:
+            self._refused, self._again_at = str(problem), time.monotonic() + _REFUSED_S
+            return None
+        self._refused = ""
+        return found
 
     def act(self, deed: str, names: Sequence[str], reason: str) -> str:
         """Say what is wanted of these builders; return what came of it; raises NoAnswer."""
@@ -120,7 +140,8 @@ def _refusal(answer: requests.Response, body: bytes) -> NoAnswer:
         said = f"{problem.text('error')} {problem.text('what_to_do')}"
     except Nonsense:
         said = f"The farm answered with status {answer.status_code}."
-    return NoAnswer(clean(said), _wait_s(answer.headers.get("Retry-After", "")))
+    kind = Refused if answer.status_code in (401, 403) else NoAnswer
+    return kind(clean(said), _wait_s(answer.headers.get("Retry-After", "")))
 
 
 def _wait_s(text: str) -> float | None:

@@ -101,9 +101,10 @@ class Farm:
     ended: int
     built: int
     operators: Operators | None
+    refused: str = ""  # why the token that was given opens nothing
 
 
-def farm(found: Record, queues: Record, operators: Record | None) -> Farm:
+def farm(found: Record, queues: Record, operators: Record | None, refused: str = "") -> Farm:
     """Return the farm of these answers; raises Nonsense."""
     seen_at = found.moment("seen_at")
     if seen_at is None:
@@ -116,6 +117,7 @@ def farm(found: Record, queues: Record, operators: Record | None) -> Farm:
         ended=found.count("ended"),
         built=found.count("built"),
         operators=more,
+        refused=refused,
     )
 
 

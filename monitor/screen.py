@@ -169,6 +169,8 @@ class Monitor(App[int]):
         if operators:
             role = "may act" if operators.may_act else "may look"
             said.append(f"as {operators.user}, who {role}  ")
+        elif self._farm and self._farm.refused:
+            said.append("with a token that is refused: to look at alone  ", boxes.STYLES[Level.ALERT])
         elif not self._client.has_token:
             said.append("without a token: to look at alone  ")
         if not self._problem and now - self._answered_at < UNANSWERED_S:
@@ -249,7 +251,8 @@ class Monitor(App[int]):
             return
         operators, builder = self._farm.operators, self._builder(key)
         if operators is None or not operators.may_act:
-            why = "Give a token (--token-file)." if operators is None else "Your role may only look."
+            without = self._farm.refused or "Give a token (--token-file)."
+            why = without if operators is None else "Your role may only look."
             self._say(f"Nothing was done. {why}", "warning")
             return
         if builder is None and key != _FARM:

@@ -320,6 +320,32 @@ def test_what_cannot_be_shown_is_said_and_tried_again(body, status, headers, sai
     watch(fake, scene)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_refused_is_said_and_the_farm_is_watched_on(status, monkeypatch):
+    fake = FakeFarm(builder("pi-1"))
+    refused = {"error": "Your token was revoked.", "what_to_do": "Make another."}
+
+    async def scene(watcher):
+        await watcher.see("as ann")
+        fake.set("/operators/farm", refused, status)
+        told = ["a token that is refused", "TOKEN: Your token was", "answered"]
+        await watcher.see(*told, absent=["as ann", "no answer"])
+        fake.set("/farm", farm(builder("pi-1"), builder("pi-2")))
+        await watcher.see("pi-2", *told, absent=["no answer"])
+        await watcher.press("p")
+        await watcher.see("Nothing was done. Your token was revoked.")
+
+        # Each try is in the farm's log.
+        tries = [path for path, secret in fake.asked if secret]
+        await watcher.pilot.pause(2)
+        assert [path for path, secret in fake.asked if secret] == tries
+        monkeypatch.setattr("monitor.client.time", Clock(time.monotonic() + 600))
+        fake.set("/operators/farm", operators())
+        await watcher.see("as ann", absent=["refused", "TOKEN"])
+
+    watch(fake, scene)
+
+
 def test_what_comes_back_is_shown_again():
     fake = FakeFarm()
     whole = dict(fake.answers)
@@ -362,8 +388,8 @@ def test_pauses_after_failures_double():
 class Clock:
     """Time that passes for the screen only when a test says so."""
 
-    def __init__(self):
-        self.now = 1000.0
+    def __init__(self, now=1000.0):
+        self.now = now
 
     def monotonic(self):
         return self.now
