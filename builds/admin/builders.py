@@ -120,8 +120,11 @@ class BuilderAdmin(FarmAdmin):
         return format_html_join(", ", '<a href="{}">{}</a>', ((b.get_absolute_url(), b) for b in had))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Builder | None = None) -> list[str]:
-        """Keep the name, which is a queue's and a Redis user's, once it is given."""
-        return [*super().get_readonly_fields(request, obj), *(["name"] if obj else [])]
+        """Keep the name, a queue's and a Redis user's, once it is given; the target is for who may enrol."""
+        kept = ["name"] if obj else []
+        if not request.user.has_perm("builds.add_builder"):
+            kept.append("target")
+        return [*super().get_readonly_fields(request, obj), *kept]
 
     def has_delete_permission(self, request: HttpRequest, obj: Builder | None = None) -> bool:
         """Only one that never built can go; another is retired."""

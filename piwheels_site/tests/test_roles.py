@@ -12,7 +12,8 @@ from django.core.management import call_command
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from builds.tests.rows import NOON
+from builds.tests.rows import NOON, make_builder, make_target
+from packages.tests import deeds
 from piwheels_site.models import Alert, Message, Notice, OperatorToken
 from piwheels_site.operators.roles import Role
 from piwheels_site.tests.accounts import make_account, signed_in
@@ -240,6 +241,17 @@ def test_passwords_of_others_are_changed_by_administrators(rows, role):
     answer = signed_in(role).get(reverse("admin:auth_user_password_change", args=[rows[User].pk]))
 
     assert (answer.status_code == 200) == may(role, OF_TABLES["auth_user_password_change"])
+
+
+@pytest.mark.parametrize(("role", "builds_for"), [("operator", "trixie"), ("administrator", "bookworm")])
+def test_what_a_builder_builds_for_is_said_by_whoever_enrols(role, builds_for):
+    builder, other = make_builder(), make_target("bookworm-armhf-cp311")
+
+    answer = deeds.change(signed_in(role), builder, size="large", target=other.pk)
+
+    builder.refresh_from_db()
+    assert (answer.status_code, builder.size) == (302, "large")
+    assert builder.target.os_release == builds_for
 
 
 def test_somebody_without_a_role_sees_no_list(client, rows):
