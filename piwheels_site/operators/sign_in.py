@@ -1,7 +1,7 @@
 """How operators sign in: a password, the second factor of whoever has one, and a limit of attempts."""
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib.admin.forms import AdminAuthenticationForm
@@ -16,6 +16,14 @@ from piwheels_site.operators import second_factor
 class SignInForm(AdminAuthenticationForm):
     """Django's form, with a code; who has failed too often waits, whatever they know."""
 
+    # The same whatever was wrong: another word about the code alone would say that the password is right.
+    error_messages: ClassVar = {  # type: ignore[misc]  # so is Django's own
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": (
+            "Name, password or code is not right. Of who has a second factor, the code is what the app shows"
+            " now, or a recovery code not used before."
+        ),
+    }
     code = forms.CharField(
         required=False,
         max_length=40,
@@ -46,7 +54,5 @@ class SignInForm(AdminAuthenticationForm):
         if device is None:
             # Without it the user is none, so that nobody signs in who looks at it alone.
             self.user_cache = None
-            raise ValidationError(
-                "Give the code that your app shows now, or a recovery code not used before."
-            )
+            raise self.get_invalid_login_error()
         user.otp_device = device  # type: ignore[attr-defined]  # django-otp reads it when the session begins

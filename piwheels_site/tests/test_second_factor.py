@@ -86,13 +86,24 @@ def test_a_wrong_first_code_sets_nothing_up(client):
 def test_who_has_a_second_factor_needs_it(client):
     device, _ = set_up(make_account("ann", "viewer"))
 
-    assert "Give the code" in sign_in(client).content.decode()
+    assert "password or code is not right" in sign_in(client).content.decode()
     assert not is_in(client)
-    assert "Give the code" in sign_in(client, code="000000").content.decode()
+    assert "password or code is not right" in sign_in(client, code="000000").content.decode()
     assert not is_in(client)
 
     assert sign_in(client, code=code_of(device)).status_code == 302
     assert is_in(client)
+
+
+@pytest.mark.parametrize("code", ["", "000000", "x" * 41])
+def test_nobody_learns_that_a_password_is_right_without_the_code(code):
+    set_up(make_account("ann", "viewer"))
+
+    answers = [sign_in(Client(), password=password, code=code) for password in (PASSWORD, "wrong")]
+
+    right, wrong = (answer.context["form"].errors for answer in answers)
+    assert right == wrong
+    assert right["__all__"]
 
 
 def test_a_code_signs_in_once():
