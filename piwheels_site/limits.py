@@ -23,7 +23,8 @@ SIGN_IN_WINDOW_S = 15 * 60
 FAILURES_OF_CLIENT = 10
 # ... and all clients together as one person: more, so that nobody is kept out by a stranger's few tries.
 FAILURES_OF_NAME = 50
-# A browser in which that person has signed in before has tries of its own: many by strangers keep nobody out.
+# A browser in which that person has signed in before has tries of its own alone: many by strangers, or by
+# whoever has the same address, keep nobody out.
 _KNOWN_BROWSER = "known-browser"
 _KNOWN_BROWSER_S = 180 * 24 * 3600
 
@@ -99,11 +100,13 @@ def _person(name: str) -> str:
 def _sign_in_keys(request: HttpRequest, name: str, now: float) -> list[tuple[str, int]]:
     """Return what failures are counted by, and how many of each may be."""
     window = int(now) // SIGN_IN_WINDOW_S
-    by_name = (f"sign-in-as/{_person(name)}/{window}", FAILURES_OF_NAME)
     if _is_known(request, name):
         browser = sha256(request.COOKIES[_KNOWN_BROWSER].encode()).hexdigest()
-        by_name = (f"sign-in-from/{browser}/{window}", FAILURES_OF_CLIENT)
-    return [(f"sign-in/{network(clients.address(request))}/{window}", FAILURES_OF_CLIENT), by_name]
+        return [(f"sign-in-from/{browser}/{window}", FAILURES_OF_CLIENT)]
+    return [
+        (f"sign-in/{network(clients.address(request))}/{window}", FAILURES_OF_CLIENT),
+        (f"sign-in-as/{_person(name)}/{window}", FAILURES_OF_NAME),
+    ]
 
 
 def _count(kind: str, key: str, cost: int, kept_s: int) -> int:

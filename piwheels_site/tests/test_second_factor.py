@@ -245,6 +245,18 @@ def test_T55_strangers_keep_nobody_out_of_a_browser_that_was_signed_in(client):
     assert is_in(client)
 
 
+def test_T55_a_neighbour_keeps_nobody_out_of_a_browser_that_was_signed_in(client):
+    make_account("ann", "viewer")
+    sign_in(client)
+    client.post("/admin/logout/")
+    for _ in range(limits.FAILURES_OF_CLIENT):
+        sign_in(Client(), password="wrong")
+
+    assert "Too many attempts" in sign_in(Client()).content.decode()
+    assert sign_in(client).status_code == 302
+    assert is_in(client)
+
+
 @pytest.mark.parametrize("kept", ["forged", "bobs"])
 def test_T55_a_browser_is_known_for_whom_it_was_signed_in(client, kept):
     make_account("ann", "viewer")
