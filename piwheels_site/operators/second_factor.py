@@ -64,6 +64,11 @@ def new_codes(user: User) -> list[str]:
     return codes
 
 
+def codes_of(user: User) -> StaticDevice | None:
+    """Return what somebody's recovery codes are of, if they have any."""
+    return StaticDevice.objects.filter(user=user, confirmed=True).first()
+
+
 def codes_left(user: User) -> int:
     """Return how many recovery codes somebody has."""
     count: int = StaticToken.objects.filter(device__user=user).count()
@@ -82,7 +87,7 @@ def verify(user: User, code: str) -> TOTPDevice | StaticDevice | None:
     code = "".join(code.split()).lower()
     device: TOTPDevice | StaticDevice | None = device_of(user)
     if not (len(code) == _DIGITS and code.isdigit()):
-        device = StaticDevice.objects.filter(user=user, confirmed=True).first()
+        device = codes_of(user)
     if device is None:
         return None
     found: TOTPDevice | StaticDevice | None = verify_token(user, device.persistent_id, code)

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django_otp.plugins.otp_static.models import StaticDevice
 
 from packages import audit
 from piwheels_site.operators import second_factor
@@ -68,7 +69,11 @@ def _codes(request: HttpRequest, user: User, context: dict[str, Any]) -> HttpRes
     """Show new recovery codes of whoever has a second factor."""
     if second_factor.device_of(user) is None:
         return _show(request, user, context)
+    began_with = request.user.otp_device  # type: ignore[union-attr]  # of django-otp's middleware
     codes = second_factor.new_codes(user)
+    if isinstance(began_with, StaticDevice):
+        # The session would end with the codes that it began with, before the new ones are written down.
+        django_otp.login(request, second_factor.codes_of(user))
     _note(user, "new recovery codes", "New recovery codes were given.")
     return _show(request, user, context, codes=codes)
 

@@ -140,6 +140,21 @@ def test_new_recovery_codes_end_the_old_ones(client):
     assert second_factor.codes_left(ann) == second_factor.CODES
 
 
+def test_new_recovery_codes_end_no_session_that_began_with_an_old_one():
+    ann = make_account("ann", "viewer")
+    _, old = set_up(ann)
+    here, elsewhere = Client(), Client()
+    for client, code in ((here, old[0]), (elsewhere, old[1])):
+        sign_in(client, code=code)
+
+    here.post(PAGE, {"deed": "codes"})
+
+    assert is_in(here)
+    assert here.post(PAGE, {"deed": "codes"}).status_code == 200
+    # What began elsewhere with a code that opens nothing any more is over.
+    assert not is_in(elsewhere)
+
+
 def test_the_code_of_somebody_else_is_none(client):
     make_account("ann", "viewer")
     set_up(User.objects.get(username="ann"))
