@@ -21,6 +21,7 @@ class ActionFilter(admin.SimpleListFilter):
     # What is done elsewhere than in a list.
     _OTHERS = (
         *("start campaign", "set up second factor", "new recovery codes", "make operator token"),
+        "change own password",
         *("skip build of builder", "halt builder", "kill builder"),
     )
 

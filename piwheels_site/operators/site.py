@@ -4,12 +4,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 
+from packages import audit
 from packages.clock import database_now
 from piwheels_site import attention, limits
 from piwheels_site.operators import second_factor
@@ -50,6 +52,18 @@ class FarmSite(AdminSite):
         response = super().login(request, extra_context)
         if request.method == "POST" and isinstance(response, HttpResponseRedirect):
             limits.remember_browser(response, request.user.get_username())
+        return response
+
+    # Django's types know of the page alone, and not that it redirects once the password is another.
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Change one's own password, and note that."""
+        response = super().password_change(request, extra_context)
+        if request.method == "POST" and isinstance(response, HttpResponseRedirect):
+            user = User.objects.get(username=request.user.get_username())
+            said = "The password was changed."
+            audit.note(user.pk, "change own password", [user], model=User, said=said)
         return response
 
     def second_factor(self, request: HttpRequest) -> HttpResponse:

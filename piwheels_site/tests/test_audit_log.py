@@ -12,7 +12,7 @@ from builds.models import Build, Builder, Skip, Wheel
 from builds.tests.rows import make_build, make_builder, make_built, make_version, make_wheel
 from packages import audit
 from packages.tests import deeds
-from piwheels_site.tests.accounts import make_account, signed_in
+from piwheels_site.tests.accounts import PASSWORD, make_account, signed_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -95,6 +95,22 @@ def test_each_deed_of_a_list_can_be_narrowed_to(log):
         "unskip package",
     ):
         assert f">{name}</a>" in page
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_who_changes_their_own_password_is_on_record(client, is_right):
+    ann = make_account("ann", "viewer")
+    client.force_login(ann)
+    new = "what nobody guesses"
+
+    old = PASSWORD if is_right else "wrong"
+    client.post("/admin/password_change/", {"old_password": old, "new_password1": new, "new_password2": new})
+
+    assert User.objects.get().check_password(new) == is_right
+    changed = ("ann", "change own password", "The password was changed.")
+    assert shown(client, "?did=change+own+password") == [changed] * is_right
+    assert LogEntry.objects.count() == is_right
+    assert ">change own password</a>" in client.get(LIST).content.decode()
 
 
 def test_nobody_changes_it(admin_client, log):
