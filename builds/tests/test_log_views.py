@@ -310,7 +310,11 @@ def test_a_build_that_is_not_there_cannot_be_compared(client, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["/builds/{0}/log", "/builds/{0}...{1}/diff", "/logs/0000/0000/{0:04}.txt.gz"]
+    "path",
+    [
+        *("/builds/{0}/log", "/builds/{0}...{1}/diff", "/logs/0000/0000/{0:04}.txt.gz"),
+        *("/builds/{0}/", "/builds/{0}/?find=one", "/builds/{0}/?from=1"),
+    ],
 )
 def test_who_asks_for_many_whole_logs_has_to_wait(client, settings, path):
     settings.PIWHEELS_API_A_MINUTE = 4
@@ -328,4 +332,7 @@ def test_who_follows_a_log_that_grows_asks_as_often_as_he_likes(client, settings
     build, _ = make_running_build(make_builder())
     logs.append(build.pk, 0, b"one\n")
 
-    assert {client.get(f"/builds/{build.pk}/log?offset=0").status_code for _ in range(9)} == {200}
+    for page in ("log?offset=0", ""):
+        assert {client.get(f"/builds/{build.pk}/{page}").status_code for _ in range(9)} == {200}
+    searched = [client.get(f"/builds/{build.pk}/?find=one").status_code for _ in range(3)]
+    assert searched == [200, 200, 429]

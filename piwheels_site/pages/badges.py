@@ -1,5 +1,6 @@
 """What a README can show of a package, and the Debian packages that wheels need, as text for a shell."""
 
+import time
 from hashlib import sha256
 
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +13,7 @@ from packages.clock import database_now
 from packages.models import Package
 from packages.project import canonical
 from piwheels_site import badge as drawing
+from piwheels_site import limits
 from piwheels_site.looking import look
 from piwheels_site.naming import canonical_or_404
 
@@ -50,6 +52,9 @@ def apt_list(request: HttpRequest, os_release: str, names: str) -> HttpResponse:
     packages = {package.name: package for package in Package.objects.filter(name__in=wanted)}
     if missing := [name for name in wanted if name not in packages]:
         return _none(f"There is no {', '.join(missing)} here.")
+    # Each is looked at as by a request of its own.
+    if wait_s := limits.wait_s(request, len(packages), time.time()):
+        return limits.refusal(wait_s)
     now = database_now()
     found: set[str] = set()
     for name in sorted(packages):

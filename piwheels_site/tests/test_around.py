@@ -207,6 +207,18 @@ def test_a_shell_gets_no_nonsense(client, path):
     assert b"<" not in response.content
 
 
+def test_a_shell_that_asks_for_many_packages_has_to_wait(client, settings):
+    settings.PIWHEELS_API_A_MINUTE = 5
+    make_built()
+    make_version("1.0", "other")
+
+    statuses = [client.get("/apt/trixie/demo,other").status_code for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
+    # What is no line costs no look.
+    assert client.get("/apt/trixie/nothing").status_code == 404
+
+
 def test_the_line_for_a_shell_gives_it_nothing_where_there_is_a_fault(client):
     make_built()
 
