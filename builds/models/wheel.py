@@ -380,7 +380,7 @@ class Wheel(models.Model):
         ]
 
     def _replaces(self, earlier: "Wheel") -> bool:
-        """Tell whether this file serves every target that an earlier one serves."""
+        """Tell whether this file serves every machine of a target that an earlier one serves."""
         needs = [target.need() for target in (*Target.objects.active(), earlier.build.target)]
         return replaces(self.offer(), earlier.offer(), needs)
 

@@ -4,7 +4,7 @@ import pytest
 from packaging.tags import parse_tag
 
 from builds.models import Target
-from builds.wheels.coverage import Need, Offer, admits, covers, is_pure
+from builds.wheels.coverage import Need, Offer, admits, covers, is_pure, replaces
 
 # Python, glibc and libstdc++ of each release, oldest first.
 RELEASES = {
@@ -105,6 +105,27 @@ def test_an_older_pi_is_served_by_what_says_so():
 
     assert served(offer("cp313-cp313-linux_armv6l.linux_armv7l"), **zero) == ["trixie"]
     assert served(offer("cp313-cp313-linux_armv7l"), **zero) == []
+
+
+ZERO_TOO, ZERO_NOT = "cp313-cp313-linux_armv6l.linux_armv7l", "cp313-cp313-linux_armv7l"
+
+
+@pytest.mark.parametrize(
+    ("tag", "earlier", "does"),
+    [
+        (ZERO_TOO, ZERO_TOO, True),
+        (ZERO_TOO, ZERO_NOT, True),
+        (ZERO_NOT, ZERO_NOT, True),
+        # A Pi Zero would be left with nothing that it runs.
+        (ZERO_NOT, ZERO_TOO, False),
+        (ZERO_NOT, "py3-none-any", False),
+        ("py3-none-any", ZERO_TOO, True),
+        # What any platform takes is taken by those that the target has.
+        (ZERO_TOO, "py3-none-any", True),
+    ],
+)
+def test_a_wheel_replaces_another_if_all_machines_of_a_target_that_take_that_take_it_too(tag, earlier, does):
+    assert replaces(offer(tag), offer(earlier), [need("trixie")]) is does
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,17 @@ def test_a_rebuild_under_other_tags_replaces_its_targets_own_wheel(farm):
     assert states() == {f"demo-1.0-{COMPILED}.whl": (True, SECOND), SECOND: (False, None)}
 
 
+def test_a_rebuild_that_a_pi_zero_cannot_take_leaves_it_the_wheel_from_before(farm):
+    farm.make(make_build(), tag=COMPILED)
+
+    farm.make(farm.again(), b"2", tag="cp313-cp313-linux_armv7l")
+
+    assert states() == {
+        f"demo-1.0-{COMPILED}.whl": (False, None),
+        "demo-1.0-1-cp313-cp313-linux_armv7l.whl": (False, None),
+    }
+
+
 def test_a_rebuild_never_takes_a_wheel_from_systems_that_it_does_not_run_on():
     """Both stay, and `simple.index` keeps the newer one from those systems."""
     old = Farm("pi-11", key="bookworm-armhf-cp311", glibc="2.36", glibcxx="3.4.30")

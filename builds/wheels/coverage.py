@@ -60,8 +60,18 @@ def _runs(offer: Offer, need: Need) -> bool:
 
 
 def replaces(offer: Offer, earlier: Offer, needs: Iterable[Need]) -> bool:
-    """Tell whether a file serves every one of these targets that an earlier one serves."""
-    return all(covers(offer, need) for need in needs if covers(earlier, need))
+    """Tell whether a file serves every machine of these targets that an earlier one serves."""
+    return all(
+        covers(offer, need) and _machines(earlier, need) <= _machines(offer, need)
+        for need in needs
+        if covers(earlier, need)
+    )
+
+
+def _machines(offer: Offer, need: Need) -> set[str]:
+    """Return the platforms of a target whose pips take a file: of armhf, those of a Pi Zero and of a Pi 2."""
+    taken = {tag.platform for tag in offer.tags & need.supported}
+    return {tag.platform for tag in need.supported} - {"any"} if "any" in taken else taken
 
 
 def is_pure(tags: frozenset[Tag]) -> bool:
