@@ -137,9 +137,13 @@ def look(package: Package) -> Outlook:
 
 
 def _offers(package: Package) -> dict[int, list[Offer]]:
-    """Return what our index has of a package, or will have once a person has looked at it, by version."""
+    """Return what our index has of a package, or will have once a person has looked at it, by version.
+
+    What a rebuild superseded is yanked, so no target has it that the rebuild does not serve.
+    """
+    wheels = Wheel.objects.standing().sourced().filter(package=package, superseded_by=None)
     offers: dict[int, list[Offer]] = {}
-    for wheel in Wheel.objects.standing().sourced().filter(package=package).select_related("build__target"):
+    for wheel in wheels.select_related("build__target"):
         offers.setdefault(wheel.version_id, []).append(wheel.offer())
     return offers
 

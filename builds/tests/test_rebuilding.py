@@ -15,7 +15,7 @@ from builds.planning import plan, rebuilding, retry
 from builds.planning.priority import Rank, class_of
 from builds.tests.pi import error
 from builds.tests.rebuilds import COMPILED, PURE, Farm
-from builds.tests.rows import NOON, make_build, make_version, make_wheel
+from builds.tests.rows import NOON, make_build, make_target, make_version, make_wheel
 from packages.clock import database_now
 from packages.models import Package
 from packages.tests import deeds
@@ -195,6 +195,21 @@ def test_a_rebuild_never_takes_a_wheel_from_systems_that_it_does_not_run_on():
     assert new.make(new.again(), tag=STABLE, **newer).status_code == 200
 
     assert states() == {f"demo-1.0-{STABLE}.whl": (False, None), f"demo-1.0-1-{STABLE}.whl": (False, None)}
+
+
+def test_a_target_that_comes_later_is_not_served_by_what_a_rebuild_superseded():
+    new = Farm("pi-07", glibc="2.41", glibcxx="3.4.33")
+    code = {"demo/fast.abi3.so": armhf(needed=["libc.so.6"], asked={"libc.so.6": ["GLIBC_2.34"]})}
+    newer = {"demo/fast.abi3.so": armhf(needed=["libc.so.6"], asked={"libc.so.6": ["GLIBC_2.38"]})}
+    new.make(make_build(), tag=STABLE, **code)
+    new.make(new.again(), tag=STABLE, **newer)
+    assert states()[f"demo-1.0-{STABLE}.whl"] == (True, f"demo-1.0-1-{STABLE}.whl")
+    later = make_target("bookworm-armhf-cp311", glibc="2.36", glibcxx="3.4.30")
+
+    later.activate()
+    plan.plan_changed(database_now(), limit=10)
+
+    assert Build.objects.waiting().get().target == later
 
 
 def test_what_came_out_the_same_on_another_release_is_published_where_that_is_not_known_to_run():
