@@ -133,7 +133,6 @@ class Mender:
             if not build.has_open_successor():
                 why = f"The file of {wheel.filename} was lost."
                 build.again(losses=0, priority=build.priority, why=why)
-            wheel.package.request_plan()
         return "withdrawn, and queued to be built again"
 
 

@@ -326,13 +326,16 @@ class Wheel(models.Model):
             return False
         self._show(withdrawn_at=None, withdrawn_reason="", lost_at=None)
         self._take_place()
+        # What waits for targets that it serves again is needed no more.
+        self.package.request_plan()
         return True
 
     @transaction.atomic
     def _take_out(self, now: datetime, reason: str, **fields: object) -> None:
         """Take this file out of the index; what it had superseded is what installers take again.
 
-        Nothing, if it was taken down meanwhile.
+        Other targets that it served get builds of their own; its own has been built, and what came of that is
+        what somebody does not want.  Nothing, if it was taken down meanwhile.
         """
         self._hold()
         if self.taken_down_at:
@@ -345,6 +348,7 @@ class Wheel(models.Model):
             else:
                 wheel._show(yanked=False, yanked_reason="", superseded_by=None)
                 wheel._take_place()
+        self.package.request_plan()
 
     def _hold(self) -> None:
         """Keep others from changing the package until the transaction ends, and read how this file stands."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from builds.models import Build, Demand, Push, Skip
+from builds.models import Build, Demand, Push, Skip, Wheel
 from builds.planning import plan, raising
 from builds.planning.priority import Rank, class_of
 from builds.tests.rows import (
@@ -15,6 +15,7 @@ from builds.tests.rows import (
     make_source,
     make_target,
     make_version,
+    make_wheel,
 )
 from packages.models import Package, UpstreamFile, Version
 
@@ -53,6 +54,37 @@ def test_a_wheel_that_comes_upstream_drops_what_waits_and_its_going_brings_it_ba
     UpstreamFile.objects.filter(pk=wheel.pk).update(gone_at=NOON)
     make_plan()
     assert Build.objects.open().get().attempt == 2
+
+
+def make_for_both():
+    """The wheel of one target that serves another, too, with a plan that has seen it."""
+    make_target(ARM64)
+    wheel = make_wheel()
+    wheel.build.close(Build.State.SUCCEEDED, "", NOON, 1.0)
+    make_plan()
+    assert not Build.objects.open().exists()
+    return wheel
+
+
+@pytest.mark.parametrize("take_out", [Wheel.withdraw, Wheel.take_down, Wheel.lose, Wheel.distrust])
+def test_what_is_taken_out_of_the_index_is_built_for_the_other_targets_that_it_served(take_out):
+    wheel = make_for_both()
+
+    take_out(wheel, NOON, "It does not work.")
+    plan.plan_changed(NOON, limit=10)
+
+    assert [build.target.key for build in Build.objects.open()] == [ARM64]
+
+
+def test_what_comes_back_serves_the_other_targets_again():
+    wheel = make_for_both()
+    wheel.lose(NOON, "Lost.")
+    plan.plan_changed(NOON, limit=10)
+
+    assert wheel.come_back()
+    plan.plan_changed(NOON, limit=10)
+
+    assert not Build.objects.open().exists()
 
 
 def test_another_policy_has_everything_planned_anew():
