@@ -32,7 +32,7 @@ PASS_S = 20.0
 # What of earlier builds decides about the next; a package may have thousands of them.
 _DECIDING = (
     *("version", "target", "campaign", "attempt", "state", "losses", "size", "priority", "is_long"),
-    *("may_return", "queued_at", "released_at", "duration_s", "expected_s", "rebuild_reason"),
+    *("may_return", "queued_at", "released_at", "duration_s", "expected_s", "rebuild_reason", "source"),
 )
 
 
@@ -170,10 +170,11 @@ def _in_campaigns(latest: Mapping[Pair, Build]) -> set[Pair]:
 
 def _queue(outlook: Outlook, wanted: Mapping[Pair, tuple[Candidate, Target]], now: datetime) -> int:
     """Queue what is wanted and was not tried, or only dropped; return how many builds that are."""
+    replaced = _replaced(outlook, wanted)
     waiting = {
         pair: each
         for pair, each in wanted.items()
-        if _may_be_placed(outlook.latest.get(pair), outlook.package)
+        if pair in replaced or _may_be_placed(outlook.latest.get(pair), outlook.package)
     }
     if not waiting:
         return 0
@@ -202,6 +203,25 @@ def _may_be_placed(before: Build | None, package: Package) -> bool:
     # What came of another's version, before somebody else got the package's name, says nothing of this one.
     anew = package.registered_anew_at
     return not before.is_open and anew is not None and before.queued_at < anew
+
+
+def _replaced(outlook: Outlook, wanted: Mapping[Pair, tuple[Candidate, Target]]) -> set[Pair]:
+    """Return what was tried with a source that upstream has removed since, and has another of.
+
+    What came of the first says nothing of the other; what an operator cancelled stays so.
+    """
+    tried = {
+        pair: build.source_id
+        for pair, (candidate, _) in wanted.items()
+        if (build := outlook.latest.get(pair)) is not None
+        and build.state in (Build.State.SUCCEEDED, Build.State.FAILED, Build.State.LOST)
+        and build.source_id not in (None, candidate.source.pk)
+    }
+    if not tried:
+        return set()
+    gone = UpstreamFile.objects.filter(version__package=outlook.package, gone_at__isnull=False).sources()
+    keys = set(gone.values_list("pk", flat=True))
+    return {pair for pair, source in tried.items() if source in keys}
 
 
 def is_dropped(build: Build) -> bool:
