@@ -277,18 +277,26 @@ def is_taken_down(filename: str) -> bool:
 
 
 # Those of the same package whose version is spelled otherwise, as 1.0-1 and 1.0.post1, have the same names.
-_NAMES = """
-    SELECT wheel.filename FROM packages_version mine
+_SPELLED = """
+    FROM packages_version mine
     JOIN packages_version version
         ON version.package_id = mine.package_id AND version.canonical = mine.canonical
+"""
+_NAMES = f"""
+    SELECT wheel.filename, 0 {_SPELLED}
     JOIN builds_wheel wheel ON wheel.version_id = version.id
+    WHERE mine.id = %s
+    UNION ALL
+    SELECT file.filename, 1 {_SPELLED}
+    JOIN packages_upstreamfile file ON file.version_id = version.id AND file.kind = 'wheel'
     WHERE mine.id = %s
 """
 
 
-def names(version: int) -> list[str]:
-    """Return the names of all wheels that there ever were of a version."""
-    return [filename for (filename,) in rows(_NAMES, [version], is_frequent=True)]
+def names(version: int) -> list[tuple[str, bool]]:
+    """Return the names of all wheels that there ever were of a version, and whether each is upstream's."""
+    found = rows(_NAMES, [version, version], is_frequent=True)
+    return [(filename, bool(is_upstreams)) for filename, is_upstreams in found]
 
 
 WHEEL = (

@@ -78,8 +78,11 @@ class WheelQuerySet(models.QuerySet["Wheel"]):
         """Wheels of a version, in whatever way upstream spells it: they have the same names."""
         return self.filter(package=version.package_id, version__canonical=version.canonical)
 
-    def names(self, version: int) -> list[str]:
-        """Return the names that were ever given to wheels of a version, however it is spelled."""
+    def names(self, version: int) -> list[tuple[str, bool]]:
+        """Return the names that were ever given to wheels of a version, and whether by upstream.
+
+        However the version is spelled.
+        """
         return statements.names(version)
 
     def published(self, filename: str) -> tuple[int, str] | None:

@@ -15,7 +15,14 @@ from builds.planning import plan, rebuilding, retry
 from builds.planning.priority import Rank, class_of
 from builds.tests.pi import error
 from builds.tests.rebuilds import COMPILED, PURE, Farm
-from builds.tests.rows import NOON, make_build, make_target, make_version, make_wheel
+from builds.tests.rows import (
+    NOON,
+    make_build,
+    make_source,
+    make_target,
+    make_version,
+    make_wheel,
+)
 from packages.clock import database_now
 from packages.models import Package
 from packages.tests import deeds
@@ -140,6 +147,33 @@ def test_another_spelling_of_a_version_has_the_same_names(farm):
     order = farm.order(make_build(make_version("1.0.post1")))
 
     assert order["build_tag"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ([COMPILED], "1"),
+        ([PURE], "1"),
+        # Numbers of theirs that ours have not got to are left to them, however high.
+        ([f"20261124999-{COMPILED}"], ""),
+        ([COMPILED, f"1-{COMPILED}", f"2b-{COMPILED}"], "3"),
+        # No wheel of ours has such a name.
+        (["cp312-cp312-linux_armv7l", "cp313-cp313-manylinux2014_armv7l", "py2-none-any", "odd"], ""),
+    ],
+)
+def test_no_wheel_gets_the_name_of_one_of_upstreams(theirs, ours, farm):
+    build = make_build()
+    for each in theirs:
+        make_source(build.version, f"-{each}.whl", kind="wheel", gone_at=NOON)
+
+    assert farm.order(build)["build_tag"] == ours
+
+
+def test_a_rebuild_goes_past_the_names_that_upstream_has(farm):
+    farm.make(make_build(), tag=COMPILED)
+    make_source(Wheel.objects.get().version, f"-1-{COMPILED}.whl", kind="wheel")
+
+    assert farm.order(farm.again())["build_tag"] == "2"
 
 
 def test_the_next_order_of_a_builder_that_reports_has_its_build_tag_too(farm):

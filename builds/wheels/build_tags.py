@@ -3,10 +3,11 @@
 The bytes behind a name never change, so of a version that had wheels before the next ones have another name.
 """
 
-from packaging.utils import parse_wheel_filename
+import re
 
 from builds.models import Build, Wheel
 from builds.wheels.coverage import covers
+from builds.wheels.upstream import tags_of
 from builds.wheels.verify import VerifiedWheel
 
 
@@ -15,11 +16,25 @@ def next_tag(build: Build) -> int | None:
 
     A wheel that the target's pip would take may have the very name that the new one gets, whichever target it
     was built for and whoever owned the package's name.  Withdrawn ones count: their names are taken for ever.
+    So are those of upstream's own wheels, in whose place installers would refuse ours for its hash; but no
+    number of theirs is one that ours have to follow.
     """
     supported = build.target.supported_tags()
-    named = [parse_wheel_filename(name)[2:] for name in Wheel.objects.names(build.version_id)]
-    taken = [tag[0] if tag else 0 for tag, tags in named if not tags.isdisjoint(supported)]
-    return max(taken) + 1 if taken else None
+    numbers: dict[bool, set[int]] = {False: set(), True: set()}
+    for name, is_upstreams in Wheel.objects.names(build.version_id):
+        if not tags_of(name).isdisjoint(supported):
+            numbers[is_upstreams].add(_number(name))
+    number = max(numbers[False], default=-1) + 1
+    while number in numbers[True]:
+        number += 1
+    return number or None
+
+
+def _number(filename: str) -> int:
+    """Return the number of the build tag in a wheel's name; 0 for none."""
+    parts = filename.split("-")
+    found = re.match("[0-9]+", parts[2]) if len(parts) == 6 else None
+    return int(found[0]) if found else 0
 
 
 def same_before(build: Build, file: VerifiedWheel) -> Wheel | None:
