@@ -15,7 +15,7 @@ from packaging.version import Version as ParsedVersion
 from builds.models import Wheel, WheelQuerySet
 from builds.wheels.coverage import covers, is_pure, replaces
 from builds.wheels.upstream import tags_of
-from builds.wheels.yanks import Yank, yank_of
+from builds.wheels.yanks import Yank, is_superseded, yank_of
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
 from simple.formats import File, ListedProject, ProjectDetail
 from simple.indexes import ALL, FULL, PLATFORM, Indexes, current, of_release
@@ -252,16 +252,22 @@ def _page(package: Package, entries: list[_Entry]) -> ProjectDetail:
 
 def _ours(held: Holdings) -> dict[Wheel, _Entry]:
     """Return our wheels as all pages list them, with the version that installers go by: the name's."""
-    pure: dict[int, frozenset[Tag]] = {}
-    for entry in held.upstream:
-        if not entry.yanked and (tags := entry.tags()):
-            pure[entry.version] = pure.get(entry.version, frozenset()) | tags
+    pure = _upstreams_pure(held)
     entries = {}
     for wheel in held.wheels:
         _, version, build_tag, _ = parse_wheel_filename(wheel.filename)
         file = _file(held.package, wheel, yank_of(wheel, pure.get(wheel.version_id, frozenset())))
         entries[wheel] = _Entry(version, file, build_tag)
     return entries
+
+
+def _upstreams_pure(held: Holdings) -> dict[int, frozenset[Tag]]:
+    """Return the tags of the pure wheels that upstream has and has not yanked, by version."""
+    pure: dict[int, frozenset[Tag]] = {}
+    for entry in held.upstream:
+        if not entry.yanked and (tags := entry.tags()):
+            pure[entry.version] = pure.get(entry.version, frozenset()) | tags
+    return pure
 
 
 def _file(package: Package, wheel: Wheel, yank: Yank | None) -> File:
@@ -287,12 +293,12 @@ def _url(package: Package, wheel: Wheel) -> str:
 
 
 def _without_upstreams_pure(held: Holdings, ours: Mapping[Wheel, _Entry]) -> list[_Entry]:
-    """Return our wheels but the pure ones of versions of which upstream has one."""
-    theirs = {entry.version for entry in held.upstream if entry.tags()}
+    """Return our wheels but the pure ones that upstream has one of, too."""
+    pure = _upstreams_pure(held)
     return [
         entry
         for wheel, entry in ours.items()
-        if wheel.version_id not in theirs or not is_pure(tags_of(wheel.filename))
+        if not is_superseded(wheel, pure.get(wheel.version_id, frozenset()))
     ]
 
 

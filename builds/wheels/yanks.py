@@ -39,7 +39,7 @@ def yank_of(wheel: Wheel, pure: frozenset[Tag] = frozenset()) -> Yank | None:
     made_of: tuple[Version | UpstreamFile | None, ...] = (wheel.version, wheel.build.source)
     found = [
         *([Yank("yanked here", wheel.yanked_reason)] if wheel.is_yanked_by_hand else []),
-        *([Yank("yanked", SUPERSEDED)] if _is_superseded(wheel, pure) else []),
+        *([Yank("yanked", SUPERSEDED)] if is_superseded(wheel, pure) else []),
         # A yank is of one file (PEP 592), and a version is yanked when all of its files are.
         *(Yank("yanked upstream", each.yanked_reason) for each in made_of if each and each.yanked),
         *([Yank("replaced", wheel.yanked_reason)] if wheel.yanked and wheel.superseded_by_id else []),
@@ -47,7 +47,7 @@ def yank_of(wheel: Wheel, pure: frozenset[Tag] = frozenset()) -> Yank | None:
     return next((yank for yank in found if yank.reason), found[0] if found else None)
 
 
-def _is_superseded(wheel: Wheel, pure: frozenset[Tag]) -> bool:
+def is_superseded(wheel: Wheel, pure: frozenset[Tag]) -> bool:
     """Tell whether upstream has a wheel for the same Pythons by now, where ours is a pure one.
 
     Ours stays in the list and where it is, for the lock files that have its hash; who chooses anew gets

@@ -78,6 +78,7 @@ def test_what_does_not_replace_our_pure_wheel_does_not_yank_it(client, filename,
     make_upstream(wheel.version, filename, **fields)
 
     assert files_of(client, "/simple/demo/")[wheel.filename]["yanked"] is False
+    assert wheel.filename in files_of(client, PLATFORM)
 
 
 def test_our_own_reason_goes_before_that_of_being_superseded(client):
