@@ -54,7 +54,9 @@ def is_superseded(wheel: Wheel, pure: frozenset[Tag]) -> bool:
     upstream's.
     """
     tags = tags_of(wheel.filename) if pure else frozenset()
-    return is_pure(tags) and not tags.isdisjoint(pure)
+    # py2.py3 promises what no pip that we serve asks for: upstream's wheel for Python 2 gives it nothing.
+    asked = {tag for tag in tags if not tag.interpreter.startswith(("py2", "cp2"))}
+    return is_pure(tags) and not asked.isdisjoint(pure)
 
 
 def yanks(wheels: Iterable[Wheel], upstream: Mapping[int, Sequence[UpstreamWheel]]) -> dict[int, Yank]:

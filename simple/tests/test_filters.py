@@ -81,6 +81,14 @@ def test_what_does_not_replace_our_pure_wheel_does_not_yank_it(client, filename,
     assert wheel.filename in files_of(client, PLATFORM)
 
 
+@pytest.mark.parametrize(("theirs", "is_yanked"), [("py2", False), ("py27", False), ("py2.py3", True)])
+def test_ours_for_both_pythons_is_not_superseded_by_one_for_python_2(client, theirs, is_yanked):
+    wheel = make_wheel(tag="py2.py27.py3-none-any")
+    make_upstream(wheel.version, f"demo-1.0-{theirs}-none-any.whl")
+
+    assert files_of(client, "/simple/demo/")[wheel.filename]["yanked"] == (is_yanked and SUPERSEDED)
+
+
 def test_our_own_reason_goes_before_that_of_being_superseded(client):
     wheel = make_wheel(tag=PURE, yanked=True, yanked_reason="broken")
     make_upstream(wheel.version, wheel.filename)
