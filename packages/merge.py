@@ -46,8 +46,11 @@ def apply(project: Project, now: datetime, *, believes_older: bool = False, is_o
             doubt.judge(package.name, doubt.EMPTY, now)
             package.emptied_at = now
         # Whoever has the name now need not be whom we took files from.  A removal may be so short that nobody
-        # looked meanwhile; then there is nothing left of what was there before.
-        is_other = package.status == Package.Status.GONE or bool(before and listed and not before & listed)
+        # looked meanwhile, or come after all files went one by one; then there is nothing left of what was
+        # there before.  Who only put new files into a project of their own has nothing hidden by this that
+        # was not hidden with its source, but for imported wheels, of which nobody knows the source.
+        was = before or set(known)
+        is_other = package.status == Package.Status.GONE or bool(was and listed and not was & listed)
         changed = _apply_project(package, project, now, is_other=is_other)
         if is_new or "display_name" in changed:
             _note_spelling(package, now)

@@ -103,6 +103,39 @@ def test_T47_a_name_that_changed_hands_before_we_looked_is_another_generation(up
     }
 
 
+def test_a_name_that_changed_hands_after_all_its_files_went_is_another_generation(upstream, look_up, now):
+    upstream.add_sdist("demo", "1.0")
+    look_up()
+    upstream.remove("demo", "1.0")
+    assert (look_up().status, look_up().generation) == ("active", 1)
+
+    upstream.add_sdist("demo", "1.0", filename="demo-1.0.zip")
+    package = look_up()
+
+    assert (package.generation, package.registered_anew_at) == (2, now)
+
+
+def test_a_file_that_comes_back_into_an_empty_project_is_no_change_of_hands(upstream, look_up):
+    content = upstream.add_sdist("demo", "1.0").content
+    look_up()
+    upstream.remove("demo", "1.0")
+    look_up()
+    upstream.add_sdist("demo", "1.0", content)
+    upstream.add_sdist("demo", "2.0")
+
+    package = look_up()
+
+    assert (package.generation, package.registered_anew_at) == (1, None)
+
+
+def test_the_first_files_of_a_project_are_no_change_of_hands(upstream, look_up):
+    upstream.add_version("demo", "1.0")
+    look_up()
+    upstream.add_sdist("demo", "1.0")
+
+    assert look_up().generation == 1
+
+
 def test_a_release_and_a_removal_are_no_change_of_hands(upstream, look_up):
     for number in ("1.0", "2.0"):
         upstream.add_sdist("demo", number)
