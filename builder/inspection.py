@@ -234,15 +234,14 @@ def _check_platforms(name: Name, ordered: Ordered) -> frozenset[str]:
 def _without_code(name: Name, claimed: frozenset[str], ordered: Ordered) -> tuple[Name, tuple[str, ...]]:
     """Return the name of a wheel without machine code.
 
-    One that its backend named for a platform keeps that: what is in it may still depend on the system that it
-    was built on, as a path or the result of a test for a header.  "any" would be a promise that nobody made.
+    One that its backend named for a platform is for the target's: what is in it may still depend on the
+    system that it was built on, as a path or the result of a test for a header.  "any" would be a promise
+    that nobody made.  That system is one on all machines of the target, and no processor has to run it.
     """
     if "any" in claimed:
         return name, ()
     note = f"It is named for {', '.join(sorted(claimed))}, but has no machine code."
-    if claimed <= set(ordered.platforms):
-        return name, (note,)
-    return replace(name, platforms=frozenset(ordered.platforms[-1:])), (note,)
+    return replace(name, platforms=frozenset(ordered.platforms)), (note,)
 
 
 def _tie(name: Name, loaded: Mapping[str, Elf], ordered: Ordered) -> tuple[Name, tuple[str, ...]]:

@@ -67,10 +67,11 @@ def look(tmp_path):
         ("cp313-cp313-manylinux_2_41_armv7l", NEW, "cp313-cp313-linux_armv7l"),
         ("cp313-cp313-manylinux2014_armv7l.manylinux_2_17_armv7l", NEW, "cp313-cp313-linux_armv7l"),
         ("cp313-cp313-musllinux_1_2_armv7l", NEW, "cp313-cp313-linux_armv7l"),
-        # Without machine code the platform stays, under the target's own name.
-        ("cp313-cp313-linux_armv7l", {}, "cp313-cp313-linux_armv7l"),
-        ("cp313-cp313-linux_armv8l", {}, "cp313-cp313-linux_armv7l"),
-        ("py3-none-manylinux_2_41_armv7l", {}, "py3-none-linux_armv7l"),
+        # Without machine code it is for the target's system, whichever of its processors there is.
+        ("cp313-cp313-linux_armv7l", {}, f"cp313-cp313-{BOTH}"),
+        ("cp313-cp313-linux_armv6l", {}, f"cp313-cp313-{BOTH}"),
+        ("cp313-cp313-linux_armv8l", {}, f"cp313-cp313-{BOTH}"),
+        ("py3-none-manylinux_2_41_armv7l", {}, f"py3-none-{BOTH}"),
         # Code makes it a wheel for a platform; a module, for a Python.
         ("py3-none-any", PLAIN, "py3-none-linux_armv7l"),
         ("py3-none-any", NEW, "cp313-cp313-linux_armv7l"),
@@ -194,8 +195,8 @@ def test_code_for_a_newer_processor_is_noted_and_no_reason_to_refuse_a_wheel(loo
 
 
 def test_a_platform_without_code_is_noted(look):
-    assert look("cp313-cp313-linux_armv7l").notes == (
-        "It is named for linux_armv7l, but has no machine code.",
+    assert look(f"cp313-cp313-{BOTH}").notes == (
+        "It is named for linux_armv6l, linux_armv7l, but has no machine code.",
     )
 
 
