@@ -13,7 +13,7 @@ from packaging.utils import BuildTag, parse_wheel_filename
 from packaging.version import Version as ParsedVersion
 
 from builds.models import Wheel, WheelQuerySet
-from builds.wheels.coverage import covers, is_pure, replaces
+from builds.wheels.coverage import covers, is_harmless, is_pure
 from builds.wheels.upstream import tags_of
 from builds.wheels.yanks import Yank, is_superseded, yank_of
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
@@ -210,7 +210,8 @@ def _confined(wheels: Collection[Wheel], indexes: Indexes) -> set[Wheel]:
     """Return which of a package's wheels the indexes of releases alone may list.
 
     Of files with the same tags installers take the one with the highest build tag, wherever they are, and ask
-    no C library: so what all systems see must run wherever those before it do.
+    no C library: so what all systems see must run wherever those before it do.  Whom its Requires-Python
+    keeps from it goes on taking one of those.
     """
     apart: set[Wheel] = set()
     if not may_be_confined(wheels):
@@ -222,7 +223,7 @@ def _confined(wheels: Collection[Wheel], indexes: Indexes) -> set[Wheel]:
     for same in alike.values():
         standing: list[Wheel] = []
         for wheel in sorted(same, key=Wheel.build_tag):
-            if all(replaces(wheel.offer(), other.offer(), needs) for other in standing):
+            if all(is_harmless(wheel.offer(), other.offer(), needs) for other in standing):
                 standing.append(wheel)
             else:
                 apart.add(wheel)

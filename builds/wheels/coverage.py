@@ -38,10 +38,14 @@ class Need:
 
 def covers(offer: Offer, need: Need) -> bool:
     """Tell whether a target's pip would take the file, and whether it would run there."""
-    usable = offer.tags & need.supported
-    if not usable or not admits(offer.requires_python, need.python):
-        return False
-    return any(tag.platform == "any" for tag in usable) or _runs(offer, need)
+    return _is_taken(offer, need) and (
+        any(tag.platform == "any" for tag in offer.tags & need.supported) or _runs(offer, need)
+    )
+
+
+def _is_taken(offer: Offer, need: Need) -> bool:
+    """Tell whether a target's pip would take the file, which asks nothing of the system."""
+    return not offer.tags.isdisjoint(need.supported) and admits(offer.requires_python, need.python)
 
 
 def _runs(offer: Offer, need: Need) -> bool:
@@ -66,6 +70,11 @@ def replaces(offer: Offer, earlier: Offer, needs: Iterable[Need]) -> bool:
         for need in needs
         if covers(earlier, need)
     )
+
+
+def is_harmless(offer: Offer, earlier: Offer, needs: Iterable[Need]) -> bool:
+    """Tell whether a file runs wherever an earlier one does, on those of these targets whose pips take it."""
+    return all(covers(offer, need) for need in needs if _is_taken(offer, need) and covers(earlier, need))
 
 
 def _machines(offer: Offer, need: Need) -> set[str]:

@@ -241,6 +241,17 @@ def test_what_runs_wherever_the_one_before_does_is_for_all(client, twins):
     assert files_of(client, "/simple/demo/").keys() == {EARLIER, LATER}
 
 
+@pytest.mark.parametrize(
+    ("later", "listed"), [(">=3.13", {EARLIER, LATER}), (">=3.11,<3.12", {EARLIER}), ("", {EARLIER})]
+)
+def test_what_requires_python_keeps_from_other_releases_is_for_all(client, twins, later, listed):
+    Target.objects.filter(os_release="test").update(python="3.11", abi="cp311")
+    Wheel.objects.filter(pk=twins[0].pk).update(requires_python=">=3.11,<3.12")
+    Wheel.objects.filter(pk=twins[1].pk).update(requires_python=later)
+
+    assert files_of(client, "/simple/demo/").keys() == listed
+
+
 def test_what_nobody_takes_keeps_nothing_apart(client, twins):
     twins[0].yank("It crashes.")
 
