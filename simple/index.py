@@ -13,7 +13,7 @@ from packaging.utils import BuildTag, parse_wheel_filename
 from packaging.version import Version as ParsedVersion
 
 from builds.models import Wheel, WheelQuerySet
-from builds.wheels.coverage import covers, is_harmless, is_pure
+from builds.wheels.coverage import Offer, covers, is_harmless, is_pure
 from builds.wheels.upstream import tags_of
 from builds.wheels.yanks import Yank, is_superseded, yank_of
 from packages.models import Package, UpstreamFile, UpstreamFileQuerySet
@@ -209,22 +209,24 @@ def may_be_confined(wheels: Iterable[Wheel]) -> bool:
 def _confined(wheels: Collection[Wheel], indexes: Indexes) -> set[Wheel]:
     """Return which of a package's wheels the indexes of releases alone may list.
 
-    Of files with the same tags installers take the one with the highest build tag, wherever they are, and ask
-    no C library: so what all systems see must run wherever those before it do.  Whom its Requires-Python
+    Of files with a tag in common installers take the one with the highest build tag, wherever they are, and
+    ask no C library: so what all systems see must run wherever those before it do.  Whom its Requires-Python
     keeps from it goes on taking one of those.
     """
     apart: set[Wheel] = set()
     if not may_be_confined(wheels):
         return apart
     needs = indexes.needs
-    alike: dict[tuple[str, frozenset[Tag]], list[Wheel]] = defaultdict(list)
+    versions: dict[str, list[Wheel]] = defaultdict(list)
     for wheel in wheels:
-        alike[wheel.version.canonical, wheel.tags()].append(wheel)
-    for same in alike.values():
-        standing: list[Wheel] = []
-        for wheel in sorted(same, key=Wheel.build_tag):
-            if all(is_harmless(wheel.offer(), other.offer(), needs) for other in standing):
-                standing.append(wheel)
+        versions[wheel.version.canonical].append(wheel)
+    for each in filter(may_be_confined, versions.values()):
+        standing: list[tuple[BuildTag, Offer]] = []
+        for wheel in sorted(each, key=Wheel.build_tag):
+            tag, offer = wheel.build_tag(), wheel.offer()
+            before = (other for earlier, other in standing if earlier < tag and other.tags & offer.tags)
+            if all(is_harmless(offer, other, needs) for other in before):
+                standing.append((tag, offer))
             else:
                 apart.add(wheel)
     return apart

@@ -229,6 +229,23 @@ def test_what_does_not_run_everywhere_is_kept_from_installers_that_would_take_it
     assert files_of(client, path).keys() == {EARLIER}
 
 
+@pytest.mark.parametrize(
+    ("platform", "fields", "is_listed"),
+    [
+        ("linux_armv7l", {}, False),
+        ("linux_armv7l", {"is_portable": True, "glibc": "2.34"}, True),
+        # Nobody takes it who takes the one before.
+        ("linux_aarch64", {}, True),
+    ],
+)
+def test_one_tag_in_common_is_enough_to_keep_it_from_them(client, twins, platform, fields, is_listed):
+    twins[1].withdraw(timezone.now())
+    narrow = make_wheel(tag=f"cp311-abi3-{platform}", build_tag="-2", build=twins[1].build, **fields)
+
+    listed = {EARLIER, narrow.filename} if is_listed else {EARLIER}
+    assert files_of(client, "/simple/demo/").keys() == listed
+
+
 def test_it_is_in_the_index_of_its_own_release(client, twins):
     assert files_of(client, RELEASE).keys() == {EARLIER}
     assert files_of(client, "/next/simple/demo/").keys() == {LATER}
