@@ -223,7 +223,7 @@ def environment(bench: Bench) -> dict[str, str]:
         "DEBIAN_FRONTEND": "noninteractive",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INPUT": "1",
-        # The proxy itself tries upstream again, for up to 95 s; pip asking anew would only add to it.
+        # The proxy itself tries upstream again, for up to two minutes; pip asking anew would only add to it.
         "PIP_DEFAULT_TIMEOUT": "120",
         "PIP_RETRIES": "1",
         # The sign by which a setup.py knows this farm, as it knew piwheels.org.

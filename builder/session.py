@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from builder.simple_page import absolute
 
-# Raises what ends an answer that is not wanted any more; is told how many seconds were waited for it so far.
+# Raises what ends an answer that is not wanted any more; is told before each read, and then how long it took.
 Look = Callable[[float], None]
 
 _REDIRECTS = 5
@@ -46,14 +46,25 @@ class Session(requests.Session):
         target = url
         for _ in range(_REDIRECTS + 1):
             answer = self.get(target, headers=headers, stream=True, timeout=timeout_s, allow_redirects=False)
-            location = super().get_redirect_target(answer)
-            if location is None:
+            target = self._target(target, answer)
+            if not target:
                 return answer
             answer.close()
-            target = absolute(target, location)
-            if not target:
-                raise BadRedirect("redirects to where no index is")
         raise BadRedirect(f"redirects more than {_REDIRECTS} times")
+
+    def _target(self, url: str, answer: requests.Response) -> str:
+        """Return where an answer leads to, "" for one that is the last; raises BadRedirect, and closes it."""
+        try:
+            location = super().get_redirect_target(answer)
+        except ValueError:
+            # It is no text.
+            location = ""
+        if location is None:
+            return ""
+        if not (target := absolute(url, location)):
+            answer.close()
+            raise BadRedirect("redirects to where nothing is fetched from")
+        return target
 
 
 class _Adapter(HTTPAdapter):
@@ -90,7 +101,6 @@ class _Reads(io.RawIOBase):
     def __init__(self, network: io.RawIOBase, look: Look) -> None:
         self._network = network
         self._look = look
-        self._waited_s = 0.0
 
     def readable(self) -> bool:
         """Say that this is to be read."""
@@ -98,11 +108,13 @@ class _Reads(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:  # Any: as the library has it
         """Read what is there, if somebody still wants it."""
-        self._look(self._waited_s)
+        self._look(0.0)
         began = time.monotonic()
-        count = self._network.readinto(buffer)
-        self._waited_s += time.monotonic() - began
-        return count
+        try:
+            return self._network.readinto(buffer)
+        finally:
+            # Also when nothing came in the time that a read may take.
+            self._look(time.monotonic() - began)
 
     def close(self) -> None:
         """Let go of the connection."""

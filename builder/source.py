@@ -98,10 +98,14 @@ def _download(url: str, path: Path, stop: Event) -> str:
 def _look(url: str, stop: Event) -> Look:
     """Return what ends a download that nobody wants any more, or that takes too long."""
 
+    in_all_s = 0.0
+
     def look(waited_s: float) -> None:
+        nonlocal in_all_s
+        in_all_s += waited_s
         if stop.is_set():
             raise DeadTicket("The build was called off while its source was fetched.")
-        if waited_s > _TIME_LIMIT_S:
+        if in_all_s > _TIME_LIMIT_S:
             raise SourceUnreachable(f"{url} takes more than {_TIME_LIMIT_S:.0f} s.")
 
     return look

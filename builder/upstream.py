@@ -94,7 +94,7 @@ class Upstream:
         """Ask until `stop` is set."""
         self.indexes = indexes
         self._stop = stop
-        self._asked, self._most_s = "", _PAGE_WAIT_S
+        self._wait("", _PAGE_WAIT_S)
         self._session = Session(self._look)
         self._session.auth = _Passwords(indexes.addresses)
         self._session.headers["User-Agent"] = _USER_AGENT
@@ -113,7 +113,7 @@ class Upstream:
 
         `count` is told of the bytes as they come, and may raise what ends it.
         """
-        self._asked, self._most_s = shown(url), _PAGE_WAIT_S
+        self._wait(url, _PAGE_WAIT_S)
         return self._patiently(
             lambda: self._read(url, accept, count, _LARGEST_PAGE if most is None else most)
         )
@@ -122,7 +122,7 @@ class Upstream:
         """Return an answer whose body is to be read by `blocks`; raises NotThere or UpstreamFailed."""
         # "identity", as what we want is the file, not what a server thinks is in it.
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        self._asked, self._most_s = shown(url), _FILE_WAIT_S
+        self._wait(url, _FILE_WAIT_S)
         return self._patiently(lambda: self._ask(url, headers))
 
     def _patiently(self, deed: Callable[[], _Result]) -> _Result:
@@ -162,11 +162,16 @@ class Upstream:
             raise _failure(shown(url), error) from error
         return _check(answer, shown(url))
 
+    def _wait(self, url: str, most_s: float) -> None:
+        """Begin to wait for what is at a URL, through all redirects and tries."""
+        self._asked, self._most_s, self._waited_s = shown(url) if url else "", most_s, 0.0
+
     def _look(self, waited_s: float) -> None:
         """End what nobody wants any more, or what has been waited for too long."""
+        self._waited_s += waited_s
         if self._stop.is_set():
             raise UpstreamFailed("The build is over.")
-        if waited_s > self._most_s:
+        if self._waited_s > self._most_s:
             raise TooSlow(f"{self._asked} takes more than {self._most_s:.0f} s.")
 
 

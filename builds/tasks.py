@@ -6,6 +6,7 @@ from builds import dispatch
 from builds.builders import quarantine
 from builds.figures import counting
 from builds.files import nightly, takedown
+from builds.models import Build
 from builds.planning import campaigns, plan, raising
 from packages.clock import database_now
 
@@ -48,8 +49,8 @@ def quarantine_bad() -> int:
 
 @shared_task(name="builds.tidy")
 def tidy() -> int:
-    """Forget uploads of builds that have ended."""
-    return dispatch.tidy()
+    """Forget uploads of builds that have ended, and note what code of before a release has given up."""
+    return dispatch.tidy() + Build.objects.note_given_up()
 
 
 @shared_task(name="builds.check_storage")

@@ -80,7 +80,7 @@ def _watch(worker: Any, patience_s: float) -> None:  # Any: gunicorn has no type
 
 
 def on_starting(_: object) -> None:
-    """Have PostgreSQL end what a request asks after a minute, when nginx has given up on it.
+    """Have PostgreSQL end what a request asks after a minute, when nginx has given up on all but builders.
 
     It is libpq that reads this; where an operator has said something else, that is what holds.
     """

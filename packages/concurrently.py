@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.postgres import operations
+from django.db import transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import AlterField
 from django.db.migrations.operations.base import Operation
@@ -66,9 +67,11 @@ class LeaveForeignKeyWithoutIndex(operations.NotInTransactionMixin, AlterField):
     ) -> None:
         """Drop the index."""
         if schema_editor.connection.vendor != "postgresql":
-            super(operations.NotInTransactionMixin, self).database_forwards(
-                app_label, schema_editor, from_state, to_state
-            )
+            # SQLite makes the table anew, which must not end half-way.
+            with transaction.atomic(schema_editor.connection.alias):
+                super(operations.NotInTransactionMixin, self).database_forwards(
+                    app_label, schema_editor, from_state, to_state
+                )
             return
         self._ensure_not_in_transaction(schema_editor)
         editor: Any = schema_editor  # Any: it names indexes by itself, and has no other way to
@@ -87,9 +90,10 @@ class LeaveForeignKeyWithoutIndex(operations.NotInTransactionMixin, AlterField):
     ) -> None:
         """Make it again."""
         if schema_editor.connection.vendor != "postgresql":
-            super(operations.NotInTransactionMixin, self).database_backwards(
-                app_label, schema_editor, from_state, to_state
-            )
+            with transaction.atomic(schema_editor.connection.alias):
+                super(operations.NotInTransactionMixin, self).database_backwards(
+                    app_label, schema_editor, from_state, to_state
+                )
             return
         self._ensure_not_in_transaction(schema_editor)
         editor: Any = schema_editor  # Any: as above

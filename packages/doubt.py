@@ -97,7 +97,7 @@ def relax(now: datetime) -> None:
         logger.warning("Upstream has again what it denied, so absences are believed again.")
         cursor.settle_doubt()
     else:
-        cursor.doubt(waiting, now)
+        cursor.note_doubted(waiting)
 
 
 def believe(now: datetime) -> int:

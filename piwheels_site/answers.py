@@ -152,7 +152,7 @@ def _with_upstreams(answer: Answer, matrix: Matrix, number: str, compiled: str, 
     answer = replace(answer, url=matrix.upstream_page, is_upstreams=True)
     if is_newest:
         # What would help to compile it is of no use to anybody then.
-        return replace(answer, mood="good", sign="✔", word="yes", more=[], apt_to_build="")
+        return replace(answer, mood="good", sign="✔", word="yes", more=[], apt_to_build="", can_ask=False)
     return replace(answer, word="an older one")
 
 

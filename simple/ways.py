@@ -13,12 +13,15 @@ from typing import Any
 from packaging.markers import Marker, UndefinedEnvironmentName
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 # A lock file of 1,000 packages has some 5,000 needs and some hundred different markers.
 MOST_WAYS = 20_000
 MOST_OF_MARKERS = 200_000
 # Of one marker; the parser and what it makes go as deep as brackets do.
 MOST_OF_A_MARKER = 4000
+# As of upstream's versions (`packages.models.Version`).
+MOST_OF_A_VERSION = 200
 # That one marker of poetry's asks for; it has one or two.
 MOST_EXTRAS = 8
 _EXTRA = re.compile(r"""\bextra *== *["']([^"']+)["']""")
@@ -63,7 +66,11 @@ class Ways:
 
     def shut(self, number: int, markers: Iterable[str]) -> None:
         """Note that an entry is there only where one of these markers holds; raises TooManyWays."""
-        self._gates[number] = tuple(self._known(marker) for marker in markers)
+        different = dict.fromkeys(markers)
+        self._count += len(different)
+        if self._count > MOST_WAYS:
+            raise TooManyWays
+        self._gates[number] = tuple(self._known(marker) for marker in different)
 
     def lead_to_the_rest(self) -> None:
         """Have the project need all that nobody needs, and then what is needed in a circle alone."""
@@ -91,10 +98,9 @@ class Ways:
                 held[marker, extra] = holds(self._markers.get(marker), environment, extra)
             return held[marker, extra]
 
-        found = self._walk(
-            lambda way: is_so(way.marker, way.extra),
-            lambda number: number not in self._gates or any(map(is_so, self._gates[number])),
-        )
+        # Once for each entry, however many ways lead to it.
+        there = {number: any(map(is_so, markers)) for number, markers in self._gates.items()}
+        found = self._walk(lambda way: is_so(way.marker, way.extra), lambda number: there.get(number, True))
         return frozenset(number for number, _ in found) - {PROJECT[0]}
 
     def _walk(self, leads: Callable[[Way], bool], is_there: Callable[[int], bool]) -> set[Place]:
@@ -167,6 +173,8 @@ class _Alike:
     def __init__(self, entries: Sequence[Mapping[str, Any]]) -> None:
         self.entries = entries
         self.compared = 0
+        # Read once, as one that is made for it takes as long to be read as it is.
+        self.versions = [_version(entry.get("version")) for entry in entries]
         self.by_name: dict[str, list[int]] = defaultdict(list)
         for number, entry in enumerate(entries):
             name = canonicalize_name(str(entry.get("name", "")))
@@ -178,7 +186,9 @@ class _Alike:
         """Return the entries that are of the name, the version and the source that a need says."""
         found = self._of(str(need.get("name", "")))
         return [
-            number for number in found if all(need.get(key, said) == said for key, said in self._told(number))
+            number
+            for number in found
+            if all(key not in need or need[key] == said for key, said in self._told(number))
         ]
 
     def admitted(self, name: str, wanted: object) -> list[int]:
@@ -188,14 +198,12 @@ class _Alike:
             return found
         try:
             versions = SpecifierSet(wanted)
-            return [
-                number
-                for number in found
-                if versions.contains(str(self.entries[number].get("version")), prereleases=True)
-            ]
-        # What poetry writes and PEP 440 does not know, as `*`, and versions that are none.
+        # What poetry writes and PEP 440 does not know, as `*`.
         except ValueError:
             return found
+        known = [(number, self.versions[number]) for number in found]
+        # What no version is of may be any.
+        return [number for number, of in known if of is None or versions.contains(of, prereleases=True)]
 
     def _of(self, name: str) -> list[int]:
         found = self.by_name.get(canonicalize_name(name), [])
@@ -206,6 +214,16 @@ class _Alike:
 
     def _told(self, number: int) -> list[tuple[str, object]]:
         return [(key, self.entries[number].get(key)) for key in ("version", "source")]
+
+
+def _version(said: object) -> Version | None:
+    """Return a version; None for none, and for what is longer than any."""
+    if not isinstance(said, str) or len(said) > MOST_OF_A_VERSION:
+        return None
+    try:
+        return Version(said)
+    except InvalidVersion:
+        return None
 
 
 def is_project(entry: Mapping[str, Any]) -> bool:

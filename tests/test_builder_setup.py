@@ -331,6 +331,33 @@ def test_a_disk_that_gives_nothing_at_once_is_told_of(work, tmp_path):
     assert not list(tmp_path.glob("work.img*"))
 
 
+@pytest.mark.parametrize(
+    ("free", "says", "blocks"),
+    [(2000, "it has all of its blocks now", 64 << 20), (1087, "it lacks 64 MiB that the disk has not", 0)],
+)
+def test_a_file_system_for_builds_of_before_gets_the_blocks_that_it_lacks(work, tmp_path, free, says, blocks):
+    image = tmp_path / "work.img"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+
+    done = work(free=free)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert says in done.stdout
+    assert image.stat().st_blocks * 512 == pytest.approx(blocks, abs=1 << 20)
+
+
+def test_what_was_cut_short_keeps_no_part_of_the_disk(work, tmp_path):
+    (tmp_path / "work.img.new").write_bytes(b"x" * 1000)
+    stand_in(tmp_path / "bin" / "mkfs.ext4", "exit 1")
+
+    done = work("--work-size", "64M", free=2000)
+
+    assert done.returncode == 1
+    assert "No file system can be made" in done.stderr
+    assert not list(tmp_path.glob("work.img*"))
+
+
 def test_it_is_a_program_of_the_plain_shell():
     assert SETUP.read_text().startswith("#!/bin/sh\n")
     assert SETUP.stat().st_mode & 0o111

@@ -119,6 +119,16 @@ def test_a_source_is_not_fetched_from_where_no_source_can_be(tmp_path, location)
             fetch(make_order(url=f"{index.url}/tiny-1.0.tar.gz"), tmp_path, NEVER, pauses_s=())
 
 
+def test_a_redirect_that_is_no_text_leads_nowhere(tmp_path):
+    moved = b"HTTP/1.1 302 Found\r\nLocation: http://x/\xff\r\nContent-Length: 0\r\n\r\n"
+
+    with (
+        dripping(moved, b"x") as url,
+        pytest.raises(SourceUnreachable, match="it redirects to where nothing"),
+    ):
+        fetch(make_order(url=f"{url}tiny-1.0.tar.gz"), tmp_path, NEVER, pauses_s=())
+
+
 def test_T58_a_source_that_is_too_large_is_given_up_at_once(server, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "_LARGEST", 3)
 

@@ -115,6 +115,14 @@ def test_upstream_that_gives_a_byte_now_and_then_is_given_up_at_once(monkeypatch
         assert proxy.complaints == (f"{url}tiny/ takes more than 0 s.",)
 
 
+def test_all_tries_together_wait_no_longer_than_a_page_is_waited_for(index, proxy, monkeypatch):
+    monkeypatch.setattr(upstream, "_PAGE_WAIT_S", 0.7)
+    index.pause_s = 60.0
+
+    assert ask(proxy, TINY)[0] == 502
+    assert proxy.complaints == (f"{index.simple}tiny/ takes more than 1 s.",)
+
+
 @pytest.mark.parametrize(("begin", "drop"), PLACES)
 def test_no_thread_waits_for_upstream_when_a_build_is_over(begin, drop):
     with dripping(begin, drop) as url:
@@ -191,4 +199,4 @@ def test_certificates_are_checked(index, tmp_path, monkeypatch):
         assert listed(proxy)
         # And there is no way down from https.
         assert ask(proxy, "/0/simple/other/")[0] == 502
-        assert "redirects to where no index is" in proxy.complaints[0]
+        assert "redirects to where nothing is fetched from" in proxy.complaints[0]

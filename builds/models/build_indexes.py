@@ -48,6 +48,12 @@ INDEXES = [
         name="builds_build_rare",
     ),
     models.Index(fields=["id"], condition=Q(is_given_up=True), name="builds_build_for_a_person"),
+    # Of code that does not know the field; it leads to what that gave up.
+    models.Index(
+        fields=["id"],
+        condition=Q(state__in=["failed", "lost"], losses__gte=3),
+        name="builds_build_given_up",
+    ),
     # For whoever removes a builder.
     models.Index(fields=["avoid"], condition=Q(avoid__isnull=False), name="builds_build_avoid"),
     models.Index(fields=["source"], condition=Q(source__isnull=False), name="builds_build_of_source"),

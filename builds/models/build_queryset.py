@@ -203,6 +203,11 @@ class BuildQuerySet(models.QuerySet["Build"]):
         ended = self.filter(is_given_up=True).last_attempts()
         return ended.filter(Q(state=State.LOST) | Q(state=State.FAILED, failure__in=excused)).order_by("-pk")
 
+    def note_given_up(self) -> int:
+        """Say of what was given up by code of before `is_given_up` that it is; return of how many builds."""
+        lost = self.filter(state__in=[State.FAILED, State.LOST], losses__gte=self.model.MAX_LOSSES)
+        return lost.last_attempts().filter(is_given_up=False).update(is_given_up=True)
+
     def unheard_rings(self, now: datetime, after: timedelta) -> Self:
         """Builds whose builder was told of them so long ago and has not claimed them.
 

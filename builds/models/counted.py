@@ -71,7 +71,10 @@ class Counting(models.Model):
 
     def end(self, took_s: float, **fields: object) -> None:
         """Note how long it took, and what was found, unless it is to be counted anew since it was begun."""
-        Counting.objects.filter(pk=self.pk, at=self.at).update(took_s=took_s, **fields)
+        row = Counting.objects.filter(pk=self.pk)
+        row.update(took_s=took_s)
+        if fields:
+            row.filter(at=self.at).update(**fields)
 
 
 class TargetQueue(models.Model):

@@ -90,6 +90,17 @@ def test_what_is_lost_here_counts_apart_from_what_upstream_kept_from_us():
     assert list(Build.objects.given_up()) == [Build.objects.get(attempt=10)]
 
 
+def test_what_code_of_before_has_given_up_is_noted_by_what_tidies():
+    lost = {"state": "lost", "losses": Build.MAX_LOSSES, "finished_at": NOON}
+    given_up = make_build(make_version("1.0"), **lost)
+    followed = make_build(make_version("2.0"), **lost)
+    followed.again(losses=0, priority=0, why="")
+
+    assert (Build.objects.note_given_up(), Build.objects.note_given_up()) == (1, 0)
+
+    assert list(Build.objects.given_up()) == [given_up]
+
+
 def test_what_must_wait_is_given_to_nobody_before_its_time(broker):
     build, _ = make_running_build(make_builder())
     follows = fail(build, "source-unreachable")

@@ -232,6 +232,10 @@ class SyncCursor(models.Model):
         self._rows().filter(doubted__lt=count).update(doubted=count)
         return self._rows().filter(doubted_at=None).update(doubted_at=now, doubted=count) == 1
 
+    def note_doubted(self, count: int) -> None:
+        """Note that so many are doubted, as long as they are: the most that there ever were counts."""
+        self._rows().filter(doubted_at__isnull=False, doubted__lt=count).update(doubted=count)
+
     def settle_doubt(self) -> None:
         """Believe absences again, as long as they are few."""
         self._rows().update(doubted_at=None, doubted=0)

@@ -4,6 +4,7 @@ Ours were checked when they came; upstream's are believed as little as any other
 """
 
 import zipfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
@@ -36,13 +37,22 @@ class Metadata:
     extras: frozenset[str] = frozenset()  # that it declares; others bring nothing, as in pip
 
     def needed(self, environments: Sequence[Mapping[str, str]], extras: frozenset[str]) -> list[Requirement]:
-        """Return what is needed in any of these environments with these extras, and what without any."""
+        """Return what is needed in any of these environments with these extras, and what without any.
+
+        Where one environment needs something else of a package than those before it, what the first needs
+        counts, as for what is asked for (`requirements.asked_for`).
+        """
         declared = extras & self.extras
-        return [
-            each
-            for each in self.requires
-            if any(_applies(each, environment, declared) for environment in environments)
-        ]
+        settled: dict[str, set[int]] = {}
+        for environment in environments:
+            here: dict[str, set[int]] = defaultdict(set)
+            for number, each in enumerate(self.requires):
+                if _applies(each, environment, declared):
+                    here[canonicalize_name(each.name)].add(number)
+            settled |= {
+                name: numbers for name, numbers in here.items() if settled.get(name, set()) <= numbers
+            }
+        return [self.requires[number] for number in sorted(set().union(*settled.values()))]
 
 
 def _applies(requirement: Requirement, environment: Mapping[str, str], extras: frozenset[str]) -> bool:

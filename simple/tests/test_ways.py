@@ -225,8 +225,25 @@ def test_poetry_had_its_files_apart():
         UV + uv_entry("a", "1.0", "dependencies = [" + '{ name = "a" },' * 20_001 + "]"),
         UV
         + uv_entry("a", "1.0", "dependencies = [" + '{ name = "a", marker = "%s" }' % ("x" * 200_001) + "]"),
+        UV
+        + uv_entry("a", "1.0", f"resolution-markers = {[f'python_version > {n!r}' for n in range(20_001)]}"),
     ],
 )
 def test_more_than_any_tool_writes_is_refused(text):
     with pytest.raises(CannotRead, match="more of which package needs which others"):
         read(text)
+
+
+def test_a_marker_that_is_said_twenty_thousand_times_is_one():
+    markers = ", ".join(["\"sys_platform == 'win32'\""] * 20_001)
+
+    assert asked(UV + uv_entry("a", "1.0", f"resolution-markers = [{markers}]") + uv_entry("b")) == ["b 1.0"]
+
+
+def test_a_version_that_is_longer_than_any_may_be_any():
+    """To read it takes as long as it is, for each that needs one of its name."""
+    entries = [poetry_entry(name, version) for name, version in (("x", "1.0"), ("x", f"1+{'a-' * 100}a"))]
+
+    need = 'x = { version = ">9", markers = "sys_platform == \'win32\'" }'
+
+    assert asked(poetry("2.0", *entries, poetry_entry("y", "1.0", need))) == ["x 1.0", "y 1.0"]
