@@ -9,10 +9,10 @@ from tests.operators import twice_built, unfulfilled
 pytestmark = pytest.mark.django_db
 
 
-def again(build, state="succeeded", reason="", losses=0):
+def again(build, state="succeeded", reason=""):
     """End a build, and return the next attempt."""
     ended(build, state)
-    return build.again(losses=losses, priority=0, why="", rebuild_reason=reason)
+    return build.again(losses=0, priority=0, why="", rebuild_reason=reason)
 
 
 def ended(build, state="succeeded"):
@@ -42,8 +42,9 @@ def test_what_is_built_again_after_its_success_is_found(wishes):
 
 def test_a_rebuild_that_was_dropped_is_found_and_one_that_was_given_up_is_not():
     ended(again(make_build(), reason="Bad."), "cancelled")
-    given_up = again(make_build(make_version("2.0")), reason="Bad.", losses=Build.MAX_LOSSES)
-    ended(given_up, "lost")
+    lost = again(make_build(make_version("2.0")), reason="Bad.")
+    lost.give_up()
+    ended(lost, "lost")
 
     wishes = [("demo", "1.0", "Bad."), ("demo", "2.0", "Bad."), ("demo", "2.0", "Never.")]
 
