@@ -4,6 +4,7 @@ Nothing of a stranger's runs in them, so their exit codes can be believed.
 """
 
 import errno
+import sys
 
 # What it was given is bad; or the disk is full, something of the machine is broken, the memory is short.
 BAD, FULL, FAULT, MEMORY = 65, 73, 74, 75
@@ -14,6 +15,15 @@ _CODES = {
     errno.EROFS: FAULT,
     errno.ENOMEM: MEMORY,
 }
+
+
+def tell(error: OSError | MemoryError, sentence: str) -> int:
+    """Say on stderr what could not be done, and return the exit code; raises an error again that has none."""
+    code = code_of(error)
+    if code is None:
+        raise error
+    sys.stderr.write(f"{sentence}: {error}\n")
+    return code
 
 
 def code_of(error: OSError | MemoryError) -> int | None:

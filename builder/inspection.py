@@ -287,11 +287,7 @@ def main() -> int:
         facts = inspect(asked.wheel, asked.folder, ordered)
         (asked.folder / FACTS).write_text(json.dumps(asdict(facts)))
     except (OSError, MemoryError) as error:
-        code = exits.code_of(error)
-        if code is None:
-            raise
-        sys.stderr.write(f"{asked.wheel.name} cannot be looked at here: {error}\n")
-        return code
+        return exits.tell(error, f"{asked.wheel.name} cannot be looked at here")
     return 0
 
 

@@ -130,11 +130,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return exits.BAD
     except (OSError, MemoryError) as error:
-        code = exits.code_of(error)
-        if code is None:
-            raise
-        sys.stderr.write(f"{archive.name} cannot be unpacked here: {error}\n")
-        return code
+        return exits.tell(error, f"{archive.name} cannot be unpacked here")
     return 0
 
 

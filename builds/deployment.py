@@ -1,6 +1,5 @@
 """What must be true of this app before a release is put to work; `manage.py check --deploy` asks it."""
 
-import os
 from pathlib import Path
 
 from django.core.checks import CheckMessage, Error
@@ -40,5 +39,5 @@ def _require(place: Holder) -> None:
         return
     path = Path(place.path(""))
     there = disk.nearest(path)
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+    if not disk.may_write(there):
         raise Unreachable(f"{there} is no folder that this user may write to; files would go to {path}.")

@@ -23,7 +23,9 @@ class _WhereItCan(operations.NotInTransactionMixin, Operation):
         """Do it."""
         if schema_editor.connection.vendor == "postgresql":
             super().database_forwards(app_label, schema_editor, from_state, to_state)
-        else:
+            return
+        # SQLite makes some tables anew for it, which must not end half-way.
+        with transaction.atomic(schema_editor.connection.alias):
             super(operations.NotInTransactionMixin, self).database_forwards(
                 app_label, schema_editor, from_state, to_state
             )
@@ -38,7 +40,8 @@ class _WhereItCan(operations.NotInTransactionMixin, Operation):
         """Undo it."""
         if schema_editor.connection.vendor == "postgresql":
             super().database_backwards(app_label, schema_editor, from_state, to_state)
-        else:
+            return
+        with transaction.atomic(schema_editor.connection.alias):
             super(operations.NotInTransactionMixin, self).database_backwards(
                 app_label, schema_editor, from_state, to_state
             )
@@ -52,11 +55,8 @@ class RemoveIndexConcurrently(_WhereItCan, operations.RemoveIndexConcurrently):
     """Drops an index while others use it."""
 
 
-class LeaveForeignKeyWithoutIndex(operations.NotInTransactionMixin, AlterField):
-    """Takes a foreign key's own index away while others use it, where another index leads to it as well.
-
-    Django's operation would have the whole table checked against the key once more, while nobody can write.
-    """
+class _ForeignKeyWithoutIndex(operations.NotInTransactionMixin, AlterField):
+    """What `LeaveForeignKeyWithoutIndex` does on PostgreSQL."""
 
     def database_forwards(
         self,
@@ -66,13 +66,6 @@ class LeaveForeignKeyWithoutIndex(operations.NotInTransactionMixin, AlterField):
         to_state: ProjectState,
     ) -> None:
         """Drop the index."""
-        if schema_editor.connection.vendor != "postgresql":
-            # SQLite makes the table anew, which must not end half-way.
-            with transaction.atomic(schema_editor.connection.alias):
-                super(operations.NotInTransactionMixin, self).database_forwards(
-                    app_label, schema_editor, from_state, to_state
-                )
-            return
         self._ensure_not_in_transaction(schema_editor)
         editor: Any = schema_editor  # Any: it names indexes by itself, and has no other way to
         model = from_state.apps.get_model(app_label, self.model_name)
@@ -89,14 +82,15 @@ class LeaveForeignKeyWithoutIndex(operations.NotInTransactionMixin, AlterField):
         to_state: ProjectState,
     ) -> None:
         """Make it again."""
-        if schema_editor.connection.vendor != "postgresql":
-            with transaction.atomic(schema_editor.connection.alias):
-                super(operations.NotInTransactionMixin, self).database_backwards(
-                    app_label, schema_editor, from_state, to_state
-                )
-            return
         self._ensure_not_in_transaction(schema_editor)
         editor: Any = schema_editor  # Any: as above
         model = to_state.apps.get_model(app_label, self.model_name)
         field = model._meta.get_field(self.name)
         schema_editor.execute(editor._create_index_sql(model, fields=[field], concurrently=True))
+
+
+class LeaveForeignKeyWithoutIndex(_WhereItCan, _ForeignKeyWithoutIndex):
+    """Takes a foreign key's own index away while others use it, where another index leads to it as well.
+
+    Django's operation would have the whole table checked against the key once more, while nobody can write.
+    """

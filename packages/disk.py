@@ -13,6 +13,11 @@ def nearest(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
+def may_write(folder: Path) -> bool:
+    """Tell whether this process may make files in a folder."""
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
 def sync(path: Path) -> None:
     """Have the disk remember a file's bytes, or which names a folder holds."""
     descriptor = os.open(path, os.O_RDONLY)

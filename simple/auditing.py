@@ -17,7 +17,6 @@ from typing import IO, cast
 from django.core.files import File
 
 from builds.files.storage import sha256_of
-from packages import keyset
 from packages.batches import batches
 from packages.models import Package
 from simple import folders, index, indexes, publishing, roots, tree
@@ -69,10 +68,8 @@ def of_packages(names: Collection[str], *, reads: bool) -> Iterator[Step]:
     existing = tree.published_indexes()
     there_are = indexes.current(existing)
     look = _Look(there_are, tuple(sorted({*existing, *there_are.names})), reads)
-    for some in batches(names) if names else [None]:
-        rows = Shown.objects.all() if some is None else Shown.objects.filter(package__name__in=some)
-        for batch in batches(keyset.keys(rows), publishing.TOGETHER):
-            yield look.at(batch)
+    for batch in batches(Shown.objects.keys_of(names), publishing.TOGETHER):
+        yield look.at(batch)
 
 
 def of_tree() -> Iterator[Step]:

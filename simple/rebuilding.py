@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from packages import keyset
 from packages.batches import batches
 from packages.models import Package
 from packages.progress_bar import ProgressBar
@@ -30,7 +29,7 @@ def rebuild(names: Collection[str], now: datetime) -> Rebuilt:
     with tree.held(publishing.LOCK, wait=True):
         strangers = sum(map(_prepare, batches(names or _on_disk())))
         marked = 0
-        for batch in batches(_to_rebuild(names)):
+        for batch in batches(Shown.objects.keys_of(names)):
             Package.objects.show_anew(batch)
             marked += len(batch)
     with ProgressBar(marked) as bar:
@@ -42,7 +41,7 @@ def rebuild(names: Collection[str], now: datetime) -> Rebuilt:
 
 def count(names: Collection[str]) -> int:
     """Return of how many packages `rebuild` would write pages."""
-    return sum(1 for _ in _to_rebuild(names))
+    return sum(1 for _ in Shown.objects.keys_of(names))
 
 
 def _on_disk() -> Iterator[str]:
@@ -61,10 +60,3 @@ def _prepare(names: Collection[str]) -> int:
     Shown.announce(known.values())
     strangers = sorted(set(names) - known.keys())
     return sum(folders.remove(name, tree.published_indexes()) for name in strangers)
-
-
-def _to_rebuild(names: Collection[str]) -> Iterator[int]:
-    """Give the packages that have something in the tree."""
-    for batch in batches(names) if names else [None]:
-        rows = Shown.objects.all() if batch is None else Shown.objects.filter(package__name__in=batch)
-        yield from keyset.keys(rows)

@@ -7,7 +7,6 @@ it is shows in the text itself.  It is somebody's text: nothing in it is fetched
 import json
 import re
 import tomllib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from simple.ways import Entry, TooManyWays, holds, is_project, of_poetry, of_uv, table, tables, texts
+from simple.ways import Entry, TooManyWays, heeded, holds, is_project, of_poetry, of_uv, table, tables, texts
 
 # A lock file of 1,000 packages with all hashes has a megabyte.
 MOST_BYTES = 4 << 20
@@ -64,20 +63,9 @@ class Wanted:
 
 
 def asked_for(packages: Sequence[Wanted], environments: Sequence[Mapping[str, str]]) -> list[bool]:
-    """Tell of each package whether it is asked for in any environment that a machine's system may be.
-
-    Where one environment asks for something else of a package than those before it (`demo==1` here and
-    `demo==2` there), what the first asks for counts.
-    """
-    settled: dict[str, set[int]] = {}
-    for environment in environments:
-        here: dict[str, set[int]] = defaultdict(set)
-        for number, each in enumerate(packages):
-            if each.applies(environment):
-                here[each.name].add(number)
-        settled |= {name: numbers for name, numbers in here.items() if settled.get(name, set()) <= numbers}
-    found = {number for numbers in settled.values() for number in numbers}
-    return [number in found for number in range(len(packages))]
+    """Tell of each package whether it is asked for in any environment that a machine's system may be."""
+    names = [each.name for each in packages]
+    return heeded(names, environments, lambda number, where: packages[number].applies(where))
 
 
 @dataclass(frozen=True)

@@ -59,18 +59,20 @@ class Ways:
 
     def add(self, start: Place, to: Place, marker: str = "", extra: str = "") -> None:
         """Note a need; raises TooManyWays."""
-        self._count += 1
-        if self._count > MOST_WAYS:
-            raise TooManyWays
+        self._take(1)
         self._onward[start].append(Way(to, self._known(marker), extra))
 
     def shut(self, number: int, markers: Iterable[str]) -> None:
         """Note that an entry is there only where one of these markers holds; raises TooManyWays."""
         different = dict.fromkeys(markers)
-        self._count += len(different)
+        self._take(len(different))
+        self._gates[number] = tuple(self._known(marker) for marker in different)
+
+    def _take(self, count: int) -> None:
+        """Count so much more of what is looked at for each machine; raises TooManyWays."""
+        self._count += count
         if self._count > MOST_WAYS:
             raise TooManyWays
-        self._gates[number] = tuple(self._known(marker) for marker in different)
 
     def lead_to_the_rest(self) -> None:
         """Have the project need all that nobody needs, and then what is needed in a circle alone."""
@@ -159,6 +161,27 @@ def holds(marker: Marker | None, environment: Mapping[str, str], extra: str = ""
     # What cannot be compared is none, as for what a wheel needs.
     except (ValueError, UndefinedEnvironmentName):
         return False
+
+
+def heeded(
+    names: Sequence[str],
+    environments: Sequence[Mapping[str, str]],
+    applies: Callable[[int, Mapping[str, str]], bool],
+) -> list[bool]:
+    """Tell of each of some needs, given by the names of their packages, whether any environment has it.
+
+    Where one environment has something else of a package than those before it (`demo==1` here and `demo==2`
+    there), what the first has counts.
+    """
+    settled: dict[str, set[int]] = {}
+    for environment in environments:
+        here: dict[str, set[int]] = defaultdict(set)
+        for number, name in enumerate(names):
+            if applies(number, environment):
+                here[name].add(number)
+        settled |= {name: numbers for name, numbers in here.items() if settled.get(name, set()) <= numbers}
+    found = {number for numbers in settled.values() for number in numbers}
+    return [number in found for number in range(len(names))]
 
 
 class _Alike:

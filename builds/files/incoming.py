@@ -195,7 +195,7 @@ def require() -> None:
     A service may not where its unit leaves it no way there, whoever the folder belongs to.
     """
     there = disk.nearest(settings.PIWHEELS_INCOMING)
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not disk.may_write(there):
         raise Unreachable(
             f"{there} may not be written to, where uploads and logs go ({settings.PIWHEELS_INCOMING}): it has"
             " to be the farm's, and after deploy/server-setup in ReadWritePaths= of web and worker."

@@ -229,7 +229,7 @@ class SyncCursor(models.Model):
 
     def doubt(self, count: int, now: datetime) -> bool:
         """Believe no absence of so many packages at once; False if we did not anyway."""
-        self._rows().filter(doubted__lt=count).update(doubted=count)
+        self.note_doubted(count)
         return self._rows().filter(doubted_at=None).update(doubted_at=now, doubted=count) == 1
 
     def note_doubted(self, count: int) -> None:

@@ -4,10 +4,10 @@ Ours were checked when they came; upstream's are believed as little as any other
 """
 
 import zipfile
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import HeaderParser
+from itertools import compress
 from typing import BinaryIO
 
 from packaging.markers import UndefinedEnvironmentName
@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from builder.zip_directory import MAX_MEMBERS, has_too_many_members
 from packages.legible import legible
+from simple.ways import heeded
 
 # The largest METADATA seen had 300 kB, most of it a README.
 MOST_BYTES = 4 << 20
@@ -37,22 +38,13 @@ class Metadata:
     extras: frozenset[str] = frozenset()  # that it declares; others bring nothing, as in pip
 
     def needed(self, environments: Sequence[Mapping[str, str]], extras: frozenset[str]) -> list[Requirement]:
-        """Return what is needed in any of these environments with these extras, and what without any.
-
-        Where one environment needs something else of a package than those before it, what the first needs
-        counts, as for what is asked for (`requirements.asked_for`).
-        """
+        """Return what is needed in any of these environments with these extras, and what without any."""
         declared = extras & self.extras
-        settled: dict[str, set[int]] = {}
-        for environment in environments:
-            here: dict[str, set[int]] = defaultdict(set)
-            for number, each in enumerate(self.requires):
-                if _applies(each, environment, declared):
-                    here[canonicalize_name(each.name)].add(number)
-            settled |= {
-                name: numbers for name, numbers in here.items() if settled.get(name, set()) <= numbers
-            }
-        return [self.requires[number] for number in sorted(set().union(*settled.values()))]
+        names = [canonicalize_name(each.name) for each in self.requires]
+        is_needed = heeded(
+            names, environments, lambda number, where: _applies(self.requires[number], where, declared)
+        )
+        return list(compress(self.requires, is_needed))
 
 
 def _applies(requirement: Requirement, environment: Mapping[str, str], extras: frozenset[str]) -> bool:

@@ -1,12 +1,14 @@
 """What is in the published tree, as rows: of each package, and of the tree as a whole."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
 
+from packages import keyset
+from packages.batches import batches
 from packages.clock import is_over
 from packages.models import NEVER, Package
 
@@ -17,6 +19,11 @@ class ShownQuerySet(models.QuerySet["Shown"]):
     def listed(self) -> Self:
         """What the lists of all projects have, in their order."""
         return self.exclude(indexes="").order_by("package__name")
+
+    def keys_of(self, names: Collection[str]) -> Iterator[int]:
+        """Give the packages of these names that have something in the tree; of no names, all that have."""
+        for some in batches(names) if names else [None]:
+            yield from keyset.keys(self if some is None else self.filter(package__name__in=some))
 
     def to_sweep(self, now: datetime) -> Self:
         """Packages with files that are to go by now."""
