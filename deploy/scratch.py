@@ -1,5 +1,6 @@
 """What every farm in a scratch folder needs: a port of its own, and nothing that leads to another farm."""
 
+import os
 import random
 import socket
 from collections import deque
@@ -17,8 +18,9 @@ ELSEWHERE = {
 
 # Below those of which the kernel takes one for its own end of a connection, perhaps before somebody listens.
 _PORTS = range(20_000, 32_000)
-# Names that no other process can have while this one lives, one for each of the last ports that it drew.
-_drawn: deque[socket.socket] = deque()
+# Sockets whose names no other process can have while this one lives, one for each of the last ports that it
+# drew.  Only their numbers: the system closes them in the end, and Python would complain that nobody did.
+_drawn: deque[int] = deque()
 _HELD = 100
 
 
@@ -32,8 +34,8 @@ def free_port() -> int:
             # Others draw at the same time, and it may be a while before anybody listens there.
             mark.bind(f"\0piwheels-port-{port}")
             probe.bind(("127.0.0.1", port))
-            _drawn.append(mark)
+            _drawn.append(mark.detach())
             if len(_drawn) > _HELD:
-                _drawn.popleft().close()
+                os.close(_drawn.popleft())
             return port
         mark.close()

@@ -37,9 +37,17 @@ def wait_s(request: HttpRequest, cost: int, now: float) -> int:
     most = settings.PIWHEELS_API_A_MINUTE
     if not most:
         return 0
-    window, into_s = divmod(int(now), WINDOW_S)
-    spent = _count("limits", f"{network(clients.address(request))}/{window}", cost, WINDOW_S)
+    number, into_s = window(now, WINDOW_S)
+    spent = _count("limits", f"{network(clients.address(request))}/{number}", cost, WINDOW_S)
     return WINDOW_S - into_s if spent > most else 0
+
+
+def window(now: float, length_s: int) -> tuple[int, int]:
+    """Return the number of the window in which that moment is, and how many seconds of it have passed.
+
+    All clients' windows begin at the same moments, so that a count needs no beginning of its own.
+    """
+    return divmod(int(now), length_s)
 
 
 def words(wait_s: int) -> str:
@@ -59,7 +67,7 @@ def refusal(wait_s: int) -> HttpResponse:
 
 def sign_in_wait_s(request: HttpRequest, name: str, now: float) -> int:
     """Return for how many seconds nobody signs in from there, or as that person; 0 if not at all."""
-    into_s = int(now) % SIGN_IN_WINDOW_S
+    _, into_s = window(now, SIGN_IN_WINDOW_S)
     failed = [(caches["sign-ins"].get(key, 0), most) for key, most in _sign_in_keys(request, name, now)]
     return SIGN_IN_WINDOW_S - into_s if any(count >= most for count, most in failed) else 0
 
@@ -99,13 +107,13 @@ def _person(name: str) -> str:
 
 def _sign_in_keys(request: HttpRequest, name: str, now: float) -> list[tuple[str, int]]:
     """Return what failures are counted by, and how many of each may be."""
-    window = int(now) // SIGN_IN_WINDOW_S
+    number, _ = window(now, SIGN_IN_WINDOW_S)
     if _is_known(request, name):
         browser = sha256(request.COOKIES[_KNOWN_BROWSER].encode()).hexdigest()
-        return [(f"sign-in-from/{browser}/{window}", FAILURES_OF_CLIENT)]
+        return [(f"sign-in-from/{browser}/{number}", FAILURES_OF_CLIENT)]
     return [
-        (f"sign-in/{network(clients.address(request))}/{window}", FAILURES_OF_CLIENT),
-        (f"sign-in-as/{_person(name)}/{window}", FAILURES_OF_NAME),
+        (f"sign-in/{network(clients.address(request))}/{number}", FAILURES_OF_CLIENT),
+        (f"sign-in-as/{_person(name)}/{number}", FAILURES_OF_NAME),
     ]
 
 

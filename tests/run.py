@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy import redis
 from tests import services
@@ -30,33 +32,30 @@ FARMS = ("tests", *(f"--ignore={path}" for path in (*SEEN, *HARM)))
 
 @dataclass(frozen=True)
 class Run:
-    """A run of pytest: its name, how it ended, and what it printed if nobody has seen it yet."""
+    """A run of pytest: its name, how it ended, its time, and what it printed if nobody has seen it."""
 
     name: str
     status: int
+    seconds: int
     printed: str = ""
 
 
 def openly(name: str, env: dict[str, str], *arguments: str) -> Run:
     """Run pytest before everybody's eyes."""
     print(f"\n--- {name}", flush=True)
-    words = [sys.executable, "-m", "pytest", *arguments]
-    return Run(name, subprocess.run(words, env={**os.environ, **env}, check=False).returncode)
+    return _pytest(name, env, arguments)
 
 
 def quietly(name: str, env: dict[str, str], *arguments: str) -> Run:
     """Run pytest and keep what it prints."""
+    return _pytest(name, env, arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+
+
+def _pytest(name: str, env: dict[str, str], arguments: Iterable[str], **streams: Any) -> Run:
+    began = time.monotonic()
     words = [sys.executable, "-m", "pytest", *arguments]
-    done = subprocess.run(
-        words,
-        env={**os.environ, **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    return Run(name, done.returncode, done.stdout)
+    done = subprocess.run(words, env={**os.environ, **env}, check=False, **streams)
+    return Run(name, done.returncode, round(time.monotonic() - began), done.stdout or "")
 
 
 def version(*words: str) -> str:
@@ -83,6 +82,9 @@ def main() -> int:
     for run in runs:
         if run.printed:
             print(f"\n--- {run.name}\n{run.printed}", flush=True)
+    # Who moves tests from one part to another sees here what that did.
+    for run in runs:
+        print(f"{run.seconds:5} s  {run.name}")
     return max(run.status for run in runs)
 
 
