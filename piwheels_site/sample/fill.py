@@ -24,7 +24,13 @@ class NotEmpty(Exception):
 
 
 def fill(packages: int, seed: int, now: datetime) -> None:
-    """Write the sample and publish it; raises NotEmpty where anything could be lost, before it writes."""
+    """Write the sample and show it; raises NotEmpty where anything could be lost, before it writes."""
+    write(packages, seed, now)
+    show(now)
+
+
+def write(packages: int, seed: int, now: datetime) -> None:
+    """Write the rows and files of the sample; raises NotEmpty as `fill` does."""
     require_empty()
     # What is missing is said before the first row.
     printed.by_name()
@@ -39,6 +45,10 @@ def fill(packages: int, seed: int, now: datetime) -> None:
         present.write(projects, builders, seed, now)
         present.tell_of_an_incident(now)
     cache.clear()
+
+
+def show(now: datetime) -> None:
+    """Publish what was written and count it, as the processes of a farm would in time."""
     publishing.publish(now, wait=True, run_s=600)
     with transaction.atomic():
         # Two years of days, each a transaction of its own otherwise.
