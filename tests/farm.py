@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -16,6 +15,7 @@ import requests
 from deploy import farm as miniature
 from deploy import redis
 from deploy.scratch import free_port
+from tests.waiting import until
 
 REDIS_CONFIGURATION = miniature.ROOT / "deploy" / "redis" / "redis.conf"
 # Short enough for a test to see a build get lost, long enough not to lose one on a busy machine.
@@ -118,15 +118,10 @@ class Farm:
 
     def wait_until(self, condition: Callable[[], Any], seconds: float = 90) -> Any:
         """Return what the condition says, once that is true; fail after a while, with the logs."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                if answer := condition():
-                    return answer
-            except requests.RequestException:
-                pass
-            time.sleep(0.2)
-        raise AssertionError(f"It did not come true in {seconds} s.\n{self.logs()}")
+        try:
+            return until(condition, seconds)
+        except AssertionError as vain:
+            raise AssertionError(f"{vain}\n{self.logs()}") from vain
 
     def logs(self) -> str:
         """Return the end of what each process printed."""

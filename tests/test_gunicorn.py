@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from deploy import gunicorn
 from deploy.farm import ROOT
 from deploy.scratch import free_port
 from tests.stack import database_of_tests
+from tests.waiting import until
 
 GIB = 1 << 30
 
@@ -92,13 +92,6 @@ def answer(url):
         return requests.get(url, timeout=1, headers={"Connection": "close"}).text
     except requests.RequestException:
         return None
-
-
-def until(is_true, patience_s=60):
-    deadline = time.monotonic() + patience_s
-    while not is_true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
 
 
 def test_a_process_whose_threads_all_hang_is_replaced_and_the_others_go_on(site, tmp_path):

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import requests
@@ -14,6 +13,7 @@ from deploy.farm import ROOT
 from deploy.scratch import ELSEWHERE, free_port
 from tests import sdists
 from tests.fake_pypi import FakePyPI
+from tests.waiting import until
 
 pytestmark = pytest.mark.whole
 
@@ -76,18 +76,6 @@ def test_the_demonstration_fails_when_a_build_ends_otherwise(upstream):
     assert "Not all ended as they should." in done.stdout
 
 
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return
-        except requests.RequestException:
-            pass
-        time.sleep(0.2)
-    raise AssertionError(f"It did not come true in {seconds} s.")
-
-
 def test_the_farm_ends_as_a_whole_and_goes_on_where_it_stopped(upstream, tmp_path):
     port = free_port()
     env = environment(
@@ -107,7 +95,7 @@ def test_the_farm_ends_as_a_whole_and_goes_on_where_it_stopped(upstream, tmp_pat
             )
 
     first = start()
-    wait_for(lambda: requests.get(f"{index}docopt/", timeout=5).ok)
+    until(lambda: requests.get(f"{index}docopt/", timeout=5).ok)
     first.send_signal(signal.SIGINT)
     first.wait(30)
     with pytest.raises(requests.ConnectionError):
@@ -116,8 +104,8 @@ def test_the_farm_ends_as_a_whole_and_goes_on_where_it_stopped(upstream, tmp_pat
 
     second = start("markupsafe")
     try:
-        wait_for(lambda: requests.get(f"{index}docopt/", timeout=5).ok)
-        wait_for(lambda: requests.get(f"{index}markupsafe/", timeout=5).ok)
+        until(lambda: requests.get(f"{index}docopt/", timeout=5).ok)
+        until(lambda: requests.get(f"{index}markupsafe/", timeout=5).ok)
     finally:
         second.send_signal(signal.SIGHUP)
         second.wait(30)

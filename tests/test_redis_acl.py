@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import threading
-import time
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from deploy.scratch import free_port
 from tests import sdists
 from tests.fake_pypi import FakePyPI
 from tests.farm import Farm
+from tests.waiting import until
 
 pytestmark = pytest.mark.whole
 
@@ -77,14 +78,6 @@ def answers(client):
         return False
 
 
-def wait_for(client):
-    for _ in range(200):
-        if answers(client):
-            return
-        time.sleep(0.05)
-    raise AssertionError("Redis does not answer.")
-
-
 def machines():
     return redis.server()
 
@@ -104,7 +97,7 @@ def guarded(request, tmp_path_factory):
     process = subprocess.Popen(command(server, folder, port), stdout=subprocess.DEVNULL)
     own = Guarded(port, folder / USERS)
     try:
-        wait_for(own.client("operator"))
+        until(partial(answers, own.client("operator")))
         yield own
     finally:
         for client in own.clients:
@@ -362,14 +355,6 @@ def fault_of(client):
         return fault
 
 
-def until(condition):
-    for _ in range(100):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("It did not come true.")
-
-
 @pytest.mark.django_db
 def test_a_redis_that_cannot_be_asked_is_said_and_the_builder_can_be_enrolled_again(settings):
     settings.PIWHEELS_REDIS_ADMIN_URL = "unix:///nowhere/redis.sock"
@@ -401,7 +386,7 @@ def without_file(tmp_path, settings):
     process = subprocess.Popen(redis.command(tmp_path), stdout=subprocess.DEVNULL)
     client = Redis.from_url(settings.PIWHEELS_REDIS_ADMIN_URL, decode_responses=True, retry=None)
     try:
-        wait_for(client)
+        until(partial(answers, client))
         yield client
     finally:
         client.close()

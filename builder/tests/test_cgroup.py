@@ -2,7 +2,6 @@ import errno
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,6 +10,7 @@ import pytest
 from builder import cgroup
 from builder.cgroup import Group, Home, NoGroups
 from builder.limits import Limits
+from tests.waiting import until
 
 UNLIMITED = Limits(time_s=60.0)
 
@@ -44,13 +44,6 @@ def start(group: Group, code: str) -> subprocess.Popen[bytes]:
     )
     assert process.stdout.readline() == b"in\n"
     return process
-
-
-def wait_for_excess(group: Group) -> str:
-    deadline = time.monotonic() + 10
-    while not (excess := group.look().excess) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return excess
 
 
 def test_all_in_a_group_are_known_measured_and_killed(home):
@@ -105,7 +98,7 @@ def test_too_much_memory_is_noticed():
     group = Group(found(), Limits(60.0, memory_bytes=32 << 20))
 
     with start(group, "held = bytes(range(256)) * (1 << 20)"):
-        excess = wait_for_excess(group)
+        excess = until(lambda: group.look().excess)
         group.kill()
     peak = group.look().memory_bytes
     group.remove()
@@ -118,7 +111,7 @@ def test_too_many_processes_are_noticed():
     group = Group(found(), Limits(60.0, processes=5))
 
     with start(group, "import os, time\nfor _ in range(9): os.fork()"):
-        excess = wait_for_excess(group)
+        excess = until(lambda: group.look().excess)
         group.kill()
     group.remove()
 

@@ -16,7 +16,8 @@ from builder import worker
 from builder.contract import BUILD_TASK
 from builder.tests.sdists import make_sdist
 from builder.tests.server import TOKEN
-from builder.tests.test_worker import redis_command, ring, running, until
+from builder.tests.test_worker import redis_command, ring, running
+from tests.waiting import until
 
 ROOT = Path(worker.__file__).parents[1]
 
@@ -116,7 +117,7 @@ def test_a_builder_that_ends_tells_the_server_and_a_second_signal_ends_it_hard(s
     worker.process.send_signal(signal.SIGTERM)
 
     assert worker.process.wait(5) == 4
-    until(lambda: worker.left() in ([], ["1-1"]), seconds=5)
+    until(lambda: worker.left() in ([], ["1-1"]), patience_s=5)
     assert server.reports == []
 
 
@@ -137,6 +138,6 @@ def test_nothing_is_left_of_a_build_five_seconds_after_it_was_called_off(server,
 
     server.ticket_is_dead = True
 
-    until(lambda: worker.left() == [], seconds=5)
+    until(lambda: worker.left() == [], patience_s=5)
     assert worker.process.poll() is None
     assert server.reports == []

@@ -14,6 +14,7 @@ from builder.client import DeadTicket
 from builder.limits import Limits, Outcome, Watch
 from builder.log import Log
 from builder.processes import Family
+from tests.waiting import until
 
 # Writes its own id to a file and sleeps, in a session of its own, deaf to requests to end; the parents of
 # such a process are gone at once, so it belongs to nobody.
@@ -158,10 +159,7 @@ time.sleep(60)
     assert run(log, tmp_path, chain, time_limit_s=1).ended == "time"
 
     # One that stands still is found here; a chain that goes on may be too quick to be seen, but writes.
-    deadline = time.monotonic() + 10
-    while living_in(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not living_in(tmp_path)
+    until(lambda: not living_in(tmp_path))
     (tmp_path / "beat").unlink()
     time.sleep(1)
     assert not (tmp_path / "beat").exists()
@@ -198,7 +196,4 @@ with Log(folder) as log:
         started = [written_pid(tmp_path / "asleep"), written_pid(tmp_path / "daemon")]
         os.kill(process.pid, signal.SIGKILL)
 
-    deadline = time.monotonic() + 10
-    while any(is_alive(pid) for pid in started) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not any(is_alive(pid) for pid in started)
+    until(lambda: not any(is_alive(pid) for pid in started))

@@ -11,6 +11,7 @@ from builder.proxy import PackageProxy
 from builder.tests.asking import QUICK, TINY, ask, connect, listed
 from builder.tests.dripping import PLACES, dripping
 from builder.tests.package_index import JSON, PackageIndex, make_wheel
+from tests.waiting import until
 
 
 def test_upstream_sees_nothing_that_a_build_sent(index, proxy):
@@ -134,10 +135,7 @@ def test_no_thread_waits_for_upstream_when_a_build_is_over(begin, drop):
         connection.close()
 
         # Upstream hears of it a little later.
-        deadline = time.monotonic() + 5
-        while (left := set(threading.enumerate()) - before) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not left
+        until(lambda: not set(threading.enumerate()) - before)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid"])

@@ -23,18 +23,12 @@ from builder.sandbox import Kind, Level
 from builder.tests.sdists import make_sdist
 from builder.tests.server import TOKEN
 from builder.worker import WrongClock, check_clock, configuration, say_hello, take
+from tests.waiting import until
 
 
 def bare_presence() -> Presence:
     """The presence of a builder without a sandbox."""
     return Presence(lambda folder: Kind(Level.BARE))
-
-
-def until(condition, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_a_ring_becomes_a_build(server, pi):

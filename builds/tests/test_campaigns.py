@@ -1,6 +1,5 @@
 """Campaigns: what they queue, how much at a time, and that they starve nobody."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
@@ -19,6 +18,8 @@ from builds.tests.rows import NOON, make_build, make_builder, make_source, make_
 from packages.clock import database_now
 from packages.models import Package, Version
 from packages.tests import deeds
+from packages.tests.test_lock_order import is_one_waiting
+from tests.waiting import until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -308,7 +309,7 @@ def test_a_tick_that_began_before_it_was_stopped_queues_nothing_more(target):
         with transaction.atomic():
             Package.objects.get().hold()
             ticking = pool.submit(tick)
-            wait_for_a_blocked_statement()
+            until(is_one_waiting)
             campaigns.stop(campaign, "ben", NOON)
 
         assert ticking.result(10) == 0
@@ -342,7 +343,7 @@ def test_what_is_given_out_or_wanted_while_it_is_stopped_stays(target, deed):
         with transaction.atomic():
             Package.objects.get().hold()
             stopping = pool.submit(stop)
-            wait_for_a_blocked_statement()
+            until(is_one_waiting)
             deed(build)
 
         assert stopping.result(10) == 0
@@ -350,18 +351,6 @@ def test_what_is_given_out_or_wanted_while_it_is_stopped_stays(target, deed):
     build.refresh_from_db()
     assert build.is_open
     assert build.campaign == campaign
-
-
-def wait_for_a_blocked_statement():
-    """Wait until another connection waits for a row that this one holds."""
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            if cursor.fetchone()[0]:
-                return
-        time.sleep(0.01)
-    raise AssertionError("Nobody waits.")
 
 
 def test_what_a_crash_left_of_its_end_is_finished_by_the_next_tick(target):

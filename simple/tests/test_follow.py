@@ -25,6 +25,7 @@ from simple.follow import Follower
 from simple.models import Log, Miss
 from simple.tests.log_lines import nginx
 from simple.tests.rows import make_package, make_wheel
+from tests.waiting import until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -304,7 +305,7 @@ def test_two_followers_of_a_log_count_each_line_once(log):
     for _ in range(20):
         append(log, lines(wheel, 5) + misses(5))
         time.sleep(0.02)
-    wait_until(lambda: downloads.total() >= 100 and missed() >= 100)
+    until(lambda: downloads.total() >= 100 and missed() >= 100)
     stop.set()
     for thread in threads:
         thread.join()
@@ -314,13 +315,6 @@ def test_two_followers_of_a_log_count_each_line_once(log):
 
 def has_counted_more_than(count):
     return downloads.total() > count
-
-
-def wait_until(is_true, patience_s=60):
-    """Wait for something to become true, which the assertion after it then proves."""
-    until = time.monotonic() + patience_s
-    while not is_true() and time.monotonic() < until:
-        time.sleep(0.1)
 
 
 def database_url():
@@ -350,7 +344,8 @@ def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log, 
     written, kills = 400, 0
     process = start_following(log)
     try:
-        wait_until(lambda: downloads.total() == written)
+        until(lambda: downloads.total() == written)
+        counted = written
         for turn in range(turns):
             append(log, lines(wheel, 400) + misses(100))
             written += 400
@@ -358,14 +353,15 @@ def test_T02_a_follower_that_is_killed_at_any_moment_counts_each_line_once(log, 
                 log.rename(f"{log}.{turn}")
             time.sleep(chance.uniform(0, 0.15))
             if turn % 12 == 11:
-                wait_until(partial(has_counted_more_than, downloads.total()), patience_s=20)
+                until(partial(has_counted_more_than, counted))
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 kills += 1
+                counted = downloads.total()
                 process = start_following(log)
         append(log, lines(wheel, 400))  # what the last one counts, which then surely listens to signals
         written += 400
-        wait_until(lambda: downloads.total() >= written and missed() >= turns * 100)
+        until(lambda: downloads.total() >= written and missed() >= turns * 100)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -388,11 +384,11 @@ def test_trouble_is_told_and_outlived(log, follower, caplog):
 
     thread = Thread(target=run)
     thread.start()
-    wait_until(lambda: "is not counted now, but will be" in caplog.text)
+    until(lambda: "is not counted now, but will be" in caplog.text)
 
     log.rmdir()
     append(log, lines(make_wheel(), 2))
-    wait_until(lambda: downloads.total() == 2)
+    until(lambda: downloads.total() == 2)
     stop.set()
     thread.join()
 
