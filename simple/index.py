@@ -115,7 +115,7 @@ _TOLD = (
     *("yanked", "yanked_reason", "superseded_by_id", "version__canonical", "version__yanked"),
     "version__yanked_reason",
     *("build__source__yanked", "build__source__yanked_reason"),
-    *("is_portable", "glibc", "glibcxx", "build__target__os_release"),
+    *("is_portable", "glibc", "glibcxx", "build__target__os_release", "build__target__policy"),
 )
 
 

@@ -37,6 +37,8 @@ class Indexes:
 
     releases: Mapping[str, tuple[Need, ...]]  # by index
     has_full: bool
+    # Those of which upstream's wheels replace none, as their pips are to need no index beside ours.
+    targets_alone: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,12 +62,15 @@ def current(kept: Collection[str] = ()) -> Indexes:
     What a Pi has in its pip.conf goes on to work when nothing more is built for it.
     """
     needs: dict[str, list[Need]] = {}
+    alone: list[str] = []
     wanted = set(kept)
     for target in Target.objects.order_by("os_release", "key"):
+        alone += [target.key] if target.policy == Target.Policy.EVERYTHING else []
         if index := of_release(target.os_release):
             needs.setdefault(index, []).append(target.need())
             wanted |= {index} if target.is_active else set()
     return Indexes(
         releases={index: tuple(each) for index, each in needs.items() if index in wanted},
         has_full=settings.PIWHEELS_FULL_INDEX,
+        targets_alone=tuple(alone),
     )

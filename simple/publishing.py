@@ -100,6 +100,8 @@ def _made_of(there_are: Indexes) -> str:
     """Return a hash of what the pages of all packages depend on."""
     releases = {index: [_told(need) for need in needs] for index, needs in there_are.releases.items()}
     facts = [LAYOUT, settings.PIWHEELS_FILES_URL, there_are.has_full, releases, _is_local()]
+    # Only where there are any: most farms have none, whose trees were written before there was this fact.
+    facts += [there_are.targets_alone] if there_are.targets_alone else []
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

@@ -10,7 +10,7 @@ from builds.files import storage
 from builds.models import Build, Target, Wheel
 from builds.tests.storages import metadata_of
 from packages import merge
-from packages.models import Package, Version, canonical_version
+from packages.models import Package, UpstreamFile, Version, canonical_version
 from packages.project import Project, Release
 from tests import sdists
 
@@ -40,6 +40,14 @@ def tell(name="demo", *, numbers=("1.0",), display_name=None, status="active", s
         versions=tuple(Release(number, ()) for number in numbers),
     )
     merge.apply(project, timezone.now())
+
+
+def make_upstream(version, filename, **fields):
+    kind = "wheel" if filename.endswith(".whl") else "source"
+    address = f"https://files.invalid/{filename}"
+    return UpstreamFile.objects.create(
+        version=version, **{"filename": filename, "kind": kind, "url": address, "sha256": "a" * 64, **fields}
+    )
 
 
 def make_wheel(

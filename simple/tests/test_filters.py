@@ -7,26 +7,18 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from builds.models import Target, Wheel
-from builds.tests.rows import make_build
+from builds.tests.rows import make_build, make_target
 from builds.wheels.yanks import SUPERSEDED
 from deploy.farm import ROOT
-from packages.models import Package, UpstreamFile
+from packages.models import Package
 from simple.indexes import OWN, TAKEN, of_release
 from simple.tests.pages import HTML_V1, JSON, json_of, page_of
-from simple.tests.rows import make_package, make_version, make_wheel
+from simple.tests.rows import make_package, make_upstream, make_version, make_wheel
 
 pytestmark = pytest.mark.django_db
 
 PLATFORM, FULL, RELEASE = "/simple-platform/demo/", "/simple-full/demo/", "/test/simple/demo/"
 PURE = "py3-none-any"
-
-
-def make_upstream(version, filename, **fields):
-    kind = "wheel" if filename.endswith(".whl") else "source"
-    address = f"https://files.invalid/{filename}"
-    return UpstreamFile.objects.create(
-        version=version, **{"filename": filename, "kind": kind, "url": address, "sha256": "a" * 64, **fields}
-    )
 
 
 def files_of(client, path):
@@ -87,6 +79,19 @@ def test_ours_for_both_pythons_is_not_superseded_by_one_for_python_2(client, the
     make_upstream(wheel.version, f"demo-1.0-{theirs}-none-any.whl")
 
     assert files_of(client, "/simple/demo/")[wheel.filename]["yanked"] == (is_yanked and SUPERSEDED)
+
+
+def test_upstreams_pure_wheel_replaces_none_of_a_target_that_needs_no_index_beside_ours(client):
+    wheel, gap = make_wheel(tag=PURE), make_wheel("gap", tag=PURE)
+    wheel.build.target = make_target("bookworm-armhf-cp311", policy=Target.Policy.EVERYTHING)
+    wheel.build.save()
+    make_upstream(wheel.version, wheel.filename)
+    make_upstream(gap.version, gap.filename)
+
+    assert files_of(client, "/simple/demo/")[wheel.filename]["yanked"] is False
+    assert files_of(client, "/bookworm/simple/demo/")[wheel.filename]["yanked"] is False
+    assert files_of(client, "/simple/gap/")[gap.filename]["yanked"] == SUPERSEDED
+    assert client.get(PLATFORM).status_code == 404
 
 
 def test_our_own_reason_goes_before_that_of_being_superseded(client):

@@ -20,10 +20,11 @@ from django.utils import timezone
 from builds.files import storage
 from builds.files.storage import Unreachable
 from builds.models import Target, Wheel
+from builds.wheels.yanks import SUPERSEDED
 from packages.models import Package
 from simple import folders, indexes, publishing, tree
 from simple.models import Shown
-from simple.tests.rows import make_package, make_wheel
+from simple.tests.rows import make_package, make_upstream, make_wheel
 from simple.views import PAGE
 
 pytestmark = pytest.mark.django_db
@@ -516,6 +517,21 @@ def test_new_releases_get_their_pages_and_old_ones_keep_them():
     make_wheel("other")
     publish()
     assert entries("other", index="test/simple") == PAGES
+
+
+def test_another_policy_of_a_target_is_soon_on_the_pages_of_its_wheels():
+    wheel = make_wheel(tag="py3-none-any")
+    make_upstream(wheel.version, wheel.filename)
+    publish()
+    assert SUPERSEDED in page()
+
+    Target.objects.update(policy=Target.Policy.EVERYTHING)
+    publish()
+    assert SUPERSEDED not in page()
+
+    Target.objects.update(policy=Target.Policy.GAPS)
+    publish()
+    assert SUPERSEDED in page()
 
 
 def test_the_index_with_upstreams_files_can_be_left_out(settings):
