@@ -65,7 +65,7 @@ def current(kept: Collection[str] = ()) -> Indexes:
     alone: list[str] = []
     wanted = set(kept)
     for target in Target.objects.order_by("os_release", "key"):
-        alone += [target.key] if target.policy == Target.Policy.EVERYTHING else []
+        alone += [] if target.counts_upstream else [target.key]
         if index := of_release(target.os_release):
             needs.setdefault(index, []).append(target.need())
             wanted |= {index} if target.is_active else set()

@@ -12,6 +12,7 @@ from typing import Self
 
 import psutil
 
+from builder.tests.waiting import until
 from tests import services
 from tests.fresh_machine import ROOT, Machine
 
@@ -86,11 +87,8 @@ class Booted(Machine):
     def wait_until(self, condition: Callable[[], object], seconds: float) -> float:
         """Return after how many seconds the condition came true; it must, in so many."""
         began = time.monotonic()
-        while time.monotonic() - began < seconds:
-            if condition():
-                return time.monotonic() - began
-            time.sleep(0.2)
-        raise AssertionError(f"It did not come true in {seconds} s.")
+        until(condition, seconds)
+        return time.monotonic() - began
 
     def processes(self, user: str) -> list[psutil.Process]:
         """Return the machine's processes of one of its users."""

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import requests
 
+from builder.tests.waiting import PATIENCE_S, until
 from deploy import farm as miniature
 from deploy import redis
 from deploy.scratch import free_port
-from tests.waiting import until
 
 REDIS_CONFIGURATION = miniature.ROOT / "deploy" / "redis" / "redis.conf"
 # Short enough for a test to see a build get lost, long enough not to lose one on a busy machine.
@@ -116,7 +116,7 @@ class Farm:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(20)
 
-    def wait_until(self, condition: Callable[[], Any], seconds: float = 90) -> Any:
+    def wait_until(self, condition: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
         """Return what the condition says, once that is true; fail after a while, with the logs."""
         try:
             return until(condition, seconds)

@@ -11,11 +11,11 @@ import pytest
 import requests
 from django.db import connection
 
+from builder.tests.waiting import until
 from deploy import gunicorn
 from deploy.farm import ROOT
 from deploy.scratch import free_port
 from tests.stack import database_of_tests
-from tests.waiting import until
 
 GIB = 1 << 30
 

@@ -9,11 +9,11 @@ import sys
 import pytest
 import requests
 
+from builder.tests.waiting import until
 from deploy.farm import ROOT
 from deploy.scratch import ELSEWHERE, free_port
 from tests import sdists
 from tests.fake_pypi import FakePyPI
-from tests.waiting import until
 
 pytestmark = pytest.mark.whole
 

@@ -14,6 +14,7 @@ from redis import ConnectionError, Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from builder.contract import BUILD_TASK
+from builder.tests.waiting import until
 from builds import dispatch
 from builds.builders import enrolment, redis_users
 from builds.models import Build, Builder
@@ -24,7 +25,6 @@ from deploy.scratch import free_port
 from tests import sdists
 from tests.fake_pypi import FakePyPI
 from tests.farm import Farm
-from tests.waiting import until
 
 pytestmark = pytest.mark.whole
 

@@ -10,7 +10,7 @@ import pytest
 from builder import cgroup
 from builder.cgroup import Group, Home, NoGroups
 from builder.limits import Limits
-from tests.waiting import until
+from builder.tests.waiting import until
 
 UNLIMITED = Limits(time_s=60.0)
 

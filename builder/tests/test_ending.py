@@ -17,7 +17,7 @@ from builder.contract import BUILD_TASK
 from builder.tests.sdists import make_sdist
 from builder.tests.server import TOKEN
 from builder.tests.test_worker import redis_command, ring, running
-from tests.waiting import until
+from builder.tests.waiting import until
 
 ROOT = Path(worker.__file__).parents[1]
 

@@ -9,7 +9,7 @@ from builder.contract import LOG_CHUNK, LOG_LIMIT
 from builder.heartbeat import Heartbeats
 from builder.log import Log
 from builder.tests.server import make_order
-from tests.waiting import until
+from builder.tests.waiting import until
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_log_that_somebody_looks_at_comes_sooner(server, client, log, is_watch
         until(lambda: len(server.asked) >= (5 if is_watched else 1))
         time.sleep(0.4)
 
-    assert (len(server.asked) == 1) == (not is_watched)
+    assert (len(server.asked) > 1) == is_watched
 
 
 def test_heartbeats_go_on_after_faults(server, client, log):

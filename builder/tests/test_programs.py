@@ -14,7 +14,7 @@ from builder.client import DeadTicket
 from builder.limits import Limits, Outcome, Watch
 from builder.log import Log
 from builder.processes import Family
-from tests.waiting import until
+from builder.tests.waiting import until
 
 # Writes its own id to a file and sleeps, in a session of its own, deaf to requests to end; the parents of
 # such a process are gone at once, so it belongs to nobody.

@@ -11,7 +11,7 @@ from builder.proxy import PackageProxy
 from builder.tests.asking import QUICK, TINY, ask, connect, listed
 from builder.tests.dripping import PLACES, dripping
 from builder.tests.package_index import JSON, PackageIndex, make_wheel
-from tests.waiting import until
+from builder.tests.waiting import until
 
 
 def test_upstream_sees_nothing_that_a_build_sent(index, proxy):

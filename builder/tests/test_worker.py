@@ -22,8 +22,8 @@ from builder.presence import Presence
 from builder.sandbox import Kind, Level
 from builder.tests.sdists import make_sdist
 from builder.tests.server import TOKEN
+from builder.tests.waiting import until
 from builder.worker import WrongClock, check_clock, configuration, say_hello, take
-from tests.waiting import until
 
 
 def bare_presence() -> Presence:

@@ -178,9 +178,14 @@ class Target(models.Model):
         """Return the wheel tags that this target's pip takes from us."""
         return _supported_tags(self.python, self.abi, tuple(self.platform_tags))
 
+    @property
+    def counts_upstream(self) -> bool:
+        """Whether its pips have upstream's index beside ours, so that upstream's wheels serve it too."""
+        return self.policy == self.Policy.GAPS
+
     def served_upstream(self, wheels: Iterable[upstream.UpstreamWheel]) -> list[str]:
         """Return upstream's files that this target needs no other than, if its policy lets them count."""
-        return self.takes(wheels) if self.policy == self.Policy.GAPS else []
+        return self.takes(wheels) if self.counts_upstream else []
 
     def takes(self, wheels: Iterable[upstream.UpstreamWheel]) -> list[str]:
         """Return upstream's files that this target's pip takes, the first for each of its machines."""

@@ -150,7 +150,7 @@ def _offers(package: Package) -> dict[int, list[Offer]]:
 
 def _upstream(package: Package, targets: list[Target]) -> dict[int, list[UpstreamWheel]]:
     """Return what upstream has, if that counts for any of the targets."""
-    if all(target.policy == Target.Policy.EVERYTHING for target in targets):
+    if not any(target.counts_upstream for target in targets):
         return {}
     return wishes.upstream_wheels(UpstreamFile.objects.filter(version__package=package))
 

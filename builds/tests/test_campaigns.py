@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import DataError, OperationalError, connection, transaction
 from django.urls import reverse
 
+from builder.tests.waiting import until
 from builds.figures import counting
 from builds.models import Build, Campaign, Demand
 from builds.planning import campaigns, plan
@@ -19,7 +20,6 @@ from packages.clock import database_now
 from packages.models import Package, Version
 from packages.tests import deeds
 from packages.tests.test_lock_order import is_one_waiting
-from tests.waiting import until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 

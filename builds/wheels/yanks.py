@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from packaging.tags import Tag
 
-from builds.models import Target, Wheel
+from builds.models import Wheel
 from builds.wheels.coverage import is_pure
 from builds.wheels.upstream import UpstreamWheel, tags_of
 from packages.models import UpstreamFile, Version
@@ -37,9 +37,11 @@ def yank_of(wheel: Wheel, pure: frozenset[Tag] = frozenset()) -> Yank | None:
     before none.
     """
     made_of: tuple[Version | UpstreamFile | None, ...] = (wheel.version, wheel.build.source)
+    # Whoever has our index alone has nothing else to take.
+    is_replaced = is_superseded(wheel, pure) and wheel.build.target.counts_upstream
     found = [
         *([Yank("yanked here", wheel.yanked_reason)] if wheel.is_yanked_by_hand else []),
-        *([Yank("yanked", SUPERSEDED)] if is_superseded(wheel, pure) and _yields(wheel) else []),
+        *([Yank("yanked", SUPERSEDED)] if is_replaced else []),
         # A yank is of one file (PEP 592), and a version is yanked when all of its files are.
         *(Yank("yanked upstream", each.yanked_reason) for each in made_of if each and each.yanked),
         *([Yank("replaced", wheel.yanked_reason)] if wheel.yanked and wheel.superseded_by_id else []),
@@ -57,14 +59,6 @@ def is_superseded(wheel: Wheel, pure: frozenset[Tag]) -> bool:
     # py2.py3 promises what no pip that we serve asks for: upstream's wheel for Python 2 gives it nothing.
     asked = {tag for tag in tags if not tag.interpreter.startswith(("py2", "cp2"))}
     return is_pure(tags) and not asked.isdisjoint(pure)
-
-
-def _yields(wheel: Wheel) -> bool:
-    """Tell whether there is to be no wheel beside one of upstream's, as pip has upstream's index, too.
-
-    Where ours needs no other beside it, each wheel is built because there is nothing else to take.
-    """
-    return wheel.build.target.policy == Target.Policy.GAPS
 
 
 def yanks(wheels: Iterable[Wheel], upstream: Mapping[int, Sequence[UpstreamWheel]]) -> dict[int, Yank]:

@@ -1,5 +1,6 @@
 """Who changes several rows takes them in the order that all keep, so that no two wait for each other."""
 
+import time
 from contextlib import contextmanager
 from threading import Thread
 
@@ -8,7 +9,6 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from packages.models import Dirty, Package, Version
-from tests.waiting import until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -28,13 +28,15 @@ def waiting(deed):
 
     thread = Thread(target=run)
     thread.start()
-    until(is_one_waiting)
+    deadline = time.monotonic() + 30
+    while not is_one_waiting():
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.01)
     yield
     transaction.on_commit(lambda: thread.join(60))
 
 
 def is_one_waiting():
-    """Tell whether a connection waits for a row that another one holds."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return cursor.fetchone()[0] > 0

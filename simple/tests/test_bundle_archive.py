@@ -11,11 +11,11 @@ import zipfile
 
 import pytest
 
+from builder.tests.waiting import until
 from builds.files.stored import TEMPORARY
 from simple.bundle import archive, papers
 from simple.bundle.archive import Member, WrongBytes
 from simple.bundle.papers import Content, Entry
-from tests.waiting import until
 
 ENTRY = Entry("demo", "1.0", "demo-1.0-py3-none-any.whl", 9, "a" * 64, is_ours=True)
 

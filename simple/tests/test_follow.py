@@ -20,12 +20,12 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 
+from builder.tests.waiting import until
 from simple import downloads
 from simple.follow import Follower
 from simple.models import Log, Miss
 from simple.tests.log_lines import nginx
 from simple.tests.rows import make_package, make_wheel
-from tests.waiting import until
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
