@@ -434,7 +434,7 @@ def test_a_yanked_wheel_is_no_yes_and_says_why(client, rows, fields, word, reaso
 
 
 def test_a_wheel_that_upstreams_own_replaces_leads_to_that_one(client):
-    build = make_build(target=make_target(policy="everything"), state="succeeded", finished_at=NOON)
+    build = make_build(state="succeeded", finished_at=NOON)
     make_wheel(build=build)
     make_source(build.version, "-py3-none-any.whl", kind="wheel")
 
@@ -444,6 +444,18 @@ def test_a_wheel_that_upstreams_own_replaces_leads_to_that_one(client):
         client.get("/project/demo/")
     )
     assert "pip install" not in text(client.get("/project/demo/"))
+
+
+def test_a_wheel_for_whoever_has_our_index_alone_is_not_replaced(client):
+    build = make_build(target=make_target(policy="everything"), state="succeeded", finished_at=NOON)
+    make_wheel(build=build)
+    make_source(build.version, "-py3-none-any.whl", kind="wheel")
+
+    page = text(client.get("/project/demo/"))
+
+    assert "1.0 has a wheel" in answers(client)[0]
+    assert "pip install" in page
+    assert "yanked" not in page
 
 
 def test_a_yanked_version_says_so_in_its_row(client):
