@@ -38,7 +38,7 @@ def test_a_part_of_a_file_can_be_had(upstream, wanted, status, content):
 def test_a_fault_happens_as_often_as_it_was_told_to(upstream):
     upstream.fail("/simple/", 503, times=2)
 
-    codes = [requests.get(upstream.simple_url, timeout=5).status_code for _ in range(3)]
+    codes = [requests.get(upstream.simple_url, timeout=60).status_code for _ in range(3)]
 
     assert codes == [503, 503, 200]
     assert upstream.paths() == ["/simple/"] * 3
@@ -86,7 +86,7 @@ def call(upstream, method, *arguments):
         f"{upstream.url}/pypi",
         xmlrpc.client.dumps(arguments, method),
         headers={"Content-Type": "text/xml"},
-        timeout=5,
+        timeout=60,
     )
     answer.raise_for_status()
     [result], _ = xmlrpc.client.loads(answer.content)
@@ -96,7 +96,7 @@ def call(upstream, method, *arguments):
 def page(upstream, name="demo", *, etag="", accept=SIMPLE_JSON, api="simple"):
     path = f"/simple/{name}/" if api == "simple" else f"/pypi/{name}/json"
     headers = {"Accept": accept} | ({"If-None-Match": etag} if etag else {})
-    return requests.get(upstream.url + path, headers=headers, timeout=5)
+    return requests.get(upstream.url + path, headers=headers, timeout=60)
 
 
 def test_the_journal_says_what_happened_to_whom(upstream):
@@ -209,7 +209,7 @@ def test_who_calls_too_often_gets_a_fault(upstream):
 def test_calls_may_be_refused(upstream):
     upstream.xmlrpc = False
 
-    answer = requests.post(f"{upstream.url}/pypi", "", headers={"Content-Type": "text/xml"}, timeout=5)
+    answer = requests.post(f"{upstream.url}/pypi", "", headers={"Content-Type": "text/xml"}, timeout=60)
 
     assert answer.status_code == 405
 
@@ -255,7 +255,7 @@ def test_the_root_may_be_old(upstream):
     upstream.add_project("other")
 
     def names():
-        answer = requests.get(upstream.simple_url, headers={"Accept": SIMPLE_JSON}, timeout=5).json()
+        answer = requests.get(upstream.simple_url, headers={"Accept": SIMPLE_JSON}, timeout=60).json()
         return [project["name"] for project in answer["projects"]]
 
     assert names() == ["demo"]
@@ -269,7 +269,7 @@ def test_the_root_lacks_what_is_in_quarantine(upstream):
 
     upstream.quarantine("demo")
 
-    assert "demo" not in requests.get(upstream.simple_url, timeout=5).text
+    assert "demo" not in requests.get(upstream.simple_url, timeout=60).text
     assert (page(upstream).json()["files"], page(upstream, api="pypi").status_code) == ([], 404)
 
 
@@ -318,7 +318,7 @@ def test_faults_can_be_switched_off(upstream):
 
     upstream.mend()
 
-    assert requests.get(upstream.simple_url, timeout=5).status_code == 200
+    assert requests.get(upstream.simple_url, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize(

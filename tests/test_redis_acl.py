@@ -153,7 +153,7 @@ def test_a_whole_farm_works_and_does_nothing_that_it_may_not(tmp_path):
 def test_a_ring_of_the_dispatcher_reaches_its_builder(guarded, orders_url):
     assert dispatch.ring([(Build(pk=7, attempt=2), Builder(name="pi-07"))])
 
-    _, ring = guarded.client("b-pi-07").brpop("b.pi-07.q", timeout=5)
+    _, ring = guarded.client("b-pi-07").brpop("b.pi-07.q", timeout=60)
     message = json.loads(ring)
     assert message["headers"]["task"] == BUILD_TASK
     assert message["headers"]["argsrepr"] == "[7, 2]"
@@ -338,7 +338,7 @@ def test_T38_a_retired_builder_is_cut_off_at_once(managed):
 
     assert enrolment.retire(build.builder, "Sold.", NOON) == 1
 
-    thread.join(2)
+    thread.join(20)
     assert [type(fault) for fault in ended] == [ConnectionError]
     with pytest.raises(AuthenticationError):
         waiting.ping()

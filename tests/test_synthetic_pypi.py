@@ -21,7 +21,7 @@ def upstream():
 
 
 def get(path, upstream):
-    answer = requests.get(upstream.url + path, headers={"Accept": SIMPLE_JSON}, timeout=5)
+    answer = requests.get(upstream.url + path, headers={"Accept": SIMPLE_JSON}, timeout=60)
     answer.raise_for_status()
     return answer.json()
 
@@ -63,7 +63,7 @@ def test_the_bytes_of_a_file_fit_its_digest_and_its_size(upstream, suffix):
     pages = (get(f"/simple/{upstream.catalogue.name(number)}/", upstream) for number in range(100))
     file = next(file for page in pages for file in page["files"] if file["filename"].endswith(suffix))
 
-    body = requests.get(file["url"], timeout=5).content
+    body = requests.get(file["url"], timeout=60).content
 
     assert (len(body), hashlib.sha256(body).hexdigest()) == (file["size"], file["hashes"]["sha256"])
 

@@ -23,7 +23,7 @@ def somebody(chance: random.Random) -> str:
 def outcome(upstream, path):
     headers = {"Accept": SIMPLE_JSON}
     try:
-        answer = requests.get(f"{upstream.url}{path}", headers=headers, timeout=5)
+        answer = requests.get(f"{upstream.url}{path}", headers=headers, timeout=60)
         return (answer.status_code, answer.content, answer.headers.get("ETag"))
     except requests.RequestException as error:
         return type(error)

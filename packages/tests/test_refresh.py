@@ -88,7 +88,7 @@ def test_whoever_waits_for_an_answer_keeps_the_name_until_it_comes(
     if is_there:
         upstream.add_sdist("demo", "1.0")
     mark("demo", now)
-    upstream.delay("/simple/demo/", 0.3)
+    upstream.delay("/simple/demo/", 1.0)
 
     with CaptureQueriesContext(connection) as captured:
         refresh()
@@ -310,11 +310,11 @@ def test_an_index_that_hangs_ends_the_run(upstream, refresh, now, monkeypatch):
 
 
 def test_a_run_that_takes_long_begins_nothing_more(upstream, refresh, now, monkeypatch):
-    monkeypatch.setattr(sync, "RUN_S", 0.3)
+    monkeypatch.setattr(sync, "RUN_S", 1.0)
     for name in ("a", "b"):
         upstream.add_sdist(name, "1.0")
         mark(name, now)
-    upstream.delay("/simple/", 0.5)
+    upstream.delay("/simple/", 1.5)
 
     assert refresh() == 1
     assert Dirty.objects.get().not_before == now

@@ -17,7 +17,7 @@ from tests.fake_pypi_pages import SIMPLE_JSON
 
 
 def root(url):
-    return requests.get(url, headers={"Accept": SIMPLE_JSON}, timeout=5).json()
+    return requests.get(url, headers={"Accept": SIMPLE_JSON}, timeout=60).json()
 
 
 def test_it_serves_a_pypi_whose_life_goes_on_until_it_is_ended():

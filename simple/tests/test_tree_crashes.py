@@ -247,7 +247,8 @@ def links():
 @pytest.mark.django_db(transaction=True)
 def test_F08_F09_whoever_reads_a_page_finds_all_of_it_and_each_file_as_it_says(monkeypatch):
     # Long enough for a reader of this machine, short enough to see it end.
-    monkeypatch.setattr(Shown, "LINGER", timedelta(seconds=1))
+    linger = timedelta(seconds=3)
+    monkeypatch.setattr(Shown, "LINGER", linger)
     farm = Farm()
     assert farm.make(make_build()).status_code == 200
     make_wheel("demo", number="2.0")
@@ -263,7 +264,7 @@ def test_F08_F09_whoever_reads_a_page_finds_all_of_it_and_each_file_as_it_says(m
                 publishing.publish(timezone.now())
                 time.sleep(0.01)
             if kind == "remove":
-                time.sleep(1)
+                time.sleep(linger.total_seconds())
                 publishing.publish(timezone.now())
                 there, listed = links()
                 assert there == listed
