@@ -5,7 +5,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -28,7 +28,7 @@ class Confirm(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Show the question, a line for the reason, and two buttons."""
-        with Vertical(classes="dialog"):
+        with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(Text(question(self._deed, self._chosen), "bold"), id="question")
             yield Static(Text(self._deed.effect))
             yield Input(placeholder="why (may be empty)", max_length=_LONGEST, id="reason")
@@ -70,7 +70,7 @@ class Menu(ModalScreen[Deed | None]):
 
     def compose(self) -> ComposeResult:
         """Show the deeds."""
-        with Vertical(classes="dialog"):
+        with VerticalScroll(classes="dialog", can_focus=False):
             yield Static(Text(f"What is wanted of {self._whom}?", "bold"))
             yield OptionList(*[Option(Text(f"{each.label:7} {each.effect}"), each.name) for each in DEEDS])
 
@@ -112,5 +112,6 @@ class Help(ModalScreen[None]):
             said.append(f" {does}\n")
         said.append("\nOn the farm's own line a deed is for all builders that it would change, but for")
         said.append(" those that were taken out. Each asks first, and is in the log of who did what.")
-        with Vertical(classes="dialog"):
+        # It has the focus, so that arrows scroll it where the terminal is small.
+        with VerticalScroll(classes="dialog"):
             yield Static(said)

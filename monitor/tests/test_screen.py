@@ -453,6 +453,30 @@ def test_help_says_what_each_key_does():
     watch(FakeFarm(), scene)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (40, 14)])
+def test_on_a_small_terminal_all_of_the_help_can_be_read(size):
+    async def scene(watcher):
+        await watcher.see("pi-1")
+        await watcher.press("h")
+        await watcher.see("Keys")
+        await watcher.press(*["down"] * 60)
+        await watcher.see("who did what", absent=["Keys"])
+
+    watch(FakeFarm(), scene, size=size)
+
+
+@pytest.mark.parametrize("size", [(80, 14), (40, 24)])
+def test_on_a_small_terminal_the_button_that_is_pressed_is_seen(size):
+    async def scene(watcher):
+        await watcher.see("pi-1")
+        await watcher.press("p")
+        await watcher.see("Pause")
+        await watcher.press("enter")
+        await watcher.see("Yes, do it")
+
+    watch(FakeFarm(*(builder(f"pi-{number}") for number in range(1, 13))), scene, size=size)
+
+
 def test_the_reason_is_typed_and_not_a_key_of_the_screen():
     async def scene(watcher):
         await watcher.see("pi-1")
