@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from builds import failures
 from builds.figures.day_counts import ended_on, midnight, write
-from builds.models import Breakage, Build, Skip
+from builds.models import Breakage, Build
 from builds.shown import relatives
 
 # A release is recent for so long; of what is older, whoever needs it has another version.
@@ -35,21 +35,14 @@ def note_day(day: date) -> None:
 def standing(now: datetime, behind: tuple[date, int] | None = None) -> QuerySet[Build]:
     """Return the builds whose breakage nothing has mended, the last one first, with what is shown of them.
 
-    A later attempt settles one, and so does a later version that was built, an operator who skips it, and
-    upstream by taking the release back.  Those behind one are given by its day and the key of its build.
+    A later attempt settles one, and so does a later version that was built, an operator who skips it or
+    builds for its target no more, and upstream by taking the release back.  Those behind one are given by its
+    day and the key of its build.
     """
     package, target = OuterRef("version__package"), OuterRef("target")
     newer = relatives.good_builds(package, target).filter(released_at__gt=OuterRef("released_at"))
-    skipped = Skip.objects.filter(package=package, target=target)
-    broken = Build.objects.last_attempts().filter(
-        ~Exists(newer),
-        ~Exists(skipped),
-        breakage__day__gt=now.date() - RECENT,
-        version__skip_reason="",
-        version__package__skip_reason="",
-        version__yanked=False,
-        version__gone_at=None,
-    )
+    mendable = Build.objects.last_attempts().mendable()
+    broken = mendable.filter(~Exists(newer), breakage__day__gt=now.date() - RECENT)
     if behind:
         day, key = behind
         broken = broken.filter(Q(breakage__day__lt=day) | Q(breakage__day=day, pk__lt=key))

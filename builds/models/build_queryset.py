@@ -16,6 +16,7 @@ from builds.models.partial import moment, partial_row, partial_source, partial_t
 from builds.models.size import Size
 from builds.models.state import State
 from builds.models.target import Target
+from builds.models.wanted import Skip
 from builds.planning.priority import Place
 from packages.models import Package, Version
 from packages.plain_sql import fill
@@ -197,10 +198,22 @@ class BuildQuerySet(models.QuerySet["Build"]):
         )
         return self.filter(~Exists(later))
 
+    def mendable(self) -> Self:
+        """Builds of what is to be built: a target in use, a version that nobody skips or has taken back."""
+        skips = Skip.objects.filter(package=OuterRef("version__package"), target=OuterRef("target"))
+        return self.filter(
+            ~Exists(skips),
+            target__is_active=True,
+            version__skip_reason="",
+            version__package__skip_reason="",
+            version__yanked=False,
+            version__gone_at=None,
+        )
+
     def given_up(self) -> Self:
         """Last attempts of what ended so often by no fault of its package that a person must look."""
         excused = [key for key in failures.classes() if failures.is_infrastructure(key)]
-        ended = self.filter(is_given_up=True).last_attempts()
+        ended = self.filter(is_given_up=True).last_attempts().mendable()
         return ended.filter(Q(state=State.LOST) | Q(state=State.FAILED, failure__in=excused)).order_by("-pk")
 
     def note_given_up(self) -> int:

@@ -59,8 +59,9 @@ def find_failures(now: datetime) -> Iterator[Matter]:
     before = BuildDay.objects.filter(failure=OuterRef("failure"), day__lt=recent)
     fresh = days.filter(day__gte=recent).filter(~Exists(before)).order_by().values_list("failure", flat=True)
     new = set(fresh.distinct())
+    began = BuildDay.objects.order_by("day").values_list("day", flat=True).first() or today
     # On a farm that has only just begun every class is new, and none of them news.
-    is_young = not BuildDay.objects.filter(day__lt=recent).exists()
+    is_young = began >= recent
     for failure, by_age in counts.items():
         if failure not in failures.classes():
             continue
@@ -69,7 +70,7 @@ def find_failures(now: datetime) -> Iterator[Matter]:
             if not is_young and sum(by_age.values()) >= NEW_LEAST:
                 matter = f"a new class of failure: {sum(by_age.values())} builds"
         else:
-            matter = _growth(by_age)
+            matter = _growth(by_age, min(BEFORE_DAYS, (today - began).days - 1))
         if matter:
             url = admin_list("builds_build", stage=Build.State.FAILED, failure=failure)
             said = f"{failures.classes()[failure].title}: {matter}."
@@ -77,10 +78,10 @@ def find_failures(now: datetime) -> Iterator[Matter]:
             yield Matter(f"failure:{failure}", said, since, url, "Write a recipe, or start a campaign")
 
 
-def _growth(by_age: dict[int, int]) -> str:
-    """Say how much more often a class happened today and yesterday than on the days before; "" if not so."""
+def _growth(by_age: dict[int, int], days: int) -> str:
+    """Say how much more often a class happened today and yesterday than on so many days before; "" if not."""
     lately = by_age.get(0, 0) + by_age.get(1, 0)
-    mean = sum(count for age, count in by_age.items() if age > 1) / BEFORE_DAYS
+    mean = sum(count for age, count in by_age.items() if age > 1) / days
     if lately < GROWN_LEAST or lately <= GROWN * 2 * mean:
         return ""
     return f"{counted(lately)} builds since yesterday, {mean:.1f} a day before"

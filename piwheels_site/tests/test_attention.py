@@ -23,11 +23,13 @@ from builds.models import (
     Campaign,
     Demand,
     Refusal,
+    Skip,
     StorageCheck,
     Target,
     Wheel,
 )
 from builds.tests.rows import (
+    NOON,
     make_build,
     make_builder,
     make_running_build,
@@ -36,7 +38,7 @@ from builds.tests.rows import (
     make_wheel,
 )
 from builds.tests.storages import dead, use
-from packages.models import Dirty, Package, SyncCursor
+from packages.models import Dirty, Package, SyncCursor, Version
 from piwheels_site import attention, machine
 from piwheels_site.attention import builders
 from piwheels_site.attention import builds as of_builds
@@ -305,6 +307,13 @@ def test_a_class_that_grows_is_told(now, today, is_told):
     assert keys(now) == (["failure:missing-header"] if is_told else [])
 
 
+@pytest.mark.parametrize(("today", "is_told"), [(90, True), (30, False)])
+def test_a_farm_of_some_days_is_compared_with_these(now, today, is_told):
+    days("missing-header", today, 0, *[10] * 3)
+
+    assert keys(now) == (["failure:missing-header"] if is_told else [])
+
+
 def test_a_full_disk_of_the_server_is_told(now, monkeypatch):
     usage = type(shutil.disk_usage("/"))(100 << 30, 99 << 30, 1 << 30)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
@@ -455,6 +464,30 @@ def test_what_somebody_requeued_is_settled(now):
     given_up(now)
 
     Build.objects.get().again(losses=0, priority=0, why="Again.")
+
+    assert keys(now) == []
+
+
+def skip_there(build):
+    Skip(package=build.version.package, target=build.target, reason="Too large.").begin()
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        skip_there,
+        lambda build: build.version.package.skip("Too large."),
+        lambda build: build.target.deactivate(),
+        lambda build: Version.objects.filter(pk=build.version_id).update(yanked=True),
+        lambda build: Version.objects.filter(pk=build.version_id).update(gone_at=NOON),
+    ],
+    ids=["skipped there", "skipped", "target off", "yanked", "gone"],
+)
+def test_what_nobody_wants_built_any_more_needs_no_person(now, decide):
+    given_up(now)
+
+    decide(Build.objects.get())
+    Package.objects.update(changed_at=now)
 
     assert keys(now) == []
 
