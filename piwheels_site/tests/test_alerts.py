@@ -1,6 +1,7 @@
 import email
 import hashlib
 import hmac
+import itertools
 import json
 import socket
 from datetime import timedelta
@@ -300,6 +301,17 @@ def test_one_channel_that_is_dead_stops_no_other(hook, settings):
         assert couriers.deliver(NOON) == 1
 
     assert Message.objects.get(key="1").error == "ConnectionError"
+
+
+def test_a_run_ends_before_others_may_take_what_it_has(hook, monkeypatch):
+    for number in range(3):
+        write(key=str(number))
+    # As if each took a minute and a half.
+    ticks = itertools.count(0, 90)
+    monkeypatch.setattr(couriers.time, "monotonic", lambda: float(next(ticks)))
+
+    assert couriers.deliver(NOON) == 1
+    assert len(hook.messages) == 1
 
 
 def test_two_that_deliver_send_it_once(hook):
