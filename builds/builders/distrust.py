@@ -8,9 +8,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from builds.models import Build, Builder, Wheel, WheelQuerySet
+from builds.models.state import OPEN, State
 from builds.planning.plan import Pair
 
 
@@ -28,7 +29,10 @@ class Doubt:
     def to_rebuild(self) -> dict[int, set[Pair]]:
         """Return, by package, what it built and is out of the index, and nobody has built or queued since."""
         attempts = Build.objects.filter(version=OuterRef("version"), target=OuterRef("build__target"))
-        later = attempts.filter(attempt__gt=OuterRef("build__attempt"))
+        # A later one that failed or was cancelled has left the index with nothing.
+        later = attempts.filter(
+            Q(state__in=OPEN) | Q(state=State.SUCCEEDED), attempt__gt=OuterRef("build__attempt")
+        )
         # What was lost is queued by whoever finds that, and what was taken down nobody wants.
         out = self._published().filter(withdrawn_at__isnull=False, lost_at=None, taken_down_at=None)
         found = defaultdict(set)

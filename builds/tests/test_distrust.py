@@ -91,6 +91,19 @@ def test_what_an_honest_builder_makes_instead_is_published_under_a_name_of_its_o
     assert (shown.build.builder, shown.build_tag()) == (honest.builder, (1, ""))
 
 
+@pytest.mark.parametrize(("state", "queued"), [("failed", 1), ("cancelled", 1), ("succeeded", 0)])
+def test_what_was_tried_again_in_vain_is_built_again(farm, state, queued):
+    wheel = built(farm, "1.0")
+    later = wheel.build.again(losses=0, priority=0, why="Again.")
+    Build.objects.filter(pk=later.pk).update(state=state, finished_at=database_now())
+    farm.builder.retire("Stolen.", database_now())
+
+    told = distrust("--always", "--yes")
+
+    assert f"{queued} build{' was' if queued == 1 else 's were'} queued." in told
+    assert Build.objects.open().count() == queued
+
+
 def test_who_is_cut_short_says_it_again_and_it_goes_on(farm):
     wheel, _ = built(farm, "1.0"), built(farm, "2.0")
     farm.builder.pause("Odd.", database_now())
