@@ -49,7 +49,7 @@ def add(
     """Follow a package, or ask for one version of it to be built first.
 
     A package that is new, and asked for by one version, is built in that version only, unless a depth is
-    given.  Raises CannotAdd, and UpstreamUnavailable.
+    given.  Raises CannotAdd, and UpstreamUnavailable; then nothing is written.
     """
     project = _fetch(pypi, name)
     number = None if version is None else _number(project, version)
@@ -63,21 +63,16 @@ def add(
             package.follow(depth)
         elif is_new:
             package.follow(0)
-    if number is not None:
-        request(package.versions.get(number=number), now)
+        if number is not None:
+            request(package.versions.get(number=number), now)
     return package
 
 
-def check(pypi: PyPI, name: str, *, version: str | None = None) -> None:
-    """Ask upstream and our rows whether it could be added, and write nothing; raises as `add` does."""
-    project = _fetch(pypi, name)
-    number = None if version is None else _number(project, version)
-    package = Package.objects.filter(name=project.name).first()
-    if package is None:
-        return
-    _refuse_skipped(package)
-    if number and (known := package.versions.filter(number=number).first()):
-        _check_version(known)
+def check(pypi: PyPI, name: str, *, version: str | None = None, now: datetime) -> None:
+    """Tell whether it could be added, and leave nothing of it; raises as `add` does."""
+    with transaction.atomic():
+        add(pypi, name, version=version, now=now)
+        transaction.set_rollback(True)
 
 
 def _refuse_skipped(subject: Package | Version) -> None:
@@ -132,12 +127,6 @@ def _sort_key(number: str) -> tuple[bool, ParsedVersion, str]:
 
 def request(version: Version, now: datetime) -> None:
     """Ask for a version to be built first; raises NotBuildable and Skipped."""
-    _check_version(version)
-    version.request(now)
-
-
-def _check_version(version: Version) -> None:
-    """Raise CannotAdd for a version that cannot be built."""
     if not version.canonical:
         raise NotBuildable(f"{version} is no version to PEP 440, so no pip of today would install it.")
     if version.gone_at or version.yanked:
@@ -145,5 +134,6 @@ def _check_version(version: Version) -> None:
         state = "is gone from upstream" if version.gone_at else f"is yanked upstream{reason}"
         raise NotBuildable(f"{version} {state}. Ask for another version.")
     if not version.files.listed().sources().exists():
-        raise NotBuildable(f"{version} has no source upstream, so it is recorded but cannot be built.")
+        raise NotBuildable(f"{version} has no source upstream, so it cannot be built.")
     _refuse_skipped(version)
+    version.request(now)

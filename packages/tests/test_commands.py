@@ -86,8 +86,22 @@ def test_what_cannot_be_added_is_refused_with_a_reason(followed, arguments, told
     with pytest.raises(CommandError, match=told):
         call_command("add_package", *arguments)
 
-    assert not Version.objects.exclude(requested_at=None).exists()
-    assert not Package.objects.exclude(depth=0).exists()
+    # To try it says the same.
+    with pytest.raises(CommandError, match=told):
+        call_command("add_package", *arguments, "--dry-run")
+    assert not Package.objects.exists()
+    assert not LogEntry.objects.exists()
+
+
+def test_to_try_it_adds_nothing(followed, capsys):
+    followed.add_sdist("demo", "1.0")
+
+    assert run(capsys, "add_package", "demo", "1.0", "--dry-run") == (
+        "This would happen: demo 1.0 is asked for.\n"
+    )
+
+    assert not Package.objects.exists()
+    assert not Dirty.objects.exists()
 
 
 def test_what_an_operator_skips_is_not_asked_for(followed):

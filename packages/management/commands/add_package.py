@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 
 from packages import adding, sync
 from packages.clock import database_now
-from packages.command import TrialCommand
+from packages.command import REFUSED, TrialCommand
 from packages.pypi import UpstreamUnavailable
 
 
@@ -38,10 +38,11 @@ class Command(TrialCommand):
     ) -> None:
         """Add the package."""
         if depth is not None and depth < 0:
-            raise CommandError("--depth is a number of versions, so it cannot be negative.")
+            text = "--depth is a number of versions, so it cannot be negative."
+            raise CommandError(text, returncode=REFUSED)
         try:
             if options["dry_run"]:
-                adding.check(sync.upstream(), name, version=version)
+                adding.check(sync.upstream(), name, version=version, now=database_now())
                 self.say_trial(_say(name, version))
                 return
             package = adding.add(sync.upstream(), name, version=version, depth=depth, now=database_now())
