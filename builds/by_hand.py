@@ -19,9 +19,10 @@ from builder.contract import CONTRACT, LOG_LIMIT, MAX_WHEELS, BuildReport, Verdi
 from builds import results
 from builds.attached import Attached
 from builds.files import incoming, logs, moving
-from builds.models import Build, Builder, Target, Terms
+from builds.models import Build, Builder, Target, Terms, Wheel
 from builds.planning import wishes
 from builds.publish import Ended, expected_of
+from builds.wheels import build_tags
 from builds.wheels.verify import verify
 from builds.wheels.wheel_names import BadWheel, check_filename
 from packages.clock import database_now
@@ -123,13 +124,22 @@ def _unsaved(wanted: Import) -> Build:
 
 def _verify(wanted: Import, path: Path) -> None:
     """Refuse a file before anything is begun, if it is not what it is to be."""
+    build = _unsaved(wanted)
     try:
         with path.open("rb") as file:
-            verify(file, path.name, expected_of(_unsaved(wanted)), scratch=incoming.scratch())
+            wheel = verify(file, path.name, expected_of(build), scratch=incoming.scratch())
     except BadWheel as error:
         raise CannotImport(str(error)) from error
     except OSError as error:
         raise CannotImport(f"{path} cannot be read: {error}") from error
+    if Wheel.objects.is_taken_down(path.name):
+        raise CannotImport(f"{path.name} was taken down, and nothing gets its name again.")
+    before = Wheel.objects.published(path.name)
+    if before and before[1] != wheel.sha256 and build_tags.same_before(build, wheel) is None:
+        raise CannotImport(
+            f"Build {before[0]} has published another {path.name}, and the bytes behind a name never change:"
+            " build it with a build tag, as 1."
+        )
 
 
 def run(wanted: Import, told: Told, now: datetime) -> Verdict:

@@ -10,7 +10,7 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
 from builds import by_hand, dispatch
-from builds.files import logs, storage
+from builds.files import logs, storage, takedown
 from builds.management.commands.import_wheels import seconds
 from builds.models import Build, Builder, Wheel
 from builds.tests.rows import make_build, make_builder, make_running_build, make_target, make_version
@@ -165,26 +165,54 @@ def test_a_rebuild_by_hand_takes_the_place_of_the_wheel_before(version, put):
     ]
 
 
-def test_other_bytes_under_a_name_are_refused_and_what_waited_waits_again(version, put):
+@pytest.mark.parametrize("words", [["--yes"], ["--dry-run"]])
+def test_other_bytes_under_a_name_are_refused_before_anything_is_begun(version, put, words):
     run(put(NATIVE), "--yes")
-    Build.objects.get().again(losses=0, priority=7, why="")
 
     with pytest.raises(CommandError, match="the bytes behind a name never change"):
+        run(put(NATIVE, files={"demo/other.py": b""}), *words)
+
+    assert Build.objects.get().state == "succeeded"
+
+
+@pytest.mark.parametrize("words", [["--yes"], ["--dry-run"]])
+def test_a_name_that_was_taken_down_is_refused_before_anything_is_begun(version, put, words):
+    path = put(NATIVE)
+    run(path, "--yes")
+    takedown.take_down([Wheel.objects.get()], "Malware.", database_now())
+
+    with pytest.raises(CommandError, match="nothing gets its name again"):
+        run(path, *words)
+
+    assert Build.objects.get().state == "succeeded"
+
+
+@pytest.fixture
+def taken(version, put, monkeypatch):
+    """A file that another build takes the name of after it was looked at."""
+    prepare = by_hand.prepare
+
+    def prepare_and_lose(*arguments):
+        wanted = prepare(*arguments)
+        monkeypatch.undo()
         run(put(NATIVE, files={"demo/other.py": b""}), "--yes")
+        Build.objects.get().again(losses=0, priority=7, why="", rebuild_reason="Ann wants it.")
+        put(NATIVE)
+        return wanted
+
+    monkeypatch.setattr(by_hand, "prepare", prepare_and_lose)
+    return put(NATIVE)
+
+
+def test_who_comes_too_late_for_a_name_is_refused_and_what_waited_waits_again_and_as_before(taken):
+    with pytest.raises(CommandError, match="the bytes behind a name never change"):
+        run(taken, "--yes")
 
     assert [build.state for build in Build.objects.order_by("pk")] == ["succeeded", "failed", "queued"]
-    assert Build.objects.waiting().get().priority == 7
-
-
-@pytest.mark.parametrize("reason", ["", "Ann wants it."])
-def test_what_waited_waits_for_no_other_reason_than_before(version, put, reason):
-    run(put(NATIVE), "--yes")
-    Build.objects.get().again(losses=0, priority=7, why="", rebuild_reason=reason)
-
-    with pytest.raises(CommandError, match="the bytes behind a name never change"):
-        run(put(NATIVE, files={"demo/other.py": b""}), "--yes")
-
-    assert Build.objects.waiting().get().rebuild_reason == reason
+    waiting = Build.objects.waiting().get()
+    assert (waiting.priority, waiting.rebuild_reason) == (7, "Ann wants it.")
+    texts = LogEntry.objects.order_by("-pk").values_list("change_message", flat=True)
+    assert "never change" in texts[0]
 
 
 def test_no_builder_has_a_reason_to_make_what_a_killed_import_was_to_bring(version, put):

@@ -14,7 +14,8 @@ from builds.management import named
 from builds.models import Build, Wheel
 from packages import audit
 from packages.clock import database_now
-from packages.command import DestructiveCommand
+from packages.command import REFUSED, DestructiveCommand
+from packages.models import Version
 from packages.wording import are
 
 _HUMAN = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8}(?:\.\d{1,6})?)s?)?")
@@ -64,7 +65,9 @@ class Command(DestructiveCommand):
         try:
             wanted = by_hand.prepare(options["files"], *self._named(options))
             told = _told(options)
-        except (by_hand.CannotImport, ValueError, OSError) as error:
+        except ValueError as error:
+            raise CommandError(f"{error} Nothing was published.", returncode=REFUSED) from error
+        except (by_hand.CannotImport, OSError) as error:
             raise CommandError(f"{error} Nothing was published.") from error
         if self.may(f"{_say(wanted)} published for good.", options):
             self._publish(wanted, told, delete=options["delete"])
@@ -73,19 +76,21 @@ class Command(DestructiveCommand):
         """Return version and target, where they are given."""
         name, number = named.split(options["package"] or "")
         if options["package"] and not number:
-            raise CommandError("--package wants a version, too: PACKAGE==VERSION.")
+            raise CommandError("--package wants a version, too: PACKAGE==VERSION.", returncode=REFUSED)
         version = named.version(named.package(name), number) if number else None
         return version, named.target(options["target"]) if options["target"] else None
 
     def _publish(self, wanted: by_hand.Import, told: Told, *, delete: bool) -> None:
         """Publish what was looked at."""
-        try:
-            verdict = by_hand.run(wanted, told, database_now())
-        except by_hand.CannotImport as error:
-            raise CommandError(str(error)) from error
+        with audit.noting_command("import wheels", [wanted.version], model=Version) as noted:
+            try:
+                verdict = by_hand.run(wanted, told, database_now())
+            except by_hand.CannotImport as error:
+                raise CommandError(str(error)) from error
+            noted.said = verdict.reason or f"{_say(wanted)} published."
         if verdict.state != Build.State.SUCCEEDED:
             raise CommandError(verdict.reason)
-        self.conclude(verdict.reason or f"{_say(wanted)} published.", "import wheels", [wanted.version])
+        self.stdout.write(noted.said)
         try:
             for path in wanted.paths if delete else ():
                 path.unlink()
