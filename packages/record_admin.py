@@ -65,6 +65,20 @@ def changed_columns(form: Any) -> set[str]:  # Any: of whatever model
     return {field.name for field in form.instance._meta.concrete_fields}.intersection(form.changed_data)
 
 
+class OneByOneAdmin(FarmAdmin):
+    """A table whose rows are deleted each from its own page, if at all.
+
+    Django's action for several reads all that leads to each of them, to say that this keeps it, and asks for
+    no reason.
+    """
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:  # Any: what Django makes of an action
+        """Leave that action out."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
 class RecordAdmin(FarmAdmin):
     """A table that only shows what happened."""
 

@@ -170,7 +170,7 @@ class BuildAdmin(RecordAdmin):
             if not Skip.objects.filter(package=package, target=target).exists():
                 Skip(package=package, target_id=target, reason=wish.reason, by=wish.by).begin()
                 skipped += 1
-        return Outcome(f"{many(skipped, Skip._meta)} decided; a skip that is deleted ends.")
+        return Outcome(f"{many(skipped, Skip._meta)} decided; one that is taken back ends.")
 
     @deed(
         "skip package",
@@ -234,4 +234,4 @@ def _push(pushes: Iterable[Push], wish: Wish) -> Outcome:
         push.by, push.reason = wish.by, wish.reason
         push.begin()
         count += 1
-    return Outcome(f"{many(count, Push._meta)} decided; a push that is deleted ends.")
+    return Outcome(f"{many(count, Push._meta)} decided; one that is taken back ends.")

@@ -18,7 +18,7 @@ from builds.models import Build, BuildDay, Builder, Target, TargetQueue
 from packages import audit
 from packages.admin_deeds import Outcome, Reason, Wish, deed, shown_once
 from packages.clock import database_now
-from packages.record_admin import FarmAdmin
+from packages.record_admin import OneByOneAdmin
 from packages.wording import many
 
 # Of a target, what decides what is built for it and which wheels serve it.
@@ -35,7 +35,7 @@ def _was_tried(target: Target) -> bool:
 
 
 @admin.register(Target)
-class TargetAdmin(FarmAdmin):
+class TargetAdmin(OneByOneAdmin):
     """What the farm builds for; a new OS release is a new row."""
 
     list_display = ["key", "os_name", "architecture", "python", "policy", "is_active", "order"]
@@ -43,9 +43,12 @@ class TargetAdmin(FarmAdmin):
     actions = ["activate", "deactivate"]
 
     def what(self, rows: QuerySet[Target]) -> str:
-        """Name the targets, and say how much waits for them."""
-        queued = TargetQueue.objects.filter(target__in=rows).aggregate(ready=Sum("ready"))["ready"] or 0
-        return f"{', '.join(target.key for target in rows)}, with {many(queued, Build._meta, 'waiting ')}"
+        """Name the targets, and say how much waits for them, and how much of them builders have."""
+        waiting = Sum("ready", default=0) + Sum("pausing", default=0)
+        queued = TargetQueue.objects.filter(target__in=rows).aggregate(waiting=waiting)["waiting"]
+        names = ", ".join(target.key for target in rows)
+        had = Build.objects.assigned().filter(target__in=rows).count()
+        return f"{names}, with {many(queued, Build._meta, 'waiting ')} and {had:,} that builders have"
 
     def save_model(self, request: HttpRequest, obj: Target, form: "ModelForm[Target]", change: bool) -> None:
         """Save, and look again at what is to be built if that may be something else now."""
@@ -72,7 +75,7 @@ class TargetAdmin(FarmAdmin):
     @deed(
         "deactivate target",
         label="Build for these targets no more (what was built stays)",
-        question="This ends to build for {what}. They are dropped.",
+        question="This ends to build for {what}. All of these are dropped.",
     )
     def deactivate(self, rows: QuerySet[Target], wish: Wish) -> Outcome:
         """Stop to build."""
@@ -82,7 +85,7 @@ class TargetAdmin(FarmAdmin):
 
 
 @admin.register(Builder)
-class BuilderAdmin(FarmAdmin):
+class BuilderAdmin(OneByOneAdmin):
     """Who builds."""
 
     list_display = ["name", "target", "mode_now", "problem", "sandbox", "size", "heard_at", "current"]
@@ -134,11 +137,6 @@ class BuilderAdmin(FarmAdmin):
         """Remove its user in Redis with it."""
         enrolment.forget(obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Builder]) -> None:
-        """Remove each one's user in Redis with it."""
-        for builder in queryset:
-            enrolment.forget(builder)
-
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -148,16 +146,6 @@ class BuilderAdmin(FarmAdmin):
         except RedisFault as error:
             self.message_user(request, f"It was not deleted: {error}", "ERROR")
             return HttpResponseRedirect(reverse("admin:builds_builder_change", args=[object_id]))
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """Show the list, or delete some of it unless their users in Redis cannot be."""
-        try:
-            return super().changelist_view(request, extra_context)
-        except RedisFault as error:
-            self.message_user(request, f"Not all of them were deleted: {error}", "ERROR")
-            return HttpResponseRedirect(request.get_full_path())
 
     def save_model(
         self, request: HttpRequest, obj: Builder, form: "ModelForm[Builder]", change: bool
@@ -225,12 +213,13 @@ class BuilderAdmin(FarmAdmin):
     def retire(self, rows: QuerySet[Builder], wish: Wish) -> Outcome:
         """Retire."""
         faults, taken, now = [], 0, database_now()
+        enabled = sum(builder.is_enabled for builder in rows)
         for builder in rows:
             try:
                 taken += enrolment.retire(builder, wish.said("Retired"), now)
             except RedisFault as fault:
                 faults.append(f"{builder}: {fault}")
-        said = f"{many(len(rows), self.opts)} retired; {many(taken, Build._meta)} went back into the queue."
+        said = f"{many(enabled, self.opts)} retired; {many(taken, Build._meta)} went back into the queue."
         return Outcome(said, tuple(faults))
 
     @deed(

@@ -17,14 +17,15 @@ from builds.planning import campaigns
 from packages.admin_deeds import ConfirmedForm, Outcome, Wish, deed
 from packages.clock import database_now
 from packages.models import Package
-from packages.record_admin import FarmAdmin, RecordAdmin
+from packages.record_admin import FarmAdmin, OneByOneAdmin, RecordAdmin
 from packages.wording import many
 
 
-class DecisionAdmin(FarmAdmin):
+class DecisionAdmin(OneByOneAdmin):
     """A table of what operators decided: rows are added and taken back, and not changed."""
 
     exclude = ["by", "at"]
+    actions = ["take_back"]
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Let the list's actions be used; a row stays as it was decided."""
@@ -39,10 +40,18 @@ class DecisionAdmin(FarmAdmin):
         """Take the decision back."""
         obj.end()
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+    @deed(
+        "take back",
+        label="Take back: it holds no more",
+        question="This takes {what} back.",
+        permission="delete",
+    )
+    def take_back(self, rows: QuerySet[Any], wish: Wish) -> Outcome:  # Any: as above
         """Take decisions back."""
-        for decision in queryset:
+        decisions = list(rows)
+        for decision in decisions:
             decision.end()
+        return Outcome(f"{many(len(decisions), self.opts)} taken back.")
 
 
 @admin.register(Skip)
@@ -110,7 +119,9 @@ class CampaignAdmin(FarmAdmin):
 
     def what(self, rows: QuerySet[Campaign]) -> str:
         """Name the campaigns, and say how many builds of them wait."""
-        waiting = rows.filter(builds__state=Build.State.QUEUED).aggregate(count=Count("builds"))["count"]
+        # What an operator wants for itself, too, stays.
+        dropped = {"builds__state": Build.State.QUEUED, "builds__rebuild_reason": ""}
+        waiting = rows.filter(**dropped).aggregate(count=Count("builds"))["count"]
         return f"{', '.join(row.name for row in rows)}, with {many(waiting, Build._meta, 'waiting ')}"
 
     def has_change_permission(self, request: HttpRequest, obj: Campaign | None = None) -> bool:

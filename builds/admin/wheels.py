@@ -72,19 +72,26 @@ class WheelAdmin(RecordAdmin):
         reason=Reason.MUST,
     )
     def yank(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
-        """Yank."""
-        for wheel in rows.select_related("package"):
+        """Yank those that nobody has yanked before, for a reason of which installers know."""
+        wheels = [wheel for wheel in rows.select_related("package") if not wheel.is_yanked_by_hand]
+        for wheel in wheels:
             wheel.yank(wish.reason)
-        return Outcome(f"{many(len(rows), self.opts)} yanked.")
+        return Outcome(f"{many(len(wheels), self.opts)} yanked{_were(len(rows) - len(wheels))}.")
 
-    @deed("unyank wheel", label="Take the yank back", question="This takes the yank of {what} back.")
+    @deed(
+        "unyank wheel",
+        label="Take the yank back",
+        question="This takes the yank of {what} back. Among several, those that a rebuild has replaced stay"
+        " yanked: they would come back beside it.",
+    )
     def unyank(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
-        """Unyank."""
-        yanked = rows.filter(yanked=True).select_related("package")
-        count = len(yanked)
-        for wheel in yanked:
+        """Unyank; one that a rebuild has replaced only if it is the only one."""
+        yanked = [wheel for wheel in rows.select_related("package") if wheel.yanked]
+        wheels = [wheel for wheel in yanked if wheel.superseded_by_id is None or len(rows) == 1]
+        for wheel in wheels:
             wheel.unyank()
-        return Outcome(f"The yank of {many(count, self.opts)} taken back.")
+        left = f"; {len(yanked) - len(wheels)} replaced by rebuilds stay" * (len(yanked) > len(wheels))
+        return Outcome(f"The yank of {many(len(wheels), self.opts)} taken back{left}.")
 
     @deed(
         "withdraw wheel",
@@ -93,11 +100,12 @@ class WheelAdmin(RecordAdmin):
         reason=Reason.MUST,
     )
     def withdraw(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
-        """Withdraw."""
-        now = database_now()
-        for wheel in rows.select_related("package"):
+        """Withdraw those that are not out of it, for whatever reason that was."""
+        now, count = database_now(), len(rows)
+        wheels = list(rows.filter(withdrawn_at=None).select_related("package"))
+        for wheel in wheels:
             wheel.withdraw(now, wish.said("Withdrawn"))
-        return Outcome(f"{many(len(rows), self.opts)} out of the index.")
+        return Outcome(f"{many(len(wheels), self.opts)} out of the index{_were(count - len(wheels))}.")
 
     @deed(
         "take down wheel",
@@ -112,6 +120,11 @@ class WheelAdmin(RecordAdmin):
         wheels = list(rows.select_related("package"))
         takedown.take_down(wheels, wish.said("Taken down"), database_now())
         return Outcome(f"{many(len(wheels), self.opts)} out of the index; the files go now.")
+
+
+def _were(count: int) -> str:
+    """Say of how many there was nothing to do."""
+    return f"; {count:,} had been so before" if count else ""
 
 
 @admin.register(StorageCheck)

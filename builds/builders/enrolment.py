@@ -122,9 +122,11 @@ def rekey(builder: Builder) -> Keys:
 def retire(builder: Builder, reason: str, now: datetime) -> int:
     """Let a builder go: nothing that it holds opens anything any more, and its build goes to another.
 
-    Returns how many builds that were; raises RedisFault when its user in Redis is still there.
+    Who is retired already keeps the reason of the first time.  Returns how many builds that were; raises
+    RedisFault when its user in Redis is still there.
     """
-    builder.retire(reason, now)
+    if builder.is_enabled:
+        builder.retire(reason, now)
     taken = dispatch.take_back(builder, f"Its builder {builder} was retired: {reason}", now)
     if redis_users.is_managed():
         redis_users.remove(builder.name)

@@ -4,8 +4,9 @@ import pytest
 from django.urls import reverse
 
 from builds.admin.builders import BuilderAdmin
-from builds.models import Builder
-from builds.tests.rows import NOON, make_builder, make_running_build, make_target, make_version
+from builds.figures import counting
+from builds.models import Builder, Target
+from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 from packages.tests import deeds
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
@@ -101,6 +102,28 @@ def test_a_builder_that_was_let_go_is_passed_over_and_said(admin_client, action,
     assert (found.mode_reason, found.token_hash) == ("Sold.", gone.token_hash)
 
 
+def test_who_was_retired_before_keeps_the_reason_and_is_not_counted(admin_client):
+    gone = make_builder()
+    gone.retire("Sold.", NOON)
+
+    page = act(admin_client, "retire", gone, make_builder("pi-08"))
+
+    assert "1 builder retired; 0 builds went back" in page
+    assert Builder.objects.get(name="pi-07").mode_reason == "Sold."
+
+
+def test_what_a_target_loses_is_counted_before(admin_client):
+    target = make_target()
+    make_running_build(make_builder())
+    make_build(make_version("2.0"))
+    make_build(make_version("3.0"), not_before=NOON)
+    counting.count_due(NOON)
+
+    asked = deeds.ask(admin_client, Target, "deactivate", target)
+
+    assert f"{target.key}, with 2 waiting builds and 1 that builders have" in asked.context["question"]
+
+
 def test_new_keys_are_shown_once(admin_client):
     page = act(admin_client, "rekey", make_builder())
 
@@ -127,24 +150,35 @@ def test_a_redis_that_does_not_answer_is_said(admin_client, settings):
     assert Builder.objects.get().standing == "retired"
 
 
-def delete(client, builder, *, in_list):
-    confirmed = {"post": "yes", "action": "delete_selected", "_selected_action": builder.pk}
-    address = LIST if in_list else reverse("admin:builds_builder_delete", args=[builder.pk])
-    return client.post(address, confirmed, follow=True).content.decode()
+def delete(client, builder):
+    address = reverse("admin:builds_builder_delete", args=[builder.pk])
+    return client.post(address, {"post": "yes"}, follow=True).content.decode()
 
 
-@pytest.mark.parametrize("in_list", [True, False])
-def test_a_builder_that_never_built_can_be_deleted(admin_client, in_list):
-    delete(admin_client, make_builder(), in_list=in_list)
+def test_a_builder_that_never_built_can_be_deleted(admin_client):
+    delete(admin_client, make_builder())
 
     assert not Builder.objects.exists()
 
 
-@pytest.mark.parametrize("in_list", [True, False])
-def test_none_is_deleted_whose_user_stays_in_redis(admin_client, settings, in_list):
+@pytest.mark.parametrize("kind", ["builder", "target"])
+def test_no_list_deletes_what_builds_lead_to(admin_client, kind):
+    build = make_build(builder=make_builder())
+    address = reverse(f"admin:builds_{kind}_changelist")
+    row = getattr(build, kind)
+
+    chosen = {"action": "delete_selected", "_selected_action": row.pk}
+    page = admin_client.post(address, chosen, follow=True).content.decode()
+
+    # Django's own would read all of its builds, to say that they keep it.
+    assert "delete_selected" not in page
+    assert "would require deleting" not in page
+
+
+def test_none_is_deleted_whose_user_stays_in_redis(admin_client, settings):
     settings.PIWHEELS_REDIS_ADMIN_URL = "unix:///nowhere/redis.sock"
 
-    page = delete(admin_client, make_builder(), in_list=in_list)
+    page = delete(admin_client, make_builder())
 
     assert "look at PIWHEELS_REDIS_ADMIN_URL" in page
     assert Builder.objects.exists()

@@ -238,6 +238,42 @@ def test_wheels_are_yanked_with_a_reason_for_all_to_read(admin_client):
     assert not wheel.yanked
 
 
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("yank", "1 wheel yanked; 1 had been so before."),
+        ("withdraw", "1 wheel out of the index; 1 had been so before."),
+    ],
+)
+def test_an_older_reason_stays_where_there_is_nothing_to_do(admin_client, action, said):
+    build = make_build()
+    before, other = (make_wheel(build, filename=f"demo-1.0-{tag}-py3-none-any.whl") for tag in (1, 2))
+    if action == "yank":
+        before.yank("It crashes.")
+    else:
+        before.withdraw(NOON, "It crashes.")
+
+    done = deeds.act(admin_client, Wheel, action, before, other, reason="It is slow.")
+
+    assert said in done.page
+    before.refresh_from_db()
+    assert before.yanked_reason + before.withdrawn_reason == "It crashes."
+
+
+def test_what_a_rebuild_replaced_comes_back_only_by_itself(admin_client):
+    build = make_build()
+    old, new = (make_wheel(build, filename=f"demo-1.0-{tag}-py3-none-any.whl") for tag in (1, 2))
+    old.supersede(new)
+    new.yank("It is slow.")
+
+    done = deeds.act(admin_client, Wheel, "unyank", old, new)
+
+    assert "The yank of 1 wheel taken back; 1 replaced by rebuilds stay." in done.page
+    assert set(Wheel.objects.filter(yanked=True)) == {old}
+    deeds.act(admin_client, Wheel, "unyank", old)
+    assert not Wheel.objects.filter(yanked=True).exists()
+
+
 def test_keys_are_on_a_page_that_nobody_keeps(admin_client):
     builder = make_builder()
     asked = deeds.ask(admin_client, Builder, "rekey", builder)

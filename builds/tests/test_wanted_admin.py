@@ -1,6 +1,7 @@
 """The operators' door to what is wanted."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from builds.models import Build, Push, Skip, Target
@@ -29,6 +30,22 @@ def test_a_skip_is_decided_and_taken_back_in_an_operators_name(admin_client):
     admin_client.post(reverse("admin:builds_skip_delete", args=[skip.pk]), {"post": "yes"})
     assert not Skip.objects.exists()
     assert Package.objects.get().plan_needed
+
+
+def test_several_are_taken_back_for_a_reason_that_is_noted(admin_client):
+    target = make_target()
+    packages = [make_version(package=name).package for name in ("demo", "other")]
+    skips = [Skip.objects.create(package=package, target=target, reason="Big.") for package in packages]
+    Package.objects.update(plan_needed=False)
+
+    done = deeds.act(admin_client, Skip, "take_back", *skips, reason="It has become smaller.")
+
+    assert done.question == "This takes 2 skips back."
+    assert "2 skips taken back." in done.page
+    assert not Skip.objects.exists()
+    assert set(Package.objects.values_list("plan_needed", flat=True)) == {True}
+    [noted] = LogEntry.objects.values_list("change_message", flat=True)
+    assert noted == "take back: 2 skips taken back. Reason: It has become smaller."
 
 
 def test_a_skip_needs_a_reason(admin_client):

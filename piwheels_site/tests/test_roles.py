@@ -62,6 +62,8 @@ DEEDS = {
         "take_down": "administrator",
     },
     "builds.campaign": {"stop": "operator"},
+    "builds.skip": {"take_back": "operator"},
+    "builds.push": {"take_back": "operator"},
     "auth.user": {"forget_second_factor": "administrator"},
     "piwheels_site.operatortoken": {"revoke": "viewer"},
 }
