@@ -36,7 +36,9 @@ def rebuild(names: Collection[str], now: datetime) -> Rebuilt:
         while done := publishing.publish(now, wait=True):
             bar.advance(done)
     roots.publish(now, at_once=True)
-    return Rebuilt(packages=marked, strangers=strangers, failed=Shown.objects.failing(now).count())
+    failing = Shown.objects.failing(now)
+    failed = failing.filter(package__name__in=names) if names else failing
+    return Rebuilt(packages=marked, strangers=strangers, failed=failed.count())
 
 
 def count(names: Collection[str]) -> int:

@@ -1,6 +1,7 @@
 from io import StringIO
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 
 from builds.models import Build, Skip, Wheel
@@ -51,6 +52,14 @@ def test_a_skip_holds_until_it_is_taken_back(version, words, what, left):
     assert skipped() == ("", "", [])
     with pytest.raises(CommandError, match=f"{what} is not skipped"):
         run("unskip", *words)
+
+
+def test_why_a_skip_ends_is_noted(version):
+    run("skip", "demo", "--reason", "Too big.", "--yes")
+
+    run("unskip", "demo", "--reason", "It has become smaller.")
+
+    assert LogEntry.objects.latest("pk").change_message.endswith(" Reason: It has become smaller.")
 
 
 def test_what_a_skip_drops_is_counted_before_and_dropped_by_the_plan(version):

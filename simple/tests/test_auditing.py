@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from builds.models import Wheel
 from packages.models import Package
-from simple import publishing, roots, tree
+from simple import folders, publishing, roots, tree
 from simple.tests.rows import make_wheel
 
 pytestmark = pytest.mark.django_db
@@ -131,6 +131,20 @@ def test_what_is_wrong_is_found_once_and_mended_when_that_is_wanted(harm, told):
     assert LogEntry.objects.get().change_message.startswith("fix index: ")
 
     assert check("--hashes")[1] == 0
+
+
+def test_what_could_not_be_mended_is_said_and_noted(monkeypatch):
+    lose_page()
+
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folders.Writing, "put", refuse)
+    said, status = check("--fix", "--yes")
+
+    assert "0 packages were written anew. 1 package could not be" in said
+    assert status == 1
+    assert "1 package could not be" in LogEntry.objects.get().change_message
 
 
 def test_the_other_package_is_not_blamed():

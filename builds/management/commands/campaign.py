@@ -82,7 +82,9 @@ class Command(DestructiveCommand):
     def _start(self, options: dict[str, Any]) -> None:
         """Start a campaign."""
         if not options["target"]:
-            raise CommandError("Name a target with --target, by its key.")
+            raise CommandError("Name a target with --target, by its key.", returncode=REFUSED)
+        if options["since"] and not options["failed"]:
+            raise CommandError("--since is for --failed alone.", returncode=REFUSED)
         target = named.target(options["target"])
         campaign = Campaign(name=options["name"] or "", target=target, by=audit.who(), **_kind(options))
         try:

@@ -10,7 +10,7 @@ from builds.management import named
 from builds.models import Build
 from builds.planning import skipping
 from packages import audit
-from packages.command import DestructiveCommand
+from packages.command import REFUSED, DestructiveCommand
 from packages.wording import are
 
 
@@ -41,7 +41,7 @@ class Command(DestructiveCommand):
         try:
             skipping.check(subject.version, subject.target, options["reason"])
         except skipping.CannotSkip as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(str(error), returncode=REFUSED) from error
         dropped = are(skipping.open_builds(*subject), Build._meta, "open ")
         if not self.may(f"{subject} is built no more, and {dropped} dropped.", options):
             return

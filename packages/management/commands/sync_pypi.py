@@ -10,7 +10,7 @@ from packaging.utils import InvalidName, canonicalize_name
 
 from packages import bootstrap, journal, sync
 from packages.clock import database_now
-from packages.command import TrialCommand
+from packages.command import REFUSED, TrialCommand
 from packages.models import Package
 from packages.progress_bar import ProgressBar
 from packages.pypi import UpstreamUnavailable
@@ -50,9 +50,9 @@ class Command(TrialCommand):
     ) -> None:
         """Look the packages up, and fail if one of them could not be."""
         if everything and names:
-            raise CommandError("Name packages, or say --all.")
+            raise CommandError("Name packages, or say --all.", returncode=REFUSED)
         if processes is not None and processes < 1:
-            raise CommandError("--processes is 1 or more.")
+            raise CommandError("--processes is 1 or more.", returncode=REFUSED)
         wanted = [] if everything else _canonical(names) if names else _followed()
         if self.is_trial(_say(wanted), options):
             return
@@ -111,7 +111,7 @@ def _canonical(names: list[str]) -> list[str]:
     try:
         return [canonicalize_name(name, validate=True) for name in names]
     except InvalidName as error:
-        raise CommandError(f"{error} Write it as pip would take it.") from error
+        raise CommandError(f"{error} Write it as pip would take it.", returncode=REFUSED) from error
 
 
 def _followed() -> list[str]:

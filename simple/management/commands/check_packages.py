@@ -80,9 +80,13 @@ class Command(DestructiveCommand):
             return
         rows = list(Package.objects.filter(name__in=names))
         with audit.noting_command("fix index", rows, model=Package) as told:
-            if names:
-                rebuilding.rebuild(names, database_now())
-            else:
+            failed = rebuilding.rebuild(names, database_now()).failed if names else 0
+            if not names:
                 roots.publish(database_now(), at_once=True)
-            told.said = f"{were(len(names), Package._meta)} written anew."
+            told.said = f"{were(len(names) - failed, Package._meta)} written anew."
+            if failed:
+                told.said += f" {many(failed, Package._meta)} could not be: the log says why, and each minute"
+                told.said += " is a try."
         self.stdout.write(told.said)
+        if failed:
+            raise CommandError("Not all of it is mended.")

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from packaging.utils import InvalidName, canonicalize_name
 
 from packages.clock import database_now
-from packages.command import TrialCommand
+from packages.command import REFUSED, TrialCommand
 from packages.models import Package
 from packages.wording import are, many, were
 from simple import rebuilding
@@ -34,7 +34,8 @@ class Command(TrialCommand):
         try:
             canonical = [canonicalize_name(name, validate=True) for name in names]
         except InvalidName as error:
-            raise CommandError(f"{error} Give names of packages, as they are in the index.") from error
+            text = f"{error} Give names of packages, as they are in the index."
+            raise CommandError(text, returncode=REFUSED) from error
         if self.is_trial(f"{are(rebuilding.count(canonical), Package._meta)} written anew.", options):
             return
         done = rebuilding.rebuild(canonical, database_now())
