@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from django.db import IntegrityError, transaction
@@ -164,13 +165,11 @@ def run(wanted: Import, told: Told, now: datetime) -> Verdict:
         log = told.log or f"{Build.IMPORTED}{told.by}.\n".encode()
         # Nobody else does so, and all of it was copied meanwhile.
         build.prolong(database_now())
-        verdict = results.close(build, report, Attached(0, log[:LOG_LIMIT], None), now)
+        again = partial(_queue_again, reason=waited)
+        return results.close(build, report, Attached(0, log[:LOG_LIMIT], None), now, last=again)
     except faults as error:
         _give_up(build, str(error), waited=waited, now=now)
         raise CannotImport(f"{error or 'The build was ended meanwhile.'} Nothing was published.") from error
-    if verdict.state != Build.State.SUCCEEDED and waited is not None and not build.has_open_successor():
-        _queue_again(build, waited)
-    return verdict
 
 
 @transaction.atomic
@@ -231,12 +230,17 @@ def _give_up(build: Build, reason: str, *, waited: str | None, now: datetime) ->
     incoming.discard(build.pk)
     with transaction.atomic():
         build.version.package.hold()
-        if build.cancel(f"The import by hand came to nothing: {reason}", now) and waited is not None:
+        if build.cancel(f"The import by hand came to nothing: {reason}", now):
             _queue_again(build, waited)
 
 
-def _queue_again(build: Build, reason: str) -> None:
-    """Let a builder have what waited for one before the import, for the reason that it waited for."""
+def _queue_again(build: Build, reason: str | None) -> None:
+    """Let a builder have what waited for one before the import, for the reason that it waited for.
+
+    None is what did not wait.
+    """
+    if reason is None or build.has_open_successor():
+        return
     why = "An import by hand came to nothing."
     build.again(losses=0, priority=build.priority, why=why, rebuild_reason=reason)
     build.version.package.request_plan()

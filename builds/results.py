@@ -16,14 +16,19 @@ from builds.outcome import outcome_of
 from builds.planning import retry
 from builds.publish import Ended, NameTaken, Refused, publish
 
+Follow = Callable[[Build], None]
 
-def close(build: Build, report: BuildReport, came: Attached, now: datetime) -> Verdict:
+
+def close(
+    build: Build, report: BuildReport, came: Attached, now: datetime, *, last: Follow | None = None
+) -> Verdict:
     """Close a build as its report and the files themselves say; return what became of it.
 
-    Raises Ended when the build is no longer running: its report comes too late.
+    `last` is done after all that follows a failure by itself, in its transaction.  Raises Ended when the
+    build is no longer running: its report comes too late.
     """
     logs.end(build.pk, came.log_offset, came.log)
-    verdict = _close(build, report, came, now)
+    verdict = _close(build, report, came, now, last)
     way.say(f"Reported, and {verdict.state}. {verdict.reason}".strip(), build)
     # Not before the build is closed: after a fault of ours the builder reports again, with the same files.
     logs.keep(build.pk)
@@ -31,25 +36,26 @@ def close(build: Build, report: BuildReport, came: Attached, now: datetime) -> V
     return verdict
 
 
-def _close(build: Build, report: BuildReport, came: Attached, now: datetime) -> Verdict:
+def _close(build: Build, report: BuildReport, came: Attached, now: datetime, last: Follow | None) -> Verdict:
     """Publish what a build brought, or say why not."""
     outcome_of(report)
     if not report.succeeded:
         reason = report.reason or "The builder gave no reason."
-        return _fail(build, reason, report, now, told=report.failure)
+        return _fail(build, reason, report, now, told=report.failure, last=last)
     if not 1 <= len(report.wheels) <= MAX_WHEELS:
         told = "bad-output" if report.wheels else "no-wheel"
         reason = f"It left {len(report.wheels)} wheels; one was expected."
-        return _fail(build, reason, report, now, told=told)
+        return _fail(build, reason, report, now, told=told, last=last)
     try:
         publish(build, report, came, now)
     except NameTaken as taken:
         # Nobody's fault, and nothing for a person to look at.
         reason = f"The wheel came too late: {taken}"
-        return _fail(build, reason, report, now, told="name-taken", follow=retry.after_race)
+        return _fail(build, reason, report, now, told="name-taken", follow=retry.after_race, last=last)
     except Refused as refused:
         note = partial(_note_refusal, refused=refused, now=now)
-        return _fail(build, f"The wheel was refused: {refused}", report, now, told="refused", follow=note)
+        reason = f"The wheel was refused: {refused}"
+        return _fail(build, reason, report, now, told="refused", follow=note, last=last)
     return Verdict(state=Build.State.SUCCEEDED, reason=build.reason)
 
 
@@ -72,7 +78,8 @@ def _fail(
     now: datetime,
     *,
     told: str,
-    follow: Callable[[Build], None] | None = None,
+    follow: Follow | None = None,
+    last: Follow | None = None,
 ) -> Verdict:
     """Close a build as failed, of what its log shows, and let follow what follows by itself."""
     log, _ = logs.tail(build, failures.END + failures.MORE)
@@ -93,5 +100,7 @@ def _fail(
             follow(build)
         else:
             retry.after_failure(build, now)
+        if last:
+            last(build)
         build.version.package.mark_changed()
     return Verdict(state=Build.State.FAILED, reason=reason)

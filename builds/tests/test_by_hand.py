@@ -3,13 +3,14 @@ import json
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 
-from builds import by_hand, dispatch
+from builds import by_hand, dispatch, results
 from builds.files import logs, storage, takedown
 from builds.management.commands.import_wheels import seconds
 from builds.models import Build, Builder, Wheel
@@ -194,7 +195,7 @@ def taken(version, put, monkeypatch):
 
     def prepare_and_lose(*arguments):
         wanted = prepare(*arguments)
-        monkeypatch.undo()
+        monkeypatch.setattr(by_hand, "prepare", prepare)
         run(put(NATIVE, files={"demo/other.py": b""}), "--yes")
         Build.objects.get().again(losses=0, priority=7, why="", rebuild_reason="Ann wants it.")
         put(NATIVE)
@@ -213,6 +214,22 @@ def test_who_comes_too_late_for_a_name_is_refused_and_what_waited_waits_again_an
     assert (waiting.priority, waiting.rebuild_reason) == (7, "Ann wants it.")
     texts = LogEntry.objects.order_by("-pk").values_list("change_message", flat=True)
     assert "never change" in texts[0]
+
+
+def test_what_waited_waits_again_also_if_the_import_is_killed_as_it_is_refused(taken, monkeypatch):
+    class Killed(BaseException):
+        """Nobody catches a kill."""
+
+    def kill(text, build):
+        if "failed" in text:
+            raise Killed
+
+    monkeypatch.setattr(results, "way", SimpleNamespace(say=kill))
+    with pytest.raises(Killed):
+        run(taken, "--yes")
+
+    waiting = Build.objects.waiting().get()
+    assert (waiting.priority, waiting.rebuild_reason) == (7, "Ann wants it.")
 
 
 def test_no_builder_has_a_reason_to_make_what_a_killed_import_was_to_bring(version, put):
