@@ -129,6 +129,8 @@ class Target(models.Model):
             return False
         rest = Package.objects.filter(pk__gte=self.plan_from).order_by("pk")
         some = list(rest.values_list("pk", flat=True)[:BATCH])
+        # Whoever makes a plan at this moment began it before this target changed, and has taken its wish.
+        Package.objects.hold(some)
         Package.objects.filter(pk__in=some, plan_needed=False).update(plan_needed=True)
         self.plan_from = some[-1] + 1 if some else None
         self.save(update_fields=["plan_from"])

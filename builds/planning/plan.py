@@ -121,7 +121,9 @@ def look(package: Package) -> Outlook:
     """Read what there is of a package; the caller holds its row."""
     targets = list(Target.objects.active())
     attempts = list(Build.objects.filter(version__package=package).only(*_DECIDING).order_by("attempt"))
-    latest = {(build.version_id, build.target_id): build for build in attempts}
+    # An import may bring an ended attempt behind one that is still open, which is the one that counts.
+    by_age = sorted(attempts, key=lambda build: (build.is_open, build.attempt))
+    latest = {(build.version_id, build.target_id): build for build in by_age}
     return Outlook(
         package=package,
         candidates=wishes.candidates(package, {target.python for target in targets}),

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection, transaction
 
 from builds import queue
 from builds.models import Build, Builder, Target
@@ -20,6 +20,7 @@ from builds.tests.rows import (
 )
 from packages.batches import BATCH
 from packages.models import Package, Version, canonical_version
+from packages.tests.locks import waiting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
@@ -279,6 +280,27 @@ def test_a_target_that_changed_asks_some_packages_at_a_time_and_goes_on_after_a_
 
     assert (asked, Package.objects.filter(plan_needed=True).count()) == (BATCH, BATCH + 1)
     assert not Target.objects.changed().exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_a_package_whose_plan_is_being_made_as_a_target_changes_gets_another():
+    package = make_version().package
+    target = make_target(is_active=False)
+    Package.objects.update(plan_needed=True)
+
+    with transaction.atomic():
+        assert package.begin_plan()
+        with waiting(lambda: change(target)):
+            pass
+
+    assert Package.objects.get().plan_needed
+
+
+def change(target):
+    """Have a target built for, and all packages asked for another plan."""
+    target.activate()
+    target.ask_some()
 
 
 def test_a_plan_costs_the_same_for_one_version_and_for_many(target, django_assert_max_num_queries):

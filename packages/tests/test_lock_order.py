@@ -1,45 +1,16 @@
 """Who changes several rows takes them in the order that all keep, so that no two wait for each other."""
 
-import time
-from contextlib import contextmanager
-from threading import Thread
-
 import pytest
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from packages.models import Dirty, Package, Version
+from packages.tests.locks import waiting
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time"),
 ]
-
-
-@contextmanager
-def waiting(deed):
-    """Have a deed wait elsewhere for what we have locked, for as long as this goes on."""
-
-    def run():
-        try:
-            deed()
-        finally:
-            connection.close()
-
-    thread = Thread(target=run)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not is_one_waiting():
-        assert time.monotonic() < deadline, "nobody waits"
-        time.sleep(0.01)
-    yield
-    transaction.on_commit(lambda: thread.join(60))
-
-
-def is_one_waiting():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone()[0] > 0
 
 
 def is_free(rows):
