@@ -20,7 +20,7 @@ from builds.tests.wheels import (
     wheel_of,
 )
 from builds.wheels.verify import VerifiedWheel, verify
-from builds.wheels.wheel_names import BadWheel, Expected, check_filename
+from builds.wheels.wheel_names import MAX_FILENAME, BadWheel, Expected, check_filename
 
 PI = ("linux_armv6l", "linux_armv7l")
 PI_TAG = "cp313-cp313-linux_armv6l.linux_armv7l"
@@ -267,6 +267,7 @@ def test_no_more_requirements_are_kept_than_the_limit(check):
         ("demo-1.0-py3-none-any\0.whl", "plain file name"),
         ("demo-1.0-py3-none-\u202eany.whl", "plain file name"),
         (f"demo-1.0-py3-none-{'a' * 250}.whl", "plain file name"),
+        (f"demo-1.0-py3-none-{'a' * (MAX_FILENAME + 1 - 22)}.whl", "225 characters at most"),
         ("demo-1.0.tar.gz", "plain file name"),
         ("demo-1.0-any.whl", "wrong number of parts"),
         ("demo-1.0-py3-none-any-variant-x.whl", "wrong number of parts"),

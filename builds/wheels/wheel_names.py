@@ -9,8 +9,11 @@ from packaging.version import InvalidVersion, Version
 
 from packages.project import MAX_TAGS
 
-# What most file systems can name, and what our rows can hold.
+# What our rows can hold.
 MAX_TEXT = 255
+# Most file systems can name 255 bytes: beside a wheel lies its statement, whose name is the wheel's with the
+# number of its build, of 18 digits at most.
+MAX_FILENAME = 255 - len(".123456789012345678.provenance")
 
 _PLAIN_FILENAME = re.compile(r"[A-Za-z0-9_.+!-]+\.whl")
 
@@ -40,13 +43,16 @@ class Expected:
 
 def is_plain(filename: str) -> bool:
     """Tell whether this can be a wheel's file name: no path, and nothing that a URL would change."""
-    return len(filename) <= MAX_TEXT and bool(_PLAIN_FILENAME.fullmatch(filename))
+    return len(filename) <= MAX_FILENAME and bool(_PLAIN_FILENAME.fullmatch(filename))
 
 
 def check_filename(filename: str, expected: Expected) -> frozenset[Tag]:
     """Return the tags in a wheel's name; BadWheel if no such file was ordered."""
     if not is_plain(filename):
-        raise BadWheel(f"{filename[:MAX_TEXT]!a} is not a wheel's plain file name: send it without a path.")
+        raise BadWheel(
+            f"{filename[:MAX_TEXT]!a} is not a wheel's plain file name: send it without a path, and with"
+            f" {MAX_FILENAME} characters at most."
+        )
     try:
         name, version, _, tags = parse_wheel_filename(filename, validate_order=True)
     except InvalidWheelFilename as error:
