@@ -76,6 +76,10 @@ urlpatterns = [
     path("project/", RedirectView.as_view(pattern_name="search", permanent=True)),
     path("p/<str:name>", RedirectView.as_view(pattern_name="project", permanent=True)),
     path("p/<str:name>/", RedirectView.as_view(pattern_name="project", permanent=True)),
+    *(
+        path(f"p/<str:name>/{rest}", RedirectView.as_view(url=f"/project/%(name)s/{rest}", permanent=True))
+        for rest in ("json", "json/", "json/index.json", "index.html")
+    ),
     path("project/<str:name>/request", request_build, name="request"),
     path("json.html", json_help, name="json-help"),
     path("project/<str:name>/badge.svg", badge, name="badge"),

@@ -21,7 +21,7 @@ from packages.importing.original import Original
 from packages.importing.progress import Cursor, Progress, Step
 from packages.models import ImportRefusal, ImportRefusalQuerySet
 
-LATER = "its version came after the versions were read: say it again, with --again"
+LATER = "its version came after the versions were read: say it again"
 # Numbers of theirs begin far above it, whatever they are.
 _BEFORE_ALL = -(2**62)
 # Of so many of the last numbers it is noted that nothing had them.
@@ -68,12 +68,27 @@ class Importer:
             self._write(taking)
             step.note(taking.batch, cursor)
 
+    def came_too_early(self) -> bool:
+        """Tell whether builds came of versions that were released after the versions had been read."""
+        return _of_later_versions().exists()
+
+    def take_of_later_versions(self) -> None:
+        """Try these builds again, as the versions have been read once more.
+
+        Left for another day, the version would be built here meanwhile, and its file would never come.
+        """
+        self._take_again(_of_later_versions())
+
     def take_again(self) -> None:
         """Try again what was not taken before."""
+        self._take_again(ImportRefusal.objects.filter(build__isnull=False))
+
+    def _take_again(self, refused: ImportRefusalQuerySet) -> None:
+        """Try again of what something was not taken."""
         step = self.progress.step("builds")
-        with self.progress.bar(_refused().values("build").distinct().count()) as bar:
+        with self.progress.bar(refused.values("build").distinct().count()) as bar:
             bar.show("again")
-            for numbers in _numbers():
+            for numbers in _numbers(refused):
                 taking = self._stored(Taking(is_again=True), theirs.these(self.original, numbers))
                 with transaction.atomic():
                     self._write(taking)
@@ -189,16 +204,16 @@ def _gaps(before: Sequence[int], after: int, numbers: Sequence[int]) -> list[int
     return [number for number in [*before, *between] if number > last - _LATE]
 
 
-def _refused() -> ImportRefusalQuerySet:
-    """Return what was not taken of builds, and may be taken by now."""
-    return ImportRefusal.objects.filter(build__isnull=False)
+def _of_later_versions() -> ImportRefusalQuerySet:
+    """Return the builds that were not taken as their versions had not come yet."""
+    return ImportRefusal.objects.filter(build__isnull=False, subject="builds", reason=LATER)
 
 
-def _numbers() -> Iterator[list[int]]:
+def _numbers(refused: ImportRefusalQuerySet) -> Iterator[list[int]]:
     """Give the numbers of builds of which something was not taken, some at a time."""
     after = _BEFORE_ALL
     while True:
-        behind = _refused().filter(build__gt=after).order_by("build").values_list("build", flat=True)
+        behind = refused.filter(build__gt=after).order_by("build").values_list("build", flat=True)
         numbers = [number for number in behind.distinct()[: theirs.BATCH] if number is not None]
         if not numbers:
             return

@@ -148,13 +148,13 @@ class Store:
             yield path
             return
         if not isinstance(holder, WholeFileStorage):
-            with NamedTemporaryFile(dir=_beside()) as copy, path.open("rb") as old:
-                with _reading():
+            with NamedTemporaryFile(dir=_beside()) as copy:
+                with _reading(path), path.open("rb") as old:
                     copy.writelines(storage.blocks(old))
                 copy.flush()
                 yield Path(copy.name)
             return
-        with _reading():
+        with _reading(path):
             taken = holder.take(path, by_link=self.by_link)
         try:
             yield taken
@@ -183,11 +183,16 @@ class Store:
 
 
 @contextmanager
-def _reading() -> Iterator[None]:
-    """Raise Untaken where a file of theirs cannot be read to its end."""
+def _reading(path: Path) -> Iterator[None]:
+    """Raise Untaken where a file of theirs cannot be read to its end, or was deleted since it was found."""
     try:
         yield
     except storage.Unreadable as error:
+        raise Untaken(UNREADABLE, str(error)) from error
+    except FileNotFoundError as error:
+        # It may be a folder of our own storage.
+        if path.exists():
+            raise
         raise Untaken(UNREADABLE, str(error)) from error
 
 

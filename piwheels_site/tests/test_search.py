@@ -210,6 +210,8 @@ def test_other_addresses_lead_to_it(client):
     assert client.get("/packages?q=demo").url == "/packages.html?q=demo"
     assert client.get("/project").url == "/packages.html"
     assert client.get("/p/demo").url == "/project/demo/"
+    assert client.get("/p/demo/json/").url == "/project/demo/json/"
+    assert client.get("/p/demo/index.html").url == "/project/demo/index.html"
 
 
 def test_what_is_not_here_suggests_what_was_meant(client):

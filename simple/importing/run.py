@@ -57,6 +57,11 @@ def run(
         store = Store(tree, by_link=wishes.by_link, is_dry=wishes.is_dry)
         importer = Importer(original, progress, store, chosen, workers, most)
         importer.take()
+        # Builds take hours, in which the other farm may have built what was released since.
+        if not wishes.is_dry and importer.came_too_early():
+            names.take(original, progress)
+            versions.take(original, progress)
+            importer.take_of_later_versions()
         if wishes.is_again and not wishes.is_dry:
             importer.take_again()
     if not wishes.is_dry:

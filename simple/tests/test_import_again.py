@@ -6,8 +6,9 @@ from django.utils import timezone
 
 from builds.files.stored import MARK
 from builds.importing import decisions
+from builds.importing.builds import Importer
 from builds.models import Build, Campaign, Target, Wheel
-from builds.planning import campaigns
+from builds.planning import campaigns, plan
 from packages.importing import unskipped
 from packages.importing.original import Original
 from packages.models import ImportRefusal, ImportStep, Package, Version
@@ -283,6 +284,72 @@ def test_a_build_that_was_committed_after_a_later_one_comes_with_the_next_import
     assert status == 0
     assert Wheel.objects.get(filename=late).build_id == first + 1
     assert report["subjects"]["builds"]["written"] == again["subjects"]["builds"]["written"] == 3
+
+
+@pytest.mark.parametrize("package", ["demo", "newer"])
+def test_what_is_released_and_built_there_during_an_import_comes_with_it(original, monkeypatch, package):
+    original.wheel("demo", "1.0", tag="py3-none-any")
+    built = []
+    take = Importer.take
+
+    def take_late(self):
+        """Have the other farm build a release, of which a version has come since the versions were read."""
+        built.append(original.wheel(package, "2.0", tag="py3-none-any"))
+        original.download(built[0], "2024-05-01")
+        take(self)
+
+    monkeypatch.setattr(Importer, "take", take_late)
+    report, status = imported(original)
+
+    assert status == 0
+    assert Wheel.objects.filter(filename=built[0]).exists()
+    assert report["subjects"]["builds"]["read"] == report["subjects"]["builds"]["written"] == 2
+    assert report["subjects"]["versions"]["written"] == 2
+    assert report["subjects"]["downloads"]["written"] == 1
+
+
+def test_what_was_unskipped_here_is_not_skipped_again_by_the_next_import(original):
+    original.package("demo", skip="takes a week")
+    original.version("demo", "1.0", skip="does not end")
+    imported(original)
+    Package.objects.update(fetched_at=timezone.now())
+    Package.objects.get().unskip()
+    Version.objects.get().unskip()
+
+    imported(original)
+
+    assert (Package.objects.get().skip_reason, Version.objects.get().skip_reason) == ("", "")
+
+
+def test_what_was_skipped_there_since_comes_while_nobody_has_looked_the_package_up(original):
+    original.package("demo")
+    original.version("demo", "1.0")
+    imported(original)
+    original.sql("UPDATE packages SET skip = 'takes a week'")
+    original.sql("UPDATE versions SET skip = 'does not end'")
+
+    imported(original)
+
+    found = (Package.objects.get().skip_reason, Version.objects.get().skip_reason)
+    assert found == ("takes a week", "does not end")
+
+
+def test_a_build_that_comes_behind_one_that_waits_here_is_not_built_again(original):
+    Target.objects.get(key="bookworm-armhf-cp311").activate()
+    original.package("demo")
+    original.version("demo", "1.0")
+    imported(original)
+    version = Version.objects.get()
+    version.files.create(filename="demo-1.0.tar.gz", kind="source", url="http://up.test/", sha256="0" * 64)
+    plan.plan_changed(timezone.now(), 100)
+    assert Build.objects.open().count() == 1
+    original.wheel("demo", "1.0")
+    imported(original)
+
+    plan.plan_changed(timezone.now(), 100)
+
+    assert not Build.objects.open().exists()
+    assert Build.objects.get(state="succeeded").attempt == 2
 
 
 def test_what_was_forgotten_here_does_not_come_back_with_the_next_import(original):

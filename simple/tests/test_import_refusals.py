@@ -306,6 +306,25 @@ def test_a_file_on_a_disk_that_gives_errors_is_refused_and_all_others_come(origi
     assert not list(Path(default_storage.path("")).glob(f"{TEMPORARY}*"))
 
 
+@pytest.mark.parametrize("options", [(), ("--copy",)])
+def test_a_file_that_vanishes_as_it_is_taken_is_refused_and_all_others_come(original, monkeypatch, options):
+    bad, good = (original.wheel(name, tag="py3-none-any") for name in ("bad", "good"))
+    readable = storing._be_readable
+
+    def vanish(path):
+        """Have the other farm delete it after it was found to be there."""
+        readable(path)
+        if path == original.path("bad", bad):
+            path.unlink()
+
+    monkeypatch.setattr(storing, "_be_readable", vanish)
+
+    imported(original, *options)
+
+    assert refusals("files") == {bad: "it cannot be read"}
+    assert Wheel.objects.get().filename == good
+
+
 def elsewhere(storages, location):
     """Return Django's setting with another folder."""
     return {**storages, "default": {**storages["default"], "OPTIONS": {"location": location}}}
