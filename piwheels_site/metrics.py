@@ -7,7 +7,7 @@ which Prometheus takes for a restart; what one part cannot read is left out, and
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.core.cache import cache
 from django.db.models import Count, Max, QuerySet, Sum
@@ -19,7 +19,7 @@ from redis import Redis
 from builder.contract import queue_for
 from builds import dispatch
 from builds.builders import farm
-from builds.models import Build, BuildDay, Builder, StorageCheck, TargetQueue
+from builds.models import Build, BuildDay, Builder, StorageCheck, Target, TargetQueue
 from packages.health import sync_health
 from packages.models import Dirty
 from piwheels_site import brokers, machine
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 MANY = 10_000
 # Several that scrape, or one that does so without end, cost no more than one.
 KEPT_S = 5
+# What happened within so many days is likely to happen again.
+RECENTLY = timedelta(days=7)
 # The queue of the server's own tasks.
 TASKS = "server"
 
@@ -108,14 +110,26 @@ def _queue(now: datetime) -> Iterator[Metric]:
 
 
 def _ended(now: datetime) -> Iterator[Metric]:
-    """Give how builds ended, as is counted of each day."""
-    ended = _counter("builds_ended", "Builds that ended.", "target", "outcome", "failure")
-    lost = _counter("leases_lost", "Builds whose builder fell silent.", "target")
-    rows = BuildDay.objects.filter(day=now.date()).values_list("target__key", "state", "failure", "count")
-    for key, state, failure, count in rows:
-        ended.add_metric([key, state, failure], count)
+    """Give how builds ended, as is counted of each day; what ended so lately and not today is 0.
+
+    Prometheus sees no increase in a series that begins with its first event.
+    """
+    today = now.date()
+    rows = BuildDay.objects.filter(day__gt=today - RECENTLY, day__lte=today).order_by("day")
+    counts: dict[tuple[str, str, str], int] = {}
+    lost_of = dict.fromkeys(Target.objects.active().values_list("key", flat=True), 0)
+    for day, key, state, failure, count in rows.values_list(
+        "day", "target__key", "state", "failure", "count"
+    ):
+        counts[key, state, failure] = count if day == today else 0
         if state == Build.State.LOST:
-            lost.add_metric([key], count)
+            lost_of[key] = lost_of.get(key, 0) + (count if day == today else 0)
+    ended = _counter("builds_ended", "Builds that ended.", "target", "outcome", "failure")
+    for labels, count in counts.items():
+        ended.add_metric(labels, count)
+    lost = _counter("leases_lost", "Builds whose builder fell silent.", "target")
+    for key, count in lost_of.items():
+        lost.add_metric([key], count)
     yield from (ended, lost)
 
 

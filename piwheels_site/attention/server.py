@@ -92,13 +92,14 @@ def find_storage(now: datetime) -> Iterator[Matter]:
     """Find that a folder is away or not to be written to, and what the nightly checks of the files found."""
     # Of a bucket, the nightly checks tell: asking it takes a while.
     folders = [holder for holder in moving.both() if isinstance(holder, WholeFileStorage)]
-    for require in (incoming.require, *(folder.require for folder in folders)):
+    places = {str(settings.PIWHEELS_INCOMING): incoming.require}
+    places |= {folder.path(""): folder.require for folder in folders}
+    for place, require in places.items():
         try:
             require()
         except Unreachable as error:
-            yield Matter(
-                "storage-away", str(error), None, reverse("status"), "Mount or mend it", is_urgent=True
-            )
+            url, deed = reverse("status"), "Mount or mend it"
+            yield Matter(f"storage-away:{place}", str(error), None, url, deed, is_urgent=True)
     summary = StorageCheck.objects.summary()
     if faults := summary["faults"]:
         noun = "fault was" if faults == 1 else "faults were"

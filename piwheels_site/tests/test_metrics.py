@@ -1,5 +1,6 @@
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,19 @@ def test_figures_are_what_the_rows_say(farm, broker):
     assert (found["storage_bytes",], found["storage_faults",]) == (10, 1)
     assert {name for name, *_ in found} >= {"disk_free_bytes", "redis_queue_length", "alerts"}
     assert all(value == 1 for (name, *_), value in found.items() if name == "part_up")
+
+
+def test_what_happened_lately_and_not_today_is_there_for_its_next_time(farm):
+    yesterday = NOON.date() - timedelta(days=1)
+    for state, failure in (("failed", "rust-too-old"), ("lost", "builder-lost")):
+        BuildDay.objects.create(day=yesterday, target=farm.target, state=state, failure=failure, count=7)
+    make_target("bookworm-arm64-cp311")
+
+    found = read()
+
+    assert found["builds_ended_total", "rust-too-old", "failed", KEY] == 0
+    assert found["leases_lost_total", KEY] == 2
+    assert found["leases_lost_total", "bookworm-arm64-cp311"] == 0
 
 
 def test_what_is_only_written_anew_is_not_late(farm):
