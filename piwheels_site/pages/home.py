@@ -45,13 +45,18 @@ def counters() -> list[tuple[int, str]]:
     if kept is None:
         began = time.monotonic()
         kept = [
-            (Shown.objects.exclude(indexes="").count(), "packages with wheels"),
-            (_sum(WheelDay), "wheels built"),
-            (_sum(BuildDay), "builds finished"),
-            (downloads.total(days=30), "downloads in 30 days"),
+            _counted(Shown.objects.exclude(indexes="").count(), "package", "with wheels"),
+            _counted(_sum(WheelDay), "wheel", "built"),
+            _counted(_sum(BuildDay), "build", "finished"),
+            _counted(downloads.total(days=30), "download", "in 30 days"),
         ]
         cache.set("home-counters", kept, max(COUNTED_EVERY, (time.monotonic() - began) / PART))
     return kept
+
+
+def _counted(count: int, noun: str, what: str) -> tuple[int, str]:
+    """Return a number with what there are so many of."""
+    return count, f"{noun}{'' if count == 1 else 's'} {what}"
 
 
 def _sum(days: type[WheelDay] | type[BuildDay]) -> int:

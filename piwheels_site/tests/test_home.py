@@ -46,9 +46,9 @@ def test_it_counts(client):
 
     page = client.get("/").content.decode()
 
-    assert "<b>1</b> packages with wheels" in page
-    assert "<b>1</b> wheels built" in page
-    assert "<b>1</b> builds finished" in page
+    assert "<b>1</b> package with wheels" in page
+    assert "<b>1</b> wheel built" in page
+    assert "<b>1</b> build finished" in page
     assert "<b>1,234</b> downloads in 30 days" in page
 
 
