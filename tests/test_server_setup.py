@@ -116,7 +116,7 @@ def shell(tmp_path):
     for name in ("opt", "secrets"):
         (tmp_path / name).mkdir()
 
-    def run(script, *words):
+    def run(script, *words, umask=-1):
         whole = f'{functions}\n{own}\nread_arguments "$@"\n{script}'
         done = subprocess.run(
             ["sh", "-c", whole, "server-setup", *words],
@@ -124,6 +124,7 @@ def shell(tmp_path):
             text=True,
             check=False,
             timeout=60,
+            umask=umask,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
@@ -208,6 +209,19 @@ def test_another_python_makes_another_release_of_the_same_code(shell, tmp_path):
     assert re.fullmatch(r"\d\S*-[0-9a-f]{12}\n", first)
     assert told != first
     assert shell("release_name", *GIVEN) == first
+
+
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_services_can_read_what_a_root_makes_who_hides_his_files(shell, tmp_path, umask):
+    shell(
+        'mkdir "$OPT/venv"; : >"$OPT/venv/module"; say hush | write "$ETC/secret" x 0600', *GIVEN, umask=umask
+    )
+
+    modes = [
+        path.stat().st_mode & 0o777 for path in (tmp_path / "opt" / "venv", tmp_path / "opt/venv/module")
+    ]
+    assert modes == [0o755, 0o644]
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
 def test_releases_that_never_ran_push_out_none_that_did(shell, tmp_path):
