@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import stand_in
 from tests.stack import NGINX
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +85,7 @@ def test_what_a_release_needs_is_looked_at_before_anything_changes():
         (["wheels.example.org", "--certificate", "/etc/ssl/own.pem"], "--certificate needs --key"),
         (["wheels.example.org", "--behind-proxy", "8080"], "must be as 127.0.0.1:8080"),
         ([*GIVEN, "--back", "0.0.1-nothing"], "There is no whole release 0.0.1-nothing"),
+        ([*GIVEN, "--back", "../piwheels-server/0.0.1"], "must be the name of a release"),
     ],
 )
 def test_what_it_cannot_do_it_says(words, says):
@@ -239,6 +241,21 @@ def test_releases_that_never_ran_push_out_none_that_did(shell, tmp_path):
 
     assert {path.name for path in releases.iterdir()} == {"2", "3", "4", "current"}
     assert (releases / "current").resolve().name == "4"
+
+
+def test_the_way_back_leads_to_a_release_and_never_to_itself(shell, tmp_path):
+    releases = tmp_path / "opt"
+    for name in ("1", "2"):
+        stand_in(releases / name / "venv" / "bin" / "python", "exit 0")
+        (releases / name / "complete").touch()
+    (releases / "current").symlink_to("2")
+
+    told = shell("(go_back) || say refused", *GIVEN, "--no-start", "--back", "current")
+    assert "current is a link: --back wants the release itself, as 2.\n" in told
+    assert (releases / "current").readlink() == Path("2")
+
+    shell("go_back", *GIVEN, "--no-start", "--back", "1")
+    assert (releases / "current").readlink() == Path("1")
 
 
 def test_redis_is_restarted_when_it_runs_with_other_settings_whoever_wrote_them(shell, tmp_path):
