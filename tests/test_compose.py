@@ -144,6 +144,12 @@ def test_redis_and_postgresql_are_small_unless_told_otherwise():
     assert "./deploy/redis:/etc/piwheels:ro" in SERVICES["redis"]["volumes"]
 
 
+def test_nginx_may_open_a_file_for_each_of_its_connections_beside_the_connection():
+    of_the_image = 1024
+
+    assert SERVICES["nginx"]["ulimits"]["nofile"] > 2 * of_the_image
+
+
 @pytest.fixture
 def nginx(tmp_path):
     tmp_path.chmod(0o755)

@@ -2,14 +2,18 @@
 
 import configparser
 import re
+import resource
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.programs import stand_in
-from tests.stack import NGINX
+from tests.stack import NGINX, PROGRAM
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = ROOT / "deploy" / "server-setup"
@@ -112,7 +116,8 @@ def shell(tmp_path):
     ]
     functions = "".join(part.read_text().partition("\nsource=$(cd")[0] + "\n" for part in parts)
     # Who owns a file is root's to say.
-    own = f"OPT={tmp_path}/opt; ETC={tmp_path}; REDIS_VAR={tmp_path}; chown() {{ :; }}; source={ROOT}"
+    own = f"OPT={tmp_path}/opt; ETC={tmp_path}; NGINX={tmp_path}/nginx; REDIS_VAR={tmp_path}"
+    own += f"; chown() {{ :; }}; source={ROOT}"
     for name, value in re.findall(r"^(\w+)=(\$(?:OPT|ETC)/.*)$", functions, re.M):
         own += f"; {name}={value}"
     for name in ("opt", "secrets"):
@@ -368,6 +373,78 @@ def test_the_certificate_is_looked_at_before_the_configuration_is_written():
     steps = SETUP.read_text().partition('read_arguments "$@"')[2].split("\n")
 
     assert steps.index("install_packages") < steps.index("check_certificate") < steps.index("write_settings")
+
+
+@pytest.fixture
+def debians_nginx(tmp_path):
+    """Return the folder of an nginx as Debian configures it, as far as this goes."""
+    folder = tmp_path / "nginx"
+    (folder / "modules-enabled").mkdir(parents=True)
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
+        "include modules-enabled/*.conf;\n"
+        "events {\n\tworker_connections 768;\n}\n"
+        f"http {{ access_log off; {temporary} server {{ listen unix:{folder}/socket; }} }}\n"
+    )
+    return folder
+
+
+def wait_for_worker(process, *, other_than=None):
+    """Return nginx's one worker once it is another."""
+    for _ in range(600):
+        workers = psutil.Process(process.pid).children()
+        if len(workers) == 1 and workers != [other_than]:
+            return workers[0]
+        time.sleep(0.05)
+    raise AssertionError(f"nginx has the workers {workers}.")
+
+
+def files_of(process):
+    """Return how many files a process may open."""
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    (soft,) = re.findall(r"^Max open files +([0-9]+)", limits, re.M)
+    return int(soft)
+
+
+@pytest.mark.skipif(not PROGRAM, reason="there is no nginx here")
+def test_an_nginx_that_runs_may_open_more_files_when_it_has_read_its_configuration_anew(shell, debians_nginx):
+    """apt has started it with what systemd gives, and it is never started again."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    words = ["prlimit", "--nofile=1024:", PROGRAM, "-p", debians_nginx, "-c", debians_nginx / "nginx.conf"]
+    with subprocess.Popen(words) as process:
+        try:
+            before = wait_for_worker(process)
+            assert files_of(before) == 1024
+
+            shell("allow_connections", *GIVEN)
+            (written,) = (debians_nginx / "modules-enabled").iterdir()
+            # Who runs the tests may perhaps have no more.
+            written.write_text(written.read_text().replace("65536", str(min(65536, most))))
+            process.send_signal(signal.SIGHUP)
+            worker = wait_for_worker(process, other_than=before)
+
+            assert files_of(worker) == min(65536, most)
+            assert "worker_connections 4096;" in (debians_nginx / "nginx.conf").read_text()
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "modules-enabled/own.conf"])
+def test_who_says_himself_how_many_files_nginx_may_open_is_not_contradicted(shell, debians_nginx, name):
+    """nginx would not take two numbers."""
+    ours = debians_nginx / "modules-enabled" / "piwheels.conf"
+    shell("allow_connections", *GIVEN)
+    shell("allow_connections", *GIVEN)
+    assert ours.read_text() == "worker_rlimit_nofile 65536;\n"
+
+    with (debians_nginx / name).open("a") as file:
+        file.write("\nworker_rlimit_nofile 30000;\n")
+    shell("allow_connections", *GIVEN)
+
+    assert not ours.exists()
 
 
 @pytest.mark.parametrize("name", ["server-setup", "piwheels-manage"])
