@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import select
 import socket
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ import pytest
 import requests
 from hypothesis import given, settings
 
+from builder.contract import LOG_CHUNK
 from builds.models import Build, Wheel
 from builds.tests.pi import API, report_of
 from builds.tests.rows import make_builder, make_running_build, make_version
@@ -27,7 +29,7 @@ from deploy.gunicorn import threads
 from packages.clock import database_now
 from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
 from tests import strange_requests
-from tests.stack import NOWHERE, Nginx, Stack, database_of_tests
+from tests.stack import NGINX, NOWHERE, Nginx, Stack, database_of_tests
 
 pytestmark = [
     pytest.mark.whole,
@@ -161,6 +163,62 @@ def ask_all_at_once(port, path, times):
         for connection in connections:
             connection.sendall(request)
         return [int(connection.recv(100).split()[1]) for connection in connections]
+
+
+@pytest.fixture
+def nginx_alone(tmp_path):
+    """nginx before a web server that takes connections and says nothing."""
+    (tmp_path / "simple" / "demo").mkdir(parents=True)
+    (tmp_path / "simple" / "demo" / "index.html").write_text("here")
+    with socket.create_server(("127.0.0.1", 0), backlog=2000) as silent:
+        web = f"127.0.0.1:{silent.getsockname()[1]}"
+        with Nginx(tmp_path / "nginx", tmp_path, web, upstream=NOWHERE) as nginx:
+            yield nginx
+
+
+@pytest.mark.parametrize(
+    ("line", "most"),
+    [
+        pytest.param("GET /simple/demo/", 200, id="pages"),
+        pytest.param("GET /simple/demo/demo-1-py3-none-any.whl", 200, id="files of a bucket"),
+        pytest.param("GET /simple/Some.Name/", 200, id="other spellings"),
+        pytest.param("POST /simple/Some.Name/", 200, id="what is refused"),
+        pytest.param("POST /builder/v1/hello", 300, id="builders"),
+        pytest.param("PATCH /builder/v1/builds/1/wheels/x.whl", 300, id="wheels"),
+    ],
+)
+def test_one_client_that_takes_its_time_cannot_have_all_of_nginx(nginx_alone, line, most):
+    """With as many tokens as it likes, and in words of its own to be negotiated with."""
+    address, more = ("127.0.0.1", nginx_alone.port), 40
+    with ExitStack() as stack:
+        connections = []
+        for token in range(most + more):
+            connection = socket.create_connection(address, timeout=60, source_address=("127.0.0.78", 0))
+            connections.append(stack.enter_context(connection))
+            connection.sendall(
+                f"{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/html;q=0.5\r\n"
+                f"Authorization: Bearer {token}\r\nContent-Length: 60000\r\n\r\n{{".encode()
+            )
+        refused: list[socket.socket] = []
+        # Those who wait for their turn have it within seconds, and who is silent is given up after a minute.
+        for _ in range(300):
+            time.sleep(0.1)
+            refused, _, _ = select.select(connections, [], [], 0)
+            if len(refused) >= more:
+                break
+        time.sleep(1)
+        refused, _, _ = select.select(connections, [], [], 0)
+        others = requests.get(f"{nginx_alone.url}/simple/demo/", timeout=30)
+
+        assert len(refused) == more
+        assert {connection.recv(12) for connection in refused} == {b"HTTP/1.1 429"}
+        assert others.text == "here"
+
+
+def test_what_a_heartbeat_brings_is_on_no_disk_of_nginx():
+    text = (NGINX / "piwheels.conf.template").read_text()
+
+    assert re.findall(r"client_body_buffer_size (\w+);", text) == [f"{LOG_CHUNK >> 10}k"]
 
 
 @pytest.mark.parametrize(
