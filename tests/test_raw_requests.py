@@ -8,10 +8,12 @@ import random
 import re
 import select
 import socket
+import socketserver
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import IPv4Address
 
 import psutil
@@ -213,6 +215,57 @@ def test_one_client_that_takes_its_time_cannot_have_all_of_nginx(nginx_alone, li
         assert len(refused) == more
         assert {connection.recv(12) for connection in refused} == {b"HTTP/1.1 429"}
         assert others.text == "here"
+
+
+class _Generous(socketserver.BaseRequestHandler):
+    """A web server that has 128 MiB for whoever asks, and notes how many of them it could send."""
+
+    sent_mib = 0
+
+    def handle(self):
+        self.request.recv(1 << 16)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (128 << 20))
+        with suppress(OSError):
+            for _ in range(128):
+                self.request.sendall(bytes(1 << 20))
+                type(self).sent_mib += 1
+
+
+@pytest.fixture
+def generous(tmp_path):
+    """nginx before a web server with large answers."""
+    _Generous.sent_mib = 0
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Generous) as web:
+        web.daemon_threads = True
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        behind = f"127.0.0.1:{web.server_address[1]}"
+        with Nginx(tmp_path / "nginx", tmp_path, behind, upstream=NOWHERE) as nginx:
+            yield nginx
+        web.shutdown()
+
+
+def test_who_downloads_bundles_slowly_has_neither_the_disk_nor_all_threads(generous):
+    with ExitStack() as stack:
+
+        def ask(source, path="/bundle/some-key/bundle.zip"):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+            connection.settimeout(60)
+            connection.bind((source, 0))
+            connection.connect(("127.0.0.1", generous.port))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            return connection.recv(12)[9:]
+
+        of_one = [ask("127.0.0.91") for _ in range(3)]
+        of_others = [ask(f"127.0.0.{number}") for number in (92, 92, 93, 93, 94)]
+        of_all_else = ask("127.0.0.94", "/")
+        time.sleep(3)
+
+        assert of_one == [b"200", b"200", b"429"]
+        assert of_others == [b"200"] * 4 + [b"429"]
+        assert of_all_else == b"200"
+        # What is on the way to seven who read nothing; the last is no zip.
+        assert _Generous.sent_mib < 128 + 6 * 16
 
 
 def test_what_a_heartbeat_brings_is_on_no_disk_of_nginx():
