@@ -23,6 +23,7 @@ from hypothesis import given, settings
 
 from builder.contract import LOG_CHUNK
 from builds.models import Build, Wheel
+from builds.planning import campaigns
 from builds.tests.pi import API, report_of
 from builds.tests.rows import make_builder, make_running_build, make_version
 from builds.tests.test_verify import contents, mutate
@@ -215,6 +216,25 @@ def test_one_client_that_takes_its_time_cannot_have_all_of_nginx(nginx_alone, li
         assert len(refused) == more
         assert {connection.recv(12) for connection in refused} == {b"HTTP/1.1 429"}
         assert others.text == "here"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_taken"),
+    [
+        ("/check/", True),
+        ("/api/v1/bundles", True),
+        ("/admin/builds/campaign/add/", True),
+        ("/admin/builds/campaign/", False),
+        ("/", False),
+    ],
+)
+def test_as_many_names_as_a_campaign_may_have_come_to_its_form(stack, path, is_taken):
+    names = "\r\n".join(f"some-package-{number}" for number in range(campaigns.MOST))
+
+    answer = requests.post(f"{stack.nginx.url}{path}", {"packages": names}, allow_redirects=False, timeout=60)
+
+    assert (answer.status_code == 413) is not is_taken
+    assert answer.status_code < 500
 
 
 class _Generous(socketserver.BaseRequestHandler):
