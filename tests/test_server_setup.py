@@ -278,6 +278,17 @@ def test_redis_is_restarted_when_it_runs_with_other_settings_whoever_wrote_them(
     assert shell(action, *GIVEN) == "restart\n"
 
 
+def test_redis_is_restarted_when_its_unit_is_another(shell):
+    action = 'make_redis >/dev/null; say "$redis_action"'
+    shell(f'{action}; redis_settings | write "$REDIS_BEGAN_WITH" root:root 0600', *GIVEN)
+    assert shell(action, *GIVEN) == "start\n"
+
+    upgrade = (
+        'cp -R "$source/deploy" "$OPT/"; source=$OPT; say x >>"$source/deploy/systemd/piwheels-redis.service"'
+    )
+    assert shell(f"{upgrade}; {action}", *GIVEN) == "restart\n"
+
+
 def test_builders_reach_redis_at_an_ipv6_address(shell, tmp_path):
     shell("make_redis", *GIVEN, "--redis", "fd00::5")
     url = (tmp_path / "secrets" / "orders-url").read_text().strip()
