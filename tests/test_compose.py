@@ -157,6 +157,18 @@ def nginx(tmp_path):
         yield running
 
 
+@pytest.mark.parametrize("end", ["", "/"])
+def test_what_is_not_here_is_looked_for_upstream_however_its_address_ends(tmp_path, end):
+    tmp_path.chmod(0o755)
+    upstream = f"http://index.example.org:8080/Root/pypi/+simple{end}"
+
+    with Nginx(tmp_path / "nginx", tmp_path, "127.0.0.1:9", upstream=upstream) as nginx:
+        answer = requests.get(f"{nginx.url}/simple-full/demo/", allow_redirects=False, timeout=30)
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "http://index.example.org:8080/Root/pypi/+simple/demo/"
+
+
 def rotated(nginx):
     return sorted(nginx.folder.glob("access.log-*"))
 
