@@ -2,12 +2,15 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import get_commands, load_command_class
 
 from tests.programs import stand_in
 
@@ -178,6 +181,22 @@ def test_nobody_leaves_the_farms_own_database_out(farm):
     assert done.returncode == 1
     assert "no backup of the farm goes without it" in done.stderr
     assert not (farm.folder / "backed-up").exists()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^piwheels-manage ([a-z].*?)(?: +#.*)?$", PAGE, re.M))
+def test_what_the_page_has_an_operator_say_again_can_be_said(line):
+    name, *words = shlex.split(line)
+    parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+
+    assert parser.parse_args(words)
+
+
+def test_what_undone_deeds_are_found_by_is_what_the_database_has():
+    [asked] = re.findall(r"SELECT ([a-z_, ]+) FROM (\w+) WHERE (\w+) > .* ORDER BY (\w+)", PAGE)
+
+    columns = {*asked[0].split(", "), *asked[2:]}
+    assert asked[1] == LogEntry._meta.db_table
+    assert columns <= {field.column for field in LogEntry._meta.fields}
 
 
 def test_a_restore_makes_the_folders_that_are_elsewhere_as_the_services_want_them(tmp_path):
