@@ -21,7 +21,7 @@ import pytest
 import requests
 from hypothesis import given, settings
 
-from builder.contract import LOG_CHUNK
+from builder.contract import ATTACHED_LIMIT, LOG_CHUNK
 from builds.models import Build, Wheel
 from builds.planning import campaigns
 from builds.tests.pi import API, report_of
@@ -32,7 +32,7 @@ from deploy.gunicorn import threads
 from packages.clock import database_now
 from piwheels_site.tests.test_strange_requests import EVERYDAY, published_with_a_build
 from tests import strange_requests
-from tests.stack import NGINX, NOWHERE, Nginx, Stack, database_of_tests
+from tests.stack import NOWHERE, Nginx, Stack, database_of_tests
 
 pytestmark = [
     pytest.mark.whole,
@@ -288,10 +288,19 @@ def test_who_downloads_bundles_slowly_has_neither_the_disk_nor_all_threads(gener
         assert _Generous.sent_mib < 128 + 6 * 16
 
 
-def test_what_a_heartbeat_brings_is_on_no_disk_of_nginx():
-    text = (NGINX / "piwheels.conf.template").read_text()
+@pytest.mark.parametrize(("size", "is_on_disk"), [(LOG_CHUNK, False), (LOG_CHUNK + ATTACHED_LIMIT, True)])
+def test_what_a_heartbeat_brings_is_on_no_disk_of_nginx(nginx_alone, size, is_on_disk):
+    """A report with a wheel behind it may be, once a build."""
+    log = nginx_alone.folder / "error.log"
+    head = (
+        f"POST /builder/v1/builds/1/heartbeat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n"
+    )
 
-    assert re.findall(r"client_body_buffer_size (\w+);", text) == [f"{LOG_CHUNK >> 10}k"]
+    with socket.create_connection(("127.0.0.1", nginx_alone.port), timeout=60) as connection:
+        connection.sendall(head.encode() + bytes(size))
+        time.sleep(1)
+
+    assert ("buffered to a temporary file" in log.read_text()) is is_on_disk
 
 
 @pytest.mark.parametrize(
