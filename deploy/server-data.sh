@@ -52,9 +52,9 @@ drawn() { if $dry_run; then say "(drawn)"; else openssl rand -hex 24; fi; }
 
 make_redis() {
     step "Redis: settings, users and secrets"
-    before=$(redis_settings)
     program=/usr/bin/redis-server
     if [ -x /usr/bin/valkey-server ]; then program=/usr/bin/valkey-server; fi
+    before=$(redis_settings)
     {
         say "include $OPT/current/deploy/redis/redis.conf"
         # Not included, as a release that one goes back to may not have it.
@@ -87,10 +87,14 @@ make_redis() {
     fi
 }
 
-# Print a hash of what is ours of them; builders come and go while Redis runs.
+# Print a hash of what is ours of them, its unit and its program among them (write_units); builders come and go while
+# Redis runs.
 redis_settings() {
-    { cat "$ETC/redis.conf" "$source/deploy/redis/redis.conf"; grep -E "$OUR_USERS" "$REDIS_VAR/users.acl"; } \
-        2>/dev/null | sha256sum
+    {
+        cat "$ETC/redis.conf" "$source/deploy/redis/redis.conf" "$source/deploy/systemd/piwheels-redis.service"
+        say "$program"
+        grep -E "$OUR_USERS" "$REDIS_VAR/users.acl"
+    } 2>/dev/null | sha256sum
 }
 
 # Redis itself writes the builders' users into that file, so only ours are put in.

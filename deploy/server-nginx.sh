@@ -47,16 +47,25 @@ configure_nginx() {
 # Debian's number for each process is that of four clients that read slowly (read-only.conf).  It stands in a file of
 # nginx's own, and can stand nowhere else; another number is somebody's choice.
 allow_connections() {
-    if grep -q 'worker_connections 768;' /etc/nginx/nginx.conf 2>/dev/null; then
-        run sed -i 's/worker_connections 768;/worker_connections 4096;/' /etc/nginx/nginx.conf
+    if grep -q 'worker_connections 768;' "$NGINX/nginx.conf" 2>/dev/null; then
+        run sed -i 's/worker_connections 768;/worker_connections 4096;/' "$NGINX/nginx.conf"
+    fi
+    # Each wants two files open, and some; systemd gives 1,024.  nginx takes this when it reads its configuration anew,
+    # and what its unit allows only when it is started.  Debian includes what is in that folder before all else.
+    open_files=$NGINX/modules-enabled/piwheels.conf
+    if grep -sHE '^[[:space:]]*worker_rlimit_nofile[[:space:]]' "$NGINX/nginx.conf" "$NGINX"/modules-enabled/*.conf |
+        grep -qv "^$open_files:"; then
+        run rm -f "$open_files"
+    elif $dry_run || [ -d "${open_files%/*}" ]; then
+        say 'worker_rlimit_nofile 65536;' | write "$open_files" root:root 0644
     fi
 }
 
 listen_plainly() {
     run install -m 0644 "$source/deploy/nginx/behind-proxy.conf" "$ETC/nginx/local/"
-    run rm -f /etc/nginx/conf.d/piwheels-http.conf
+    run rm -f "$NGINX/conf.d/piwheels-http.conf"
     listen=$proxy
-    fill "$source/deploy/nginx/piwheels.conf.template" | write /etc/nginx/conf.d/piwheels.conf root:root 0644
+    fill "$source/deploy/nginx/piwheels.conf.template" | write "$NGINX/conf.d/piwheels.conf" root:root 0644
 }
 
 listen_with_tls() {
@@ -73,10 +82,10 @@ listen_with_tls() {
         say "$http2"
         if has_ipv6; then say "listen [::]:$listen;"; fi
     } | write "$ETC/nginx/local/tls.conf" root:root 0644
-    fill "$source/deploy/nginx/piwheels.conf.template" | write /etc/nginx/conf.d/piwheels.conf root:root 0644
+    fill "$source/deploy/nginx/piwheels.conf.template" | write "$NGINX/conf.d/piwheels.conf" root:root 0644
     listen=80
     if has_ipv6; then listen_too='listen [::]:80;'; fi
-    fill "$source/deploy/nginx/to-https.conf.template" | write /etc/nginx/conf.d/piwheels-http.conf root:root 0644
+    fill "$source/deploy/nginx/to-https.conf.template" | write "$NGINX/conf.d/piwheels-http.conf" root:root 0644
 }
 
 nginx_version() { nginx -v 2>&1 | sed 's#.*/\([0-9.]*\).*#\1#'; }

@@ -4,6 +4,9 @@
 # What programs say is read below, and not in the language of whoever came by ssh; also PostgreSQL makes its first
 # cluster in this locale, which every Debian has.
 export LC_ALL=C.UTF-8
+# A root who hides what he makes would hide the programs from the services that run them, too; what is secret is
+# written with a mode of its own.
+umask 022
 
 say() { printf '%s\n' "$*"; }
 step() { printf '== %s\n' "$*"; }

@@ -179,7 +179,7 @@ class Proof:
 
     def state(self) -> dict[str, tuple[object, ...]]:
         """Return owner, mode and content of all that the setup is to write; settings as a set of lines."""
-        folders = ("/etc/piwheels", "/etc/nginx/conf.d", "/etc/systemd/system", "/etc/logrotate.d")
+        folders = ("/etc/piwheels", "/etc/nginx", "/etc/systemd/system", "/etc/logrotate.d")
         paths = [path for folder in folders for path in self.machine.path(folder).rglob("*piwheels*")]
         paths += list(self.machine.path("/etc/piwheels").rglob("*"))
         told: dict[str, tuple[object, ...]] = {}

@@ -1,16 +1,22 @@
 """deploy/backup, with a farm of files; `make test-server-setup` backs up a real one, and restores it."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import get_commands, load_command_class
 
 from tests.programs import stand_in
 
-PROGRAM = Path(__file__).resolve().parent.parent / "deploy" / "backup"
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / "deploy" / "backup"
+PAGE = (ROOT / "docs" / "backups.md").read_text()
 pytestmark = pytest.mark.skipif(not shutil.which("rsync"), reason="there is no rsync here")
 
 
@@ -175,3 +181,53 @@ def test_nobody_leaves_the_farms_own_database_out(farm):
     assert done.returncode == 1
     assert "no backup of the farm goes without it" in done.stderr
     assert not (farm.folder / "backed-up").exists()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^piwheels-manage ([a-z].*?)(?: +#.*)?$", PAGE, re.M))
+def test_what_the_page_has_an_operator_say_again_can_be_said(line):
+    name, *words = shlex.split(line)
+    parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+
+    assert parser.parse_args(words)
+
+
+def test_what_undone_deeds_are_found_by_is_what_the_database_has():
+    [asked] = re.findall(r"SELECT ([a-z_, ]+) FROM (\w+) WHERE (\w+) > .* ORDER BY (\w+)", PAGE)
+
+    columns = {*asked[0].split(", "), *asked[2:]}
+    assert asked[1] == LogEntry._meta.db_table
+    assert columns <= {field.column for field in LogEntry._meta.fields}
+
+
+def test_a_restore_makes_the_folders_that_are_elsewhere_as_the_services_want_them(tmp_path):
+    var, disk, backup = tmp_path / "var", tmp_path / "disk", tmp_path / "backup"
+    settings = {
+        "VAR": var,
+        "PIWHEELS_PUBLIC": disk / "public",
+        "PIWHEELS_INCOMING": var / "incoming",
+        "PIWHEELS_BUNDLES": disk / "bundles",
+        "PIWHEELS_STORAGE": var / "files",
+    }
+    for path in (disk / "public" / "simple" / "index.html", backup / "piwheels-1.dump", var / "backed-up"):
+        write(path, "")
+    told = "".join(f"*settings.{name}\\)) echo {path} ;;\n" for name, path in settings.items())
+    programs = {
+        "piwheels-manage": f'case "$*" in\n{told}esac',
+        "install": f'echo "$*" >>{tmp_path}/made\nfor folder; do :; done\nmkdir -p "$folder"',
+        **dict.fromkeys(("tar", "runuser", "rsync", "chown"), "exit 0"),
+    }
+    for name, does in programs.items():
+        stand_in(tmp_path / "bin" / name, does)
+    [lines] = re.findall(r"^```bash\n(\(\nset -e\nbackup=.*?)^```", PAGE, re.M | re.S)
+
+    subprocess.run(
+        ["bash", "-e", "-c", lines.replace("/var/backups/piwheels", str(backup))],
+        env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        check=True,
+        timeout=60,
+    )
+
+    ours = "-d -o piwheels-server -g piwheels-server -m 0755"
+    made = (tmp_path / "made").read_text().splitlines()
+    assert made == [f"{ours} {disk}/public", f"{ours} {disk}/bundles"]
+    assert not (disk / "public" / "simple").exists()

@@ -131,11 +131,11 @@ def again(tmp_path):
         "server='https://w.example.org/'\nname='pi-07'\nimage=false\nmany=false\n"
     )
 
-    def run(*words, dry_run=True):
+    def run(*words, dry_run=True, umask=-1):
         called = [program, *(["--dry-run"] if dry_run else []), *words]
         env = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
         return subprocess.run(
-            called, input="", env=env, capture_output=True, text=True, check=False, timeout=60
+            called, input="", env=env, capture_output=True, text=True, check=False, timeout=60, umask=umask
         )
 
     return run
@@ -182,6 +182,15 @@ def test_the_check_has_the_settings_that_the_service_has_and_runs_nothing_of_the
     assert "PIWHEELS_BUILDER=pi-07" in told
     assert "PIWHEELS_BUILDER_TOKEN=hush" in told
     assert not (tmp_path / "x").exists()
+
+
+def test_a_root_who_hides_his_files_hides_none_from_the_builder(again, tmp_path):
+    (tmp_path / "builder.env").touch()
+    (tmp_path / "builder-token").write_text("hush\n")
+    for name, told in {"id": "echo 0", "setpriv": "umask"}.items():
+        stand_in(tmp_path / "bin" / name, told)
+
+    assert again("--check", dry_run=False, umask=0o077).stdout.endswith("\n0022\n")
 
 
 @pytest.mark.parametrize("state", ["active", "deactivating"])

@@ -144,11 +144,29 @@ def test_redis_and_postgresql_are_small_unless_told_otherwise():
     assert "./deploy/redis:/etc/piwheels:ro" in SERVICES["redis"]["volumes"]
 
 
+def test_nginx_may_open_a_file_for_each_of_its_connections_beside_the_connection():
+    of_the_image = 1024
+
+    assert SERVICES["nginx"]["ulimits"]["nofile"] > 2 * of_the_image
+
+
 @pytest.fixture
 def nginx(tmp_path):
     tmp_path.chmod(0o755)
     with Nginx(tmp_path / "nginx", tmp_path, "127.0.0.1:9", upstream=NOWHERE) as running:
         yield running
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_what_is_not_here_is_looked_for_upstream_however_its_address_ends(tmp_path, end):
+    tmp_path.chmod(0o755)
+    upstream = f"http://index.example.org:8080/Root/pypi/+simple{end}"
+
+    with Nginx(tmp_path / "nginx", tmp_path, "127.0.0.1:9", upstream=upstream) as nginx:
+        answer = requests.get(f"{nginx.url}/simple-full/demo/", allow_redirects=False, timeout=30)
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "http://index.example.org:8080/Root/pypi/+simple/demo/"
 
 
 def rotated(nginx):

@@ -29,11 +29,17 @@ def manage(tmp_path):
     program = tmp_path / "bin" / "piwheels-manage"
     program.symlink_to("../current/deploy/piwheels-manage")
 
-    def manage(folder, *words, **env):
+    def manage(folder, *words, umask=-1, **env):
         path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
         env = {"PATH": path, "PIWHEELS_RELEASE": str(tmp_path / "current"), **env}
         called = subprocess.run(
-            [program, *words], cwd=folder, env=env, capture_output=True, text=True, check=True
+            [program, *words],
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+            umask=umask,
         )
         return called.stdout.splitlines()
 
@@ -52,6 +58,12 @@ def test_files_are_those_of_the_folder_where_it_is_said(manage, tmp_path):
 def test_who_said_sudo_is_handed_on(manage, tmp_path):
     assert manage(tmp_path, "help", SUDO_USER="ben")[1] == "ben"
     assert manage(tmp_path, "help")[1] == ""
+
+
+def test_nginx_can_read_what_is_published_by_a_root_who_hides_his_files(manage, tmp_path):
+    stand_in(tmp_path / "release" / "venv" / "bin" / "python", "umask")
+
+    assert manage(tmp_path, "rebuild_indexes", umask=0o077) == ["0022"]
 
 
 # What a line says, and the value that systemd hands to a service; None: it is refused.

@@ -6,11 +6,14 @@ import json
 import os
 import random
 import re
+import select
 import socket
+import socketserver
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import IPv4Address
 
 import psutil
@@ -18,7 +21,9 @@ import pytest
 import requests
 from hypothesis import given, settings
 
+from builder.contract import ATTACHED_LIMIT, LOG_CHUNK
 from builds.models import Build, Wheel
+from builds.planning import campaigns
 from builds.tests.pi import API, report_of
 from builds.tests.rows import make_builder, make_running_build, make_version
 from builds.tests.test_verify import contents, mutate
@@ -161,6 +166,141 @@ def ask_all_at_once(port, path, times):
         for connection in connections:
             connection.sendall(request)
         return [int(connection.recv(100).split()[1]) for connection in connections]
+
+
+@pytest.fixture
+def nginx_alone(tmp_path):
+    """nginx before a web server that takes connections and says nothing."""
+    (tmp_path / "simple" / "demo").mkdir(parents=True)
+    (tmp_path / "simple" / "demo" / "index.html").write_text("here")
+    with socket.create_server(("127.0.0.1", 0), backlog=2000) as silent:
+        web = f"127.0.0.1:{silent.getsockname()[1]}"
+        with Nginx(tmp_path / "nginx", tmp_path, web, upstream=NOWHERE) as nginx:
+            yield nginx
+
+
+@pytest.mark.parametrize(
+    ("line", "most"),
+    [
+        pytest.param("GET /simple/demo/", 200, id="pages"),
+        pytest.param("GET /simple/demo/demo-1-py3-none-any.whl", 200, id="files of a bucket"),
+        pytest.param("GET /simple/Some.Name/", 200, id="other spellings"),
+        pytest.param("POST /simple/Some.Name/", 200, id="what is refused"),
+        pytest.param("POST /builder/v1/hello", 300, id="builders"),
+        pytest.param("PATCH /builder/v1/builds/1/wheels/x.whl", 300, id="wheels"),
+    ],
+)
+def test_one_client_that_takes_its_time_cannot_have_all_of_nginx(nginx_alone, line, most):
+    """With as many tokens as it likes, and in words of its own to be negotiated with."""
+    address, more = ("127.0.0.1", nginx_alone.port), 40
+    with ExitStack() as stack:
+        connections = []
+        for token in range(most + more):
+            connection = socket.create_connection(address, timeout=60, source_address=("127.0.0.78", 0))
+            connections.append(stack.enter_context(connection))
+            connection.sendall(
+                f"{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/html;q=0.5\r\n"
+                f"Authorization: Bearer {token}\r\nContent-Length: 60000\r\n\r\n{{".encode()
+            )
+        refused: list[socket.socket] = []
+        # Those who wait for their turn have it within seconds, and who is silent is given up after a minute.
+        for _ in range(300):
+            time.sleep(0.1)
+            refused, _, _ = select.select(connections, [], [], 0)
+            if len(refused) >= more:
+                break
+        time.sleep(1)
+        refused, _, _ = select.select(connections, [], [], 0)
+        others = requests.get(f"{nginx_alone.url}/simple/demo/", timeout=30)
+
+        assert len(refused) == more
+        assert {connection.recv(12) for connection in refused} == {b"HTTP/1.1 429"}
+        assert others.text == "here"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_taken"),
+    [
+        ("/check/", True),
+        ("/api/v1/bundles", True),
+        ("/admin/builds/campaign/add/", True),
+        ("/admin/builds/campaign/", False),
+        ("/", False),
+    ],
+)
+def test_as_many_names_as_a_campaign_may_have_come_to_its_form(stack, path, is_taken):
+    names = "\r\n".join(f"some-package-{number}" for number in range(campaigns.MOST))
+
+    answer = requests.post(f"{stack.nginx.url}{path}", {"packages": names}, allow_redirects=False, timeout=60)
+
+    assert (answer.status_code == 413) is not is_taken
+    assert answer.status_code < 500
+
+
+class _Generous(socketserver.BaseRequestHandler):
+    """A web server that has 128 MiB for whoever asks, and notes how many of them it could send."""
+
+    sent_mib = 0
+
+    def handle(self):
+        self.request.recv(1 << 16)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (128 << 20))
+        with suppress(OSError):
+            for _ in range(128):
+                self.request.sendall(bytes(1 << 20))
+                type(self).sent_mib += 1
+
+
+@pytest.fixture
+def generous(tmp_path):
+    """nginx before a web server with large answers."""
+    _Generous.sent_mib = 0
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Generous) as web:
+        web.daemon_threads = True
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        behind = f"127.0.0.1:{web.server_address[1]}"
+        with Nginx(tmp_path / "nginx", tmp_path, behind, upstream=NOWHERE) as nginx:
+            yield nginx
+        web.shutdown()
+
+
+def test_who_downloads_bundles_slowly_has_neither_the_disk_nor_all_threads(generous):
+    with ExitStack() as stack:
+
+        def ask(source, path="/bundle/some-key/bundle.zip"):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+            connection.settimeout(60)
+            connection.bind((source, 0))
+            connection.connect(("127.0.0.1", generous.port))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            return connection.recv(12)[9:]
+
+        of_one = [ask("127.0.0.91") for _ in range(3)]
+        of_others = [ask(f"127.0.0.{number}") for number in (92, 92, 93, 93, 94)]
+        of_all_else = ask("127.0.0.94", "/")
+        time.sleep(3)
+
+        assert of_one == [b"200", b"200", b"429"]
+        assert of_others == [b"200"] * 4 + [b"429"]
+        assert of_all_else == b"200"
+        # What is on the way to seven who read nothing; the last is no zip.
+        assert _Generous.sent_mib < 128 + 6 * 16
+
+
+@pytest.mark.parametrize(("size", "is_on_disk"), [(LOG_CHUNK, False), (LOG_CHUNK + ATTACHED_LIMIT, True)])
+def test_what_a_heartbeat_brings_is_on_no_disk_of_nginx(nginx_alone, size, is_on_disk):
+    """A report with a wheel behind it may be, once a build."""
+    log = nginx_alone.folder / "error.log"
+    head = (
+        f"POST /builder/v1/builds/1/heartbeat HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {size}\r\n\r\n"
+    )
+
+    with socket.create_connection(("127.0.0.1", nginx_alone.port), timeout=60) as connection:
+        connection.sendall(head.encode() + bytes(size))
+        time.sleep(1)
+
+    assert ("buffered to a temporary file" in log.read_text()) is is_on_disk
 
 
 @pytest.mark.parametrize(

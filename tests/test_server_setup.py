@@ -2,13 +2,18 @@
 
 import configparser
 import re
+import resource
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.stack import NGINX
+from tests.programs import stand_in
+from tests.stack import NGINX, PROGRAM
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = ROOT / "deploy" / "server-setup"
@@ -84,6 +89,7 @@ def test_what_a_release_needs_is_looked_at_before_anything_changes():
         (["wheels.example.org", "--certificate", "/etc/ssl/own.pem"], "--certificate needs --key"),
         (["wheels.example.org", "--behind-proxy", "8080"], "must be as 127.0.0.1:8080"),
         ([*GIVEN, "--back", "0.0.1-nothing"], "There is no whole release 0.0.1-nothing"),
+        ([*GIVEN, "--back", "../piwheels-server/0.0.1"], "must be the name of a release"),
     ],
 )
 def test_what_it_cannot_do_it_says(words, says):
@@ -110,13 +116,14 @@ def shell(tmp_path):
     ]
     functions = "".join(part.read_text().partition("\nsource=$(cd")[0] + "\n" for part in parts)
     # Who owns a file is root's to say.
-    own = f"OPT={tmp_path}/opt; ETC={tmp_path}; REDIS_VAR={tmp_path}; chown() {{ :; }}; source={ROOT}"
+    own = f"OPT={tmp_path}/opt; ETC={tmp_path}; NGINX={tmp_path}/nginx; REDIS_VAR={tmp_path}"
+    own += f"; chown() {{ :; }}; source={ROOT}"
     for name, value in re.findall(r"^(\w+)=(\$(?:OPT|ETC)/.*)$", functions, re.M):
         own += f"; {name}={value}"
     for name in ("opt", "secrets"):
         (tmp_path / name).mkdir()
 
-    def run(script, *words):
+    def run(script, *words, umask=-1):
         whole = f'{functions}\n{own}\nread_arguments "$@"\n{script}'
         done = subprocess.run(
             ["sh", "-c", whole, "server-setup", *words],
@@ -124,6 +131,7 @@ def shell(tmp_path):
             text=True,
             check=False,
             timeout=60,
+            umask=umask,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
@@ -210,6 +218,19 @@ def test_another_python_makes_another_release_of_the_same_code(shell, tmp_path):
     assert shell("release_name", *GIVEN) == first
 
 
+@pytest.mark.parametrize("umask", [0o027, 0o077])
+def test_services_can_read_what_a_root_makes_who_hides_his_files(shell, tmp_path, umask):
+    shell(
+        'mkdir "$OPT/venv"; : >"$OPT/venv/module"; say hush | write "$ETC/secret" x 0600', *GIVEN, umask=umask
+    )
+
+    modes = [
+        path.stat().st_mode & 0o777 for path in (tmp_path / "opt" / "venv", tmp_path / "opt/venv/module")
+    ]
+    assert modes == [0o755, 0o644]
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
 def test_releases_that_never_ran_push_out_none_that_did(shell, tmp_path):
     releases = tmp_path / "opt"
     for name in ("1", "2", "3", "4", "failed-1", "failed-2", "failed-3"):
@@ -227,6 +248,21 @@ def test_releases_that_never_ran_push_out_none_that_did(shell, tmp_path):
     assert (releases / "current").resolve().name == "4"
 
 
+def test_the_way_back_leads_to_a_release_and_never_to_itself(shell, tmp_path):
+    releases = tmp_path / "opt"
+    for name in ("1", "2"):
+        stand_in(releases / name / "venv" / "bin" / "python", "exit 0")
+        (releases / name / "complete").touch()
+    (releases / "current").symlink_to("2")
+
+    told = shell("(go_back) || say refused", *GIVEN, "--no-start", "--back", "current")
+    assert "current is a link: --back wants the release itself, as 2.\n" in told
+    assert (releases / "current").readlink() == Path("2")
+
+    shell("go_back", *GIVEN, "--no-start", "--back", "1")
+    assert (releases / "current").readlink() == Path("1")
+
+
 def test_redis_is_restarted_when_it_runs_with_other_settings_whoever_wrote_them(shell, tmp_path):
     action = 'make_redis >/dev/null; say "$redis_action"'
     began = 'redis_settings | write "$REDIS_BEGAN_WITH" root:root 0600'
@@ -240,6 +276,17 @@ def test_redis_is_restarted_when_it_runs_with_other_settings_whoever_wrote_them(
 
     assert shell(action, *GIVEN) == "restart\n"
     assert shell(action, *GIVEN) == "restart\n"
+
+
+def test_redis_is_restarted_when_its_unit_is_another(shell):
+    action = 'make_redis >/dev/null; say "$redis_action"'
+    shell(f'{action}; redis_settings | write "$REDIS_BEGAN_WITH" root:root 0600', *GIVEN)
+    assert shell(action, *GIVEN) == "start\n"
+
+    upgrade = (
+        'cp -R "$source/deploy" "$OPT/"; source=$OPT; say x >>"$source/deploy/systemd/piwheels-redis.service"'
+    )
+    assert shell(f"{upgrade}; {action}", *GIVEN) == "restart\n"
 
 
 def test_builders_reach_redis_at_an_ipv6_address(shell, tmp_path):
@@ -337,6 +384,78 @@ def test_the_certificate_is_looked_at_before_the_configuration_is_written():
     steps = SETUP.read_text().partition('read_arguments "$@"')[2].split("\n")
 
     assert steps.index("install_packages") < steps.index("check_certificate") < steps.index("write_settings")
+
+
+@pytest.fixture
+def debians_nginx(tmp_path):
+    """Return the folder of an nginx as Debian configures it, as far as this goes."""
+    folder = tmp_path / "nginx"
+    (folder / "modules-enabled").mkdir(parents=True)
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
+        "include modules-enabled/*.conf;\n"
+        "events {\n\tworker_connections 768;\n}\n"
+        f"http {{ access_log off; {temporary} server {{ listen unix:{folder}/socket; }} }}\n"
+    )
+    return folder
+
+
+def wait_for_worker(process, *, other_than=None):
+    """Return nginx's one worker once it is another."""
+    for _ in range(600):
+        workers = psutil.Process(process.pid).children()
+        if len(workers) == 1 and workers != [other_than]:
+            return workers[0]
+        time.sleep(0.05)
+    raise AssertionError(f"nginx has the workers {workers}.")
+
+
+def files_of(process):
+    """Return how many files a process may open."""
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    (soft,) = re.findall(r"^Max open files +([0-9]+)", limits, re.M)
+    return int(soft)
+
+
+@pytest.mark.skipif(not PROGRAM, reason="there is no nginx here")
+def test_an_nginx_that_runs_may_open_more_files_when_it_has_read_its_configuration_anew(shell, debians_nginx):
+    """apt has started it with what systemd gives, and it is never started again."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    words = ["prlimit", "--nofile=1024:", PROGRAM, "-p", debians_nginx, "-c", debians_nginx / "nginx.conf"]
+    with subprocess.Popen(words) as process:
+        try:
+            before = wait_for_worker(process)
+            assert files_of(before) == 1024
+
+            shell("allow_connections", *GIVEN)
+            (written,) = (debians_nginx / "modules-enabled").iterdir()
+            # Who runs the tests may perhaps have no more.
+            written.write_text(written.read_text().replace("65536", str(min(65536, most))))
+            process.send_signal(signal.SIGHUP)
+            worker = wait_for_worker(process, other_than=before)
+
+            assert files_of(worker) == min(65536, most)
+            assert "worker_connections 4096;" in (debians_nginx / "nginx.conf").read_text()
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "modules-enabled/own.conf"])
+def test_who_says_himself_how_many_files_nginx_may_open_is_not_contradicted(shell, debians_nginx, name):
+    """nginx would not take two numbers."""
+    ours = debians_nginx / "modules-enabled" / "piwheels.conf"
+    shell("allow_connections", *GIVEN)
+    shell("allow_connections", *GIVEN)
+    assert ours.read_text() == "worker_rlimit_nofile 65536;\n"
+
+    with (debians_nginx / name).open("a") as file:
+        file.write("\nworker_rlimit_nofile 30000;\n")
+    shell("allow_connections", *GIVEN)
+
+    assert not ours.exists()
 
 
 @pytest.mark.parametrize("name", ["server-setup", "piwheels-manage"])
