@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 
@@ -100,9 +100,10 @@ class WheelAdmin(RecordAdmin):
         reason=Reason.MUST,
     )
     def withdraw(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
-        """Withdraw those that are not out of it, for whatever reason that was."""
+        """Withdraw those that are not out of it, or only until their bytes are back."""
         now, count = database_now(), len(rows)
-        wheels = list(rows.filter(withdrawn_at=None).select_related("package"))
+        some = rows.filter(Q(withdrawn_at=None) | Q(lost_at__isnull=False))
+        wheels = list(some.select_related("package"))
         for wheel in wheels:
             wheel.withdraw(now, wish.said("Withdrawn"))
         return Outcome(f"{many(len(wheels), self.opts)} out of the index{_were(count - len(wheels))}.")

@@ -260,6 +260,16 @@ def test_an_older_reason_stays_where_there_is_nothing_to_do(admin_client, action
     assert before.yanked_reason + before.withdrawn_reason == "It crashes."
 
 
+def test_what_was_lost_stays_out_if_somebody_says_so(admin_client):
+    wheel = make_wheel()
+    wheel.lose(NOON, "It is not there.")
+
+    deeds.act(admin_client, Wheel, "withdraw", wheel, reason="It crashes.")
+
+    wheel.refresh_from_db()
+    assert (wheel.lost_at, wheel.withdrawn_reason) == (None, "It crashes. (Withdrawn by admin.)")
+
+
 def test_what_a_rebuild_replaced_comes_back_only_by_itself(admin_client):
     build = make_build()
     old, new = (make_wheel(build, filename=f"demo-1.0-{tag}-py3-none-any.whl") for tag in (1, 2))
