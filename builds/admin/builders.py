@@ -28,7 +28,7 @@ _DECIDING = {"policy", "python", "abi", "platform_tags", "glibc", "glibcxx"}
 def _was_tried(target: Target) -> bool:
     """Tell whether anything was ever to be built for a target, by what is counted and by its queue.
 
-    No index leads from it to all its builds, of which the foreign key keeps it in any case.
+    The index that leads to its builds reads much of them, and the foreign key keeps it in any case.
     """
     counted = BuildDay.objects.filter(target=target)
     return counted.exists() or Build.objects.ready().order_by().filter(target=target).exists()

@@ -1,11 +1,12 @@
 """The operators' door to builders."""
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from builds.admin.builders import BuilderAdmin
 from builds.figures import counting
-from builds.models import Builder, Target
+from builds.models import Build, Builder, Target
 from builds.tests.rows import NOON, make_build, make_builder, make_running_build, make_target, make_version
 from packages.tests import deeds
 
@@ -173,6 +174,24 @@ def test_no_list_deletes_what_builds_lead_to(admin_client, kind):
     # Django's own would read all of its builds, to say that they keep it.
     assert "delete_selected" not in page
     assert "would require deleting" not in page
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'")
+def test_no_look_at_all_builds_is_needed_for_a_target_that_has_none():
+    make_build(state="failed", finished_at=NOON)
+    unused = make_target("bookworm-arm64-cp311")
+    alike = {field.column for field in Build._meta.concrete_fields} - {"id", "attempt"}
+    with connection.cursor() as cursor:
+        # Of few rows PostgreSQL reads all in any case.
+        cursor.execute(
+            f"INSERT INTO builds_build (attempt, {', '.join(alike)})"
+            f" SELECT number, {', '.join(alike)} FROM builds_build, generate_series(2, 20000) number"
+        )
+        cursor.execute("ANALYZE builds_build")
+
+    plan = Build.objects.filter(target=unused).explain()
+
+    assert "builds_build_of_target" in plan
 
 
 def test_none_is_deleted_whose_user_stays_in_redis(admin_client, settings):
