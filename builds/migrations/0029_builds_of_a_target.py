@@ -14,6 +14,8 @@ class Migration(migrations.Migration):
     operations = [
         AddIndexConcurrently(
             "build",
-            django.contrib.postgres.indexes.BrinIndex(fields=["target"], name="builds_build_of_target"),
+            django.contrib.postgres.indexes.BrinIndex(
+                fields=["target"], name="builds_build_of_target", opclasses=["int8_minmax_multi_ops"]
+            ),
         ),
     ]

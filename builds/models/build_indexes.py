@@ -55,9 +55,9 @@ INDEXES = [
         condition=Q(state__in=["failed", "lost"], losses__gte=3),
         name="builds_build_given_up",
     ),
-    # Some kilobytes that tell in which parts of the table there is nothing of a target: so a target that was
+    # Some kilobytes that tell of each megabyte of the table which targets are in it: so a target that was
     # hardly ever built for has its list, and one that never was can be deleted, without a look at all rows.
-    BrinIndex(fields=["target"], name="builds_build_of_target"),
+    BrinIndex(fields=["target"], name="builds_build_of_target", opclasses=["int8_minmax_multi_ops"]),
     # For whoever removes a builder.
     models.Index(fields=["avoid"], condition=Q(avoid__isnull=False), name="builds_build_avoid"),
     models.Index(fields=["source"], condition=Q(source__isnull=False), name="builds_build_of_source"),

@@ -1,5 +1,7 @@
 """The operators' door to builders."""
 
+import re
+
 import pytest
 from django.db import connection
 from django.urls import reverse
@@ -178,20 +180,25 @@ def test_no_list_deletes_what_builds_lead_to(admin_client, kind):
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'")
 def test_no_look_at_all_builds_is_needed_for_a_target_that_has_none():
-    make_build(state="failed", finished_at=NOON)
-    unused = make_target("bookworm-arm64-cp311")
-    alike = {field.column for field in Build._meta.concrete_fields} - {"id", "attempt"}
+    first, unused, last = (make_target(f"trixie-armhf-cp{minor}") for minor in (305, 306, 307))
+    assert first.pk < unused.pk < last.pk
+    make_build(target=first, state="failed", finished_at=NOON)
+    alike = {field.column for field in Build._meta.concrete_fields} - {"id", "attempt", "target_id"}
     with connection.cursor() as cursor:
         # Of few rows PostgreSQL reads all in any case.
         cursor.execute(
-            f"INSERT INTO builds_build (attempt, {', '.join(alike)})"
-            f" SELECT number, {', '.join(alike)} FROM builds_build, generate_series(2, 20000) number"
+            f"INSERT INTO builds_build (attempt, target_id, {', '.join(alike)}) SELECT number,"
+            f" CASE WHEN number % 2 = 0 THEN target_id ELSE {last.pk} END, {', '.join(alike)}"
+            " FROM builds_build, generate_series(2, 20000) number"
         )
+        cursor.execute("SELECT brin_summarize_new_values('builds_build_of_target')")
         cursor.execute("ANALYZE builds_build")
 
-    plan = Build.objects.filter(target=unused).explain()
+    plan = Build.objects.filter(target=unused).explain(analyze=True, buffers=True)
 
     assert "builds_build_of_target" in plan
+    [read] = re.findall(r"Buffers: shared hit=(\d+)", plan)[:1]
+    assert int(read) < 50, plan
 
 
 def test_none_is_deleted_whose_user_stays_in_redis(admin_client, settings):
