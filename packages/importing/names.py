@@ -89,17 +89,14 @@ def _judged(packages: Sequence[Named], batch: Batch) -> list[Named]:
 
 
 def _write(found: Sequence[Named]) -> None:
-    """Write packages and spellings that are not there, and skips where none was said.
-
-    What is skipped of a package that we follow by now is decided here.
-    """
+    """Write packages and spellings that are not there, and skips where none was said."""
     names = [package.name for package in found]
     known = {package.name: package for package in Package.objects.filter(name__in=names)}
     new = [_new(package) for package in found if package.name not in known]
     Package.objects.bulk_create(new)
     for package in found:
         before = known.get(package.name)
-        if before and before.fetched_at == NEVER and package.skip and not before.skip_reason:
+        if before and package.skip and not before.skip_reason:
             before.skip(package.skip)
     keys = dict(Package.objects.filter(name__in=names).values_list("name", "pk"))
     Alias.objects.bulk_create(

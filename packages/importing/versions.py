@@ -158,11 +158,11 @@ def _create(packages: Mapping[str, int], new: Sequence[Listed]) -> None:
 def _is_changed(before: Version, version: Listed, *, is_followed: bool) -> bool:
     """Bring a version up to date.
 
-    From the moment on that we follow its package, upstream tells us better what is yanked, and what is
-    skipped is decided here: a skip of theirs that was ended here would come back with the next import.
+    A skip that was said there holds, unless another was said here.  What upstream says of a version we know
+    better from the moment on that we follow its package.
     """
     facts: dict[str, object] = {} if is_followed else {"yanked": version.yanked}
-    if version.skip_reason and not before.skip_reason and not is_followed:
+    if version.skip_reason and not before.skip_reason:
         facts["skip_reason"] = version.skip_reason
     if before.released_at is None and version.released_at:
         facts["released_at"] = version.released_at

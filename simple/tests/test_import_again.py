@@ -308,23 +308,11 @@ def test_what_is_released_and_built_there_during_an_import_comes_with_it(origina
     assert report["subjects"]["downloads"]["written"] == 1
 
 
-def test_what_was_unskipped_here_is_not_skipped_again_by_the_next_import(original):
-    original.package("demo", skip="takes a week")
-    original.version("demo", "1.0", skip="does not end")
-    imported(original)
-    Package.objects.update(fetched_at=timezone.now())
-    Package.objects.get().unskip()
-    Version.objects.get().unskip()
-
-    imported(original)
-
-    assert (Package.objects.get().skip_reason, Version.objects.get().skip_reason) == ("", "")
-
-
-def test_what_was_skipped_there_since_comes_while_nobody_has_looked_the_package_up(original):
+def test_what_was_skipped_there_since_comes_also_of_packages_that_were_looked_up(original):
     original.package("demo")
     original.version("demo", "1.0")
     imported(original)
+    Package.objects.update(fetched_at=timezone.now())
     original.sql("UPDATE packages SET skip = 'takes a week'")
     original.sql("UPDATE versions SET skip = 'does not end'")
 
