@@ -51,8 +51,25 @@ def add(
     A package that is new, and asked for by one version, is built in that version only, unless a depth is
     given.  Raises CannotAdd, and UpstreamUnavailable; then nothing is written.
     """
+    return _write(*_asked(pypi, name, version), depth, now)
+
+
+def check(pypi: PyPI, name: str, *, version: str | None = None, now: datetime) -> None:
+    """Tell whether it could be added, and leave nothing of it; raises as `add` does."""
+    asked = _asked(pypi, name, version)
+    with transaction.atomic():
+        _write(*asked, None, now)
+        transaction.set_rollback(True)
+
+
+def _asked(pypi: PyPI, name: str, version: str | None) -> tuple[Project, str | None]:
+    """Return upstream's state of a package, and how it spells the version."""
     project = _fetch(pypi, name)
-    number = None if version is None else _number(project, version)
+    return project, None if version is None else _number(project, version)
+
+
+def _write(project: Project, number: str | None, depth: int | None, now: datetime) -> Package:
+    """Add what upstream has, or nothing."""
     with transaction.atomic():
         is_new = not Package.objects.filter(name=project.name).exists()
         package = merge.apply(project, now)
@@ -66,13 +83,6 @@ def add(
         if number is not None:
             request(package.versions.get(number=number), now)
     return package
-
-
-def check(pypi: PyPI, name: str, *, version: str | None = None, now: datetime) -> None:
-    """Tell whether it could be added, and leave nothing of it; raises as `add` does."""
-    with transaction.atomic():
-        add(pypi, name, version=version, now=now)
-        transaction.set_rollback(True)
 
 
 def _refuse_skipped(subject: Package | Version) -> None:
