@@ -72,8 +72,9 @@ class WheelAdmin(RecordAdmin):
         reason=Reason.MUST,
     )
     def yank(self, rows: QuerySet[Wheel], wish: Wish) -> Outcome:
-        """Yank those that nobody has yanked before, for a reason of which installers know."""
-        wheels = [wheel for wheel in rows.select_related("package") if not wheel.is_yanked_by_hand]
+        """Yank those that no operator has yanked before, who gave a reason; an import has none."""
+        some = rows.select_related("package")
+        wheels = [wheel for wheel in some if not (wheel.is_yanked_by_hand and wheel.yanked_reason)]
         for wheel in wheels:
             wheel.yank(wish.reason)
         return Outcome(f"{many(len(wheels), self.opts)} yanked{_were(len(rows) - len(wheels))}.")

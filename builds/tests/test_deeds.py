@@ -260,6 +260,17 @@ def test_an_older_reason_stays_where_there_is_nothing_to_do(admin_client, action
     assert before.yanked_reason + before.withdrawn_reason == "It crashes."
 
 
+def test_the_yank_of_an_import_can_be_made_ones_own(admin_client):
+    wheel = make_wheel()
+    Wheel.objects.all().note_yank(yanked=True)
+
+    done = deeds.act(admin_client, Wheel, "yank", wheel, reason="It crashes here, too.")
+
+    assert "1 wheel yanked." in done.page
+    wheel.refresh_from_db()
+    assert wheel.yanked_reason == "It crashes here, too."
+
+
 def test_what_was_lost_stays_out_if_somebody_says_so(admin_client):
     wheel = make_wheel()
     wheel.lose(NOON, "It is not there.")
