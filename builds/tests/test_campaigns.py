@@ -19,7 +19,7 @@ from builds.tests.rows import NOON, make_build, make_builder, make_source, make_
 from packages.clock import database_now
 from packages.models import Package, Version
 from packages.tests import deeds
-from packages.tests.test_lock_order import is_one_waiting
+from packages.tests.locks import is_one_waiting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
