@@ -12,9 +12,10 @@ from tests.test_kills import builds_on_this_machine
 pytestmark = pytest.mark.whole
 
 CANCEL = """
+import json
 from packages.clock import database_now
 from builds.models import Build
-Build.objects.assigned().get().cancel("Enough.", database_now())
+print(json.dumps(Build.objects.assigned().get().cancel("Enough.", database_now())))
 """
 
 
@@ -34,7 +35,7 @@ def test_a_builder_is_obeyed_within_seconds(farm):
     assert "paused" in farm.manage("builder", "local-1", "pause").stdout
     time.sleep(3)
     assert builds_on_this_machine(farm), "a pause ended a build"
-    farm.ask(CANCEL)
+    assert farm.ask(CANCEL)
     farm.wait_until(lambda: not builds_on_this_machine(farm), seconds=15)
 
     farm.upstream.add_sdist("endless", "2.0", sdists.pure_sdist("endless", "2.0"))
