@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 # What a page may be behind, and how often it is loaded anew where it has no JavaScript.
-BEHIND_S = 20.0
+BEHIND_S = 3.0
 LOADED_EVERY_S = {"build": 5, "farm": 15, "bundle": 5}
 # The number of the last line, as its own link has it.
 LAST_LINE = "Math.max(0, ...[...document.querySelectorAll('span[id^=L]')].map(each => +each.id.slice(1)))"

@@ -338,7 +338,7 @@ def test_T38_a_retired_builder_is_cut_off_at_once(managed):
 
     assert enrolment.retire(build.builder, "Sold.", NOON) == 1
 
-    thread.join(20)
+    thread.join(2)
     assert [type(fault) for fault in ended] == [ConnectionError]
     with pytest.raises(AuthenticationError):
         waiting.ping()

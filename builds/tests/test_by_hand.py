@@ -188,8 +188,14 @@ def test_a_name_that_was_taken_down_is_refused_before_anything_is_begun(version,
     assert Build.objects.get().state == "succeeded"
 
 
+@pytest.fixture(params=["", "Ann wants it."])
+def reason(request):
+    """Why a build waits, besides that it is lacking."""
+    return request.param
+
+
 @pytest.fixture
-def taken(version, put, monkeypatch):
+def taken(version, put, monkeypatch, reason):
     """A file that another build takes the name of after it was looked at."""
     prepare = by_hand.prepare
 
@@ -197,7 +203,7 @@ def taken(version, put, monkeypatch):
         wanted = prepare(*arguments)
         monkeypatch.setattr(by_hand, "prepare", prepare)
         run(put(NATIVE, files={"demo/other.py": b""}), "--yes")
-        Build.objects.get().again(losses=0, priority=7, why="", rebuild_reason="Ann wants it.")
+        Build.objects.get().again(losses=0, priority=7, why="", rebuild_reason=reason)
         put(NATIVE)
         return wanted
 
@@ -205,18 +211,18 @@ def taken(version, put, monkeypatch):
     return put(NATIVE)
 
 
-def test_who_comes_too_late_for_a_name_is_refused_and_what_waited_waits_again_and_as_before(taken):
+def test_who_comes_too_late_for_a_name_is_refused_and_what_waited_waits_again_and_as_before(taken, reason):
     with pytest.raises(CommandError, match="the bytes behind a name never change"):
         run(taken, "--yes")
 
     assert [build.state for build in Build.objects.order_by("pk")] == ["succeeded", "failed", "queued"]
     waiting = Build.objects.waiting().get()
-    assert (waiting.priority, waiting.rebuild_reason) == (7, "Ann wants it.")
+    assert (waiting.priority, waiting.rebuild_reason) == (7, reason)
     texts = LogEntry.objects.order_by("-pk").values_list("change_message", flat=True)
     assert "never change" in texts[0]
 
 
-def test_what_waited_waits_again_also_if_the_import_is_killed_as_it_is_refused(taken, monkeypatch):
+def test_what_waited_waits_again_also_if_the_import_is_killed_as_it_is_refused(taken, reason, monkeypatch):
     class Killed(BaseException):
         """Nobody catches a kill."""
 
@@ -229,7 +235,7 @@ def test_what_waited_waits_again_also_if_the_import_is_killed_as_it_is_refused(t
         run(taken, "--yes")
 
     waiting = Build.objects.waiting().get()
-    assert (waiting.priority, waiting.rebuild_reason) == (7, "Ann wants it.")
+    assert (waiting.priority, waiting.rebuild_reason) == (7, reason)
 
 
 def test_no_builder_has_a_reason_to_make_what_a_killed_import_was_to_bring(version, put):

@@ -196,4 +196,4 @@ with suppress(CannotRead):
     [each.applies({{"sys_platform": "linux"}}) for each in read({text}).packages]
 """
 
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
