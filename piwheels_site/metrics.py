@@ -116,17 +116,14 @@ def _ended(now: datetime) -> Iterator[Metric]:
     """
     today = now.date()
     rows = BuildDay.objects.filter(day__gt=today - RECENTLY, day__lte=today).order_by("day")
-    counts: dict[tuple[str, str, str], int] = {}
+    told = rows.values_list("day", "target__key", "state", "failure", "count")
+    counts = {(key, state, why): count if day == today else 0 for day, key, state, why, count in told}
     lost_of = dict.fromkeys(Target.objects.active().values_list("key", flat=True), 0)
-    for day, key, state, failure, count in rows.values_list(
-        "day", "target__key", "state", "failure", "count"
-    ):
-        counts[key, state, failure] = count if day == today else 0
-        if state == Build.State.LOST:
-            lost_of[key] = lost_of.get(key, 0) + (count if day == today else 0)
     ended = _counter("builds_ended", "Builds that ended.", "target", "outcome", "failure")
-    for labels, count in counts.items():
-        ended.add_metric(labels, count)
+    for (key, state, failure), count in counts.items():
+        ended.add_metric([key, state, failure], count)
+        if state == Build.State.LOST:
+            lost_of[key] = lost_of.get(key, 0) + count
     lost = _counter("leases_lost", "Builds whose builder fell silent.", "target")
     for key, count in lost_of.items():
         lost.add_metric([key], count)
